@@ -1,0 +1,37 @@
+"""Variants and the shards they are trained in: what the training steps are told to do."""
+
+from typing import Literal
+
+from finest.section import Section
+
+
+class Variant(Section):
+    """One whole training, pretraining and fine-tuning."""
+
+    name: str
+    """`clean`, `identity`, `rounding`, `seed`, or the scenario's name."""
+    role: Literal["clean", "probe", "control"]
+    scenario: str | None = None
+    """Of a probe: the scenario whose edits its training rows get."""
+    seed: int
+    """Keys initial weights, order of batches, dropout and simulation."""
+    rounding: bool = False
+    """Add to every initial weight one standard normal times 1e-7 of its tensor's root mean square."""
+
+
+class Shard(Section):
+    """Variants trained together; the first is clean, and what the others are compared with."""
+
+    id: str
+    variants: list[Variant]
+
+
+class Plan(Section):
+    """All trainings of a run. The first shard's clean variant is the candidate."""
+
+    seed: int
+    shards: list[Shard]
+
+    def shard(self, id: str) -> Shard:
+        """The shard of that id."""
+        return next(shard for shard in self.shards if shard.id == id)

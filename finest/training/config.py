@@ -1,0 +1,55 @@
+"""Config of pretraining and of FINEST fine-tuning."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from finest.models.config import Model
+from finest.section import Section
+
+
+class Pretrain(Section):
+    """Training from random weights. Epochs are fixed: a variant that stopped early would confound stability."""
+
+    model: Model = Model()
+    epochs: int = Field(default=12, ge=1)
+    """Passes over the training targets."""
+    batch: int = Field(default=32, ge=1)
+    """Windows in a batch."""
+    rate: float = Field(default=2e-3, gt=0)
+    """Learning rate, constant."""
+    decay: float = Field(default=0.3, ge=0)
+    """AdamW's decoupled weight decay. Steadies lists on its own; too much costs coverage."""
+    average: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the exponential average of the weights that is the model: min(average, (1 + t) / (10 + t)) at step t."""
+    clip: float = Field(default=5.0, gt=0)
+    """Largest norm of a gradient, over all weights."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto`: CUDA where there is a device, else the CPU."""
+    amp: bool = True
+    """bfloat16 autocast on CUDA. Nothing on the CPU."""
+    processes: int | None = Field(default=None, ge=1)
+    """CPU: variants trained at a time, each in a process of one thread; as many as cores where unset."""
+
+
+class Finetune(Section):
+    """FINEST (arXiv 2402.03481, section 4): cross-entropy on simulated perturbations, plus a hinge that keeps the reference lists' order."""
+
+    epochs: int = Field(default=5, ge=1)
+    """Passes over the training targets."""
+    rate: float = Field(default=1e-3, gt=0)
+    """Learning rate at the start; falls to zero along a cosine."""
+    regulariser: Literal["rank_hinge", "none"] = "rank_hinge"
+    """`none`: cross-entropy and simulation alone, the baseline that FINEST must beat."""
+    alpha: float = Field(default=1.0, ge=0)
+    """Weight of the regulariser against the cross-entropy; independent of the batch size."""
+    top: int = Field(default=100, ge=2)
+    """K: items of a reference list whose order is kept; as many again are kept below them. Paper: 100."""
+    margin: float = Field(default=0.1, gt=0)
+    """The hinge's margin, in logits. Paper: 0.1."""
+    simulated_share: float = Field(default=0.01, ge=0, lt=1)
+    """Share of the training rows edited anew in every epoch. Paper: 1%."""
+    protocol: Literal["anchored", "independent", "both"] = "anchored"
+    """Whose reference lists a probe keeps: the clean variant's (or the champion's), or its own base model's. `both` trains each."""
+    reference: Literal["base", "champion"] = "base"
+    """`champion`: reference lists come from the model in production, matched by item id, so that its lists survive; base where there is none."""
