@@ -33,7 +33,7 @@ class Pretrain(Section):
 
 
 class Finetune(Section):
-    """FINEST (arXiv 2402.03481, section 4): cross-entropy on simulated perturbations, plus a hinge that keeps the reference lists' order."""
+    """FINEST (arXiv 2402.03481): cross-entropy on simulated perturbations, plus a hinge that keeps reference lists in order."""
 
     epochs: int = Field(default=5, ge=1)
     """Passes over the training targets."""
@@ -52,4 +52,4 @@ class Finetune(Section):
     protocol: Literal["anchored", "independent", "both"] = "anchored"
     """Whose reference lists a probe keeps: the clean variant's (or the champion's), or its own base model's. `both` trains each."""
     reference: Literal["base", "champion"] = "base"
-    """`champion`: reference lists come from the model in production, matched by item id, so that its lists survive; base where there is none."""
+    """`champion`: reference lists come from the model in production, matched by item id, so that its lists survive; base without one."""

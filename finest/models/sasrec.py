@@ -1,0 +1,62 @@
+"""SASRec: self-attention over a user's last interactions (Kang and McAuley, arXiv 1808.09781)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from finest.models.config import Model
+from finest.models.recommender import Recommender, dropped, embed
+
+
+class SASRec(Recommender):
+    """Pre-normalised transformer blocks, causal attention, learned positions, feed-forward layers as wide as the embedding."""
+
+    def __init__(self, config: Model, items: int):
+        super().__init__(config, items)
+        hidden = config.hidden
+        self.layers, self.heads = config.layers, config.heads
+        self.sites = 1 + 2 * config.layers
+        self.position = nn.Parameter(torch.empty(config.length, hidden))
+        self.blocks = nn.ModuleList(Block(hidden) for _ in range(config.layers))
+        self.final_gain = nn.Parameter(torch.ones(hidden))
+        self.final_shift = nn.Parameter(torch.zeros(hidden))
+
+    def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
+        x_BTD = dropped(embed(self, inputs_BT) + self.position[: inputs_BT.shape[1]], masks_SBTD, 0)
+        for layer, block in enumerate(self.blocks):
+            x_BTD = x_BTD + dropped(block.attend(x_BTD, self.heads), masks_SBTD, 1 + 2 * layer)
+            x_BTD = x_BTD + dropped(block.feed(x_BTD), masks_SBTD, 2 + 2 * layer)
+        return F.layer_norm(x_BTD, x_BTD.shape[-1:], self.final_gain, self.final_shift)
+
+
+class Block(nn.Module):
+    """The weights of one layer."""
+
+    def __init__(self, hidden: int):
+        super().__init__()
+        self.attention_gain = nn.Parameter(torch.ones(hidden))
+        self.attention_shift = nn.Parameter(torch.zeros(hidden))
+        self.projection = nn.Parameter(torch.empty(3 * hidden, hidden))
+        self.projection_bias = nn.Parameter(torch.zeros(3 * hidden))
+        self.output = nn.Parameter(torch.empty(hidden, hidden))
+        self.output_bias = nn.Parameter(torch.zeros(hidden))
+        self.feed_gain = nn.Parameter(torch.ones(hidden))
+        self.feed_shift = nn.Parameter(torch.zeros(hidden))
+        self.inner = nn.Parameter(torch.empty(hidden, hidden))
+        self.inner_bias = nn.Parameter(torch.zeros(hidden))
+        self.outer = nn.Parameter(torch.empty(hidden, hidden))
+        self.outer_bias = nn.Parameter(torch.zeros(hidden))
+
+    def attend(self, x_BTD: Tensor, heads: int) -> Tensor:
+        """Causal self-attention `[B, T, D]`."""
+        B, T, D = x_BTD.shape
+        normal_BTD = F.layer_norm(x_BTD, (D,), self.attention_gain, self.attention_shift)
+        projected_BTE = F.linear(normal_BTD, self.projection, self.projection_bias)
+        query, key, value = projected_BTE.view(B, T, 3, heads, D // heads).permute(2, 0, 3, 1, 4)
+        mixed_BHTd = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return F.linear(mixed_BHTd.transpose(1, 2).reshape(B, T, D), self.output, self.output_bias)
+
+    def feed(self, x_BTD: Tensor) -> Tensor:
+        """The position-wise layers `[B, T, D]`."""
+        normal_BTD = F.layer_norm(x_BTD, x_BTD.shape[-1:], self.feed_gain, self.feed_shift)
+        return F.linear(F.relu(F.linear(normal_BTD, self.inner, self.inner_bias)), self.outer, self.outer_bias)

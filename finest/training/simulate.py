@@ -1,0 +1,25 @@
+"""Perturbations simulated while fine-tuning: every epoch edits a few training rows anew (arXiv 2402.03481, section 4.2)."""
+
+import numpy as np
+
+from finest.data.dataset import Ints, Rows
+from finest.keys import numpy_generator
+from finest.perturb.edits import Edits, apply
+from finest.perturb.items import least_popular
+
+KINDS = ("deletion", "replacement", "insertion")
+
+
+def simulate(rows: Rows, clean: Rows, counts: Ints, share: float, seed: int, epoch: int) -> Rows:
+    """`rows` (a variant's training rows) with `share` of the clean rows edited, all in one way that the epoch draws.
+
+    Rows are drawn by clean id, so that every variant of a seed simulates the same edits; those that a variant lacks are skipped.
+    New items are least popular ones by `counts`, the clean data's.
+    """
+    generator = numpy_generator("simulation", seed, epoch)
+    kind = KINDS[generator.integers(len(KINDS))]
+    place = np.sort(generator.choice(len(clean), round(share * len(clean)), replace=False))
+    item = np.zeros(len(place), np.int64)
+    if kind != "deletion":
+        item = least_popular(counts, clean.item[place], generator)
+    return apply(rows, Edits(kind, clean.id[place], item))
