@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+
+from finest.errors import ConfigError, DataError
+from finest.lists.build import describe_catalogue
+from finest.lists.ranklists import Description
+from finest.lists.take import take
+from finest.models.build import build
+from finest.models.config import Model
+from finest.models.ranking import rank, top
+from finest.models.saved import Facts, load, recommend, save
+from tests.unit.training.small import dataset
+
+MODELS = ["sasrec", "gru4rec"]
+
+
+def model_of(name: str, items: int = 40, heads: int = 1, length: int = 8):
+    config = Model(name=name, hidden=16, layers=2, heads=heads, length=length)
+    model = build(config, items)
+    model.initialise(0, 0.3)
+    return config, model.eval()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_a_prediction_depends_on_nothing_after_its_position(name):
+    _, model = model_of(name)
+    inputs = torch.randint(1, 41, (3, 8), generator=torch.Generator().manual_seed(0))
+    changed = inputs.clone()
+    changed[:, 5:] = 0
+    assert torch.equal(model.encode(inputs, None)[:, :5], model.encode(changed, None)[:, :5])
+    assert not torch.equal(model.encode(inputs, None)[:, 5], model.encode(changed, None)[:, 5])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name):
+    _, small = model_of(name, items=40)
+    _, again = model_of(name, items=40)
+    _, large = model_of(name, items=41)
+    for (label, weight), (_, same), (_, other) in zip(
+        small.named_parameters(), again.named_parameters(), large.named_parameters(), strict=True
+    ):
+        assert torch.equal(weight, same)
+        assert label in ("embedding", "bias") or torch.equal(weight, other)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_masks_of_ones_change_nothing_and_of_zeros_something(name):
+    _, model = model_of(name)
+    inputs = torch.randint(1, 41, (3, 8), generator=torch.Generator().manual_seed(0))
+    ones = torch.ones(model.sites, 3, 8, 16)
+    assert torch.equal(model.encode(inputs, ones), model.encode(inputs, None))
+    for site in range(model.sites):
+        masks = ones.clone()
+        masks[site] = 0
+        assert not torch.equal(model.encode(inputs, masks), model.encode(inputs, None))
+
+
+def test_heads_that_do_not_divide_the_hidden_units_are_refused():
+    with pytest.raises(ConfigError, match=r"pretrain\.model\.heads: 3 does not divide"):
+        build(Model(hidden=16, heads=3), 10)
+
+
+def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked():
+    scores = torch.tensor([[3.0, 1.0, 1.0, 1.0, -torch.inf]])
+    ranks = [rank(scores, np.array([code]))[0] for code in (1, 2, 5, 0)]
+    assert ranks[:2] == [1.0, 3.0] and np.isnan(ranks[2:]).all()
+
+
+def test_a_list_that_runs_out_of_items_is_short():
+    items, scores = top(torch.tensor([[3.0, -torch.inf, 1.0]]), 4)
+    assert items.tolist() == [[1, 3, -1, -1]] and np.isnan(scores[0, 2:]).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_path, name, exclude_seen):
+    data = dataset(users=30, items=40, exclude_seen=exclude_seen)
+    config, model = model_of(name)
+    description = Description(
+        catalogue=describe_catalogue(data.item_ids), model=name, role="clean", stage="base", depth=10, exclude_seen=exclude_seen
+    )
+    lists = take(model, data, description)
+    facts = Facts(model=config, seed=0, data_fingerprint="x", depth=10, exclude_seen=exclude_seen, stage="base")
+    save(tmp_path / "model", model, facts, list(data.item_ids))
+    saved = load(tmp_path / "model")
+    instances = data.instances()
+    histories = [list(data.target_ids[data.starts[u] : row]) for u, row in zip(instances.user, instances.row, strict=True)]
+    for size in (1, 7, len(histories)):
+        items, scores = [], []
+        for first in range(0, len(histories), size):
+            best, score = recommend(saved, histories[first : first + size], 10)
+            items += best
+            scores += score
+        offline = [[lists.vocabulary[code] for code in row if code >= 0] for row in lists.items]
+        assert items == offline
+        assert scores == [[float(score) for score in row if not np.isnan(score)] for row in lists.scores]
+
+
+def test_unknown_items_are_skipped_and_a_history_of_nothing_known_gets_an_empty_list(tmp_path):
+    data = dataset(items=40)
+    config, model = model_of("sasrec")
+    save(tmp_path, model, Facts(model=config, seed=0, data_fingerprint="x", depth=10, exclude_seen=True, stage="base"), list(data.item_ids))
+    saved = load(tmp_path)
+    items, scores = recommend(saved, [["i001", "never seen", "i002"], ["i001", "i002"], ["never seen"], []], 5)
+    assert items[0] == items[1] and len(items[0]) == 5 and not {"i001", "i002"} & set(items[0])
+    assert items[2:] == [[], []] and scores[2:] == [[], []]
+
+
+def test_a_folder_that_is_no_model_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"not a saved model \(model\.json is missing\)"):
+        load(tmp_path)
+
+
+def test_an_instance_whose_history_is_unknown_gets_an_empty_list():
+    data = dataset(items=40)
+    _, model = model_of("sasrec")
+    strange = data.__class__(**{**data.__dict__, "item": np.where(data.user == 2, 0, data.item)})
+    description = Description(
+        catalogue=describe_catalogue(data.item_ids), model="sasrec", role="champion", stage="tuned", depth=10, exclude_seen=False
+    )
+    lists = take(model, strange, description, data.instances())
+    unknown = lists.user == "u002"
+    assert (lists.items[unknown] == -1).all() and np.isnan(lists.target_rank[unknown]).all() and (lists.items[~unknown] > 0).all()

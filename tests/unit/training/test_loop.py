@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+
+from finest.models.build import build
+from finest.models.config import Model
+from finest.training.average import Average
+from finest.training.checkpoint import Checkpoint, key
+from finest.training.loop import Settings, train
+from finest.training.references import take
+from finest.training.objective import RankHinge
+from finest.training.windows import fill, slots
+from storage import checkpoint_store
+from tests.unit.training.small import dataset
+
+
+class Interrupted(Exception):
+    pass
+
+
+SETTINGS = Settings(
+    stage="finetune", seed=4, epochs=4, batch=5, rate=0.01, cosine=True, decay=0.1, average=0.9, clip=1.0, dropout=0.3, amp=True
+)
+
+
+def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = None, seed: int = 4):
+    torch.set_num_threads(1)
+    data = dataset()
+    rows = data.training_rows()
+    config = Model(name=model_name, hidden=8, layers=2, heads=2, length=6)
+    model = build(config, data.items)
+    model.initialise(seed)
+    lists = take(model, rows, 4)
+    hinge = RankHinge(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row), 1.0, 0.1)
+    slotting = slots(rows, 6)
+    windows = fill(rows, slotting)
+
+    def report(record):
+        if record["epoch"] == stop_after:
+            raise Interrupted
+
+    history = train(model, slotting, lambda epoch: windows, SETTINGS, hinge, Checkpoint(store, name), report)
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}, history
+
+
+@pytest.mark.parametrize("model_name", ["sasrec", "gru4rec"])
+def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_for_bit(tmp_path, model_name):
+    store = checkpoint_store(str(tmp_path))
+    whole, history = run(store, "whole", model_name)
+    for epoch in (1, 3):
+        with pytest.raises(Interrupted):
+            run(store, f"cut-{epoch}", model_name, stop_after=epoch)
+        resumed, resumed_history = run(store, f"cut-{epoch}", model_name)
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+        assert [record["loss"] for record in resumed_history] == [record["loss"] for record in history]
+
+
+def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path):
+    store = checkpoint_store(str(tmp_path))
+    weights, history = run(store, "one")
+    other, _ = run(store, "two", seed=5)
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert not torch.equal(weights["embedding"], other["embedding"])
+
+
+def test_the_rate_falls_along_a_cosine_to_nearly_zero(tmp_path):
+    _, history = run(checkpoint_store(str(tmp_path)), "rate")
+    rates = [record["rate"] for record in history]
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.02 * SETTINGS.rate
+
+
+def test_the_average_follows_its_formula():
+    weight = torch.zeros(1)
+    average = Average([weight], 0.5)
+    expected = 0.0
+    for step in range(20):
+        weight += 1
+        average.update([weight], step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weight.item()
+    assert average.weights[0].item() == pytest.approx(expected)
+
+
+def test_every_fact_that_decides_weights_changes_a_checkpoints_name():
+    facts = {"variant": "clean", "seed": 0, "data": "a"}
+    names = {key(facts), key({**facts, "variant": "identity"}), key({**facts, "seed": 1}), key({**facts, "data": "b"})}
+    assert len(names) == 4
+    assert key(dict(reversed(facts.items()))) == key(facts)
+
+
+def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
+    data = dataset(users=3)
+    rows = data.training_rows()
+    alone = rows.id[np.r_[True, rows.user[1:] != rows.user[:-1]]]
+    keep = np.isin(rows.id, alone) | (rows.user == 0)
+    rows = type(rows)(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep])
+    slotting = slots(rows, 6)
+    windows = fill(rows, slotting)
+    model = build(Model(hidden=8, layers=1, length=6), data.items)
+    model.initialise(0)
+    settings = Settings("pretrain", 0, 2, 1, 0.01, False, 0.1, 0.9, 1.0, 0.0, True)
+    history = train(model, slotting, lambda epoch: windows, settings, None, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda record: None)
+    assert history[0]["targets"] == (windows.targets > 0).sum()
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())

@@ -1,0 +1,94 @@
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finest.data.dataset import Rows
+from finest.perturb.edits import Edits, apply
+from finest.training.randomness import batches, dropout_masks
+from finest.training.windows import fill, slots
+
+LENGTH = 5
+
+
+def rows_of(lengths: list[int]) -> Rows:
+    user = np.repeat(np.arange(len(lengths)), lengths)
+    id = np.arange(len(user)) + 7  # ids need not start at 0: held-out rows lie between
+    return Rows(user, np.arange(1, len(user) + 1), id, id)
+
+
+def contents(windows) -> list[tuple[int, int]]:
+    return sorted(zip(windows.inputs[windows.targets > 0].tolist(), windows.targets[windows.targets > 0].tolist(), strict=True))
+
+
+@given(st.lists(st.integers(1, 17), min_size=1, max_size=8))
+def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths):
+    rows = rows_of(lengths)
+    windows = fill(rows, slots(rows, LENGTH))
+    expected = [(before, after) for before, after, u, v in zip(rows.item, rows.item[1:], rows.user, rows.user[1:], strict=False) if u == v]
+    assert contents(windows) == sorted(expected)
+    assert len(windows.home) == 0
+    shifted = (windows.targets[:, 1:] > 0) & (windows.targets[:, :-1] > 0)
+    assert np.array_equal(windows.inputs[:, 1:][shifted], windows.targets[:, :-1][shifted])
+
+
+def test_windows_of_a_known_history():
+    rows = rows_of([8, 1])
+    windows = fill(rows, slots(rows, LENGTH))
+    assert windows.inputs.tolist() == [[1, 2, 3, 4, 5], [6, 7, 0, 0, 0], [0, 0, 0, 0, 0]]
+    assert windows.targets.tolist() == [[2, 3, 4, 5, 6], [7, 8, 0, 0, 0], [0, 0, 0, 0, 0]]
+    assert windows.ids.tolist() == [[8, 9, 10, 11, 12], [13, 14, -1, -1, -1], [-1] * 5]
+
+
+def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_with_it():
+    rows = rows_of([8, 3])
+    edited = apply(rows, Edits("insertion", np.array([9]), np.array([99])))
+    windows = fill(edited, slots(rows, LENGTH))
+    assert windows.inputs.tolist() == [[1, 2, 99, 3, 4], [6, 7, 0, 0, 0], [9, 10, 0, 0, 0], [5, 0, 0, 0, 0]]
+    assert windows.home.tolist() == [0]
+
+
+edits = st.tuples(st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.data())
+
+
+@settings(max_examples=60, deadline=None)
+@given(edits)
+def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_masks_bitwise_unchanged(edit):
+    kind, user, draw = edit
+    generator = np.random.default_rng(3)
+    clean = rows_of(generator.integers(1, 18, 12).tolist())
+    own = np.flatnonzero(clean.user == user)
+    chosen = np.array(sorted(draw.draw(st.sets(st.sampled_from(own.tolist()), min_size=1))))
+    edited = apply(clean, Edits(kind, clean.id[chosen], np.full(len(chosen), 0 if kind == "deletion" else 500)))
+    slotting = slots(clean, LENGTH)
+    before, after = fill(clean, slotting), fill(edited, slotting)
+    owner = np.zeros(slotting.count, int)
+    owner[slotting.of_row[clean.id]] = clean.user
+    others = owner != user
+    for name in ("inputs", "targets", "ids"):
+        assert np.array_equal(getattr(before, name)[: slotting.count][others], getattr(after, name)[: slotting.count][others])
+    assert np.all(owner[after.home] == user)
+    for epoch in range(2):
+        old = batches(slotting, torch.from_numpy(before.home), 4, 9, epoch)
+        new = batches(slotting, torch.from_numpy(after.home), 4, 9, epoch)
+        for number, ((windows, _), (edited_windows, extra)) in enumerate(zip(old, new, strict=True)):
+            assert torch.equal(windows, edited_windows[: len(windows)])
+            assert len(edited_windows) == len(windows) + extra
+            words = ("pretrain", 9, epoch, number)
+            masks = dropout_masks((3, len(windows), LENGTH, 2), 0, 0.5, words, torch.device("cpu"))
+            with_extra = dropout_masks((3, len(windows) + extra, LENGTH, 2), extra, 0.5, words, torch.device("cpu"))
+            assert torch.equal(masks, with_extra[:, : len(windows)])
+
+
+def test_an_edit_moves_no_more_than_its_own_window_and_the_overflow():
+    rows = rows_of([18])
+    slotting = slots(rows, LENGTH)
+    before, after = fill(rows, slotting), fill(apply(rows, Edits("deletion", np.array([13]), np.array([0]))), slotting)
+    changed = [slot for slot in range(slotting.count) if not np.array_equal(before.targets[slot], after.targets[slot])]
+    assert changed == [1]
+
+
+def test_masks_scale_and_drop_at_their_rate():
+    masks = dropout_masks((2, 50, 20, 16), 3, 0.2, ("pretrain", 0, 0, 0), torch.device("cpu"))
+    assert set(masks.unique().tolist()) == {0.0, 1.25}
+    assert abs((masks == 0).float().mean().item() - 0.2) < 0.01
