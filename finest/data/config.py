@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from finest.section import Section
 
@@ -23,9 +23,16 @@ class Split(Section):
 
     method: Literal["last_fraction", "leave_one_out", "temporal"] = "last_fraction"
     fraction: float = Field(default=0.1, gt=0, lt=1)
-    """`last_fraction`: share of each user's interactions, the last ones, at least one, of users with more than one."""
+    """`last_fraction`: share of each user's interactions, the last ones, at least one, of users with more than one. Three decimals."""
     cut: datetime | None = None
     """`temporal`: interactions at or after this time are held out (ISO 8601; UTC without a zone)."""
+
+    @field_validator("fraction")
+    @classmethod
+    def _counted_by_integers(cls, fraction: float) -> float:
+        if fraction != round(fraction, 3):
+            raise ValueError("at most three decimals: rows are counted per mille, by integers")
+        return fraction
 
     @model_validator(mode="after")
     def _temporal_needs_a_cut(self) -> "Split":

@@ -89,8 +89,8 @@ class Dataset:
 
     def instances(self) -> Instances:
         """Held-out rows that have a history: at least one earlier interaction with an item of the catalogue."""
-        before = np.cumsum(self.item > 0) - (self.item > 0)  # catalogue items before each row, over all users
-        known = before - before[self.starts[self.user]]
+        before: Ints = np.cumsum(self.item > 0) - (self.item > 0)  # catalogue items before each row, over all users
+        known: Ints = before - before[self.starts[self.user]]
         row = np.flatnonzero(~self.train & (known > 0)).astype(np.int64)
         return Instances(row, self.user[row], self.position[row], self.item[row])
 

@@ -75,6 +75,8 @@ class RankLists:
     vocabulary: npt.NDArray[np.object_]
     """Item id by code."""
     description: Description
+    after_cut: npt.NDArray[np.bool_] | None = None
+    """Of a champion: whether the instance is later than the champion's own training rows of that user."""
 
     def __len__(self) -> int:
         return len(self.user)

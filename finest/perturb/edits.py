@@ -1,11 +1,13 @@
 """The edit table: perturbations as data that can be read, diffed, logged and applied again bit for bit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from finest.data.dataset import Dataset, Ints, Rows
+from finest.errors import DataError
 
 EDITS_SCHEMA = pa.schema(
     [
@@ -32,24 +34,19 @@ class Edits:
 
 
 def apply(rows: Rows, edits: Edits) -> Rows:
-    """The training rows after `edits`. Order is kept; a user's other rows keep their ids and anchors; edits of rows that are not there
-    are skipped."""
-    place = np.searchsorted(rows.id, edits.row) if np.all(np.diff(rows.id) > 0) else _places(rows, edits.row)
-    there = (place < len(rows)) & (rows.id[np.minimum(place, len(rows) - 1)] == edits.row)
-    place, item = place[there], edits.item[there]
+    """The training rows after `edits`.
+
+    Order is kept; a user's other rows keep their ids and anchors. Edits of clean rows that `rows` no longer holds (deleted or replaced
+    before) are skipped.
+    """
+    clean = np.flatnonzero(rows.id >= 0)
+    _, among_clean, which = np.intersect1d(rows.id[clean], edits.row, assume_unique=True, return_indices=True)
+    place, item = clean[among_clean], edits.item[which]
     if edits.kind == "deletion":
-        keep = np.ones(len(rows), bool)
-        keep[place] = False
-        return Rows(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep])
+        return Rows(*(np.delete(column, place) for column in (rows.user, rows.item, rows.id, rows.anchor)))
     if edits.kind == "replacement":
-        new = rows.item.copy()
-        new[place] = item
         # A replaced row is still its slot's row but no longer the clean one: it has no reference list.
-        id = rows.id.copy()
-        id[place] = -1
-        return Rows(rows.user, new, id, rows.anchor)
-    order = np.argsort(place, kind="stable")
-    place, item = place[order], item[order]
+        return Rows(rows.user, _with(rows.item, place, item), _with(rows.id, place, -1), rows.anchor)
     return Rows(
         np.insert(rows.user, place, rows.user[place]),
         np.insert(rows.item, place, item),
@@ -58,22 +55,47 @@ def apply(rows: Rows, edits: Edits) -> Rows:
     )
 
 
-def _places(rows: Rows, ids: Ints) -> Ints:
-    """Where `ids` stand in rows that already hold inserted or replaced ones (id -1)."""
-    order = np.argsort(rows.id, kind="stable")
-    found = np.minimum(np.searchsorted(rows.id, ids, sorter=order), len(rows) - 1)
-    return order[found]
+def _with(column: Ints, place: Ints, values: Ints | int) -> Ints:
+    column = column.copy()
+    column[place] = values
+    return column
+
+
+def to_table(edits: Mapping[str, Edits], data: Dataset) -> pa.Table:
+    """The table of every scenario's edits, in the order of `edits` and of the rows that they name."""
+    parts = []
+    for scenario, of in edits.items():
+        order = np.argsort(of.row)
+        row, item = of.row[order], of.item[order]
+        columns = {
+            "scenario": [scenario] * len(of),
+            "kind": [of.kind] * len(of),
+            "row": row,
+            "user": data.user_ids[data.user[row]],
+            "old_item": data.target_ids[row],
+            "new_item": pa.array(data.item_ids[item], pa.string(), mask=item == 0),
+        }
+        parts.append(pa.table(columns, schema=EDITS_SCHEMA))
+    return pa.concat_tables(parts)
 
 
 def from_table(table: pa.Table, data: Dataset) -> dict[str, Edits]:
-    """Edits by scenario, with items as codes of `data`."""
-    code = {item: number for number, item in enumerate(data.item_ids)}
-    scenario = np.array(table.column("scenario").to_pylist(), dtype=object)
-    kinds = np.array(table.column("kind").to_pylist(), dtype=object)
-    row = table.column("row").to_numpy().astype(np.int64)
+    """Edits by scenario, with items as codes of `data`.
+
+    Raises DataError where the table was made for other data.
+    """
+    row = table.column("row").to_numpy()
+    old = np.array(table.column("old_item").to_pylist(), dtype=object)
+    last = len(data.target_ids) - 1
+    foreign = (row > last) | (data.target_ids[np.minimum(row, last)] != old)
+    if foreign.any():
+        raise DataError(f"edits: row {row[foreign][0]} of the data set does not hold item {old[foreign][0]!r}; plan edits from this data")
+    code = {str(item): number for number, item in enumerate(data.item_ids)}
     item = np.array([0 if name is None else code[name] for name in table.column("new_item").to_pylist()], dtype=np.int64)
+    scenario = np.array(table.column("scenario").to_pylist(), dtype=object)
+    kind = table.column("kind").to_pylist()
     result = {}
     for name in dict.fromkeys(scenario):
-        of = scenario == name
-        result[name] = Edits(str(kinds[of][0]), row[of], item[of])
+        of = np.flatnonzero(scenario == name)
+        result[name] = Edits(kind[of[0]], row[of], item[of])
     return result

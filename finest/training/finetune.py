@@ -96,8 +96,8 @@ class SharedReference:
     source: str
 
     def open(self) -> References:
-        """The lists, mapped."""
-        return References(np.load(self.lists, mmap_mode="r"), np.load(self.of_row))
+        """The lists, mapped (copy on write: torch takes no read-only memory)."""
+        return References(np.load(self.lists, mmap_mode="c"), np.load(self.of_row))
 
 
 @dataclass(frozen=True)

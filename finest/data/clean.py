@@ -1,0 +1,44 @@
+"""From rows as they were read to rows that can be used: everything unusable is set aside with a reason, nothing disappears."""
+
+import ibis
+import ibis.expr.types as ir
+
+from finest.data.config import Ingest
+from finest.data.times import micros, within
+
+UNPARSABLE = "timestamp unparsable"
+
+WHOLE_NUMBER = r"^-?[0-9]{1,18}\z"
+
+
+def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
+    """Rows as an engine read them, and `time` (microseconds), `told` (whether the timestamp's text says a time), `order` (sequence)."""
+    time, told = micros(rows.text, config.timestamp_unit)
+    order = ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64")
+    return rows.select("file", "record", "user", "item", "text", "sequence", time=ibis.coalesce(rows.micros, time), told=told, order=order)
+
+
+def judged(rows: ir.Table, config: Ingest) -> ir.Table:
+    """Parsed rows with the reason why a row cannot be used: file, record, user, item, text, time, order, reason (null: it can)."""
+    tests = [
+        (rows.user.isnull(), "user missing"),
+        (rows.item.isnull(), "item missing"),
+        (rows.time.isnull() & rows.text.isnull(), "timestamp missing"),
+        (rows.text.notnull() & ~rows.told, UNPARSABLE),
+        (rows.time.isnull() | ~within(rows.time), "timestamp out of range"),
+    ]
+    if config.columns.sequence is not None:
+        tests += [(rows.sequence.isnull(), "sequence missing"), (rows.order.isnull(), "sequence unparsable")]
+    if config.duplicates == "quarantine":
+        usable = ~ibis.or_(*[test for test, _ in tests])
+        same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=[rows.order, rows.file, rows.record])
+        tests.append((ibis.row_number().over(same) > 0, "duplicate"))
+    reason = ibis.cases(*tests, else_=ibis.null(str))
+    return rows.select("file", "record", "user", "item", "text", "time", "order", reason=reason)
+
+
+def quarantined(rows: ir.Table) -> ir.Table:
+    """The judged rows that cannot be used: file, record, reason, user, item, timestamp (text)."""
+    unusable = rows.filter(rows.reason.notnull())
+    shown = ibis.coalesce(unusable.text, unusable.time.cast(str) + " us")
+    return unusable.select("file", "record", "reason", "user", "item", timestamp=shown)

@@ -1,0 +1,151 @@
+"""Which columns a source has, checked in every file before a row is read: a column renamed in one file of many would else become nulls."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from finest.data.config import Ingest
+from finest.data.source import SourceFile
+from finest.errors import ConfigError, DataError
+
+Format = Literal["parquet", "csv", "tsv", "inter"]
+Kind = Literal["text", "integer", "float", "time"]
+
+Layouts = list[tuple["Layout", list[SourceFile]]]
+"""Files by how they are read."""
+
+ENDINGS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".inter": "inter"}
+DELIMITERS = {"csv": ",", "tsv": "\t", "inter": "\t"}
+COMPRESSED = ".gz"
+HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read one file; files with equal layouts are read together."""
+
+    format: Format
+    width: int
+    """Columns of a text file; 0 for Parquet."""
+    columns: tuple[tuple[str, str], ...]
+    """(role, column): the column's name in Parquet, its number from 0 in a text file. Roles: user, item, timestamp, sequence."""
+    kind: Kind
+    """How timestamps are stored."""
+
+
+def format_of(path: str) -> Format | None:
+    """The format that a file name's ending says, None for an unknown one."""
+    name = path.lower().removesuffix(COMPRESSED)
+    format = next((format for ending, format in ENDINGS.items() if name.endswith(ending)), None)
+    return None if format == "parquet" and path.lower().endswith(COMPRESSED) else format
+
+
+def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -> list[SourceFile]:
+    """Files of the hive partitions `dt=YYYY-MM-DD` between the two days, both included.
+
+    Raises DataError for a file outside such a partition, or where no partition is left.
+    """
+    files = list(files)
+    if since is None and until is None:
+        return files
+    kept = []
+    for file in files:
+        found = re.search(r"(?:^|/)dt=([0-9]{4}-[0-9]{2}-[0-9]{2})/", file.path)
+        try:
+            day = date.fromisoformat(found[1] if found else "")
+        except ValueError:
+            raise DataError(f"{file.path}: in no partition dt=YYYY-MM-DD; unset ingest.since and ingest.until") from None
+        if (since is None or since <= day) and (until is None or day <= until):
+            kept.append(file)
+    if not kept:
+        raise DataError(f"none of the {len(files)} files lies in a partition dt= between ingest.since={since} and ingest.until={until}")
+    return kept
+
+
+def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) -> Layouts:
+    """Reads every file's header and groups the files by layout, in the order of their paths.
+
+    Raises DataError naming the first file that is empty, unreadable or lacks a mapped column.
+    """
+    files = sorted(files, key=lambda file: file.path)
+    with ThreadPoolExecutor(8) as threads:
+        layouts = list(threads.map(lambda file: _layout(filesystem, file, config), files))
+    return [(layout, [file for file, its in zip(files, layouts, strict=True) if its == layout]) for layout in dict.fromkeys(layouts)]
+
+
+def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
+    format = format_of(file.path) if config.format == "auto" else config.format
+    if format is None:
+        raise ConfigError(f"{file.path}: cannot tell the format from the ending ({', '.join(ENDINGS)}); set ingest.format")
+    if file.size == 0:
+        raise DataError(f"{file.path}: the file is empty")
+    return _parquet(filesystem, file, config) if format == "parquet" else _text(filesystem, file, format, config)
+
+
+def _parquet(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
+    try:
+        schema = pq.read_schema(file.path, filesystem=filesystem)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{file.path}: not a readable Parquet file ({_first_line(error)})") from error
+    roles = _roles(file, schema.names, config)
+    for role, name in roles.items():
+        _check_type(file, role, name, schema.field(name).type)
+    return Layout("parquet", 0, tuple(roles.items()), _kind(schema.field(roles["timestamp"]).type))
+
+
+def _text(filesystem: pafs.FileSystem, file: SourceFile, format: Format, config: Ingest) -> Layout:
+    compression = "gzip" if file.path.lower().endswith(COMPRESSED) else None
+    try:
+        with filesystem.open_input_stream(file.path, compression=compression) as stream:
+            start = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{file.path}: not readable ({_first_line(error)})") from error
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if format == "inter" else csv.QUOTE_MINIMAL
+    names = next(csv.reader(io.StringIO(start), delimiter=DELIMITERS[format], quoting=quoting), [])
+    if format == "inter":  # name:type
+        names = [name.rpartition(":")[0] or name for name in names]
+    roles = _roles(file, names, config)
+    return Layout(format, len(names), tuple((role, str(names.index(name))) for role, name in roles.items()), "text")
+
+
+def _roles(file: SourceFile, names: list[str], config: Ingest) -> dict[str, str]:
+    roles = {role: name for role, name in config.columns if name is not None}
+    for role, name in roles.items():
+        if names.count(name) != 1:
+            fault = "no column" if name not in names else "more than one column"
+            found = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            raise DataError(f"{file.path}: {fault} {name!r}; found {found}; ingest.columns.{role} says which column holds the {role}")
+    return roles
+
+
+def _check_type(file: SourceFile, role: str, name: str, type: pa.DataType) -> None:
+    value = type.value_type if pa.types.is_dictionary(type) else type
+    text = pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
+    allowed = text or pa.types.is_integer(value)
+    if role == "timestamp":
+        allowed = allowed or pa.types.is_floating(value) or pa.types.is_timestamp(value) or pa.types.is_date(value)
+    if not allowed:
+        wanted = "a timestamp, a number or text" if role == "timestamp" else "text or an integer"
+        raise DataError(f"{file.path}: column {name!r} is {type}, but ingest.columns.{role} must be {wanted}")
+
+
+def _kind(type: pa.DataType) -> Kind:
+    value = type.value_type if pa.types.is_dictionary(type) else type
+    if pa.types.is_integer(value):
+        return "integer"
+    if pa.types.is_floating(value):
+        return "float"
+    return "time" if pa.types.is_timestamp(value) or pa.types.is_date(value) else "text"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

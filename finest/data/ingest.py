@@ -1,0 +1,129 @@
+"""From files of interactions to one data set: read, set aside what is unusable, k-core, order, split, write."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from finest.data import clean, columns, facts, order, quarantine, schema, write
+from finest.data.config import Ingest
+from finest.data.engine import DuckDB, failures
+from finest.data.schema import Manifest
+from finest.data.source import SourceFile
+from finest.errors import DataError, FinestError
+
+MAX_SEEN_TARGETS = 0.05
+"""With exclude_seen, the share of instances whose target is in the history: each of them counts as a miss."""
+
+
+def ingest(
+    filesystem: pafs.FileSystem,
+    files: list[SourceFile],
+    config: Ingest,
+    out: Path,
+    *,
+    memory: str | None = None,
+    threads: int | None = None,
+) -> Manifest:
+    """Writes the data set (see schema) to the folder `out`, which must not exist or be empty, and returns its manifest.
+
+    The files' content alone decides the result: not their format, layout, order or names, nor `threads`. Works out of core, within
+    `memory` ("3GB"; DuckDB's default where None), beside `out`. Raises DataError for a source that cannot be used, FinestError for a
+    full disk; nothing is left behind then.
+    """
+    partial = out.with_name(out.name + ".partial")
+    with _complete_or_nothing(partial, out), failures(str(out)), DuckDB(partial / "work", memory, threads) as engine:
+        layouts = columns.check(filesystem, columns.prune(files, config.since, config.until), config)
+        manifest = _build(filesystem, layouts, config, engine, partial)
+        (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
+def _build(filesystem: pafs.FileSystem, layouts: columns.Layouts, config: Ingest, engine: DuckDB, out: Path) -> Manifest:
+    parsed = engine.keep("parsed", clean.parsed(engine.read(layouts, config.timestamp_unit), config))
+    judged = clean.judged(parsed, config)
+    if config.duplicates == "quarantine":  # compares all rows: once
+        judged = engine.keep("judged", judged)
+    malformed = engine.malformed()
+    source_rows = engine.small(judged.agg(n=judged.count()))["n"][0].as_py() + len(malformed)
+    if source_rows == 0:
+        raise DataError(f"the source holds no rows: {len(layouts[0][1])} file(s), the first is {layouts[0][1][0].path}")
+
+    unusable = engine.small(clean.quarantined(judged))
+    first: dict[str, int] = {}
+    if len(unusable):
+        starts = engine.small(judged.group_by("file").agg(first=judged.record.min()))
+        first = dict(zip(starts["file"].to_pylist(), starts["first"].to_pylist(), strict=True))
+    aside = quarantine.table(filesystem, layouts, unusable, first, malformed)
+    reasons = quarantine.check(aside, source_rows, config)
+    pq.write_table(aside, out / schema.QUARANTINE)
+
+    coded, user_ids, item_ids = order.coded(engine, judged.filter(judged.reason.isnull()))
+    kept, core_users = order.core(engine, coded, config)
+    rows = engine.keep("ordered", order.split(kept, core_users, config.split))
+    users, catalogue = facts.users(engine, rows), facts.catalogue(engine, rows)
+    counts = facts.count(engine, rows, users, catalogue)
+    _check(counts, source_rows - len(aside), config)
+
+    ids = [engine.small(table.order_by("code"))["id"].combine_chunks() for table in (user_ids, item_ids)]
+    users, catalogue = engine.small(users.order_by("user")), engine.small(catalogue.order_by("item"))
+    write.users(ids[0], users, out / schema.USERS)
+    write.items(ids[1], catalogue, out / schema.ITEMS)
+    batches = engine.batches(rows.order_by("user", "position"))
+    fingerprint = write.interactions(batches, ids[0], ids[1], users, catalogue, out / schema.INTERACTIONS)
+    return Manifest(
+        schema_version=schema.SCHEMA_VERSION,
+        fingerprint=fingerprint,
+        depth=config.evaluation.depth,
+        exclude_seen=config.evaluation.exclude_seen,
+        source_rows=source_rows,
+        quarantined_rows=len(aside),
+        quarantined_by_reason=reasons,
+        kcore_dropped_rows=source_rows - len(aside) - counts["interactions"],
+        repeated_share=counts.pop("repeats") / counts["interactions"],
+        split=config.split.model_dump(mode="json", exclude_none=True),
+        **counts,
+    )
+
+
+def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
+    if counts["interactions"] == 0:
+        raise DataError(
+            f"the k-core filter leaves nothing of {usable} rows: lower ingest.min_user_interactions={config.min_user_interactions}"
+            f" or ingest.min_item_interactions={config.min_item_interactions}"
+        )
+    depth, items = config.evaluation.depth, counts["items"]
+    if counts["train_interactions"] == 0 or counts["instances"] == 0:
+        what = "training interaction" if counts["train_interactions"] == 0 else "held-out interaction with a history"
+        raise DataError(f"no {what} among {counts['interactions']} interactions: change ingest.split ({config.split.method})")
+    if items < 2 * depth:
+        remedy = f"lower it to {items // 2}" if items >= 20 else "the source is too small"
+        raise DataError(f"{items} items in the training rows, but ingest.evaluation.depth={depth} needs at least {2 * depth}: {remedy}")
+    seen = counts["targets_in_history"] / counts["instances"]
+    if config.evaluation.exclude_seen and seen > MAX_SEEN_TARGETS:
+        raise DataError(
+            f"{seen:.1%} of the held-out interactions repeat an item of the user's history, which lists without seen items always miss:"
+            " set ingest.evaluation.exclude_seen=false"
+        )
+
+
+@contextmanager
+def _complete_or_nothing(partial: Path, out: Path) -> Iterator[None]:
+    if out.is_dir() and any(out.iterdir()):
+        raise FinestError(f"{out}: the folder exists and is not empty; choose another one or remove it")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield
+        shutil.rmtree(partial / "work")
+        partial.replace(out)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FinestError(f"{out}: the disk is full; free space there or choose another folder") from error
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

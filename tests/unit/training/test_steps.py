@@ -1,0 +1,185 @@
+"""The training steps on a small data set, in real worker processes."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from finest.errors import FinestError
+from finest.lists.champion import score
+from finest.lists.file import read
+from finest.models.config import Model
+from finest.models.saved import load
+from finest.perturb.config import Perturb, Scenario
+from finest.perturb.plan import plan
+from finest.training import workers
+from finest.training.config import Finetune, Pretrain
+from finest.training.finetune import finetune
+from finest.training.pretrain import pretrain
+from storage import checkpoint_store
+from tests.unit.training.small import dataset
+
+PRETRAIN = Pretrain(model=Model(hidden=8, layers=1, length=6), epochs=2, batch=8, rate=0.01, device="cpu", processes=2)
+FINETUNE = Finetune(epochs=2, rate=0.005, top=5, simulated_share=0.05)
+SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02), Scenario(kind="insertion", share=0.02)])
+
+
+def train(folder: Path, config: Finetune = FINETUNE, champion: Path | None = None, processes: int = 2, perturb: Perturb = SCENARIOS, shard="0"):
+    data = dataset(users=24, items=40)
+    edits, planned = plan(data, perturb, 0)
+    store = checkpoint_store(str(folder / "checkpoints"))
+    told = []
+    pretraining = PRETRAIN.model_copy(update={"processes": processes})
+    pretrain(data, edits, planned, shard, pretraining, store, folder / "bases", told.append)
+    finetune(data, edits, planned, shard, PRETRAIN, config, folder / "bases", champion, store, folder / "tuned", told.append)
+    return data, folder / "tuned", told
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """In worker processes; the other runs, unless they are about processes, train in this one."""
+    return train(tmp_path_factory.mktemp("steps"))
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Starting workers takes longer than these trainings."""
+    for step in ("pretrain", "finetune"):
+        monkeypatch.setattr(f"finest.training.{step}.run", lambda jobs, device, processes, on_event: [job(on_event) for job in jobs])
+
+
+def lists(folder: Path, stage: str, variant: str):
+    return read(folder / "lists" / stage / f"{variant}.parquet", {f"i{number:03d}": number for number in range(1, 41)})
+
+
+def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(trained):
+    _, folder, told = trained
+    variants = {"clean", "identity", "rounding", "seed", "random-deletion-0.02-s0", "random-insertion-0.02-s0"}
+    for stage in ("base", "tuned"):
+        assert {file.stem for file in (folder / "lists" / stage).iterdir()} == variants
+    assert {file.stem for file in (folder / "history").iterdir()} == variants
+    facts = json.loads((folder / "shard.json").read_text())
+    assert set(facts["cost"]) == variants
+    assert (facts["protocol"], facts["reference"], facts["threads"], facts["device"]) == ("anchored", "base", 1, "cpu")
+    assert all(cost["finetune_cpu_seconds"] >= 0 and cost["pretrain_cpu_seconds"] > 0 for cost in facts["cost"].values())
+    assert told[-1].done == pytest.approx(1.0) and {progress.stage for progress in told} == {"pretrain", "finetune"}
+
+
+def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_others_do_not(trained):
+    _, folder, _ = trained
+    for stage in ("base", "tuned"):
+        clean = lists(folder, stage, "clean")
+        same = lists(folder, stage, "identity")
+        assert np.array_equal(clean.items, same.items) and np.array_equal(clean.scores, same.scores)
+        for other in ("rounding", "seed", "random-deletion-0.02-s0", "random-insertion-0.02-s0"):
+            assert not np.array_equal(clean.scores, lists(folder, stage, other).scores)
+    moved = np.abs(lists(folder, "base", "clean").scores - lists(folder, "base", "rounding").scores)
+    assert moved.max() < 1e-3
+
+
+def test_the_candidate_is_the_tuned_clean_model(trained):
+    data, folder, _ = trained
+    champion, after = score(folder / "candidate", data, "1")
+    clean = lists(folder, "tuned", "clean")
+    assert [champion.vocabulary[code] for code in champion.items[0]] == [f"i{code:03d}" for code in clean.items[0]]
+    assert np.array_equal(champion.target_rank, clean.target_rank)
+    assert after.all() and champion.description.role == "champion"
+    assert load(folder / "candidate").facts.stage == "tuned"
+
+
+def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_catalogue(trained):
+    data, folder, _ = trained
+    newer = replace(data, manifest=data.manifest.model_copy(update={"fingerprint": "another night"}))
+    last_train = np.array([data.timestamp[(data.user == user) & data.train].max(initial=-1) for user in range(len(data.user_ids))])
+    newer.timestamp[~data.train] = last_train[data.user[~data.train]] + np.where(data.user[~data.train] % 2, 1, 0)
+    without = data.target_ids[data.instances().row[0]]
+    lists, after = score(folder / "candidate", newer, "1")
+    assert np.array_equal(after, data.instances().user % 2 == 1)
+    assert without in lists.vocabulary
+
+
+def test_one_process_gives_the_same_models_as_two(trained, tmp_path):
+    _, folder, _ = trained
+    _, alone, _ = train(tmp_path, processes=1)
+    for variant in ("clean", "seed", "random-insertion-0.02-s0"):
+        assert np.array_equal(lists(folder, "tuned", variant).scores, lists(alone, "tuned", variant).scores)
+
+
+def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process, tmp_path):
+    _, folder, _ = trained
+    shutil.copytree(folder.parent / "checkpoints", tmp_path / "checkpoints")
+    _, again, told = train(tmp_path)
+    assert told == []
+    assert np.array_equal(lists(folder, "tuned", "seed").scores, lists(again, "tuned", "seed").scores)
+
+
+def test_both_protocols_are_trained_side_by_side(in_process, tmp_path):
+    _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}))
+    anchored, independent = lists(folder, "tuned", "seed"), lists(folder, "independent", "seed")
+    assert (anchored.description.protocol, independent.description.protocol) == ("anchored", "independent")
+    assert not np.array_equal(anchored.scores, independent.scores)
+    assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(folder, "independent", "clean").scores)
+
+
+def test_reference_champion_keeps_the_champions_lists_and_says_so(trained, in_process, tmp_path):
+    _, earlier, _ = trained
+    champion = tmp_path / "champion"
+    shutil.copytree(earlier / "candidate", champion)
+    (champion / "version").write_text("7\n")
+    _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"reference": "champion"}), champion)
+    assert json.loads((folder / "shard.json").read_text())["reference"] == "champion/7"
+    assert lists(folder, "tuned", "clean").description.reference == "champion/7"
+    assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
+
+
+def test_reference_champion_without_one_keeps_the_bases_lists(trained, in_process, tmp_path):
+    _, earlier, _ = trained
+    _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"reference": "champion"}))
+    assert json.loads((folder / "shard.json").read_text())["reference"] == "base"
+    assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
+
+
+def test_without_the_regulariser_lists_differ(trained, in_process, tmp_path):
+    _, earlier, _ = trained
+    _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"regulariser": "none"}))
+    assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
+
+
+def test_a_second_shard_trains_its_own_clean_variant_to_the_same_weights(trained, in_process, tmp_path):
+    _, earlier, _ = trained
+    _, folder, _ = train(tmp_path, perturb=SCENARIOS.model_copy(update={"shards": 2}), shard="1")
+    assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
+    assert lists(folder, "tuned", "clean").description.shard == "1"
+
+
+def fail(on_event):
+    raise FinestError("what went wrong")
+
+
+def die(on_event):
+    import os
+
+    os._exit(9)
+
+
+def test_a_workers_error_reaches_the_caller_as_it_is():
+    with pytest.raises(FinestError, match="^what went wrong$"):
+        workers.run([fail, fail], torch.device("cpu"), 2, lambda event: None)
+
+
+def test_a_killed_worker_is_told_in_one_line():
+    with pytest.raises(FinestError, match="a training process was killed.*lower pretrain.processes"):
+        workers.run([die], torch.device("cpu"), 1, lambda event: None)
+
+
+def test_an_error_leaves_no_folder_behind(tmp_path):
+    data = dataset(users=24, items=40)
+    edits, planned = plan(data, SCENARIOS, 0)
+    broken = PRETRAIN.model_copy(update={"model": Model(hidden=8, heads=3)})
+    with pytest.raises(FinestError, match=r"heads: 3 does not divide"):
+        pretrain(data, edits, planned, "0", broken, checkpoint_store(str(tmp_path / "c")), tmp_path / "bases", lambda progress: None)
+    assert not (tmp_path / "bases").exists() and not (tmp_path / "bases.partial").exists()
