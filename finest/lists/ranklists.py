@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import Field
 
 from finest.section import Section
 
@@ -56,7 +57,8 @@ class Description(Section):
     reference: str | None = None
     """Whose lists fine-tuning kept: `base`, or `champion/<version>`."""
     data_fingerprint: str | None = None
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = Field(default={})
+    """Of a probe from this library: the edits' `kind` and their number, `edits`."""
 
 
 @dataclass(frozen=True)

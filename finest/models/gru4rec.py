@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finest.models.config import Model
-from finest.models.recommender import Recommender, dropped, embed
+from finest.models.recommender import Recommender, dropped
 
 
 class GRU4Rec(Recommender):
@@ -20,7 +20,7 @@ class GRU4Rec(Recommender):
         self.dense_bias = nn.Parameter(torch.zeros(hidden))
 
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
-        x_BTD, _ = self.recurrent(dropped(embed(self, inputs_BT), masks_SBTD, 0))
+        x_BTD, _ = self.recurrent(dropped(F.embedding(inputs_BT, self.embedding), masks_SBTD, 0))
         return F.linear(dropped(x_BTD, masks_SBTD, 1), self.dense, self.dense_bias)
 
     def initialise(self, seed: int, scale: float = 0.02) -> None:

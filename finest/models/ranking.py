@@ -52,11 +52,11 @@ def top(scores_BI: Tensor, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def rank(scores_BI: Tensor, target_B: Ints) -> npt.NDArray[np.float64]:
-    """Mean rank `[B]` under ties of each target's code, from 1; NaN where the target is outside the catalogue or left out."""
+    """Mean rank `[B]` under ties of each target's code, from 1; NaN where the target is not in the catalogue, is left out or scores NaN."""
     target = torch.from_numpy(target_B).to(scores_BI.device)
     own_B1 = scores_BI.gather(1, (target - 1).clamp_(min=0)[:, None])
     better = (scores_BI > own_B1).sum(1).double()
     equal = (scores_BI == own_B1).sum(1).double()
     result = (better + (equal + 1) / 2).cpu().numpy()
-    result[((target == 0) | torch.isneginf(own_B1[:, 0])).cpu().numpy()] = np.nan
+    result[((target == 0) | torch.isneginf(own_B1[:, 0]) | torch.isnan(own_B1[:, 0])).cpu().numpy()] = np.nan
     return result

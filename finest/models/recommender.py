@@ -48,11 +48,6 @@ class Recommender(nn.Module, ABC):
                     weight.normal_(0.0, scale, generator=torch_generator("weights", seed, name))
 
 
-def embed(recommender: Recommender, inputs_BT: Tensor) -> Tensor:
-    """Item embeddings `[B, T, D]` at unit-order scale."""
-    return nn.functional.embedding(inputs_BT, recommender.embedding) * recommender.embedding.shape[1] ** 0.5
-
-
 def dropped(x_BTD: Tensor, masks_SBTD: Tensor | None, site: int) -> Tensor:
     """`x_BTD` under the mask of its site; itself outside training."""
     return x_BTD if masks_SBTD is None else x_BTD * masks_SBTD[site]

@@ -5,11 +5,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finest.models.config import Model
-from finest.models.recommender import Recommender, dropped, embed
+from finest.models.recommender import Recommender, dropped
 
 
 class SASRec(Recommender):
-    """Pre-normalised transformer blocks, causal attention, learned positions, feed-forward layers as wide as the embedding."""
+    """Pre-normalised transformer blocks, causal attention, learned positions, feed-forward layers as wide as the embedding.
+
+    Embeddings enter as they are: scaled up by the root of their width, as published, they fit ml-100k's noise (5% less MRR on a
+    validation cut, and lists of two seeds agree to .61 instead of .70).
+    """
 
     def __init__(self, config: Model, items: int):
         super().__init__(config, items)
@@ -22,15 +26,14 @@ class SASRec(Recommender):
         self.final_shift = nn.Parameter(torch.zeros(hidden))
 
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
-        x_BTD = dropped(embed(self, inputs_BT) + self.position[: inputs_BT.shape[1]], masks_SBTD, 0)
+        x_BTD = dropped(F.embedding(inputs_BT, self.embedding) + self.position[: inputs_BT.shape[1]], masks_SBTD, 0)
         for layer, block in enumerate(self.blocks):
-            x_BTD = x_BTD + dropped(block.attend(x_BTD, self.heads), masks_SBTD, 1 + 2 * layer)
-            x_BTD = x_BTD + dropped(block.feed(x_BTD), masks_SBTD, 2 + 2 * layer)
+            x_BTD = block(x_BTD, self.heads, masks_SBTD, 1 + 2 * layer)
         return F.layer_norm(x_BTD, x_BTD.shape[-1:], self.final_gain, self.final_shift)
 
 
 class Block(nn.Module):
-    """The weights of one layer."""
+    """One layer: attention, then the position-wise layers, each added to what it reads."""
 
     def __init__(self, hidden: int):
         super().__init__()
@@ -46,6 +49,11 @@ class Block(nn.Module):
         self.inner_bias = nn.Parameter(torch.zeros(hidden))
         self.outer = nn.Parameter(torch.empty(hidden, hidden))
         self.outer_bias = nn.Parameter(torch.zeros(hidden))
+
+    def forward(self, x_BTD: Tensor, heads: int, masks_SBTD: Tensor | None, site: int) -> Tensor:
+        """`[B, T, D]`; `site`: the first of the layer's two masks."""
+        x_BTD = x_BTD + dropped(self.attend(x_BTD, heads), masks_SBTD, site)
+        return x_BTD + dropped(self.feed(x_BTD), masks_SBTD, site + 1)
 
     def attend(self, x_BTD: Tensor, heads: int) -> Tensor:
         """Causal self-attention `[B, T, D]`."""

@@ -12,7 +12,7 @@ Rule = Literal["stability", "gain", "accuracy", "collapse", "sanity", "frozen"]
 class Gate(Section):
     """Bounds of the gate's rules. Intervals are one-sided 95%."""
 
-    rules: list[Rule] = ["stability", "gain", "accuracy", "collapse", "sanity", "frozen"]
+    rules: list[Rule] = Field(default=["stability", "gain", "accuracy", "collapse", "sanity", "frozen"])
     """The rules that must hold. Without any, nothing passes."""
     min_rls_above_floor: float | None = Field(default=0.5, ge=-1, le=1)
     """Least stability as a share of the way from the noise floor (another seed) to the ceiling (rounding); rbo and jaccard, lower bound."""

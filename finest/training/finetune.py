@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +55,7 @@ def finetune(
     variants = plan.shard(shard_id).variants
     by_scenario = from_table(edits, data)
     facts = shard.read_facts(bases)
-    protocols = ["anchored", "independent"] if config.protocol == "both" else [config.protocol]
+    protocols = _protocols(config)
     with shard.written_whole(out) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = _shared_reference(data, config, bases / "models" / variants[0].name, champion, Path(scratch), device)
         jobs: list[Job[shard.Trained]] = [
@@ -110,7 +110,7 @@ class FinetuneJob:
     shard: str
     pretrain: Pretrain
     config: Finetune
-    protocol: str
+    protocol: Literal["anchored", "independent"]
     shared: SharedReference | None
     """None: the variant's own base model gives its lists."""
     bases: Path
@@ -140,9 +140,9 @@ def _tune_variant(job: FinetuneJob, on_event: Any) -> shard.Trained:
             checkpoint.Checkpoint(job.store, name), on_event,
         )  # fmt: skip
     trained, cpu_trained = time.perf_counter(), time.process_time()
-    stage = "independent" if config.protocol == "both" and job.protocol == "independent" else "tuned"
+    stage = "tuned" if job.protocol == _protocols(config)[0] else "independent"
     source = job.shared.source if job.shared else "base"
-    lists = take(saved.model, job.data, describe(job.data, variant, job.shard, job.pretrain, "tuned", job.protocol, source))
+    lists = take(saved.model, job.data, describe(job.data, variant, job.edits, job.shard, job.pretrain, "tuned", job.protocol, source))
     list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
     if stage == "tuned" and variant.name == "clean":
         save(job.out / CANDIDATE, saved.model, model_facts(job.data, variant, job.pretrain, "tuned"), list(job.data.item_ids))
@@ -186,12 +186,19 @@ def settings(pretrain: Pretrain, config: Finetune, seed: int) -> Settings:
     )  # fmt: skip
 
 
+def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:
+    """The protocols to train under; without a regulariser nothing is shared, whatever is configured."""
+    if config.regulariser == "none":
+        return ["independent"]
+    return ["anchored", "independent"] if config.protocol == "both" else [config.protocol]
+
+
 def _shared_reference(
     data: Dataset, config: Finetune, clean_base: Path, champion: Path | None, scratch: Path, device: torch.device
 ) -> tuple[SharedReference | None, str]:
     """The lists that an anchored run's variants keep, and the reference's name; none where each variant keeps its own."""
     name = champion_name(champion) if champion and config.reference == "champion" else None
-    if config.protocol == "independent" or config.regulariser == "none":
+    if "anchored" not in _protocols(config):
         return None, "base"
     prepare(device)
     folder = champion if name and champion else clean_base

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finest.errors import FinestError
 from finest.models.recommender import Recommender
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint
@@ -94,6 +95,9 @@ def train(
             targets += count
             step += 1
         mean = (total / max(targets, 1)).tolist()
+        if not math.isfinite(mean[0]):
+            where = f"{settings.stage}: the loss is {mean[0]} in epoch {epoch + 1}"
+            raise FinestError(f"{where}: training diverged; lower {settings.stage}.rate or pretrain.clip")
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
         record = {"stage": settings.stage, "epoch": epoch + 1, "step": step, "loss": mean[0], "order": mean[1], "top": mean[2]}
         history.append({**record, "rate": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets})
@@ -126,7 +130,7 @@ def _step(
 
 
 def _state(names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, average: Average) -> dict[str, Tensor]:
-    state = {}
+    state: dict[str, Tensor] = {}
     for name, weight, mean in zip(names, weights, average.weights, strict=True):
         state |= {f"weight/{name}": weight, f"average/{name}": mean}
         state |= {f"optimizer/{part}/{name}": value for part, value in optimizer.state[weight].items()}

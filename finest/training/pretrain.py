@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import torch
@@ -94,7 +94,7 @@ def _train_variant(job: PretrainJob, on_event: Callable[[Event], None]) -> shard
         )
     trained, cpu_trained = time.perf_counter(), time.process_time()
     save(job.out / "models" / variant.name, model, model_facts(job.data, variant, config, "base"), list(job.data.item_ids))
-    lists = take(model, job.data, describe(job.data, variant, job.shard, config, "base", None, None))
+    lists = take(model, job.data, describe(job.data, variant, job.edits, job.shard, config, "base", None, None))
     list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
     cost = {
         "pretrain_seconds": trained - began,
@@ -171,12 +171,19 @@ def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -
 
 
 def describe(
-    data: Dataset, variant: Variant, shard_id: str, config: Pretrain, stage: Stage, protocol: Any, reference: str | None
+    data: Dataset,
+    variant: Variant,
+    edits: Edits | None,
+    shard_id: str,
+    config: Pretrain,
+    stage: Stage,
+    protocol: Literal["anchored", "independent"] | None,
+    reference: str | None,
 ) -> Description:
     """The description of a variant's rank lists."""
     return Description(
         catalogue=describe_catalogue(data.item_ids), model=config.model.name, role=variant.role, stage=stage, shard=shard_id,
         scenario=variant.scenario or (variant.name if variant.role == "control" else None), depth=data.manifest.depth,
         exclude_seen=data.manifest.exclude_seen, seed=variant.seed, protocol=protocol, reference=reference,
-        data_fingerprint=data.manifest.fingerprint,
+        data_fingerprint=data.manifest.fingerprint, extra={"kind": edits.kind, "edits": len(edits)} if edits else {},
     )  # fmt: skip

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 import torch
 
+from finest.errors import FinestError
 from finest.models.build import build
 from finest.models.config import Model
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.loop import Settings, train
-from finest.training.references import take
 from finest.training.objective import RankHinge
+from finest.training.references import take
 from finest.training.windows import fill, slots
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
 
 
-class Interrupted(Exception):
+class InterruptedTrainingError(Exception):
     pass
 
 
@@ -37,7 +38,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
 
     def report(record):
         if record["epoch"] == stop_after:
-            raise Interrupted
+            raise InterruptedTrainingError
 
     history = train(model, slotting, lambda epoch: windows, SETTINGS, hinge, Checkpoint(store, name), report)
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}, history
@@ -48,7 +49,7 @@ def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_f
     store = checkpoint_store(str(tmp_path))
     whole, history = run(store, "whole", model_name)
     for epoch in (1, 3):
-        with pytest.raises(Interrupted):
+        with pytest.raises(InterruptedTrainingError):
             run(store, f"cut-{epoch}", model_name, stop_after=epoch)
         resumed, resumed_history = run(store, f"cut-{epoch}", model_name)
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -88,6 +89,18 @@ def test_every_fact_that_decides_weights_changes_a_checkpoints_name():
     assert key(dict(reversed(facts.items()))) == key(facts)
 
 
+def test_a_training_that_diverges_stops_in_one_line(tmp_path):
+    data = dataset()
+    rows = data.training_rows()
+    slotting = slots(rows, 6)
+    windows = fill(rows, slotting)
+    model = build(Model(hidden=8, layers=1, length=6), data.items)
+    model.initialise(0)
+    settings = Settings("pretrain", 0, 3, 5, 1e30, False, 0.0, 0.9, 1.0, 0.0, True)
+    with pytest.raises(FinestError, match=r"pretrain: the loss is nan in epoch \d.*lower pretrain.rate"):
+        train(model, slotting, lambda epoch: windows, settings, None, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda record: None)
+
+
 def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
     data = dataset(users=3)
     rows = data.training_rows()
@@ -99,6 +112,7 @@ def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
     model = build(Model(hidden=8, layers=1, length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 2, 1, 0.01, False, 0.1, 0.9, 1.0, 0.0, True)
-    history = train(model, slotting, lambda epoch: windows, settings, None, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda record: None)
+    checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")
+    history = train(model, slotting, lambda epoch: windows, settings, None, checkpoint, lambda record: None)
     assert history[0]["targets"] == (windows.targets > 0).sum()
     assert all(torch.isfinite(weight).all() for weight in model.parameters())

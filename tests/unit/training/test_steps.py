@@ -28,7 +28,14 @@ FINETUNE = Finetune(epochs=2, rate=0.005, top=5, simulated_share=0.05)
 SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02), Scenario(kind="insertion", share=0.02)])
 
 
-def train(folder: Path, config: Finetune = FINETUNE, champion: Path | None = None, processes: int = 2, perturb: Perturb = SCENARIOS, shard="0"):
+def train(
+    folder: Path,
+    config: Finetune = FINETUNE,
+    champion: Path | None = None,
+    processes: int = 2,
+    perturb: Perturb = SCENARIOS,
+    shard: str = "0",
+):
     data = dataset(users=24, items=40)
     edits, planned = plan(data, perturb, 0)
     store = checkpoint_store(str(folder / "checkpoints"))
@@ -167,12 +174,12 @@ def die(on_event):
 
 
 def test_a_workers_error_reaches_the_caller_as_it_is():
-    with pytest.raises(FinestError, match="^what went wrong$"):
+    with pytest.raises(FinestError, match=r"^what went wrong$"):
         workers.run([fail, fail], torch.device("cpu"), 2, lambda event: None)
 
 
 def test_a_killed_worker_is_told_in_one_line():
-    with pytest.raises(FinestError, match="a training process was killed.*lower pretrain.processes"):
+    with pytest.raises(FinestError, match=r"a training process was killed.*lower pretrain.processes"):
         workers.run([die], torch.device("cpu"), 1, lambda event: None)
 
 

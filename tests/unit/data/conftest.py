@@ -1,0 +1,62 @@
+"""Ingest as its tests call it: files written in sight, one small data set out."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+import pytest
+
+from finest.data.config import Ingest
+from finest.data.ingest import ingest
+from finest.data.schema import Manifest
+from finest.data.source import SourceFile
+
+Files = dict[str, str | bytes | pa.Table]
+
+
+@pytest.fixture(scope="module")
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Manifest, Path]]:
+    """ingested({"a.csv": text, ...}, threads=1, **config) -> (manifest, folder). Lists of depth 10, seen items kept, unless config says else."""
+    numbers, root = count(), tmp_path_factory.mktemp("ingest")
+
+    def run(files: Files, threads: int = 1, **config: Any) -> tuple[Manifest, Path]:
+        folder = root / str(next(numbers))
+        described = []
+        for name, content in files.items():
+            path = folder / "in" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, pa.Table):
+                pq.write_table(content, path)
+            else:
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+            described.append(SourceFile(str(path), path.stat().st_size, ""))
+        config = {"evaluation": {"depth": 10, "exclude_seen": False}, "min_user_interactions": 1} | config
+        out = folder / "out"
+        try:
+            return ingest(pafs.LocalFileSystem(), described, Ingest(**config), out, threads=threads), out
+        finally:
+            left = {path.name for path in folder.iterdir()} - {"in"}
+            assert left in ({"out"}, set()), f"ingest left {left}"
+
+    return run
+
+
+def csv_of(rows: list[tuple[Any, ...]], header: str = "user_id,item_id,timestamp") -> str:
+    """Plain rows as CSV text."""
+    return "\n".join([header, *(",".join(str(value) for value in row) for row in rows)]) + "\n"
+
+
+@pytest.fixture(scope="session")
+def plain_csv() -> Callable[..., str]:
+    """csv_of, for tests."""
+    return csv_of
+
+
+@pytest.fixture(scope="session")
+def clean_rows() -> list[tuple[str, str, int]]:
+    """200 rows of 10 users over 50 items, every third row with a new timestamp."""
+    return [(f"u{row % 10}", f"i{row * 7 % 50}", 1_000_000 + row // 3) for row in range(200)]

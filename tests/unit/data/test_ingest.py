@@ -1,0 +1,231 @@
+"""What ingest makes of good files: order, split, codes, counts, and the same result for any layout of the same rows."""
+
+import csv
+import io
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from finest.data import dataset, schema
+from finest.data.config import Ingest
+
+ODD_IDS = ["007", "7", "NA", "null", "nan", "1e3", "0x10", " x", "x ", "a,b", 'say "hi"', "two\nlines", "Zürich", "日本", "'", "-", "#1", "True"]
+
+Row = tuple[str, str, int]
+
+
+def delimited(rows: list[Row], delimiter: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(["ignored", "item_id", "timestamp", "user_id"])
+    writer.writerows(["z", item, f"{time / 1e6:.6f}", user] for user, item, time in rows)
+    return text.getvalue()
+
+
+def parquet(rows: list[Row], kind: str) -> pa.Table:
+    micros = pa.array([time for _, _, time in rows], pa.int64())
+    if kind == "text":
+        times = pa.array([datetime.fromtimestamp(time / 1e6, UTC).isoformat() for *_, time in rows])
+    else:
+        times = {"time": micros.cast(pa.timestamp("us")), "zoned": micros.cast(pa.timestamp("us", "UTC")), "nano": micros.cast(pa.timestamp("ns"))}.get(
+            kind, pa.array([time / 1e6 for *_, time in rows], pa.float64())
+        )
+    users = pa.array([user for user, *_ in rows])
+    return pa.table({"timestamp": times, "user_id": users.dictionary_encode() if kind == "time" else users, "item_id": [item for _, item, _ in rows]})
+
+
+def written(rows: list[Row], form: str) -> Any:
+    return delimited(rows, "," if form == "csv" else "\t") if form in ("csv", "tsv") else parquet(rows, form)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from(ODD_IDS), st.sampled_from(ODD_IDS), st.integers(0, 4)), min_size=60, max_size=80),
+    st.lists(st.sampled_from(["csv", "tsv", "time", "zoned", "nano", "float", "text"]), min_size=2, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_any_layout_of_the_same_rows_gives_the_same_files(ingested: Any, drawn: list[Row], forms: list[str], random: random.Random) -> None:
+    rows = [(user, item, 1_700_000_000_000_000 + time * 500_000) for user, item, time in drawn] + [("u", id, 1) for id in ODD_IDS * 2]
+    config = {"max_quarantined_share": 0, "evaluation": {"depth": 10, "exclude_seen": False}, "split": {"method": "leave_one_out"}}
+    rows += [("filler", f"f{number}", number) for number in range(30)]
+    first, one = ingested({"all.csv": delimited(rows, ",")}, **config)
+
+    shuffled = random.sample(rows, len(rows))
+    parts = [shuffled[number :: len(forms)] for number in range(len(forms))]
+    names = random.sample("abcdefg", len(forms))
+    files = {
+        f"{name}/part.{form if form in ('csv', 'tsv') else 'parquet'}": written(part, form) for name, form, part in zip(names, forms, parts, strict=True)
+    }
+    second, other = ingested(files, threads=2, **config)
+
+    assert second == first
+    for name in (schema.INTERACTIONS, schema.USERS, schema.ITEMS, schema.MANIFEST):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert Counter(pq.read_table(one / schema.INTERACTIONS).select(["user", "item", "timestamp"]).to_pandas().itertuples(index=False, name=None)) == Counter(rows)
+
+
+def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+    before, _ = ingested({"a.csv": plain_csv(clean_rows)})
+    user, item, time = clean_rows[50]
+    for changed in [(user, item, time + 1), (user, "other", time), ("other", item, time)]:
+        after, _ = ingested({"a.csv": plain_csv([*clean_rows[:50], changed, *clean_rows[51:]])})
+        assert after.fingerprint != before.fingerprint
+    assert ingested({"a.csv": plain_csv(clean_rows)}, split={"fraction": 0.2})[0].fingerprint != before.fingerprint
+
+
+def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clean_rows: list[Row]) -> None:
+    lines = ["uid:token\tiid:token\trating:float\tts:float", *(f'{user}\t"{item}\t3\t{time}' for user, item, time in clean_rows)]
+    columns = {"user": "uid", "item": "iid", "timestamp": "ts"}
+    manifest, folder = ingested({"a.inter": "\n".join(lines)}, columns=columns)
+    assert manifest.interactions == 200
+    assert pq.read_table(folder / schema.ITEMS)["item"][0].as_py() == '"i0'  # quotes mean nothing there
+
+
+def test_codes_follow_the_byte_order_of_ids(ingested: Any, plain_csv: Any) -> None:
+    ids = ["10", "9", "B", "a", "Z", "é", "~"]
+    rows = [(user, item, time) for user in ids for time, item in enumerate([*ids, *(f"f{number}" for number in range(20))])]
+    _, folder = ingested({"a.csv": plain_csv(rows)})
+    by_bytes = sorted(ids, key=str.encode)
+    assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == by_bytes
+    items = pq.read_table(folder / schema.ITEMS)
+    assert items["item"].to_pylist() == sorted(items["item"].to_pylist(), key=str.encode)
+    assert items["item_code"].to_pylist() == list(range(1, len(items) + 1))
+    assert pq.read_schema(folder / schema.INTERACTIONS).equals(schema.INTERACTIONS_SCHEMA)
+
+
+def test_rows_are_ordered_by_time_and_then_by_the_sequence(ingested: Any, plain_csv: Any) -> None:
+    rows = [("u", f"i{number}", 5 + number // 10, 40 - number) for number in range(30)]
+    text = plain_csv(rows, "user_id,item_id,timestamp,n")
+    _, folder = ingested({"a.csv": text}, columns={"sequence": "n"})
+    expected = [item for _, item, _, _ in sorted(rows, key=lambda row: (row[2], row[3]))]
+    assert pq.read_table(folder / schema.INTERACTIONS)["item"].to_pylist() == expected
+
+
+def test_ties_are_not_in_the_order_of_items_or_alike_for_two_users(ingested: Any, plain_csv: Any) -> None:
+    rows = [(user, f"i{number:02}", 5) for user in ("u", "v") for number in range(30)]
+    _, folder = ingested({"a.csv": plain_csv(rows)}, split={"method": "leave_one_out"})
+    items = pq.read_table(folder / schema.INTERACTIONS)["item"].to_pylist()
+    assert items[:30] != sorted(items[:30]) and items[:30] != items[30:]
+
+
+def test_repeated_rows_in_a_tie_do_not_stand_side_by_side(ingested: Any, plain_csv: Any) -> None:
+    rows = [("u", f"i{number % 40:02}", 5) for number in range(80)]
+    _, folder = ingested({"a.csv": plain_csv(rows)})
+    items = pq.read_table(folder / schema.INTERACTIONS)["item"].to_pylist()
+    assert sum(one == next for one, next in zip(items, items[1:], strict=False)) < 10
+
+
+def histories(counts: list[int]) -> list[Row]:
+    """A user for each count, whose items and times ascend."""
+    return [(f"u{user}", f"i{number % 60}", 1000 + number) for user, count in enumerate(counts) for number in range(count)]
+
+
+@pytest.mark.parametrize(("fraction", "counts", "held"), [(0.1, [1, 2, 10, 19, 20, 99], [0, 1, 1, 1, 2, 9]), (0.29, [100, 60], [29, 17]), (0.001, [60], [1])])
+def test_last_fraction_holds_out_each_users_last_rows(
+    ingested: Any, plain_csv: Any, fraction: float, counts: list[int], held: list[int]
+) -> None:
+    _, folder = ingested({"a.csv": plain_csv(histories(counts))}, split={"fraction": fraction})
+    data = dataset.load(folder)
+    assert np.bincount(data.user[~data.train], minlength=len(counts)).tolist() == held
+    assert all(np.diff(data.train[data.user == user].astype(int)).max(initial=0) <= 0 for user in range(len(counts)))  # training rows come first
+
+
+def test_leave_one_out_holds_out_one_row_of_users_with_more(ingested: Any, plain_csv: Any) -> None:
+    _, folder = ingested({"a.csv": plain_csv(histories([1, 2, 60]))}, split={"method": "leave_one_out"})
+    data = dataset.load(folder)
+    assert np.bincount(data.user[~data.train], minlength=3).tolist() == [0, 1, 1]
+
+
+def test_temporal_cuts_everyone_at_one_time_and_counts_cold_rows(ingested: Any, plain_csv: Any) -> None:
+    rows = [("old", f"i{number}", number) for number in range(30)] + [("new", "i0", 200), ("new", "i1", 201), ("new", "unheard", 202), ("new", "i1", 203)]
+    split = {"method": "temporal", "cut": "1970-01-01T00:00:28"}
+    manifest, folder = ingested({"a.csv": plain_csv(rows)}, split=split)
+    data = dataset.load(folder)
+    assert data.timestamp[data.train].max() == 27_000_000 and data.timestamp[~data.train].min() == 28_000_000
+    # of new's rows the first has no history; of old's, items 28 and 29 are not in the catalogue, nor is `unheard`
+    assert (manifest.test_interactions, manifest.cold_rows, manifest.instances) == (6, 1, 5)
+    assert (manifest.targets_outside_catalogue, manifest.targets_in_history) == (3, 1)
+    assert manifest.users == 2 and pq.read_table(folder / schema.USERS)["last_train_timestamp"].to_pylist() == [None, 27_000_000]
+
+
+def test_the_manifest_agrees_with_the_data_set(ingested: Any, plain_csv: Any) -> None:
+    rng = random.Random(0)
+    rows = [(f"u{rng.randrange(30)}", f"i{rng.randrange(80)}", rng.randrange(400)) for _ in range(1500)]
+    manifest, folder = ingested({"a.csv": plain_csv(rows)}, split={"method": "temporal", "cut": "1970-01-01T00:05:00"}, min_user_interactions=30)
+    data = dataset.load(folder)
+    instances = data.instances()
+    seen = [data.item[row] in data.item[data.starts[data.user[row]] : row] and data.item[row] > 0 for row in instances.row]
+    pairs = len(set(zip(data.user.tolist(), data.target_ids.tolist(), strict=True)))
+    assert manifest.instances == len(instances) and manifest.cold_rows == (~data.train).sum() - len(instances)
+    assert manifest.targets_in_history == sum(seen) > 0
+    assert manifest.targets_outside_catalogue == (instances.target == 0).sum()
+    assert manifest.repeated_share == pytest.approx(1 - pairs / len(data.user))
+    assert manifest.source_rows == 1500 == manifest.interactions + manifest.kcore_dropped_rows and manifest.kcore_dropped_rows > 0
+    assert (manifest.first_timestamp, manifest.last_timestamp) == (data.timestamp.min(), data.timestamp.max())
+    assert manifest.last_train_timestamp == data.timestamp[data.train].max()
+    assert (manifest.users, manifest.items) == (len(data.user_ids), data.items)
+    assert data.user_ids[data.user].tolist() == pq.read_table(folder / schema.INTERACTIONS)["user"].to_pylist()
+
+
+def test_users_cut_inside_a_tie_are_counted(ingested: Any, plain_csv: Any) -> None:
+    rows = [("tied", f"i{number}", 5) for number in range(20)] + [("free", f"i{number}", number) for number in range(20)]
+    assert ingested({"a.csv": plain_csv(rows)})[0].users_cut_inside_a_tie == 1
+
+
+def test_k_core_goes_on_until_users_and_items_both_have_enough(ingested: Any, plain_csv: Any) -> None:
+    core = [(f"u{user}", f"i{item:02}", item) for user in range(3) for item in range(30)]
+    chain = [("v", "i00", 1), ("v", "rare", 2), ("w", "rare", 3), ("w", "i01", 4), ("w", "rarer", 5)]  # rarer goes, then w, then rare, then v
+    manifest, folder = ingested({"a.csv": plain_csv(core + chain)}, min_user_interactions=2 + 1, min_item_interactions=2)
+    assert manifest.kcore_dropped_rows == 5
+    assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == ["u0", "u1", "u2"]
+
+
+def test_only_partitions_between_the_days_are_read(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+    days = {f"x/dt=2024-01-0{day}/a.csv": plain_csv([(f"d{day}", item, time) for _, item, time in clean_rows]) for day in range(1, 5)}
+    _, folder = ingested(days, since="2024-01-02", until="2024-01-03")
+    assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == ["d2", "d3"]
+
+
+def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested: Any) -> None:
+    numbers = list(range(100))
+    table = pa.table({"user_id": pa.array([7] * 100, pa.int32()), "item_id": numbers, "timestamp": pa.array(numbers, pa.uint64())})
+    _, folder = ingested({"a.parquet": table}, timestamp_unit="ms")
+    rows = pq.read_table(folder / schema.INTERACTIONS)
+    assert rows["item"].to_pylist() == [str(number) for number in numbers]
+    assert rows["timestamp"].to_pylist() == [number * 1000 for number in numbers]
+
+
+def test_a_fraction_finer_than_per_mille_is_refused() -> None:
+    with pytest.raises(ValueError, match="three decimals"):
+        Ingest.model_validate({"split": {"fraction": 0.12345}})
+
+
+def test_names_with_glob_characters_and_quotes_are_plain_names(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+    files = {"[a]*?.csv": plain_csv(clean_rows[:100]), "it's.csv": plain_csv(clean_rows[100:])}
+    assert ingested(files)[0].interactions == 200
+
+
+def test_a_folder_that_holds_something_is_not_overwritten(ingested: Any, plain_csv: Any, clean_rows: list[Row], tmp_path: Path) -> None:
+    import pyarrow.fs as pafs
+
+    from finest.data.ingest import ingest
+    from finest.data.source import SourceFile
+    from finest.errors import FinestError
+
+    file = tmp_path / "a.csv"
+    file.write_text(plain_csv(clean_rows))
+    source = [SourceFile(str(file), file.stat().st_size, "")]
+    config = Ingest.model_validate({"evaluation": {"depth": 10, "exclude_seen": False}})
+    (tmp_path / "out").mkdir()
+    ingest(pafs.LocalFileSystem(), source, config, tmp_path / "out")  # empty: fine
+    with pytest.raises(FinestError, match="not empty"):
+        ingest(pafs.LocalFileSystem(), source, config, tmp_path / "out")

@@ -1,0 +1,83 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from finest.data.dataset import Dataset
+from finest.data.schema import SCHEMA_VERSION, Manifest
+from finest.errors import FinestError
+from finest.lists.ranklists import Catalogue, Description, RankLists
+from tracking.sample import Sample, compare, take
+
+SAMPLE = Sample(histories=[["a"], ["b"]], items=[["x", "y"], ["y", "z"]], scores=[[2.0, 1.0], [3.0, 2.5]])
+
+
+def served(items: list[list[str]], scores: list[list[float]]):
+    def predict(request: pd.DataFrame) -> pd.DataFrame:
+        assert list(request["history"]) == SAMPLE.histories and list(request["k"]) == [2, 2]
+        return pd.DataFrame({"items": items, "scores": scores})
+
+    return predict
+
+
+def test_equal_lists_and_rounded_scores_are_accepted() -> None:
+    compare(SAMPLE, served(SAMPLE.items, [[2.00001, 1.0], [3.0, 2.50001]]))
+
+
+@pytest.mark.parametrize(
+    ("items", "scores"),
+    [
+        ([["y", "x"], ["y", "z"]], SAMPLE.scores),  # swapped far apart
+        ([["x"], ["y", "z"]], [[2.0], [3.0, 2.5]]),  # shorter
+        ([["x", "y"], ["y", "z"]], [[2.0, 1.1], [3.0, 2.5]]),  # another score
+        ([["x", "q"], ["y", "z"]], [[2.0, 1.1], [3.0, 2.5]]),  # another item
+    ],
+)
+def test_any_other_list_is_refused(items: list[list[str]], scores: list[list[float]]) -> None:
+    with pytest.raises(FinestError, match="1 of 2 lists differ, instance 0"):
+        compare(SAMPLE, served(items, scores))
+
+
+def test_items_that_tie_may_swap() -> None:
+    tied = Sample(histories=SAMPLE.histories, items=[["x", "y"], ["y", "z"]], scores=[[1.00001, 1.0], [3.0, 2.5]])
+    compare(tied, served([["y", "x"], ["y", "z"]], [[1.00001, 1.0], [3.0, 2.5]]))
+
+
+def data_set() -> Dataset:
+    """Two users; each one's last two interactions are held out, one of them with an item outside the catalogue."""
+    train = np.array([True, True, False, False, True, True, False, False])
+    item = np.array([1, 2, 0, 3, 3, 1, 2, 2], np.int64)
+    ids = np.array(["", "a", "b", "c"], dtype=object)
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION, fingerprint="ab", depth=10, exclude_seen=True, source_rows=8, quarantined_rows=0,
+        quarantined_by_reason={}, kcore_dropped_rows=0, interactions=8, users=2, items=3, train_interactions=4, test_interactions=4, instances=4, cold_rows=0,
+        targets_outside_catalogue=1, targets_in_history=0, repeated_share=0.0, users_cut_inside_a_tie=0, first_timestamp=0,
+        last_timestamp=7, last_train_timestamp=5, split={},
+    )  # fmt: skip
+    user, position = np.repeat([0, 1], 4).astype(np.int64), np.tile(np.arange(4), 2).astype(np.int64)
+    return Dataset(user, item, np.arange(8), position, train, ids, np.array(["u", "v"], dtype=object), ids[item], manifest)
+
+
+def rank_lists(instances: int) -> RankLists:
+    description = Description(catalogue=Catalogue(items=3, digest="d"), model="m", role="clean", stage="tuned", depth=2, exclude_seen=True)
+    return RankLists(
+        user=np.array(["u"] * instances, dtype=object), position=np.arange(instances), target=np.array(["a"] * instances, dtype=object),
+        target_rank=np.ones(instances), items=np.array([[2, -1], [0, 1], [1, 2], [0, 1]])[:instances],
+        scores=np.array([[1.0, np.nan], [4.0, 3.0], [2.0, 1.0], [4.0, 3.0]], np.float32)[:instances],
+        vocabulary=np.array(["a", "b", "c"], dtype=object), description=description,
+    )  # fmt: skip
+
+
+def test_a_sample_is_the_whole_history_before_an_instance_and_its_list_without_padding() -> None:
+    sample = take(rank_lists(4), data_set(), instances=4)
+    assert sample.histories == [["a", "b"], ["a", "b"], ["c", "a"], ["c", "a", "b"]]
+    assert (sample.items[0], sample.scores[0]) == (["c"], [1.0])
+    assert (sample.items[1], sample.scores[1]) == (["a", "b"], [4.0, 3.0])
+
+
+def test_a_sample_has_as_many_instances_as_asked_from_first_to_last() -> None:
+    assert take(rank_lists(4), data_set(), instances=2).histories == [["a", "b"], ["c", "a", "b"]]
+
+
+def test_lists_of_another_data_set_are_refused() -> None:
+    with pytest.raises(FinestError, match="3 instances and the data set 4"):
+        take(rank_lists(3), data_set())
