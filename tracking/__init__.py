@@ -1,0 +1,42 @@
+"""All of MLflow, and nothing else: runs, data sets, the model package, the registry and its aliases.
+
+store     where MLflow keeps things
+    state_folder() -> Path                          FINEST_STATE or ./state, absolute
+    uri() -> str                                    MLFLOW_TRACKING_URI or sqlite:///<state>/mlflow/mlflow.db
+    masked(text) -> str                             `text` without the credentials of its URIs
+    check() -> None                                 FinestError where it does not answer or keeps no artifacts
+    connect() -> MlflowClient
+
+runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
+    open_parent(config, *, source, seed, tags) -> run id     opens once, reopens on a retry
+    find_parent() -> run id
+    log_plan(plan) -> None                          the shard plan as params of the parent
+    step_run(step, shard=None) -> context manager of Run
+    close_parent(status, caller=None) -> None       FINISHED, FAILED or KILLED; `caller` is the Run of the step that closes
+    close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
+    outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version
+
+records   what runs hold
+    log_dataset(run, manifest, source) -> None      on the step's run and on the parent
+    log_curve(run, name, value, step) -> None       live; never fails a training
+    log_verdict(run, verdict, artifacts, histories) -> None       artifacts: path in the run -> file or folder
+
+describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them in an image)
+
+package   a model folder as an MLflow model
+    log_package(run, model_folder, verdict, manifest) -> model id
+
+registry  versions and the aliases champion, previous, challenger
+    champion(name) -> Version | None
+    download(version, folder) -> Path               the model folder inside the package
+    register(run, name, model_folder, verdict, manifest) -> Version
+    promote(run, name, model_folder, verdict, manifest, sample, expected) -> Version      in full: register, check, move aliases
+    register_rejected(run, name, model_folder, verdict, manifest) -> Version      as challenger
+    rollback(name) -> Version                       the champion after it
+    promote_version(name, version, force=False) -> Version
+    list_versions(name) -> list[Version]            newest first
+
+sample    offline lists that a loaded package must reproduce
+    take(lists, data, instances=200) -> Sample
+    compare(sample, predict) -> None                FinestError where they differ
+"""

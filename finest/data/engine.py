@@ -30,7 +30,7 @@ class DuckDB:
             settings["threads"] = threads
         folder.mkdir(parents=True)
         self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
-        self._ibis.con.execute("SET enable_progress_bar = false")
+        self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")  # a time with a zone is cast in the session's
 
     def __enter__(self) -> "DuckDB":
         return self

@@ -49,9 +49,9 @@ def data_set() -> Dataset:
     ids = np.array(["", "a", "b", "c"], dtype=object)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION, fingerprint="ab", depth=10, exclude_seen=True, source_rows=8, quarantined_rows=0,
-        quarantined_by_reason={}, kcore_dropped_rows=0, interactions=8, users=2, items=3, train_interactions=4, test_interactions=4, instances=4, cold_rows=0,
-        targets_outside_catalogue=1, targets_in_history=0, repeated_share=0.0, users_cut_inside_a_tie=0, first_timestamp=0,
-        last_timestamp=7, last_train_timestamp=5, split={},
+        quarantined_by_reason={}, kcore_dropped_rows=0, interactions=8, users=2, items=3, train_interactions=4, test_interactions=4,
+        instances=4, cold_rows=0, targets_outside_catalogue=1, targets_in_history=0, repeated_share=0.0, users_cut_inside_a_tie=0,
+        first_timestamp=0, last_timestamp=7, last_train_timestamp=5, split={},
     )  # fmt: skip
     user, position = np.repeat([0, 1], 4).astype(np.int64), np.tile(np.arange(4), 2).astype(np.int64)
     return Dataset(user, item, np.arange(8), position, train, ids, np.array(["u", "v"], dtype=object), ids[item], manifest)

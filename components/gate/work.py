@@ -1,0 +1,74 @@
+"""Judging a run: from the rank lists of its shards to a verdict, a report, and the candidate that it is about."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finest.perturb.plan import read
+from finest.stability.config import Gate
+from finest.stability.judge import judge
+from finest.stability.report import render
+from finest.stability.verdict import Verdict
+from finest.training.finetune import CANDIDATE
+from finest.training.shard import read_facts
+from tracking.runs import kfp_run_id
+
+T = TypeVar("T")
+
+TRAINING_CPU = ("pretrain_cpu_seconds", "finetune_cpu_seconds")
+MODEL, LISTS = "model", "lists.parquet"
+"""What a candidate's folder holds: the model folder, and the rank lists that were judged."""
+
+
+def decide(
+    data: Path, edits: Path, shards: list[Path], baselines: Path, champion: str, config: Gate, seed: int, out: Path, candidate: Path
+) -> tuple[Verdict, dict[str, pa.Table]]:  # fmt: skip
+    """Judges the shards' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
+
+    `champion`: the version that the lists in `baselines` are of, '' for none.
+    """
+    _, plan = read(edits)
+    shards = sorted(shards, key=lambda shard: [one.id for one in plan.shards].index(read_facts(shard)["shard"]))
+    facts, first = [read_facts(shard) for shard in shards], shards[0]
+    ids = {"run": kfp_run_id(), "champion": champion}
+    verdict = judge([*shards, baselines], config, seed, data=data, as_of=datetime.now(UTC), cost=cost(facts), ids=ids)
+    histories = by_variant([(fact["shard"], read_histories(shard)) for shard, fact in zip(shards, facts, strict=True)])
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "verdict.json").write_text(verdict.model_dump_json(indent=2))
+    render(verdict, histories, out / "report.html", f"FINEST, run {kfp_run_id()}")
+    candidate.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)
+    shutil.copyfile(first / "lists" / "tuned" / "clean.parquet", candidate / LISTS)
+    return verdict, histories
+
+
+def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the trainings took, from every shard's facts."""
+    parts = [part for fact in facts for part in fact["cost"].values()]
+    total = {name: sum(part.get(name, 0.0) for part in parts) for name in sorted({name for part in parts for name in part})}
+    return {
+        "trainings": len(parts),
+        "trainings_cpu_seconds": sum(seconds for name, seconds in total.items() if name in TRAINING_CPU),
+        "finetune_over_pretrain": total["finetune_cpu_seconds"] / max(total["pretrain_cpu_seconds"], 1e-9),
+        **total,
+        "peak_memory_mb": max(fact["peak_memory_mb"] for fact in facts),
+        "hardware": ", ".join(sorted({fact["hardware"] for fact in facts})),
+        "variants": by_variant([(fact["shard"], fact["cost"]) for fact in facts]),
+    }
+
+
+def by_variant(shards: list[tuple[str, dict[str, T]]]) -> dict[str, T]:
+    """One dict of all shards' variants; the clean variant and the controls of a further shard are told apart by its id."""
+    found: dict[str, T] = {}
+    for shard, variants in shards:
+        found |= {name if name not in found else f"{name} (shard {shard})": value for name, value in variants.items()}
+    return found
+
+
+def read_histories(shard: Path) -> dict[str, pa.Table]:
+    """A shard's training histories by variant."""
+    return {path.stem: pq.read_table(path) for path in sorted((shard / "history").glob("*.parquet"))}

@@ -1,0 +1,26 @@
+from kfp import dsl
+
+from components.image import step
+
+
+@step
+def ingest(source: str, listing: str, items_needed: int, config: dict, interactions: dsl.Output[dsl.Dataset]):
+    """Reads, cleans and splits the interactions.
+
+    Args:
+        source: Interactions: a URI or the name of a sample.
+        listing: Hash of the source's listing as preflight saw it.
+        items_needed: Fewest items that fine-tuning can work with.
+        config: Section `ingest`.
+        interactions: The data set: interactions, users, items, quarantine and manifest.
+    """
+    from pathlib import Path
+
+    from components.ingest.work import read
+    from components.sections import parse
+    from components.step import running
+    from finest.data.config import Ingest
+
+    with running("ingest"):
+        manifest = read(source, listing, items_needed, parse(Ingest, config, "ingest"), Path(interactions.path))
+    interactions.metadata["fingerprint"] = manifest.fingerprint

@@ -1,0 +1,12 @@
+"""Config of preflight: what must hold before anything expensive starts."""
+
+from pydantic import Field
+
+from finest.section import Section
+
+
+class Preflight(Section):
+    """Checks of the first minute."""
+
+    min_free_gb: float = Field(default=2.0, ge=0)
+    """Least free space where the run keeps its files and checkpoints, GB (1e9 bytes)."""

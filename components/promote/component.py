@@ -1,0 +1,47 @@
+from kfp import dsl
+
+from components.image import step
+
+
+@step
+def promote(candidate: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], interactions: dsl.Input[dsl.Dataset], config: dict):
+    """Registers the candidate, checks what was registered, and moves the alias `champion` last.
+
+    Args:
+        candidate: The judged model and its rank lists.
+        verdict: Folder of verdict.json.
+        interactions: The data set.
+        config: Section `promote`.
+    """
+    from pathlib import Path
+
+    from components.promote import work
+    from components.promote.config import Promote
+    from components.sections import parse
+    from components.step import running
+
+    with running("promote") as step:
+        section = parse(Promote, config, "promote")
+        work.promote(step.run, Path(candidate.path), Path(verdict.path), Path(interactions.path), section)
+
+
+@step
+def reject(candidate: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], interactions: dsl.Input[dsl.Dataset], config: dict):
+    """Leaves the champion where it is; registers the candidate as `challenger` where the config asks for that.
+
+    Args:
+        candidate: The judged model and its rank lists.
+        verdict: Folder of verdict.json.
+        interactions: The data set.
+        config: Section `promote`.
+    """
+    from pathlib import Path
+
+    from components.promote import work
+    from components.promote.config import Promote
+    from components.sections import parse
+    from components.step import running
+
+    with running("reject") as step:
+        section = parse(Promote, config, "promote")
+        work.reject(step.run, Path(candidate.path), Path(verdict.path), Path(interactions.path), section)

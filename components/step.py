@@ -1,0 +1,90 @@
+"""What every step does around its work: it reports to the terminal and to MLflow, fails with one line, and never outlives its run."""
+
+import errno
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from components.events import emit
+from components.orphan import die_with_parent
+from finest.errors import FinestError
+from finest.training.progress import Progress
+from tracking.records import log_curve
+from tracking.runs import Run, step_run
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step at work, and its MLflow run."""
+
+    name: str
+    shard: str | None
+    run: Run
+
+    def report(self, progress: Progress) -> None:
+        """Tells the terminal how far a training step is, and MLflow the loss of the variant."""
+        emit("progress", self.name, self.shard, done=progress.done, text=progress.text)
+        log_curve(self.run, f"train/loss/{progress.variant}", progress.loss, progress.epoch)
+
+
+@contextmanager
+def running(name: str, shard: str | None = None) -> Iterator[Step]:
+    """The context of a step's work, with an MLflow run of its own."""
+    with watched(name, shard), step_run(name, shard) as run, _disk_full_explained(name):
+        yield Step(name, shard, run)
+
+
+@contextmanager
+def watched(name: str, shard: str | None = None) -> Iterator[None]:
+    """The same without an MLflow run, for steps outside of the parent run's life.
+
+    An error leaves it after its one line is at the terminal; KFP prints its traceback to the log.
+    """
+    die_with_parent()
+    emit("start", name, shard)
+    try:
+        with _disk_full_explained(name):
+            yield
+    except BaseException as error:
+        emit("failure", name, shard, text=one_line(error), cpu=cpu_seconds(), exit_code=getattr(error, "exit_code", 1))
+        raise
+    emit("finish", name, shard, done=1.0, cpu=cpu_seconds())
+
+
+@contextmanager
+def _disk_full_explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except FinestError:
+        raise
+    except Exception as error:
+        if disk_full(error):
+            raise FinestError(f"{name}: the disk is full ({_first_line(error)}); free some space and run again") from error
+        raise
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process so far, and of its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def one_line(error: BaseException) -> str:
+    """What the user reads: the message of an error that was made for them, else its type too."""
+    text = _first_line(error)
+    return text if isinstance(error, FinestError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether the error, or one that led to it, is for want of disk space; libraries wrap it, some as text alone."""
+    while error is not None:
+        text = str(error).lower()
+        if getattr(error, "errno", None) == errno.ENOSPC or "no space left on device" in text or "disk is full" in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

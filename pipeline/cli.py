@@ -1,0 +1,202 @@
+"""The command line. Errors are one line on stderr.
+
+Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 2 usage or config; 1 anything else.
+"""
+
+import contextlib
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from finest.errors import ConfigError, FinestError
+from pipeline import config as configs
+from pipeline import state as states
+
+if TYPE_CHECKING:
+    from tracking.registry import Version
+
+# Heavy imports stand in the commands that need them: a mistyped option must not wait for torch.
+
+app = typer.Typer(
+    help="Retrain a sequential recommender without shuffling what users see, and promote it only if that is proven.",
+    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True,
+)  # fmt: skip
+models = typer.Typer(help="Versions of the registered model, and which one is in production.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
+"""The base of all usage errors. typer has its own copy of click and exports only the leaves."""
+
+WIDTH = 140
+"""Of tables where the output is not a terminal."""
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Config file (YAML); quickstart.yaml where not given.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Overrides a config key: a.b.c=value. May be repeated.")]
+StateFolder = Annotated[Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")]
+
+
+def console() -> Console:
+    """Standard output, wide enough for tables in a log file."""
+    out = Console()
+    return out if out.is_terminal else Console(width=WIDTH)
+
+
+@app.command()
+def run(
+    config: ConfigFile = None,
+    source: Annotated[str | None, typer.Option(help="Interactions: a file, a folder, or the sample ml-100k.")] = None,
+    sets: Sets = None,
+    state: StateFolder = None,
+) -> None:
+    """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject."""
+    here = states.use(state)
+    settings = [*(sets or []), *([f"source={source}"] if source is not None else [])]
+    loaded = configs.load(config or configs.QUICKSTART, settings)
+    from pipeline import local
+
+    raise typer.Exit(local.run(loaded, here, console()))
+
+
+@app.command()
+def gate(
+    lists: Annotated[Path, typer.Option(help="Folder of rank lists, from any trainer.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with users.parquet and items.parquet, for popularity and segments.")] = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report (HTML) to this file.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the verdict (JSON) to this file.")] = None,
+) -> None:
+    """Judge rank lists that any trainer made. Their roles are in the files' metadata."""
+    loaded = configs.load(config or configs.QUICKSTART, sets or [])
+    from finest.stability.judge import judge
+    from finest.stability.report import render
+    from pipeline.table import show
+
+    for folder in [lists, *([data] if data else [])]:
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: there is no such folder")
+    verdict = judge([lists], loaded.gate, loaded.seed, data=data, as_of=datetime.now(UTC))
+    if output:
+        _write(output, verdict.model_dump_json(indent=2))
+    if report:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        render(verdict, {}, report, f"Rank lists in {lists}")
+    show(console(), verdict)
+    raise typer.Exit(0 if verdict.verdict == "pass" else 3)
+
+
+@app.command(name="compile")
+def compile_(
+    output: Annotated[Path, typer.Option(help="Where to write it.")] = Path("pipeline.yaml"),
+    image: Annotated[str | None, typer.Option(help="Image of the steps, by digest: REPOSITORY@sha256:...")] = None,
+) -> None:
+    """Compile the pipeline for a Kubeflow Pipelines backend."""
+    from components.image import IMAGE
+    from pipeline.compile import compile_to
+
+    compile_to(output, image or IMAGE)
+    print(f"wrote {output}")
+
+
+@models.command(name="list")
+def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None) -> None:
+    """Show all versions, newest first."""
+    name = _registered_model(config, sets, state)
+    from tracking.registry import list_versions
+
+    columns = "version", "aliases", "verdict", "RLS", "MRR", "created (UTC)", "run"
+    table = Table(*columns, title=f"Registered model {name}", title_justify="left")
+    for version in list_versions(name):
+        measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
+        said = f"{version.verdict}, not promoted: {version.refused}" if version.refused else version.verdict
+        table.add_row(version.version, ", ".join(version.aliases), said, *measured, f"{version.created:%Y-%m-%d %H:%M}", version.kfp_run_id)
+    console().print(table)
+
+
+@models.command()
+def promote(
+    version: str,
+    force: Annotated[bool, typer.Option("--force", help="Even if it never passed the gate.")] = False,
+    config: ConfigFile = None,
+    sets: Sets = None,
+    state: StateFolder = None,
+) -> None:
+    """Make a version the champion by hand."""
+    name = _registered_model(config, sets, state)
+    from tracking.registry import promote_version
+
+    _say(promote_version(name, version, force))
+
+
+@models.command()
+def rollback(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None) -> None:
+    """Swap the champion and the previous champion."""
+    name = _registered_model(config, sets, state)
+    from tracking.registry import rollback as swap
+
+    _say(swap(name))
+
+
+def _registered_model(config: Path | None, sets: list[str] | None, state: Path | None) -> str:
+    """Its name; the store is known to answer from here on."""
+    states.use(state)
+    name = configs.load(config or configs.QUICKSTART, sets or []).promote.registered_model
+    from tracking.store import check
+
+    check()
+    return name
+
+
+def _say(now: "Version") -> None:
+    print(f"{now.name} version {now.version} is the champion")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def main() -> int:
+    """Runs the command line and returns the exit code."""
+    try:
+        return app(standalone_mode=False) or 0
+    except CLICK_ERROR as error:
+        return _fail(error.format_message(), 2)
+    except ConfigError as error:
+        return _fail(str(error), error.exit_code)
+    except FinestError as error:
+        _log(error)
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted; the same command goes on from the last finished epoch of every training", 1)
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''} (traceback in {_log(error)})", 1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal
+        return _fail(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} (traceback in {_log(error)})", 1)
+
+
+def _fail(message: str, code: int) -> int:
+    if message:  # none where a command without arguments has shown its help
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _log(error: BaseException) -> Path:
+    """Appends the traceback to a file in the state folder and returns the file."""
+    from tracking.store import state_folder
+
+    file = state_folder() / "error.log"
+    with contextlib.suppress(OSError):  # the disk that cannot take it may be the error
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as log:
+            log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {' '.join(sys.argv)}\n")
+            traceback.print_exception(error, file=log)
+    return file

@@ -1,0 +1,26 @@
+"""The pipeline as a file for a KFP backend."""
+
+import tempfile
+from pathlib import Path
+
+import yaml
+from kfp import compiler
+
+from finest.errors import FinestError
+from pipeline.config import Config
+from pipeline.dag import build
+from pipeline.ir_check import problems
+
+
+def compile_to(output: Path, image: str) -> None:
+    """Writes the pipeline with the default config to `output`, which appears only when it is complete and a backend would take it."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder, "pipeline.yaml")
+        compiler.Compiler().compile(build(Config(source=""), image, retries=True), str(compiled))
+        text = compiled.read_text()
+    if found := problems(*yaml.safe_load_all(text)):
+        raise FinestError(f"a KFP backend would reject the compiled pipeline: {'; '.join(found)}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(output.name + ".partial")
+    partial.write_text(text)
+    partial.replace(output)

@@ -1,0 +1,121 @@
+"""What a KFP backend rejects, or a local run does silently wrong, in a compiled pipeline that the compiler let pass.
+
+The backend's rules are those of kubeflow/pipelines 2.17, backend/src/v2/driver/resolve.go; the local ones are kfp.local's.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+NUMBERS = {"NUMBER_DOUBLE", "NUMBER_INTEGER"}
+PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['(.+?)'\]\}\}")
+PLATFORM_INPUT = re.compile(r"'componentInputParameter': '(.+?)'")
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """A DAG of the pipeline: where it stands, its tasks, and the inputs that its tasks may refer to."""
+
+    path: str
+    tasks: dict[str, Document]
+    inputs: Document
+
+    @property
+    def parameters(self) -> Document:
+        return self.inputs.get("parameters", {})
+
+    @property
+    def artifacts(self) -> Document:
+        return self.inputs.get("artifacts", {})
+
+
+def problems(pipeline: Document, platform: Document | None = None) -> list[str]:
+    """One line a problem in a pipeline's specification, with `platform` its Kubernetes part (the file's second document)."""
+    kubernetes = (platform or {}).get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    found = []
+    for scope, name, task in _tasks(pipeline):
+        component = pipeline["components"][task["componentRef"]["name"]]
+        lines = [*_unknown_inputs(scope, task), *_wrong_types(scope, task, component), *_loop(task)]
+        unordered = sorted(_producers(task) - set(task.get("dependentTasks", [])))
+        lines += [f"no dependentTasks entry for its producer {producer}" for producer in unordered]
+        if label := component.get("executorLabel"):
+            container = pipeline["deploymentSpec"]["executors"][label].get("container", {})
+            lines += _settings(scope, task, container, kubernetes.get(label, {}))
+        found += [f"{scope.path}/{name}: {line}" for line in lines]
+    return found
+
+
+def _tasks(pipeline: Document) -> Iterator[tuple[_Scope, str, Document]]:
+    """Every task with the DAG it stands in, nested DAGs included."""
+    waiting = [_Scope("root", pipeline["root"]["dag"]["tasks"], pipeline["root"].get("inputDefinitions", {}))]
+    while waiting:
+        scope = waiting.pop(0)
+        for name, task in scope.tasks.items():
+            yield scope, name, task
+            component = pipeline["components"][task["componentRef"]["name"]]
+            if "dag" in component:
+                waiting.append(_Scope(f"{scope.path}/{name}", component["dag"]["tasks"], component.get("inputDefinitions", {})))
+
+
+def _parameters(task: Document) -> Document:
+    return task.get("inputs", {}).get("parameters", {})
+
+
+def _unknown_inputs(scope: _Scope, task: Document) -> Iterator[str]:
+    for given in _parameters(task).values():
+        source = given.get("componentInputParameter")
+        if source is not None and source not in scope.parameters:
+            yield f"the parent DAG does not have input parameter {source}"
+    for given in task.get("inputs", {}).get("artifacts", {}).values():
+        source = given.get("componentInputArtifact")
+        if source is not None and source not in scope.artifacts:
+            yield f"the parent DAG does not have input artifact {source}"
+
+
+def _wrong_types(scope: _Scope, task: Document, component: Document) -> Iterator[str]:
+    wanted = component.get("inputDefinitions", {}).get("parameters", {})
+    for key, given in _parameters(task).items():
+        source = scope.parameters.get(given.get("componentInputParameter"))
+        if source is None or "parameterExpressionSelector" in given:
+            continue
+        have, want = source["parameterType"], wanted.get(key, {}).get("parameterType")
+        if want not in (None, have, "STRING") and not {want, have} <= NUMBERS:
+            yield f"parameter {key} expects {want}, gets {have}"
+
+
+def _producers(task: Document) -> set[str]:
+    given = [spec for kind in task.get("inputs", {}).values() for spec in kind.values()]
+    outputs = [spec.get("taskOutputParameter") or spec.get("taskOutputArtifact") or {} for spec in given]
+    return {output["producerTask"] for output in outputs if "producerTask" in output}
+
+
+def _loop(task: Document) -> Iterator[str]:
+    if "artifactIterator" in task:
+        yield "loops over artifacts, which the backend does not implement"
+    if "parameterIterator" not in task:
+        return
+    items = task["parameterIterator"]["items"].get("inputParameter")
+    for key, given in _parameters(task).items():
+        output = given.get("taskOutputParameter")
+        if output is None:
+            continue
+        if key != items:
+            yield f"{key} enters a loop as a step's output; kfp.local gives the body the loop's item instead"
+        elif output["outputParameterKey"] != "Output":
+            yield "loops over a named output, which kfp.local cannot"
+
+
+def _settings(scope: _Scope, task: Document, container: Document, kubernetes: Document) -> Iterator[str]:
+    """Parameters that set the image, resources or the pod."""
+    resources = container.get("resources", {})
+    for setting in [container.get("image"), *resources.values(), *resources.get("accelerator", {}).values()]:
+        for parameter in PLACEHOLDER.findall(setting) if isinstance(setting, str) else ():
+            source = _parameters(task).get(parameter, {}).get("componentInputParameter")
+            if scope.parameters.get(source, {}).get("parameterType") != "STRING":
+                yield f"{parameter} sets a resource or the image and must be a STRING (a number reads as empty)"
+    for parameter in PLATFORM_INPUT.findall(str(kubernetes)):
+        if parameter not in scope.parameters:
+            yield f"a platform setting refers to {parameter}, which the parent DAG does not have"

@@ -1,0 +1,193 @@
+"""A whole run on this machine: the pipeline in a process of its own, followed to its end and cleaned up after."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+
+from components import events, orphan
+from components.step import cpu_seconds
+from finest.errors import FinestError
+from finest.stability.verdict import Verdict
+from pipeline import config as configs
+from pipeline.config import Config
+from pipeline.progress import duration, renderer, title
+from pipeline.state import State
+from pipeline.table import show
+from tracking.runs import close_parent, outcome
+from tracking.store import check, uri
+
+ROOT = Path(__file__).parent.parent
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 10
+"""How long steps may take to end once they are told to."""
+
+PASSED, REFUSED = 0, 3
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run took."""
+
+    wall: float
+    cpu: float
+
+
+def run(config: Config, state: State, console: Console) -> int:
+    """Runs the pipeline and prints what came of it. Returns the exit code; raises FinestError where a step failed."""
+    with state.locked():
+        folder = state.new_run()
+        (folder / configs.FILE).write_text(configs.dump(config))
+        console.print(f"Run {folder.name}, log in {folder / 'kfp.log'}", highlight=False, soft_wrap=True)
+        try:
+            failure, spent = _follow(folder, state, console)
+            keep(folder)
+        finally:
+            shutil.rmtree(folder / "kfp", ignore_errors=True)
+        if failure:
+            raise StepError(failure, folder / "kfp.log")
+        return _report(config, folder, spent, console)
+
+
+class StepError(FinestError):
+    """A step's error, as `run`'s own."""
+
+    def __init__(self, failure: events.Event, log: Path):
+        super().__init__(f"{failure.step}: {failure.text.removeprefix(f'{failure.step}: ')} (log: {log})")
+        self.exit_code = failure.exit_code
+
+
+def _follow(folder: Path, state: State, console: Console) -> tuple[events.Event | None, Spent]:
+    """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
+    began, cpu_began = time.monotonic(), cpu_seconds()
+    file = folder / "events.jsonl"
+    search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ |= {"KFP_RUN_ID": folder.name, events.VARIABLE: str(file), orphan.VARIABLE: str(os.getpid()), "PYTHONPATH": search}
+    command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.checkpoints)]
+    failure, offset, running = None, 0, {}
+    with (folder / "kfp.log").open("wb") as log, _signals_interrupt():
+        # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            with renderer(console) as screen:
+                while True:
+                    code = child.poll()
+                    found, offset = events.read(file, offset)
+                    for event in found:
+                        screen.show(event)
+                        failure = failure or (event if event.kind == "failure" else None)
+                        running[title(event)] = event
+                    if code is not None:
+                        break
+                    time.sleep(POLL_SECONDS)
+        except BaseException:
+            _end(child)
+            _close("KILLED")
+            raise
+    spent = Spent(time.monotonic() - began, cpu_seconds() - cpu_began)
+    if code and failure is None:
+        _end(child)
+        _close("FAILED")
+        last = next((event for event in running.values() if event.kind in ("start", "progress")), None)
+        text = "ended without a word, most often killed for want of memory" if last else "the pipeline's process broke off"
+        failure = events.Event(kind="failure", step=last.step if last else "run", time=time.time(), text=text)
+    return failure, spent
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends the process and all of its steps: asks first, so that they close what they have open."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not _signal(child, number):
+            return
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline and _signal(child, 0):
+            time.sleep(POLL_SECONDS)
+
+
+def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether any process of the run was there to get the signal."""
+    child.poll()
+    try:
+        os.killpg(child.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _close(status: str) -> None:
+    """Ends the MLflow run that the pipeline's own exit handler could not; there is none where preflight did not come that far."""
+    with contextlib.suppress(FinestError):
+        check()
+        close_parent(status)  # type: ignore[arg-type]
+
+
+def keep(folder: Path) -> None:
+    """Moves what is worth keeping out of KFP's folder: rank lists (judged again with `gate --lists`), verdict, report, edits, tables."""
+    kfp = folder / "kfp"
+    for facts in kfp.rglob("tuned/shard.json"):
+        _move(facts.parent / "lists", folder / "lists" / f"shard-{json.loads(facts.read_text())['shard']}")
+    for task, name, kept in (
+        ("champion", "lists", "lists/baselines"), ("perturb", "edits", "edits"), ("gate", "verdict/verdict.json", "verdict.json"),
+        ("gate", "verdict/report.html", "report.html"), ("ingest", "interactions/manifest.json", "data/manifest.json"),
+        ("ingest", "interactions/users.parquet", "data/users.parquet"), ("ingest", "interactions/items.parquet", "data/items.parquet"),
+        ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
+    ):  # fmt: skip
+        for path in kfp.glob(f"*/{task}/{name}"):
+            _move(path, folder / kept)
+
+
+def _move(path: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    path.rename(to)
+
+
+def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int:
+    """Prints the verdict and where everything is. What came of the run is MLflow's word, not KFP's."""
+    name = config.promote.registered_model
+    found = outcome(folder.name, name)
+    if found.verdict is None or found.failed_step:
+        raise FinestError(f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}")
+    verdict = Verdict.model_validate_json((folder / "verdict.json").read_text())
+    show(console, verdict)
+    trainings = f"{verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} of these CPU s"
+    lines = [
+        f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s; {trainings}",
+        f"Report   {folder / 'report.html'}",
+        f"MLflow   {uri()}",
+        f"Open it  {Path(sys.executable).parent / 'mlflow'} ui --backend-store-uri {uri()}",
+    ]
+    if verdict.verdict == "pass":
+        if found.promoted_version is None:
+            raise FinestError(f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}")
+        lines.append(f"Promoted {name} version {found.promoted_version} is the champion")
+    elif verdict.verdict == "fail":
+        lines.append(f"Refused  the champion of {name} stays as it was")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return REFUSED if verdict.verdict == "fail" else PASSED

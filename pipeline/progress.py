@@ -1,0 +1,127 @@
+"""A run on the terminal: a line a step, with progress and time left."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.text import Text
+
+from components.events import Event
+from pipeline.policy import POLICIES
+
+PLAIN_SECONDS = 20.0
+"""Least time between two lines about one step where the output is not a terminal."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people.
+
+    >>> duration(7.26), duration(83.4), duration(4000)
+    ('7.3 s', '1 min 23 s', '1 h 6 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def title(event: Event) -> str:
+    """What a step is called, with its shard where it has one."""
+    name = POLICIES[event.step].title
+    return name if event.shard is None else f"{name}, shard {event.shard}"
+
+
+def left(event: Event, started: float) -> str:
+    """How long the step goes on if it keeps its speed; empty while nothing is known."""
+    if event.done <= 0 or event.done >= 1:
+        return ""
+    return f"about {duration((event.time - started) * (1 - event.done) / event.done)} left"
+
+
+def ended(event: Event, started: float) -> str:
+    """How a step ended, and what it took."""
+    return f"{'done' if event.kind == 'finish' else 'failed'} in {duration(event.time - started)} ({event.cpu:.1f} CPU s)"
+
+
+class Plain:
+    """Lines for a log file: when a step starts and ends, and now and then between."""
+
+    def __init__(self, write: Callable[[str], None]):
+        self.write = write
+        self.started: dict[str, float] = {}
+        self.shown: dict[str, float] = {}
+
+    def __enter__(self) -> "Plain":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        """Prints what is worth a line."""
+        name = title(event)
+        if event.kind == "start":
+            self.started[name] = self.shown[name] = event.time
+            self.write(f"{name}: started")
+        elif event.kind == "progress":
+            if event.time - self.shown[name] >= PLAIN_SECONDS:
+                self.shown[name] = event.time
+                parts = [f"{event.done:.0%}", event.text, left(event, self.started[name])]
+                self.write(f"{name}: {', '.join(part for part in parts if part)}")
+        else:
+            self.write(f"{name}: {ended(event, self.started[name])}")
+
+
+class Live:
+    """A bar a step, redrawn in place."""
+
+    def __init__(self, console: Console):
+        self.progress = Progress(
+            SpinnerColumn(finished_text="[green]+[/]"),
+            TextColumn("{task.description:<28}", markup=False),
+            _Bar(),
+            TextColumn("{task.fields[text]}"),
+            console=console,
+        )
+        self.started: dict[str, float] = {}
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Live":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def show(self, event: Event) -> None:
+        """Adds or updates the step's bar."""
+        name = title(event)
+        if event.kind == "start":
+            self.started[name] = event.time
+            self.tasks[name] = self.progress.add_task(name, total=1.0, text="")
+            return
+        task, started = self.tasks[name], self.started[name]
+        if event.kind == "progress":
+            parts = [f"{event.done:.0%}", event.text, left(event, started)]
+            self.progress.update(task, completed=event.done, text=", ".join(part for part in parts if part))
+        elif event.kind == "finish":
+            self.progress.update(task, completed=1.0, text=ended(event, started))
+        else:
+            self.progress.update(task, text=f"[red]{ended(event, started)}[/]")
+            self.progress.stop_task(task)
+
+
+class _Bar(ProgressColumn):
+    """A bar where the step tells how far it is; else only the spinner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar = BarColumn(bar_width=20)
+
+    def render(self, task: Task) -> object:  # type: ignore[override]
+        return self.bar.render(task) if task.completed > 0 else Text(" " * 20)
+
+
+def renderer(console: Console) -> Plain | Live:
+    """Bars on a terminal, lines elsewhere."""
+    return Live(console) if console.is_terminal else Plain(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))

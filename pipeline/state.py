@@ -1,0 +1,56 @@
+"""The one folder that local runs write to."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from finest.errors import FinestError
+from tracking.store import state_folder
+
+
+@dataclass(frozen=True)
+class State:
+    """`mlflow/` belongs to tracking; the rest is here."""
+
+    root: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Trainings that can be resumed."""
+        return self.root / "checkpoints"
+
+    def new_run(self) -> Path:
+        """A new folder for one run; its name is the run's id, and sorts by time."""
+        folder = self.root / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        folder.mkdir(parents=True)
+        return folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the state for one run; the system lets go of it however the process ends. Raises FinestError where it is held."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "run.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise FinestError(
+                    f"{self.root}: another run is using this state (process {holder}); wait for it, or use another folder with --state"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def use(folder: Path | None) -> State:
+    """The state in `folder`, else where FINEST_STATE or the default says; every part of this process and its children sees it there."""
+    root = folder.absolute() if folder else state_folder()
+    os.environ["FINEST_STATE"] = str(root)
+    return State(root)

@@ -1,0 +1,87 @@
+"""The verdict on the terminal."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from finest.stability.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
+
+SIMILARITIES = {"rbo": "rbo", "jaccard_at_10": "jaccard@10"}
+STATUS_STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "skipped": "yellow"}
+
+
+def show(console: Console, verdict: Verdict) -> None:
+    """Prints stability, accuracy and rules, then the verdict in one line."""
+    given = f", {verdict.given}" if verdict.given else ""
+    if verdict.scenarios:
+        title = f"Rank list stability (protocol {verdict.protocol}{given}; reference {verdict.reference})"
+        console.print(stability(verdict.scenarios, title))
+    if verdict.accuracy:
+        console.print(accuracy(verdict.accuracy))
+    if verdict.rules:
+        console.print(rules(verdict.rules))
+    for note in verdict.notes:
+        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
+    console.print(Text.assemble("Verdict: ", (verdict.verdict, STATUS_STYLES[verdict.verdict]), f". {verdict.reason}"))
+
+
+def stability(scenarios: list[ScenarioResult], title: str) -> Table:
+    """A row a probe between the noise floor and the ceiling, then the controls."""
+    controls = {scenario.name: scenario for scenario in scenarios if scenario.role == "control"}
+    seed, rounding = controls.get("seed"), controls.get("rounding")
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for name in SIMILARITIES.values():
+        table.add_column(f"{name}\nnoise floor", justify="right", style="dim")
+        table.add_column("without\nFINEST", justify="right")
+        table.add_column("with\nFINEST", justify="right", style="bold")
+        table.add_column("ceiling", justify="right", style="dim")
+    for scenario in sorted(scenarios, key=lambda one: one.role == "control"):
+        probe = scenario.role == "probe"
+        cells: list[str] = []
+        for key in SIMILARITIES:
+            floor = seed.base.get(key) if probe and seed else None
+            ceiling = rounding.tuned.get(key) if probe and rounding else None
+            cells += map(mean, (floor, scenario.base.get(key), scenario.tuned.get(key), ceiling))
+        table.add_row(scenario.name if probe else f"control: {scenario.name}", *cells)
+    return table
+
+
+def accuracy(models: list[Accuracy]) -> Table:
+    """A row a model."""
+    table = Table("", title="Accuracy over the full catalogue", title_justify="left")
+    for column in ("MRR", "Recall@10", "NDCG@10", "coverage@10", "overlap", "plasticity"):
+        table.add_column(column, justify="right")
+    for model in models:
+        values = (model.mrr, model.recall_at_10, model.ndcg_at_10, model.coverage_at_10, model.overlap, model.plasticity)
+        table.add_row(model.name, *map(number, values))
+    return table
+
+
+def rules(results: list[RuleResult]) -> Table:
+    """A row a rule, in words."""
+    table = Table("rule", title="The gate's rules", title_justify="left")
+    for column in ("value", "bound"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    table.add_column("what that means", overflow="fold")
+    for rule in results:
+        status = Text(rule.status, style=STATUS_STYLES[rule.status])
+        table.add_row(rule.name, number(rule.value), number(rule.bound), status, Text(rule.sentence))
+    return table
+
+
+def mean(estimate: Estimate | None) -> str:
+    """An estimate's mean, or nothing."""
+    return number(estimate.mean if estimate else None)
+
+
+def number(value: float | None) -> str:
+    """Four decimals for small values, three for others.
+
+    >>> number(0.0503), number(0.8984), number(None)
+    ('0.0503', '0.898', '')
+    """
+    if value is None:
+        return ""
+    return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"

@@ -1,0 +1,108 @@
+"""Places for checkpoints."""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from finest.errors import ConfigError
+from finest.training.store import Store
+
+LOG = logging.getLogger(__name__)
+
+LOCKS = "locks"
+PARTIAL = ".partial-"
+
+
+def checkpoint_store(uri: str | Path) -> Store:
+    """The store at a local path or file:// URI; the folder is made on the first write. Raises ConfigError for another scheme."""
+    parts = urlsplit(str(uri))
+    if "://" in str(uri) and parts.scheme != "file":
+        raise ConfigError(f"{uri}: unknown kind of place for checkpoints {parts.scheme}://; known are a path and file://")
+    path = unquote(parts.path) if str(uri).startswith("file://") else str(uri)
+    return FolderStore(Path(path).expanduser().absolute())
+
+
+@dataclass(frozen=True)
+class FolderStore:
+    """finest.training.store.Store in a folder: a blob is a file, named by its path below the folder."""
+
+    folder: Path
+
+    def put(self, name: str, file: Path) -> None:
+        """Copies `file` to `name`; a reader sees the old blob or the new one, never a part, and a crash leaves the old one."""
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=PARTIAL, delete=False) as partial:
+            try:
+                with file.open("rb") as source:
+                    shutil.copyfileobj(source, partial)
+                partial.flush()
+                os.fsync(partial.fileno())
+                Path(partial.name).replace(target)
+            except BaseException:
+                Path(partial.name).unlink(missing_ok=True)
+                raise
+
+    def get(self, name: str, file: Path) -> bool:
+        """Copies the blob to `file`; False where there is none."""
+        try:
+            shutil.copyfile(self.folder / name, file)
+        except FileNotFoundError:
+            if (self.folder / name).exists():  # it is `file`'s folder that is missing
+                raise
+            return False
+        return True
+
+    def list(self, prefix: str) -> list[str]:
+        """Names that start with `prefix`, sorted."""
+        files = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(PARTIAL))
+        names = sorted(path.relative_to(self.folder).as_posix() for path in files)
+        return [name for name in names if name.startswith(prefix) and not name.startswith(f"{LOCKS}/")]
+
+    def delete(self, prefix: str) -> None:
+        """Removes all names that start with `prefix`, and folders that it leaves empty. Locks stay: others may wait for them."""
+        for name in self.list(prefix):
+            path = self.folder / name
+            path.unlink(missing_ok=True)
+            for parent in path.parents:
+                if parent == self.folder or any(parent.iterdir()):
+                    break
+                parent.rmdir()
+
+    def lock(self, name: str) -> "FolderLock":
+        """Exclusive use of `name` among the processes of this machine; entering waits for it. The system frees it when its holder dies."""
+        return FolderLock(self.folder / LOCKS / name.replace("/", "."))
+
+
+@dataclass
+class FolderLock:
+    """A context manager around flock on a file, which stays: unlinking it would let two processes hold two files of one name."""
+
+    path: Path
+    _file: IO[bytes] | None = field(default=None, init=False, repr=False)
+
+    def __enter__(self) -> "FolderLock":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("ab")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                LOG.info("waiting for another process to release %s", self.path)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None

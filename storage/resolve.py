@@ -1,0 +1,72 @@
+"""From a URI to the files that lie there."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pyarrow.fs as pafs
+
+from finest.data.source import SourceFile
+from finest.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of interactions and the file system to read them with."""
+
+    uri: str
+    root: str
+    """The folder that the files' names are relative to, as a path of the file system."""
+    filesystem: pafs.FileSystem
+    files: list[SourceFile]
+    """Sorted by path."""
+
+
+def resolve(uri: str) -> Source:
+    """A local path or file:// URI of one file or of a folder, whose files are taken at any depth.
+
+    In a folder, files and folders whose names begin with '.' or '_' (markers, logs) are left out, and nothing else: whether a file
+    can be read is for ingest to say. Raises ConfigError for an unknown scheme, DataError where nothing lies there.
+    """
+    if not uri:
+        raise ConfigError("no source is given; name a file or folder of interactions with --source")
+    scheme = urlsplit(uri).scheme if "://" in uri else "file"
+    if scheme not in RESOLVERS:
+        known = ", ".join(f"{name}://" for name in RESOLVERS)
+        raise ConfigError(f"{uri}: unknown kind of source {scheme}://; known are a path and {known}")
+    return RESOLVERS[scheme](uri)
+
+
+def listing_hash(source: Source) -> str:
+    """sha256 over every file's name relative to the root, size and etag: it changes when the source does."""
+    names = [[file.path.removeprefix(source.root).lstrip("/"), file.size, file.etag] for file in source.files]
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
+
+
+def _local(uri: str) -> Source:
+    path = Path(unquote(urlsplit(uri).path) if uri.startswith("file://") else uri).expanduser().absolute()
+    if path.is_file():
+        return Source(uri, str(path.parent), pafs.LocalFileSystem(), [_described(path)])
+    if not path.is_dir():
+        raise DataError(f"{uri}: there is no such file or folder")
+    found = [file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))]
+    files = sorted((_described(file) for file in found), key=lambda file: file.path)
+    if not files:
+        raise DataError(f"{uri}: the folder holds no files")
+    return Source(uri, str(path), pafs.LocalFileSystem(), files)
+
+
+def _described(path: Path) -> SourceFile:
+    status = path.stat()
+    return SourceFile(str(path), status.st_size, str(status.st_mtime_ns))
+
+
+def _hidden(name: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in name.parts)
+
+
+RESOLVERS: dict[str, Callable[[str], Source]] = {"file": _local}
+"""By scheme of the URI; a path without one is a file."""

@@ -1,0 +1,88 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import small_data
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """
+ingest: {evaluation: {depth: 20, exclude_seen: false}}
+pretrain: {model: {hidden: 16, layers: 1, length: 20}, epochs: 2}
+finetune: {epochs: 2, top: 20}
+gate: {rules: [sanity], bootstrap_draws: 200}
+preflight: {min_free_gb: 0}
+"""
+"""Small enough to train in a second. Such models prove nothing, so only the rules that any training must hold are asked."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a data set, a config, and states of their own for runs."""
+
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "data.csv"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of one of our commands with this place's config."""
+        return [sys.executable, "-m", "pipeline", *arguments, "--config", str(self.config)]
+
+    def environment(self, state: str, **more: str) -> dict[str, str]:
+        """The state is in the environment, as for someone who keeps it somewhere else for good."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_", "KFP_"))}
+        return {**plain, "FINEST_STATE": str(self.folder / state), **more}
+
+    def call(self, *arguments: str, state: str = "state", **environment: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        return subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.environment(state, **environment), capture_output=True, text=True, timeout=280
+        )
+
+    def run(self, *arguments: str, state: str = "state", **environment: str) -> subprocess.CompletedProcess[str]:
+        """`run` on this place's data."""
+        return self.call("run", "--source", str(self.source), *arguments, state=state, **environment)
+
+    def last(self, state: str = "state") -> Path:
+        """The folder of the newest run."""
+        return max((self.folder / state / "runs").iterdir())
+
+
+def verdict(run: Path) -> dict[str, Any]:
+    """The run's verdict."""
+    return json.loads((run / "verdict.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    here = Place(tmp_path_factory.mktemp("place"))
+    small_data.write(here.source)
+    here.config.write_text(CONFIG)
+    return here
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished run."""
+
+    process: subprocess.CompletedProcess[str]
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def promoted(place: Place) -> Ran:
+    """The first run of the state, which passes."""
+    process = place.run()
+    return Ran(process, place.last())

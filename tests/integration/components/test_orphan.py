@@ -1,0 +1,32 @@
+import os
+import subprocess
+import sys
+import time
+
+from components.orphan import VARIABLE
+
+STEP = "from components.orphan import die_with_parent; import time; die_with_parent(); print('up', flush=True); time.sleep(60)"
+
+
+def start(parent: int) -> subprocess.Popen[str]:
+    step = subprocess.Popen([sys.executable, "-c", STEP], env={**os.environ, VARIABLE: str(parent)}, stdout=subprocess.PIPE, text=True)
+    assert step.stdout is not None and step.stdout.readline() == "up\n"
+    return step
+
+
+def test_a_step_ends_when_the_process_that_started_the_run_is_killed() -> None:
+    # Nobody waits for the killed process before the step has ended: it is a zombie meanwhile.
+    run = subprocess.Popen(["sleep", "60"])
+    step = start(run.pid)
+    time.sleep(1.2)
+    assert step.poll() is None
+    run.kill()
+    assert step.wait(timeout=5) == 1
+    run.wait()
+
+
+def test_a_step_ends_when_that_process_was_gone_before_it_came_up() -> None:
+    run = subprocess.Popen(["true"])
+    run.wait()
+    step = subprocess.Popen([sys.executable, "-c", STEP], env={**os.environ, VARIABLE: str(run.pid)}, stdout=subprocess.DEVNULL)
+    assert step.wait(timeout=5) == 1

@@ -1,0 +1,90 @@
+"""A store of its own for every test (SQLite, copied from one that was created once), a small model, and a verdict."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from finest.data.schema import SCHEMA_VERSION, Manifest
+from finest.models.build import build
+from finest.models.config import Model
+from finest.models.saved import Facts, save
+from finest.stability.verdict import Accuracy, Estimate, ScenarioResult, Verdict
+from tracking import store
+
+ITEMS = 30
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables without an experiment of ours; creating them takes a second."""
+    folder = tmp_path_factory.mktemp("template")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINEST_STATE", str(folder))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        store.connect().search_experiments()
+    return folder / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture
+def state(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The state folder of pipeline run `run-1`."""
+    folder = tmp_path / "state"
+    (folder / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_database, folder / "mlflow" / "mlflow.db")
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FINEST_STATE", str(folder))
+    monkeypatch.setenv("KFP_RUN_ID", "run-1")
+    yield folder
+
+
+@pytest.fixture
+def manifest() -> Manifest:
+    return Manifest(
+        schema_version=SCHEMA_VERSION, fingerprint="ab" * 32, depth=10, exclude_seen=True, source_rows=100, quarantined_rows=0,
+        quarantined_by_reason={}, kcore_dropped_rows=0, interactions=100, users=5, items=ITEMS, train_interactions=90, test_interactions=10,
+        instances=10, cold_rows=0, targets_outside_catalogue=0, targets_in_history=0, repeated_share=0.0, users_cut_inside_a_tie=0,
+        first_timestamp=0, last_timestamp=9, last_train_timestamp=8, split={"method": "last_fraction", "fraction": 0.1},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Callable[[int], Path]:
+    """Writes a small model whose weights depend on the seed."""
+
+    def write(seed: int = 0) -> Path:
+        config = Model(name="sasrec", hidden=8, layers=1, length=6)
+        model = build(config, ITEMS)
+        model.initialise(seed, scale=0.5)
+        folder = tmp_path / f"candidate-{seed}"
+        facts = Facts(model=config, seed=seed, data_fingerprint="ab" * 32, depth=10, exclude_seen=True, stage="tuned")
+        save(folder, model, facts, ["", *(f"i{number:03d}" for number in range(ITEMS))])
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def verdict() -> Callable[..., Verdict]:
+    """A verdict with one scenario, or with other fields."""
+
+    def make(**fields: object) -> Verdict:
+        same = {"rbo": Estimate(mean=0.9, low=0.88, high=0.92), "jaccard_at_10": Estimate(mean=0.8, low=0.78, high=0.82)}
+        lower = {"rbo": Estimate(mean=0.85, low=0.83, high=0.87), "jaccard_at_10": Estimate(mean=0.7, low=0.68, high=0.72)}
+        scenario = ScenarioResult(
+            name="random-deletion-0.001-s0", role="probe", shard="0", kind="deletion", edits=1, tuned=same, base=lower,
+            histogram={"tuned": [0.05] * 20, "base": [0.05] * 20},
+        )  # fmt: skip
+        accuracy = Accuracy(
+            name="candidate", mrr=0.05, recall_at_10=0.1, ndcg_at_10=0.07, coverage_at_10=0.4, overlap=0.2, plasticity=0.5
+        )
+        base = {
+            "verdict": "pass", "reason": "all rules hold", "protocol": "anchored", "given": "given shared references", "reference": "base",
+            "scenarios": [scenario], "accuracy": [accuracy],
+            "metrics": {"rls/rbo": 0.9, "rls/jaccard_at_10": 0.8, "accuracy/mrr": 0.05},
+        }  # fmt: skip
+        return Verdict.model_validate(base | fields)
+
+    return make

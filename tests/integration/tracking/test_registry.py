@@ -1,0 +1,157 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from finest.data.schema import Manifest
+from finest.errors import FinestError
+from finest.models.saved import load, recommend
+from tracking import registry, runs, store
+from tracking.sample import Sample
+
+NAME = "finest-test"
+HISTORIES = [["i001", "i002", "i003"], ["i004"], ["i005", "i001"]]
+
+
+def offline(folder: Path) -> Sample:
+    items, scores = recommend(load(folder), HISTORIES, 10)
+    return Sample(HISTORIES, items, scores)
+
+
+@pytest.fixture
+def promoted(state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., registry.Version]:
+    """The promote step of a pipeline run whose candidate has weights of that seed; `judged` is the model whose lists the gate saw."""
+
+    def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
+        monkeypatch.setenv("KFP_RUN_ID", kfp_run)
+        runs.open_parent({}, source="data.csv", seed=seed, tags={})
+        sample = offline(model_folder(seed if judged is None else judged))
+        with runs.step_run("promote") as run:
+            return registry.promote(run, NAME, model_folder(seed), verdict(), manifest, sample, expected)
+
+    return step
+
+
+@pytest.fixture
+def rejected(state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., registry.Version]:
+    """The reject step of a pipeline run that registers what the gate refused."""
+
+    def step(kfp_run: str, seed: int) -> registry.Version:
+        monkeypatch.setenv("KFP_RUN_ID", kfp_run)
+        runs.open_parent({}, source="data.csv", seed=seed, tags={})
+        with runs.step_run("reject") as run:
+            return registry.register_rejected(run, NAME, model_folder(seed), verdict(verdict="fail", reason="too unstable"), manifest)
+
+    return step
+
+
+def aliases() -> dict[str, tuple[str, ...]]:
+    return {version.version: version.aliases for version in registry.list_versions(NAME)}
+
+
+def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(promoted, manifest: Manifest) -> None:
+    first = promoted("run-1", 0, None)
+    assert first.aliases == ("champion", "challenger")
+    assert (first.kfp_run_id, first.verdict, first.data_fingerprint) == ("run-1", "pass", manifest.fingerprint)
+    assert (first.rls, first.mrr) == (0.9, 0.05)
+    assert runs.outcome("run-1", NAME).promoted_version == first.version
+    assert registry.champion(NAME) == first
+
+
+def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted) -> None:
+    promoted("run-1", 0, None)
+    promoted("run-2", 1, "1")
+    assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
+    assert runs.outcome("run-1", NAME).promoted_version is None
+    assert registry.rollback(NAME).version == "1"
+    assert aliases() == {"2": ("previous", "challenger"), "1": ("champion",)}
+    assert registry.rollback(NAME).version == "2"
+
+
+def test_the_champion_comes_back_as_the_model_folder_that_was_registered(promoted, model_folder, tmp_path: Path) -> None:
+    registered = {path.name: path.read_bytes() for path in model_folder(5).iterdir()}
+    folder = registry.download(promoted("run-1", 5, None), tmp_path / "download")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == registered
+
+
+def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_why(promoted) -> None:
+    promoted("run-1", 0, None)
+    promoted("run-2", 1, "1")
+    with pytest.raises(FinestError, match=r"the champion of finest-test is version 2, but the gate compared with version 1; nothing"):
+        promoted("run-3", 2, "1")
+    with pytest.raises(FinestError, match=r"is version 2, but the gate compared with no champion"):
+        promoted("run-4", 3, None)
+    assert aliases() == {"4": (), "3": (), "2": ("champion", "challenger"), "1": ("previous",)}
+    assert "the gate compared with version 1" in registry.list_versions(NAME)[1].refused
+
+
+def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted) -> None:
+    promoted("run-1", 0, None)
+    with pytest.raises(FinestError, match=r"does not serve what was judged: 3 of 3 lists differ"):
+        promoted("run-2", 1, "1", judged=7)
+    assert aliases() == {"2": (), "1": ("champion", "challenger")}
+    with pytest.raises(FinestError, match=r"version 2 of finest-test stays out of production: the package does not serve"):
+        registry.promote_version(NAME, "2")
+
+
+def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted) -> None:
+    first = promoted("run-1", 0, None)
+    assert promoted("run-1", 0, None) == first
+    assert list(aliases()) == ["1"]
+
+
+def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(promoted, rejected) -> None:
+    promoted("run-1", 0, None)
+    assert rejected("run-2", 1).aliases == ("challenger",)
+    with pytest.raises(FinestError, match=r"version 2 of finest-test stays out of production: its verdict is fail; --force"):
+        registry.promote_version(NAME, "2")
+    assert aliases() == {"2": ("challenger",), "1": ("champion",)}
+    registry.promote_version(NAME, "2", force=True)
+    assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
+
+
+def test_a_version_that_passed_is_promoted_by_hand_once(promoted) -> None:
+    promoted("run-1", 0, None)
+    promoted("run-2", 1, "1")
+    assert registry.promote_version(NAME, "1").aliases == ("champion",)
+    with pytest.raises(FinestError, match="is the champion already"):
+        registry.promote_version(NAME, "1")
+    for missing in ("9", "best"):
+        with pytest.raises(FinestError, match=f"finest-test has no version {missing}"):
+            registry.promote_version(NAME, missing)
+
+
+def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted) -> None:
+    with pytest.raises(FinestError, match="has no champion to roll back"):
+        registry.rollback(NAME)
+    assert registry.champion(NAME) is None and registry.list_versions(NAME) == []
+    promoted("run-1", 0, None)
+    with pytest.raises(FinestError, match="has no previous champion to go back to"):
+        registry.rollback(NAME)
+
+
+@pytest.mark.parametrize("survives", [0, 1])
+def test_a_crash_between_alias_writes_never_leaves_production_without_a_champion(
+    promoted, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    promoted("run-1", 0, None)
+    promoted("run-2", 1, "1")
+    real, written = mlflow.MlflowClient.set_registered_model_alias, []
+
+    def crash(client: mlflow.MlflowClient, *arguments: str) -> None:
+        if len(written) == survives:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        real(client, *arguments)
+
+    for move, champions in ((lambda: registry.rollback(NAME), "1"), (lambda: registry.promote_version(NAME, "1"), "2")):
+        client = store.connect()
+        client.set_registered_model_alias(NAME, "champion", "2")
+        client.set_registered_model_alias(NAME, "previous", "1")
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            written.clear()
+            patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", crash)
+            move()
+        now = registry.champion(NAME)
+        assert now is not None and now.version == (champions if survives else "2")

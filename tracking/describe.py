@@ -1,0 +1,66 @@
+"""What a run is described by: its config as params, the code it ran, a name for its source."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracking.store import masked
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested plain data as params, names joined by dots; lists of sections as compact JSON.
+
+    >>> flattened({"gate": {"rules": ["gain"], "draws": 2}, "seed": None})
+    {'gate.rules': 'gain', 'gate.draws': '2', 'seed': ''}
+    """
+    result: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            result |= flattened(value, f"{prefix}{key}.")
+        elif isinstance(value, (list, tuple)):
+            nested = any(isinstance(part, (Mapping, list, tuple)) for part in value)
+            result[prefix + key] = json.dumps(value, separators=(",", ":")) if nested else ", ".join(map(str, value))
+        else:
+            result[prefix + key] = "" if value is None else str(value)
+    return result
+
+
+def log_params(client: "MlflowClient", run: str, params: Mapping[str, str]) -> None:
+    """Logs params that the run lacks: MLflow refuses to change one, and a retried step logs them again."""
+    from mlflow.entities import Param
+    from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
+
+    there = client.get_run(run).data.params
+    new = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in params.items() if key not in there]
+    for first in range(0, len(new), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run, params=new[first : first + MAX_PARAMS_TAGS_PER_BATCH])
+
+
+def short_name(source: str) -> str:
+    """A name for the source in run names: the last part of a path or URI without its ending."""
+    return re.sub(r"\.[a-z]+$", "", masked(source).rstrip("/").rsplit("/", 1)[-1])
+
+
+def code_tags() -> dict[str, str]:
+    """What code runs: the commit of the checkout that this file is in; in an image GIT_COMMIT and IMAGE_DIGEST say it."""
+    commit, changed = os.environ.get("GIT_COMMIT", ""), False
+    here = Path(__file__).parent
+    if not commit and (here.parent / ".git").exists():
+        try:
+            commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+            status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True).stdout
+            changed = bool(status.strip())
+        except (OSError, subprocess.CalledProcessError):
+            commit = ""
+    return {
+        "git_commit": commit + ("+changes" if changed else ""),
+        "mlflow.source.git.commit": commit,
+        "image_digest": os.environ.get("IMAGE_DIGEST", ""),
+    }

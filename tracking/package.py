@@ -1,0 +1,156 @@
+"""A model folder as an MLflow model that loads anywhere: weights without pickle, the code it needs, its requirements and its card."""
+
+import ast
+import importlib.metadata
+import json
+import math
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import finest
+from finest.data.schema import Manifest
+from finest.stability.verdict import Verdict, markdown
+from tracking.records import DIGEST_LENGTH, note
+from tracking.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENTRY = "finest.models.saved"
+"""The module that loads and ranks; the package carries it and every module of finest that it imports."""
+
+SERVED = Path(__file__).with_name("served_model.py")
+
+
+def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manifest) -> str:
+    """Logs the model as a logged model of the parent run, with the verdict's metrics on the data set, and returns its id."""
+    import mlflow
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    experiment = run.client.get_run(run.parent).info.experiment_id
+    model = run.client.create_logged_model(
+        experiment, name="recommender", source_run_id=run.parent, model_type="sequential recommender",
+        params=run.client.get_run(run.parent).data.params,
+        tags={
+            "verdict": verdict.verdict, "data_fingerprint": manifest.fingerprint, "protocol": verdict.protocol,
+            "mlflow.note.content": note(model_card(verdict, manifest)),
+        },
+    )  # fmt: skip
+    text, number = Array(DataType.string), Array(DataType.double)
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
+        outputs=Schema([ColSpec(text, "items"), ColSpec(number, "scores")]),
+    )
+    modules, requirements = needed(ENTRY)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        shutil.copytree(model_folder, folder / "model")
+        card = folder / "model_card.md"
+        card.write_text(model_card(verdict, manifest))
+        for module in modules:
+            place = folder / "code" / module.relative_to(Path(finest.__file__).parents[1])
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(module, place)
+        Model.log(
+            artifact_path=None,
+            flavor=mlflow.pyfunc,
+            model_id=model.model_id,
+            python_model=str(SERVED),
+            artifacts={"model": str(folder / "model"), "card": str(card)},
+            code_paths=[str(folder / "code" / "finest")],
+            signature=signature,
+            input_example=_example(folder / "model"),
+            pip_requirements=requirements,
+        )
+        run.client.log_artifact(run.parent, str(card))
+    run.client.log_outputs(run.parent, [LoggedModelOutput(model.model_id, step=0)])
+    _log_metrics(run, model.model_id, verdict, manifest)
+    return str(model.model_id)
+
+
+def needed(entry: str) -> tuple[list[Path], list[str]]:
+    """The files of finest that importing `entry` runs, and pip requirements of everything else that they import, and of MLflow.
+
+    Exact versions as installed, without local labels such as +cpu, which an index elsewhere does not have.
+    """
+    root = Path(finest.__file__).parents[1]
+    files: dict[Path, None] = {}
+    outside = {"mlflow", "pandas"}
+    names = [entry]
+    while names:
+        name = names.pop()
+        path = root.joinpath(*name.split("."))
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if file in files or not file.exists():  # a name that is no module: imported from one
+            continue
+        files[file] = None
+        names.extend(name.rsplit(".", levels)[0] for levels in range(1, name.count(".") + 1))
+        for module in _imports(file):
+            if module.partition(".")[0] == "finest":
+                names.append(module)
+            else:
+                outside.add(module.partition(".")[0])
+    outside -= set(sys.stdlib_module_names)
+    versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(outside)}
+    return sorted(files), [f"{name}=={version}" for name, version in versions.items()]
+
+
+def model_card(verdict: Verdict, manifest: Manifest) -> str:
+    """What someone who serves the model must know, in Markdown."""
+    interactions, trained = f"{manifest.interactions:,}", f"{manifest.train_interactions:,}"
+    seen = "leaves out what the user has already seen" if manifest.exclude_seen else "may hold what the user has already seen"
+    return f"""# Sequential recommender, stabilised by FINEST
+
+- **Input**: `history`, a list of item ids, oldest first, and optionally `k`. **Output**: `items`, best first, and `scores`.
+- A list {seen}. Items that the model does not know are skipped; a history without any known item gets an empty list.
+- **Trained without its held-out rows**: this is the very model that was judged. There was no refit after judging.
+- **Trained on** {trained} of {interactions} interactions: {manifest.users:,} users, {manifest.items:,} items.
+- **Data** fingerprint `{manifest.fingerprint}`, split {manifest.split.get("method", "unknown")}, {manifest.instances:,} held-out instances.
+- **Protocol**: {verdict.protocol}{f" ({verdict.given})" if verdict.given else ""}; reference lists: {verdict.reference}.
+
+{markdown(verdict)}
+"""
+
+
+def _imports(file: Path) -> list[str]:
+    """Modules that importing `file` imports: those at the top of the file, not inside functions, whose caller brings what they need."""
+    found = []
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def _example(model_folder: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    from finest.models.saved import ITEMS
+
+    items = json.loads((model_folder / ITEMS).read_text(encoding="utf-8"))
+    return pd.DataFrame({"history": [items[:3], items[1:2]], "k": [10, 5]})
+
+
+def _log_metrics(run: Run, model_id: str, verdict: Verdict, manifest: Manifest) -> None:
+    """The parent's metrics once more, bound to the model and its data set, so that the model's page shows them.
+
+    On the step's run: a second point would turn the parent's bars into curves.
+    """
+    from mlflow.entities import Metric
+
+    data = {
+        "dataset_name": next((one.dataset.name for one in run.client.get_run(run.parent).inputs.dataset_inputs), "interactions"),
+        "dataset_digest": manifest.fingerprint[:DIGEST_LENGTH],
+    }
+    now = int(time.time() * 1000)
+    there = {key: value for key, value in verdict.metrics.items() if math.isfinite(value)}
+    metrics = [Metric(key, value, now, 0, model_id=model_id, run_id=run.id, **data) for key, value in there.items()]
+    run.client.log_batch(run.id, metrics=metrics)

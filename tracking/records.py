@@ -1,0 +1,163 @@
+"""What runs hold: data sets, curves, and the verdict with all that goes with it."""
+
+import json
+import logging
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from finest.data.schema import Manifest
+from finest.stability.verdict import Accuracy, ScenarioResult, Verdict, markdown
+from tracking.runs import Run, children, open_child
+from tracking.store import masked, one_line
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+DIGEST_LENGTH = 36
+"""MLflow keeps this much of a data set's digest; the whole fingerprint is in the tag `data_fingerprint`."""
+
+CURVES = {"loss": "train/loss", "order": "train/order", "top": "train/top", "rate": "train/rate"}
+"""Metric by column of a history table."""
+
+
+def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
+    """The data set as input of the step's run and of the parent, with the fingerprint as digest; `source` is its URI."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+
+    dataset = Dataset(
+        name=dataset_name(source),
+        digest=manifest.fingerprint[:DIGEST_LENGTH],
+        source_type="s3" if source.startswith("s3://") else "local",
+        source=json.dumps({"uri": masked(source)}),
+        profile=manifest.model_dump_json(),
+    )
+    for id in (run.id, run.parent):
+        run.client.log_inputs(id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])])
+        run.client.set_tag(id, "data_fingerprint", manifest.fingerprint)
+
+
+def log_curve(run: Run, name: str, value: float, step: int) -> None:
+    """One point of a live curve, such as `train/loss`. The history file keeps every point, so a store that is away is only warned about."""
+    from mlflow.exceptions import MlflowException
+
+    if math.isfinite(value):
+        try:
+            run.client.log_metric(run.id, name, value, step=step)
+        except MlflowException as error:
+            logger.warning("the curve %s lacks step %d in MLflow: %s", name, step, one_line(error))
+
+
+def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histories: Mapping[str, pa.Table]) -> None:
+    """The verdict on the parent (metrics, tags, description, artifacts), and a child run a variant with its curves.
+
+    `artifacts`: path in the run, such as `report.html` or `edits/edits.parquet`, to a file or folder. `histories`: by variant name, as
+    training wrote them. Metrics that are not finite are left out, and the tag `metrics_left_out` names them. Logging again replaces.
+    """
+    metrics = dict(verdict.metrics)
+    if verdict.verdict != "skipped":
+        metrics["gate/passed"] = float(verdict.verdict == "pass")
+    _log_metrics(run.client, run.parent, metrics)
+    tags = {"verdict": verdict.verdict, "reason": verdict.reason, "protocol": verdict.protocol, "reference": verdict.reference}
+    for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
+        run.client.set_tag(run.parent, key, value)
+    _log_variants(run, verdict, histories)
+    _log_artifacts(run.client, run.parent, artifacts)
+
+
+def note(text: str) -> str:
+    """`text` as a run's description, cut at a line's end to the length that MLflow keeps."""
+    from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
+
+    if len(text) <= MAX_TAG_VAL_LENGTH:
+        return text
+    more = "\n\nThe rest is in verdict.json and report.html."
+    return text[: MAX_TAG_VAL_LENGTH - len(more)].rpartition("\n")[0] + more
+
+
+def dataset_name(source: str) -> str:
+    """The data set's name in MLflow: the last part of its URI."""
+    return masked(source).rstrip("/").rsplit("/", 1)[-1] or "interactions"
+
+
+def _log_variants(run: Run, verdict: Verdict, histories: Mapping[str, pa.Table]) -> None:
+    for child in children(run.client, run.parent):
+        if "variant" in child.data.tags:  # of an earlier attempt of the gate
+            run.client.delete_run(child.info.run_id)
+    scenarios: dict[str, ScenarioResult] = {}
+    for result in verdict.scenarios:  # a control of a further shard is told apart as its history is
+        scenarios[result.name if result.name not in scenarios else f"{result.name} (shard {result.shard})"] = result
+    accuracies = {result.name: result for result in verdict.accuracy}
+    for name in dict.fromkeys([*histories, *scenarios]):
+        measured = scenarios.get(name)
+        role = "clean" if measured is None else measured.role
+        id = open_child(run.client, run.parent, name, {"variant": name, "role": role})
+        if measured is not None:
+            _log_metrics(run.client, id, _stability(measured))
+        elif name == "clean" and "candidate" in accuracies:
+            _log_metrics(run.client, id, _accuracy(accuracies["candidate"]))
+        if name in histories:
+            _log_points(run.client, id, _points(histories[name]))
+        run.client.set_terminated(id, "FINISHED")
+
+
+def _stability(result: ScenarioResult) -> dict[str, float]:
+    tuned = {f"rls/{metric}": estimate.mean for metric, estimate in result.tuned.items()}
+    return tuned | {f"rls_unstabilised/{metric}": estimate.mean for metric, estimate in result.base.items()}
+
+
+def _accuracy(result: Accuracy) -> dict[str, float]:
+    of_targets = {"accuracy/mrr": result.mrr, "accuracy/recall_at_10": result.recall_at_10, "accuracy/ndcg_at_10": result.ndcg_at_10}
+    return of_targets | {"coverage/at_10": result.coverage_at_10}
+
+
+def _points(history: pa.Table) -> Iterable[tuple[str, float, int]]:
+    """(metric, value, step) of a history table. Fine-tuning's steps go on where pretraining's ended."""
+    offset, last, stage = 0, 0, None
+    for row in history.to_pylist():
+        if row["stage"] != stage:
+            offset, stage = last, row["stage"]
+        last = offset + row["step"]
+        for column, metric in CURVES.items():
+            value = row.get(column)
+            if value is not None and math.isfinite(value):
+                yield metric, float(value), last
+
+
+def _log_metrics(client: "MlflowClient", id: str, metrics: Mapping[str, Any]) -> None:
+    there = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
+    _log_points(client, id, ((name, float(value), 0) for name, value in there.items()))
+    if left_out := sorted(set(metrics) - set(there)):
+        client.set_tag(id, "metrics_left_out", "not finite: " + ", ".join(left_out))
+
+
+def _log_points(client: "MlflowClient", id: str, points: Iterable[tuple[str, float, int]]) -> None:
+    from mlflow.entities import Metric
+    from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, step) for name, value, step in points]
+    for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
+        client.log_batch(id, metrics=metrics[first : first + MAX_METRICS_PER_BATCH])
+
+
+def _log_artifacts(client: "MlflowClient", id: str, artifacts: Mapping[str, Path]) -> None:
+    """Copies into one tree first: MLflow names an artifact by its file, and a step's output files are named by KFP."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, path in artifacts.items():
+            place = Path(folder, name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, place)
+            else:
+                shutil.copyfile(path, place)
+        client.log_artifacts(id, folder)

@@ -1,0 +1,268 @@
+"""The life of MLflow runs: a parent a pipeline run, a child a step; none stays RUNNING after its process has ended."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from finest.errors import FinestError
+from finest.perturb.variants import Plan
+from tracking.describe import code_tags, flattened, log_params, short_name
+from tracking.store import connect, experiment_id, masked, one_line
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+PARENT = "mlflow.parentRunId"
+KFP_RUN = "kfp_run_id"
+"""Tag of parents alone, so that a search for it lists pipeline runs and not their steps."""
+PIPELINE_RUN = "pipeline_run"
+"""Tag of steps and variants: the parent's id, also where KFP nests a step's run deeper."""
+
+SYSTEM_METRICS_SECONDS = 5
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open MLflow run."""
+
+    client: "MlflowClient"
+    id: str
+    parent: str
+    """Id of the pipeline run's parent run."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a pipeline run came to, read from MLflow."""
+
+    verdict: str | None
+    """`pass`, `fail` or `skipped`; None where the run never got one."""
+    failed_step: str | None
+    error: str | None
+    """The failed step's error, one line."""
+    promoted_version: str | None
+    """The champion's version, where it is this run's."""
+
+
+def kfp_run_id() -> str:
+    """The pipeline run's id."""
+    if not (given := os.environ.get("KFP_RUN_ID")):
+        raise FinestError("KFP_RUN_ID is not set: steps run inside a pipeline run; start one with `python -m pipeline run`")
+    return given
+
+
+def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapping[str, str]) -> str:
+    """Opens the pipeline run's parent run, or reopens it on a retry, and returns its id.
+
+    `config`, plain data, becomes the params and the artifact config.yaml; model, protocol and reference are read from it.
+    `source` is a URI or a name; `tags` come on top of those that every run has.
+    """
+    client = connect()
+    finetune, pretrain = config.get("finetune", {}), config.get("pretrain", {})
+    model = pretrain.get("model", {}).get("name", "model")
+    name = f"{model} {short_name(source)} seed {seed} {datetime.now():%Y-%m-%d %H:%M}"
+    all_tags = {
+        "source": masked(source), "protocol": str(finetune.get("protocol", "")), "reference": str(finetune.get("reference", "")),
+        **code_tags(), **tags, "mlflow.note.content": f"{model} on {masked(source)}; no verdict yet.",
+    }  # fmt: skip
+    if (existing := _found(client)) is None:
+        first = {KFP_RUN: kfp_run_id(), "mlflow.source.name": "finest", "mlflow.source.type": "PROJECT"}
+        existing = client.create_run(experiment_id(client), tags=first, run_name=name).info.run_id
+    else:
+        client.update_run(existing, status="RUNNING")
+    for key, value in all_tags.items():
+        if value:
+            client.set_tag(existing, key, value)
+    log_params(client, existing, {**flattened(config), "seed": str(seed), "source": masked(source)})
+    client.log_dict(existing, {"seed": seed, **config}, "config.yaml")
+    return existing
+
+
+def find_parent() -> str:
+    """Id of this pipeline run's parent run: by the tag, else by climbing from the run that KFP gave this step."""
+    client = connect()
+    if (found := _found(client)) is None:
+        raise FinestError(f"MLflow at {masked(client.tracking_uri)} has no run of the pipeline run {kfp_run_id()}; preflight opens it")
+    return found
+
+
+def log_plan(plan: Plan) -> None:
+    """Which variants the run trains, in which shards, as params of the parent."""
+    shards = {f"plan/shard {shard.id}": ", ".join(variant.name for variant in shard.variants) for shard in plan.shards}
+    log_params(connect(), find_parent(), {"plan/shards": str(len(plan.shards)), **shards})
+
+
+@contextmanager
+def step_run(step: str, shard: str | None = None) -> Iterator[Run]:
+    """A child run of the parent for one pipeline step, with system metrics.
+
+    Ends FINISHED, FAILED with the tag `error`, or KILLED (Ctrl-C, SIGTERM), whatever leaves the block.
+    """
+    client, parent = connect(), find_parent()
+    name = step if shard is None else f"{step} {shard}"
+    id = os.environ.get("MLFLOW_RUN_ID") or open_child(client, parent, name, {})
+    tags = {PIPELINE_RUN: parent, "step": step, "shard": shard, "host": socket.gethostname(), "pid": str(os.getpid())}
+    for key, value in tags.items():
+        if value is not None:
+            client.set_tag(id, key, value)
+    ending: tuple[Status, str] = "FINISHED", ""
+    try:
+        with _terminated_is_an_exception(), _system_metrics(id):
+            yield Run(client, id, parent)
+    except BaseException as error:
+        ending = _ending(error)
+        raise
+    finally:
+        _end(client, id, *ending)
+
+
+def open_child(client: "MlflowClient", parent: str, name: str, tags: Mapping[str, str]) -> str:
+    """Opens a child run of the parent and returns its id."""
+    experiment = client.get_run(parent).info.experiment_id
+    return str(client.create_run(experiment, tags={PARENT: parent, PIPELINE_RUN: parent, **tags}, run_name=name).info.run_id)
+
+
+def _ending(error: BaseException) -> tuple[Status, str]:
+    """How a step ends that `error` left, and what its tag `error` says."""
+    if isinstance(error, SystemExit):
+        if error.code in (None, 0):
+            return "FINISHED", ""
+        return ("KILLED", "terminated") if error.code == 128 + signal.SIGTERM else ("FAILED", f"exit code {error.code}")
+    if isinstance(error, KeyboardInterrupt):
+        return "KILLED", "interrupted"
+    return "FAILED", one_line(error)
+
+
+def _end(client: "MlflowClient", id: str, status: Status, error: str) -> None:
+    """Ends a step's run. A store that is away must not hide what ended the step; the parent's end then closes the run too."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if error:
+            client.set_tag(id, "error", error)
+        client.set_terminated(id, status)
+    except MlflowException as away:
+        logger.warning("the step's MLflow run %s could not be closed as %s: %s", id, status, one_line(away))
+
+
+def close_parent(status: Status, caller: Run | None = None) -> None:
+    """Ends the parent. Children that are still open, but for the `caller`, lost their process: they become KILLED."""
+    client, parent = connect(), find_parent()
+    _close_children(client, parent, "its process ended without closing it", keep=None if caller is None else caller.id)
+    client.set_terminated(parent, status)
+
+
+def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
+    """Ends other pipeline runs' parents that are RUNNING though their process is gone, with their children; returns their ids.
+
+    `is_dead` is given a parent's tags (`kfp_run_id` among them) and must be sure.
+    """
+    client = connect()
+    closed = []
+    for run in client.search_runs([experiment_id(client)], "attributes.status = 'RUNNING'"):
+        tags = run.data.tags
+        if KFP_RUN in tags and tags[KFP_RUN] != os.environ.get("KFP_RUN_ID") and is_dead(tags):
+            why = "its pipeline run ended without closing it; closed by the next one"
+            _close_children(client, run.info.run_id, why)
+            client.set_tag(run.info.run_id, "closed", why)
+            client.set_terminated(run.info.run_id, "KILLED")
+            closed.append(run.info.run_id)
+    return closed
+
+
+def outcome(kfp_run: str, model: str) -> Outcome:
+    """What the pipeline run `kfp_run` came to; `model` is the registered model's name.
+
+    Promoted means that the champion's version carries the run's id, whatever the orchestrator says.
+    """
+    from tracking.registry import champion
+
+    client = connect()
+    parent = _tagged(client, kfp_run)
+    if parent is None:
+        return Outcome(None, None, None, None)
+    run = client.get_run(parent)
+    latest: dict[tuple[str, str | None], Any] = {}
+    for child in reversed(children(client, parent)):  # oldest first, so that a retry covers the attempt that failed
+        if step := child.data.tags.get("step"):
+            latest[step, child.data.tags.get("shard")] = child
+    failed = next((child for child in latest.values() if child.info.status in ("FAILED", "KILLED")), None)
+    now = champion(model)
+    return Outcome(
+        verdict=run.data.tags.get("verdict"),
+        failed_step=failed and failed.data.tags["step"],
+        error=failed and failed.data.tags.get("error", failed.data.tags.get("closed")),
+        promoted_version=now.version if now is not None and now.kfp_run_id == kfp_run else None,
+    )
+
+
+def _found(client: "MlflowClient") -> str | None:
+    """The parent of this pipeline run, tagged on the way where KFP made it."""
+    if (tagged := _tagged(client, kfp_run_id())) is not None:
+        return tagged
+    if not (own := os.environ.get("MLFLOW_RUN_ID")):
+        return None
+    run = client.get_run(own)
+    while above := run.data.tags.get(PARENT):
+        run = client.get_run(above)
+    client.set_tag(run.info.run_id, KFP_RUN, kfp_run_id())
+    return str(run.info.run_id)
+
+
+def _tagged(client: "MlflowClient", kfp_run: str) -> str | None:
+    found = client.search_runs([experiment_id(client)], f"tags.{KFP_RUN} = '{kfp_run}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def children(client: "MlflowClient", parent: str) -> list[Any]:
+    """Runs of the parent's steps and variants, newest first."""
+    experiment = client.get_run(parent).info.experiment_id
+    return list(client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{parent}'", order_by=["attributes.start_time DESC"]))
+
+
+def _close_children(client: "MlflowClient", parent: str, why: str, keep: str | None = None) -> None:
+    for child in children(client, parent):
+        if child.info.status == "RUNNING" and child.info.run_id != keep:
+            client.set_tag(child.info.run_id, "closed", why)
+            client.set_terminated(child.info.run_id, "KILLED")
+
+
+@contextmanager
+def _system_metrics(run: str) -> Iterator[None]:
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    monitor = SystemMetricsMonitor(run, sampling_interval=SYSTEM_METRICS_SECONDS, resume_logging=True)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+@contextmanager
+def _terminated_is_an_exception() -> Iterator[None]:
+    """SIGTERM, which a cluster sends before it kills, unwinds the block like sys.exit; signals belong to the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

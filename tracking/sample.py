@@ -1,0 +1,69 @@
+"""Offline rank lists that a package must reproduce once it has been loaded back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from finest.data.dataset import Dataset
+from finest.errors import FinestError
+from finest.lists.ranklists import RankLists
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOLERANCE = 1e-4
+"""Largest difference of a score: another machine may round a matrix product otherwise. Items may swap places only within it."""
+
+Predict = Callable[["pd.DataFrame"], "pd.DataFrame"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some instances: the whole history before each, and the list that was judged."""
+
+    histories: list[list[str]]
+    items: list[list[str]]
+    scores: list[list[float]]
+
+
+def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
+    """`instances` of the candidate's `lists`, evenly spaced, with their histories from `data`."""
+    of = data.instances()
+    if len(of) != len(lists):
+        raise FinestError(f"the rank lists have {len(lists)} instances and the data set {len(of)}: they are not of the same data")
+    chosen = np.unique(np.linspace(0, len(lists) - 1, min(instances, len(lists))).astype(np.int64))
+    histories = data.histories(of.row[chosen], int(of.position[chosen].max(initial=1)))
+    there = lists.items[chosen] >= 0
+    return Sample(
+        histories=[[str(data.item_ids[code]) for code in row if code] for row in histories],
+        items=[[str(item) for item in lists.vocabulary[row[kept]]] for row, kept in zip(lists.items[chosen], there, strict=True)],
+        scores=[[float(score) for score in row[kept]] for row, kept in zip(lists.scores[chosen], there, strict=True)],
+    )
+
+
+def compare(sample: Sample, predict: Predict) -> None:
+    """Raises FinestError unless `predict` gives the sample's lists."""
+    import pandas as pd
+
+    depth = max(map(len, sample.items))
+    served = predict(pd.DataFrame({"history": sample.histories, "k": np.full(len(sample.histories), depth, np.int64)}))
+    differing = [
+        number
+        for number, (items, scores) in enumerate(zip(served["items"], served["scores"], strict=True))
+        if not _equal(sample.items[number], sample.scores[number], list(items), list(scores))
+    ]
+    if differing:
+        raise FinestError(
+            f"the package does not serve what was judged: {len(differing)} of {len(sample.items)} lists differ, "
+            f"instance {differing[0]} of the sample first; the champion stays"
+        )
+
+
+def _equal(items: list[str], scores: list[float], served_items: list[str], served_scores: list[float]) -> bool:
+    if len(items) != len(served_items) or not np.allclose(scores, served_scores, rtol=TOLERANCE, atol=TOLERANCE):
+        return False
+    score = dict(zip(items, scores, strict=True))
+    last = scores[-1] if scores else 0.0  # an item that is not in the offline list may only tie with its last one
+    return np.allclose([score.get(item, last) for item in served_items], served_scores, rtol=TOLERANCE, atol=TOLERANCE)

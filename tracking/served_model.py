@@ -1,0 +1,42 @@
+"""The MLflow model, from code: MLflow runs this file where a package is loaded, with the package's own copy of finest's models."""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+DEPTH = 10
+"""Length of a list where the request names none."""
+
+
+class ServedModel(PythonModel):
+    """Next items for histories, as the offline rank lists have them."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        from finest.models.saved import load
+
+        self.saved = load(Path(context.artifacts["model"]), device="cpu")
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
+        """A row a request: `history` (item ids, oldest first) and optionally a column `k`; returns `items`, best first, and `scores`.
+
+        Items of the history that the model does not know are skipped; without any known item the lists are empty. Lists leave out
+        what is in the history where the training data's config says so (`exclude_seen`), and end with the catalogue.
+        """
+        from finest.models.saved import recommend
+
+        histories = [[str(item) for item in history] for history in model_input["history"]]
+        lengths = list(model_input["k"]) if "k" in model_input else [DEPTH] * len(histories)
+        if min(lengths, default=1) < 1:
+            raise ValueError(f"k: {min(lengths)} is not a length of a list; ask for at least 1 item")
+        items, scores = recommend(self.saved, histories, max(lengths, default=DEPTH))
+        return pd.DataFrame(
+            {
+                "items": [row[:k] for row, k in zip(items, lengths, strict=True)],
+                "scores": [row[:k] for row, k in zip(scores, lengths, strict=True)],
+            }
+        )
+
+
+mlflow.models.set_model(ServedModel())

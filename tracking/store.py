@@ -1,0 +1,198 @@
+"""Where MLflow keeps things: the embedded store of a laptop, or a server; and whether it answers."""
+
+import logging
+import os
+import re
+import sqlite3
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from finest.errors import FinestError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "finest"
+"""The experiment's name where neither MLFLOW_EXPERIMENT_ID nor MLFLOW_EXPERIMENT_NAME names one."""
+
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the experiment in the UI's view for training runs; the other one is for prompts and traces."""
+
+ANSWER_SECONDS = 5
+"""How long `check` lets one HTTP request take."""
+CHECK_SECONDS = 30
+"""How long `check` takes at most: a first start creates the embedded database, and some drivers wait for minutes."""
+
+
+def state_folder() -> Path:
+    """The folder of everything that local runs write: FINEST_STATE, else ./state. Absolute, since MLflow stores paths."""
+    return Path(os.environ.get("FINEST_STATE") or "state").absolute()
+
+
+def uri() -> str:
+    """The tracking URI: MLFLOW_TRACKING_URI, else the embedded SQLite store in the state folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state_folder() / 'mlflow' / 'mlflow.db'}"
+
+
+def masked(text: str) -> str:
+    """`text` with user names, passwords and query values of its URIs replaced by ***.
+
+    >>> masked("https://me:secret@host:5000/x?token=abc and sqlite:////a/b.db")
+    'https://***@host:5000/x?*** and sqlite:////a/b.db'
+    """
+
+    def mask(match: re.Match[str]) -> str:
+        scheme, rest = match.group().split("://", 1)
+        rest, query, _ = rest.partition("?")
+        place, slash, path = rest.partition("/")
+        return f"{scheme}://{'***@' if '@' in place else ''}{place.rpartition('@')[2]}{slash}{path}{'?***' if query else ''}"
+
+    return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+", mask, text)
+
+
+def connect() -> "MlflowClient":
+    """A client of the store that `uri` names; MLflow's own functions use that store too from then on.
+
+    Creates the embedded database on first use. The environment is left as it was, but for defaults: MLflow reports no usage
+    statistics, prints no links and draws no progress bars.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    import mlflow
+
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.store.model_registry", "mlflow.pyfunc"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    address, before = uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(address)
+    if before is None:  # a later call must see a moved state folder, not what this one resolved
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return mlflow.MlflowClient(tracking_uri=address)
+
+
+def experiment_id(client: "MlflowClient") -> str:
+    """Id of the experiment that runs go to, created where there is none: named by the environment, else `finest`."""
+    from mlflow.exceptions import MlflowException
+
+    if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return given
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=_artifacts(client.tracking_uri), tags=EXPERIMENT_TAGS))
+        except MlflowException:  # another step was quicker
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _artifacts(address: str) -> str | None:
+    """Artifacts lie beside an SQLite file; a server has its own place."""
+    if not address.startswith("sqlite:///"):
+        return None
+    return str(Path(address.removeprefix("sqlite:///")).absolute().parent / "artifacts")
+
+
+def check() -> None:
+    """Writes, reads and deletes a small artifact in the experiment, creating database and experiment on first use.
+
+    Raises: FinestError within half a minute where the store does not answer or does not keep artifacts.
+    """
+    problem: list[BaseException] = []
+
+    def probe() -> None:
+        try:
+            with _impatient():
+                client = connect()
+                _probe_artifacts(client, experiment_id(client))
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
+            problem.append(error)
+
+    # A thread of its own, because database drivers and object stores have no common timeout; a daemon, so that it cannot hold the process.
+    thread = threading.Thread(target=probe, daemon=True, name="mlflow-check")
+    thread.start()
+    thread.join(CHECK_SECONDS)
+    if thread.is_alive():
+        raise FinestError(f"MLflow at {masked(uri())} has not answered within {CHECK_SECONDS} s; {_advice()}")
+    if problem:
+        # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
+        raise FinestError(f"MLflow at {masked(uri())} cannot be used: {_reason(problem[0])}; {_advice()}") from None
+
+
+def _advice() -> str:
+    if "MLFLOW_TRACKING_URI" in os.environ:
+        return "start the server, or correct MLFLOW_TRACKING_URI (unset it for the embedded store)"
+    return "see that the state folder (FINEST_STATE) can be written and has room"
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """MLflow's HTTP requests end in seconds, instead of its many minutes."""
+    limits = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    before = {name: os.environ.get(name) for name in limits}
+    os.environ.update(limits)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _probe_artifacts(client: "MlflowClient", experiment: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    location = f"{client.get_experiment(experiment).artifact_location}/probe-{uuid.uuid4().hex}"
+    repository = get_artifact_repository(location, tracking_uri=client.tracking_uri)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, "probe.txt")
+        written.write_text(location)
+        repository.log_artifact(str(written))
+        copy = Path(folder, "copy")
+        copy.mkdir()
+        read = Path(repository.download_artifacts("probe.txt", str(copy)))
+        if read.read_text() != location:
+            raise FinestError("an artifact does not read back as it was written")
+        repository.delete_artifacts()
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in a few words: the deepest cause that says something, on one line, without credentials."""
+    import requests  # type: ignore[import-untyped]
+    import sqlalchemy.exc
+
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    for link in reversed(chain):
+        if isinstance(link, (PermissionError, FileNotFoundError, sqlite3.Error, FinestError)):
+            return one_line(link)
+    for link in chain:
+        if isinstance(link, (requests.ConnectTimeout, requests.ReadTimeout)):
+            return "no answer in time"
+        if isinstance(link, requests.ConnectionError):
+            return "no connection"
+        if isinstance(link, sqlalchemy.exc.DBAPIError):
+            return one_line(link.orig or link)
+    return one_line(chain[0])
+
+
+def one_line(error: BaseException, length: int = 300) -> str:
+    """The error's first line, with its type unless it was written for users, without credentials."""
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if not isinstance(error, FinestError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = masked(text)
+    return text if len(text) <= length else text[: length - 3] + "..."
