@@ -1,6 +1,7 @@
 """What every step does around its work: it reports to the terminal and to MLflow, fails with one line, and never outlives its run."""
 
 import errno
+import multiprocessing
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from finest.errors import FinestError
 from finest.training.progress import Progress
 from tracking.records import log_curve
 from tracking.runs import Run, step_run
+
+WORKER_GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def _disk_full_explained(name: str) -> Iterator[None]:
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process so far, and of its children that have ended."""
+    """CPU seconds of this process so far, and of its children that have ended; waits for a pool's workers that are about to."""
+    for worker in multiprocessing.active_children():
+        worker.join(WORKER_GRACE_SECONDS)
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

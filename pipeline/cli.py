@@ -175,8 +175,6 @@ def main() -> int:
     except FinestError as error:
         _log(error)
         return _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted; the same command goes on from the last finished epoch of every training", 1)
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''} (traceback in {_log(error)})", 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal

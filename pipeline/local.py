@@ -91,9 +91,11 @@ def _follow(folder: Path, state: State, console: Console) -> tuple[events.Event 
                     if code is not None:
                         break
                     time.sleep(POLL_SECONDS)
-        except BaseException:
+        except BaseException as error:
             _end(child)
             _close("KILLED")
+            if isinstance(error, KeyboardInterrupt):
+                raise FinestError("interrupted; the same command goes on from the last finished epoch of every training") from None
             raise
     spent = Spent(time.monotonic() - began, cpu_seconds() - cpu_began)
     if code and failure is None:

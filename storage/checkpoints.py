@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -38,7 +39,7 @@ class FolderStore:
         """Copies `file` to `name`; a reader sees the old blob or the new one, never a part, and a crash leaves the old one."""
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=PARTIAL, delete=False) as partial:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name + PARTIAL, delete=False) as partial:
             try:
                 with file.open("rb") as source:
                     shutil.copyfileobj(source, partial)
@@ -61,23 +62,29 @@ class FolderStore:
 
     def list(self, prefix: str) -> list[str]:
         """Names that start with `prefix`, sorted."""
-        files = (path for path in self.folder.rglob("*") if path.is_file() and not path.name.startswith(PARTIAL))
-        names = sorted(path.relative_to(self.folder).as_posix() for path in files)
-        return [name for name in names if name.startswith(prefix) and not name.startswith(f"{LOCKS}/")]
+        return [name for name in self._names(prefix) if PARTIAL not in name]
 
     def delete(self, prefix: str) -> None:
-        """Removes all names that start with `prefix`, and folders that it leaves empty. Locks stay: others may wait for them."""
-        for name in self.list(prefix):
+        """Removes all names that start with `prefix`, what killed writers left of them, and folders that it leaves empty.
+
+        Locks stay: others may wait for them.
+        """
+        for name in self._names(prefix):
             path = self.folder / name
             path.unlink(missing_ok=True)
-            for parent in path.parents:
-                if parent == self.folder or any(parent.iterdir()):
+            for parent in path.parents[: name.count("/")]:
+                try:
+                    parent.rmdir()
+                except OSError:  # not empty
                     break
-                parent.rmdir()
 
     def lock(self, name: str) -> "FolderLock":
         """Exclusive use of `name` among the processes of this machine; entering waits for it. The system frees it when its holder dies."""
         return FolderLock(self.folder / LOCKS / name.replace("/", "."))
+
+    def _names(self, prefix: str) -> Sequence[str]:
+        names = sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        return [name for name in names if name.startswith(prefix) and not name.startswith(f"{LOCKS}/")]
 
 
 @dataclass

@@ -23,7 +23,7 @@ class Split(Section):
 
     method: Literal["last_fraction", "leave_one_out", "temporal"] = "last_fraction"
     fraction: float = Field(default=0.1, gt=0, lt=1)
-    """`last_fraction`: share of each user's interactions, the last ones, at least one, of users with more than one. Three decimals."""
+    """`last_fraction`: share of each user's interactions, the last ones, rounded up, but for the user's first. Three decimals."""
     cut: datetime | None = None
     """`temporal`: interactions at or after this time are held out (ISO 8601; UTC without a zone)."""
 

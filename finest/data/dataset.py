@@ -140,13 +140,13 @@ def load(folder: Path) -> Dataset:
     )
 
 
-def validation(data: Dataset, tenths: int = 1, of: int = 10) -> Dataset:
-    """The training rows alone, each user's last `tenths` of ten held out (at least one, of users with more than one).
+def validation(data: Dataset, tenths: int = 1) -> Dataset:
+    """The training rows alone, each user's last `tenths` of ten held out (rounded up, but never a user's first).
 
     For tuning and benchmarks: choices are made here, never on test rows. `tenths` = 2 with a later look at the last tenth alone
     gives the cut of a day before yesterday.
     """
     count = np.bincount(data.user[data.train], minlength=len(data.user_ids))
-    held = np.where(count > 1, np.maximum(1, count * tenths // of), 0)
+    held = np.minimum(-(-count * tenths // 10), np.maximum(count - 1, 0))
     rank = data.position  # training rows come first in every user's history
     return data.with_split(data.train & (rank < (count - held)[data.user]), data.train)

@@ -59,7 +59,7 @@ def split(rows: ir.Table, users: ir.Table, config: Split) -> ir.Table:
         held = ibis.ifelse(users.n > 1, 1, 0)
     else:
         per_mille = round(config.fraction * 1000)  # config allows no finer fraction
-        held = ibis.ifelse(users.n > 1, ibis.greatest(users.n * per_mille // 1000, 1), 0)
+        held = ibis.least((users.n * per_mille + 999) // 1000, users.n - 1)
     ends = users.select("user", trained=users.n - held)
     rows = rows.join(ends, "user")
     return rows.select("user", "item", "time", "position", train=rows.position < rows.trained)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
     here = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters |= {"number": number, "percent": percent, "signed": signed, "text": text}
+    environment.filters |= {"number": number, "percent": percent, "signed": signed, "text": text, "minute": minute}
     page = environment.get_template("report.html.j2").render(
         title=title,
         style=Markup((here / "report.css").read_text()),
@@ -70,6 +71,15 @@ def percent(value: float) -> str:
 def signed(value: float) -> str:
     """A relative change."""
     return f"{value:+.1%}".replace("-", "\N{MINUS SIGN}")
+
+
+def minute(moment: str) -> str:
+    """An ISO 8601 time in UTC, to the minute.
+
+    >>> minute("2026-11-24T23:10:45.5+00:00")
+    '2026-11-24 23:10 UTC'
+    """
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def text(value: Any) -> str:
@@ -195,7 +205,7 @@ def against(row: Accuracy, base_mrr: float) -> str:
 def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
     """Loss an epoch and stage, every variant, and the regulariser's two terms of the clean one."""
     panels = []
-    for stage, title in (("pretrain", "Pretraining: next-item loss"), ("finetune", "Fine-tuning: next-item loss")):
+    for stage, title in (("pretrain", "Pretraining: next-item loss"), ("finetune", "Fine-tuning: whole loss")):
         panels.append((stage, title, {name: epochs(table, stage, "loss") for name, table in sorted(histories.items())}))
     kept = {name: epochs(table, "finetune", "order", "top") for name, table in sorted(histories.items())}
     panels.append(("kept", "Fine-tuning: order + top", {name: line for name, line in kept.items() if any(line[1])}))

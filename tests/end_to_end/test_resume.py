@@ -1,11 +1,14 @@
 """kill -9 of a run: its steps end, the state is free, and the same command goes on to the very same result."""
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 
 from tests.end_to_end.conftest import ROOT, Place, Ran, verdict
 from tracking.store import connect, experiment_id
@@ -21,7 +24,9 @@ def wait_for(ready: Callable[[], object], process: subprocess.Popen[str]) -> Non
         time.sleep(0.02)
 
 
-def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(place: Place, promoted: Ran, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
+    place: Place, promoted: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     state, arguments = "killed", ["run", "--source", str(place.source)]
     first = subprocess.Popen(
         place.command(*arguments), cwd=ROOT, env=place.environment(state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -45,11 +50,9 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(place: Pl
     assert stable_part(place.last(state)) == stable_part(promoted.folder)
     assert not any(path.exists() for path in trained)
 
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("FINEST_STATE", str(place.folder / state))
-    client = connect()
-    assert client.search_runs([experiment_id(client)], "attributes.status = 'RUNNING'") == []
-    assert len(client.search_runs([experiment_id(client)], "tags.kfp_run_id != '' and attributes.status = 'KILLED'")) == 1
+    found = runs_in(place, state, monkeypatch)
+    assert [run for run in found if run.info.status == "RUNNING"] == []
+    assert len([run for run in found if run.info.status == "KILLED" and "kfp_run_id" in run.data.tags]) == 1
 
 
 def same_lists(one: Path, other: Path) -> bool:
@@ -62,3 +65,27 @@ def same_lists(one: Path, other: Path) -> bool:
 def stable_part(run: Path) -> dict[str, object]:
     """The verdict without what may differ: cost, age and ids."""
     return {name: part for name, part in verdict(run).items() if name not in ("cost", "age", "ids")}
+
+
+def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = "interrupted"
+    run = subprocess.Popen(
+        place.command("run", "--source", str(place.source)), cwd=ROOT, env=place.environment(state),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(lambda: list((place.folder / state).glob("runs/*/kfp/*/ingest")), run)
+    steps = psutil.Process(run.pid).children(recursive=True)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == 1 and said.startswith("error: interrupted") and said.count("\n") == 1
+    assert psutil.wait_procs(steps, timeout=5)[1] == []
+    assert {found.info.status for found in runs_in(place, state, monkeypatch)} == {"KILLED"}
+    assert not list((place.folder / state).glob("runs/*/kfp"))
+
+
+def runs_in(place: Place, state: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """All MLflow runs of a state."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("FINEST_STATE", str(place.folder / state))
+    client = connect()
+    return list(client.search_runs([experiment_id(client)]))

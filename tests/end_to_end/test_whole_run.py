@@ -41,7 +41,7 @@ def test_a_run_that_passes_promotes_its_model(promoted: Ran) -> None:
 
 def test_a_run_says_what_it_does_and_ends_in_a_table_and_places(promoted: Ran) -> None:
     out = promoted.process.stdout
-    for title in ("Check before spending", "Read, clean, split", "Train, shard 0", "Fine-tune (FINEST), shard 0", "Judge stability", "Promote"):
+    for title in ("Check before spending", "Read, clean, split", "Train, shard 0", "Fine-tune (FINEST), shard 0", "Judge stability"):
         assert f"{title}: started" in out and f"{title}: done in" in out
     assert "given shared references" in out and "random-deletion-0.001-s0" in out and "sanity.identity" in out
     assert str(promoted.folder / "report.html") in out and "mlflow.db" in out and "CPU s" in out
@@ -58,7 +58,7 @@ def test_a_run_leaves_what_is_worth_keeping_and_nothing_else(promoted: Ran, plac
     kept = {path.name for path in promoted.folder.iterdir()}
     assert kept == {"config.yaml", "events.jsonl", "kfp.log", "lists", "edits", "data", "verdict.json", "report.html"}
     assert len(list((promoted.folder / "lists" / "shard-0" / "tuned").glob("*.parquet"))) == 7
-    assert [path for path in (place.folder / "state" / "checkpoints").rglob("*.safetensors")] == []
+    assert list((place.folder / "state" / "checkpoints").rglob("*.safetensors")) == []
 
 
 def test_mlflow_has_a_closed_parent_with_headlines_and_artifacts(promoted: Ran) -> None:

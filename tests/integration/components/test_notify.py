@@ -3,6 +3,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +52,7 @@ def status(run: str) -> str:
 
 
 def test_the_webhook_hears_of_the_verdict_and_the_run_is_closed(
-    webhook: Receiver, local_run: str, config: Config, tmp_path: str, monkeypatch: pytest.MonkeyPatch
+    webhook: Receiver, local_run: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
     run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
@@ -62,7 +63,7 @@ def test_the_webhook_hears_of_the_verdict_and_the_run_is_closed(
 
 
 def test_a_failed_step_is_told_by_name_and_error(
-    webhook: Receiver, local_run: str, config: Config, tmp_path: str, monkeypatch: pytest.MonkeyPatch
+    webhook: Receiver, local_run: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
     run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
@@ -75,8 +76,9 @@ def test_a_failed_step_is_told_by_name_and_error(
 
 @pytest.mark.parametrize("broken", ["refuses", "is not there", "is no URL"])
 def test_a_webhook_that_fails_is_logged_without_its_url_and_fails_nothing(
-    broken: str, webhook: Receiver, local_run: str, config: Config, tmp_path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+    broken: str, webhook: Receiver, local_run: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     webhook.answer = 500
     address = {"refuses": webhook.url, "is not there": "http://127.0.0.1:9/secret-token", "is no URL": "secret-token"}[broken]
     monkeypatch.setenv("FINEST_WEBHOOK", address)

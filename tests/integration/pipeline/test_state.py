@@ -7,7 +7,15 @@ import pytest
 from finest.errors import FinestError
 from pipeline.state import State
 
-HOLD = "import sys, time; from pathlib import Path; from pipeline.state import State\nwith State(Path(sys.argv[1])).locked():\n    print('held', flush=True); time.sleep(60)"
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipeline.state import State
+
+with State(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def hold(folder: Path) -> subprocess.Popen[str]:

@@ -26,7 +26,7 @@ shares = st.none() | st.floats(0, 1)
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.builds(Gate, min_rls_above_floor=shares, min_worst_rls_above_floor=shares, min_rls_rbo=shares, bootstrap_draws=st.integers(100, 9999)))
+@given(st.builds(Gate, min_rls_above_floor=shares, min_worst_rls_above_floor=shares, bootstrap_draws=st.integers(100, 9999)))
 def test_a_gate_survives_the_way_through_kfp(gate: Gate) -> None:
     assert parse(Gate, as_kfp_hands_it_on(parameters(gate)), "gate") == gate  # type: ignore[arg-type]
 
@@ -43,9 +43,9 @@ def test_a_default_that_was_switched_off_is_not_brought_back() -> None:
 
 
 def test_an_empty_text_that_is_no_null_stays_an_error() -> None:
-    with pytest.raises(ConfigError, match="ingest.columns.user"):
+    with pytest.raises(ConfigError, match=r"ingest\.columns\.user"):
         parse(Ingest, {"columns": {"user": 3}}, "ingest")
-    with pytest.raises(ConfigError, match="pretrain.epochs = ''"):
+    with pytest.raises(ConfigError, match=r"pretrain\.epochs = ''"):
         parse(Pretrain, {"epochs": ""}, "pretrain")
 
 

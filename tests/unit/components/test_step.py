@@ -22,7 +22,7 @@ def test_a_step_tells_when_it_starts_and_ends(heard: Path) -> None:
     assert finish.cpu > 0
 
 
-@pytest.mark.parametrize(("error", "exit_code"), [(DataError("one.csv: column item_id is missing"), 1), (ConfigError("gate.rules: unknown"), 2)])
+@pytest.mark.parametrize(("error", "exit_code"), [(DataError("a.csv: no column item_id"), 1), (ConfigError("gate.rules: unknown"), 2)])
 def test_an_error_made_for_users_reaches_the_terminal_in_its_words(heard: Path, error: FinestError, exit_code: int) -> None:
     with pytest.raises(FinestError), watched("ingest"):
         raise error

@@ -20,10 +20,10 @@ Files = dict[str, str | bytes | pa.Table]
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Manifest, Path]]:
-    """ingested({"a.csv": text, ...}, threads=1, **config) -> (manifest, folder). Lists of depth 10, seen items kept, unless config says else."""
+    """ingested({"a.csv": text}, threads, memory, **config) -> (manifest, folder). By default lists of depth 10, with seen items."""
     numbers, root = count(), tmp_path_factory.mktemp("ingest")
 
-    def run(files: Files, threads: int = 1, **config: Any) -> tuple[Manifest, Path]:
+    def run(files: Files, threads: int = 1, memory: str | None = None, **config: Any) -> tuple[Manifest, Path]:
         folder = root / str(next(numbers))
         described = []
         for name, content in files.items():
@@ -37,7 +37,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Ma
         config = {"evaluation": {"depth": 10, "exclude_seen": False}, "min_user_interactions": 1} | config
         out = folder / "out"
         try:
-            return ingest(pafs.LocalFileSystem(), described, Ingest(**config), out, threads=threads), out
+            return ingest(pafs.LocalFileSystem(), described, Ingest(**config), out, threads=threads, memory=memory), out
         finally:
             left = {path.name for path in folder.iterdir()} - {"in"}
             assert left in ({"out"}, set()), f"ingest left {left}"

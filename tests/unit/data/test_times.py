@@ -1,6 +1,6 @@
 """Timestamps from text."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import ibis
 import pyarrow as pa
@@ -46,20 +46,20 @@ def test_whatever_is_no_plain_decimal_and_no_iso_time_is_unparsable() -> None:
 
 
 def test_years_before_1970_and_after_2200_are_out_of_range() -> None:
-    texts = ["-5", "7289654400", "99999999999999999999999", "1969-12-31T23:59:59.999999Z", "2201-01-01", "0001-01-01", "1970-01-01T00:00+01:00"]
+    texts = ["-5", "7289654400", "99999999999999999999999"]
+    texts += ["1969-12-31T23:59:59.999999Z", "2201-01-01", "0001-01-01", "1970-01-01T00:00+01:00"]
     assert parse(texts) == ["out of range"] * len(texts)
     assert parse(["0", "7289654399.999999", "1970-01-01", "2200-12-31T23:59:59.999999Z"]) == [0, END - 1, 0, END - 1]
 
 
 def test_iso_times_without_a_zone_are_utc() -> None:
-    texts = ["2024-02-29", "2024-02-29T00:00", "2024-02-29 00:00:00", "2024-02-29T00:00:00Z", "2024-02-29T02:00+02:00", "2024-02-28T18:30:00.000-0530"]
+    texts = ["2024-02-29", "2024-02-29T00:00", "2024-02-29 00:00:00", "2024-02-29T00:00:00Z"]
+    texts += ["2024-02-29T02:00+02:00", "2024-02-28T18:30:00.000-0530"]
     assert set(parse(texts)) == {1709164800_000000}
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.tuples(st.datetimes(datetime(1970, 1, 2), datetime(2200, 12, 30)), st.integers(-14 * 60, 14 * 60)), min_size=50))
 def test_iso_times_mean_what_python_says(moments: list[tuple[datetime, int]]) -> None:
-    from datetime import timezone
-
     zoned = [moment.replace(tzinfo=timezone(timedelta(minutes=offset))) for moment, offset in moments]
     assert parse([moment.isoformat() for moment in zoned]) == [(moment - EPOCH) // timedelta(microseconds=1) for moment in zoned]

@@ -24,7 +24,8 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
 
 def test_the_compiled_pipeline_in_the_repository_is_current(fresh: list[Document]) -> None:
     checked_in = list(yaml.safe_load_all((ROOT / "pipeline.yaml").read_text()))
-    assert checked_in == fresh, "run `make compile`"
+    current = checked_in == fresh
+    assert current, "pipeline.yaml is not what the code compiles to: run `make compile`"
 
 
 def test_a_backend_would_take_it(fresh: list[Document]) -> None:

@@ -1,0 +1,68 @@
+"""The order inside a tie teaches nothing: a first-order Markov model gains nothing from ours, and much from ties in item order."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from finest.data import dataset
+from finest.data.config import Ingest
+from finest.data.dataset import Dataset
+from finest.data.ingest import ingest
+from finest.errors import FinestError
+from storage import resolve, samples
+
+
+def markov_mrr(user: NDArray[Any], item: NDArray[Any], train: NDArray[Any]) -> float:
+    """MRR of ranking held-out items by how often they followed the item before them in training rows (mean rank under ties)."""
+    counts = np.zeros((item.max() + 1, item.max() + 1))
+    follows = user[1:] == user[:-1]
+    pairs = follows & train[1:] & train[:-1]
+    np.add.at(counts, (item[:-1][pairs], item[1:][pairs]), 1)
+    tests = np.flatnonzero(follows & ~train[1:])
+    rows, target = counts[item[tests]], counts[item[tests], item[tests + 1]][:, None]
+    rank = 1 + (rows > target).sum(1) + ((rows == target).sum(1) - 1) / 2
+    return float((1 / rank).mean())
+
+
+def with_ties(data: Dataset, key: NDArray[Any]) -> float:
+    """The Markov model's MRR where rows of one user and time are in the order of `key`, cut at the same positions."""
+    order = np.lexsort((key, data.timestamp, data.user))
+    return markov_mrr(data.user, data.item[order], data.train)
+
+
+def generated(folder: Any) -> Dataset:
+    """Sessions of one timestamp, of items drawn without regard to each other, in a file that is sorted by item."""
+    rng = np.random.default_rng(0)
+    rows = [(f"u{user}", f"i{item:03}", session) for user in range(400) for session in range(5) for item in rng.integers(0, 120, 6)]
+    file = folder / "a.csv"
+    lines = [f"{user},{item},{time}\n" for user, item, time in sorted(rows, key=lambda row: row[1])]
+    file.write_text("user_id,item_id,timestamp\n" + "".join(lines))
+    config = Ingest.model_validate({"evaluation": {"depth": 10, "exclude_seen": False}})
+    source = resolve(str(file))
+    ingest(source.filesystem, source.files, config, folder / "out")
+    return dataset.load(folder / "out")
+
+
+def ml_100k(folder: Any) -> Dataset:
+    try:
+        source = resolve(str(samples.fetch("ml-100k")))
+    except FinestError as error:
+        pytest.skip(str(error))
+    manifest = ingest(source.filesystem, source.files, Ingest(), folder / "out")
+    assert (manifest.interactions, manifest.users, manifest.quarantined_rows, manifest.users_cut_inside_a_tie) == (100_000, 943, 0, 482)
+    assert manifest.fingerprint == "b30e47730f796f619e8f16dfbda8c33db9c8233562dc023d0196b6265693e9dc"  # changes only with a reason
+    return dataset.load(folder / "out")
+
+
+@pytest.mark.parametrize("source", [generated, ml_100k])
+def test_a_markov_model_gains_nothing_from_our_ties(source: Any, tmp_path: Any) -> None:
+    data = source(tmp_path)
+    ours = markov_mrr(data.user, data.item, data.train)
+    rng = np.random.default_rng(1)
+    random = np.array([with_ties(data, rng.random(len(data.user))) for _ in range(8)])
+    by_item = with_ties(data, data.item)
+    print(f"{source.__name__}: ours {ours:.4f}, random {random.mean():.4f} +- {random.std():.4f}, by item {by_item:.4f}")
+    assert abs(ours - random.mean()) < 3 * random.std() + 0.01 * random.mean()
+    assert by_item > 1.15 * ours
