@@ -26,7 +26,7 @@ from pipeline.progress import duration, renderer, title
 from pipeline.state import State
 from pipeline.table import show
 from tracking.runs import close_parent, outcome
-from tracking.store import check, uri
+from tracking.store import check, masked, uri
 
 ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.2
@@ -177,12 +177,13 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
         raise FinestError(f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}")
     verdict = Verdict.model_validate_json((folder / "verdict.json").read_text())
     show(console, verdict)
-    trainings = f"{verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} of these CPU s"
+    trainings = f"{verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s"
+    store = masked(uri())
     lines = [
         f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s; {trainings}",
         f"Report   {folder / 'report.html'}",
-        f"MLflow   {uri()}",
-        f"Open it  {Path(sys.executable).parent / 'mlflow'} ui --backend-store-uri {uri()}",
+        f"MLflow   {store}",
+        f"Open it  {f'{Path(sys.executable).parent}/mlflow ui --backend-store-uri {store}' if store.startswith('sqlite:') else store}",
     ]
     if verdict.verdict == "pass":
         if found.promoted_version is None:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from finest.perturb.plan import read
 from finest.stability.config import Gate
 from finest.stability.judge import judge
-from finest.stability.report import render
+from finest.stability.report import cpu_seconds, render
 from finest.stability.verdict import Verdict
 from finest.training.finetune import CANDIDATE
 from finest.training.shard import read_facts
@@ -19,7 +19,6 @@ from tracking.runs import kfp_run_id
 
 T = TypeVar("T")
 
-TRAINING_CPU = ("pretrain_cpu_seconds", "finetune_cpu_seconds")
 MODEL, LISTS = "model", "lists.parquet"
 """What a candidate's folder holds: the model folder, and the rank lists that were judged."""
 
@@ -49,12 +48,12 @@ def decide(
 def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:
     """What the trainings took, from every shard's facts."""
     parts = [part for fact in facts for part in fact["cost"].values()]
-    total = {name: sum(part.get(name, 0.0) for part in parts) for name in sorted({name for part in parts for name in part})}
+    spent = {stage: sum(cpu_seconds(part, stage) for part in parts) for stage in ("pretrain", "finetune", "lists")}
     return {
         "trainings": len(parts),
-        "trainings_cpu_seconds": sum(seconds for name, seconds in total.items() if name in TRAINING_CPU),
-        "finetune_over_pretrain": total["finetune_cpu_seconds"] / max(total["pretrain_cpu_seconds"], 1e-9),
-        **total,
+        "trainings_cpu_seconds": spent["pretrain"] + spent["finetune"],
+        "finetune_over_pretrain": spent["finetune"] / spent["pretrain"],
+        **{f"{stage}_cpu_seconds": seconds for stage, seconds in spent.items()},
         "peak_memory_mb": max(fact["peak_memory_mb"] for fact in facts),
         "hardware": ", ".join(sorted({fact["hardware"] for fact in facts})),
         "variants": by_variant([(fact["shard"], fact["cost"]) for fact in facts]),

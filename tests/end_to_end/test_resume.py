@@ -15,6 +15,8 @@ from tracking.store import connect, experiment_id
 
 SECONDS = 60
 
+pytestmark = pytest.mark.timeout(600)
+
 
 def wait_for(ready: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Waits until `ready` says so; the process must not end before."""

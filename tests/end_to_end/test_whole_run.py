@@ -10,6 +10,8 @@ from tests.end_to_end.conftest import Place, Ran, verdict
 from tracking import registry
 from tracking.store import connect, experiment_id
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(autouse=True)
 def same_store(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +88,7 @@ def test_the_lists_that_a_run_keeps_are_judged_alike_by_the_gate_alone(
 def refused(place: Place, promoted: Ran) -> Ran:
     """Another seed, in two shards, against a threshold that nothing reaches."""
     process = place.run(
-        "--set", "seed=1", "--set", "perturb.shards=2", "--set", "promote.register_rejected=true",
+        "--set", "seed=1", "--set", "perturb.shards=2", "--set", "pretrain.processes=1", "--set", "promote.register_rejected=true",
         "--set", "gate.rules=[sanity, stability]", "--set", "gate.min_rls_rbo=0.999",
     )  # fmt: skip
     return Ran(process, place.last())
