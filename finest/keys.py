@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # half of the users of keys never train, and torch takes seconds to load
+    import torch
 
 
 def key(*words: str | int | float) -> int:
@@ -22,6 +25,8 @@ def numpy_generator(*words: str | int | float) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(key(*words)))
 
 
-def torch_generator(*words: str | int | float, device: torch.device | str = "cpu") -> torch.Generator:
+def torch_generator(*words: str | int | float, device: "torch.device | str" = "cpu") -> "torch.Generator":
     """A generator of its own for the use that `words` name, on `device`."""
+    import torch
+
     return torch.Generator(device=device).manual_seed(key(*words))

@@ -57,6 +57,10 @@ def log_curve(run: Run, name: str, value: float, step: int) -> None:
             logger.warning("the curve %s lacks step %d in MLflow: %s", name, step, one_line(error))
 
 
+COSTS = ("finetune_over_pretrain", "trainings_cpu_seconds", "peak_memory_mb")
+"""Of a verdict's cost, what runs are compared by."""
+
+
 def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histories: Mapping[str, pa.Table]) -> None:
     """The verdict on the parent (metrics, tags, description, artifacts), and a child run a variant with its curves.
 
@@ -64,6 +68,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
     training wrote them. Metrics that are not finite are left out, and the tag `metrics_left_out` names them. Logging again replaces.
     """
     metrics = dict(verdict.metrics)
+    metrics |= {f"cost/{name}": verdict.cost[name] for name in COSTS if name in verdict.cost}
     if verdict.verdict != "skipped":
         metrics["gate/passed"] = float(verdict.verdict == "pass")
     _log_metrics(run.client, run.parent, metrics)

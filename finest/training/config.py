@@ -18,8 +18,8 @@ class Pretrain(Section):
     """Windows in a batch."""
     rate: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
-    decay: float = Field(default=0.3, ge=0)
-    """AdamW's decoupled weight decay. Steadies lists on its own; too much costs coverage."""
+    decay: float = Field(default=0.5, ge=0)
+    """AdamW's decoupled weight decay. Steadies lists on its own, and costs coverage: docs/choices.md."""
     average: float = Field(default=0.99, ge=0, lt=1)
     """Decay of the exponential average of the weights that is the model: min(average, (1 + t) / (10 + t)) at step t."""
     clip: float = Field(default=5.0, gt=0)

@@ -45,15 +45,14 @@ def run(jobs: list[Job[Result]], device: torch.device, processes: int, on_event:
                 _drain(events, on_event)
                 for future in finished:
                     future.result()
-        except BrokenProcessPool as error:
-            raise FinestError(
-                "a training process was killed, most often for want of memory; lower pretrain.processes or pretrain.batch"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if any(not future.done() for future in futures):
-                for process in list((pool._processes or {}).values()):
-                    process.terminate()
+        except BaseException as error:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                why = "a training process was killed, most often for want of memory; lower pretrain.processes or pretrain.batch"
+                raise FinestError(why) from error
+            raise
     _drain(events, on_event)
     return [future.result() for future in futures]
 
