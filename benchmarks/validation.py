@@ -1,0 +1,65 @@
+"""What choices are made on: ml-100k's training rows, each user's last tenth or two held out. Test rows are never looked at."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from finest.data.config import Ingest
+from finest.data.dataset import Dataset, load
+from finest.data.ingest import ingest
+from finest.lists.ranklists import RankLists
+from finest.lists.take import take
+from finest.metrics.accuracy import reciprocal_rank
+from finest.models.recommender import Recommender
+from finest.perturb.variants import Variant
+from finest.training.checkpoint import Checkpoint
+from finest.training.config import Finetune, Pretrain
+from finest.training.finetune import tuned
+from finest.training.pretrain import describe, pretrained
+from finest.training.references import References
+from storage import checkpoint_store, resolve, samples
+
+CPU = torch.device("cpu")
+
+
+def ml_100k() -> Dataset:
+    """The whole data set, as quickstart.yaml ingests it."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = resolve(str(samples.fetch("ml-100k")))
+        ingest(source.filesystem, source.files, Ingest(), Path(folder) / "data")
+        return load(Path(folder) / "data")
+
+
+def clean(seed: int, rounding: bool = False) -> Variant:
+    return Variant(name="rounding" if rounding else "clean", role="control" if rounding else "clean", seed=seed, rounding=rounding)
+
+
+def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = False) -> Recommender:
+    """A base model, from nothing."""
+    with _checkpoint() as checkpoint:
+        return pretrained(data, clean(seed, rounding), None, config, CPU, checkpoint, lambda event: None)[0]
+
+
+def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> None:
+    """Fine-tunes in place, towards the lists in `kept`."""
+    with _checkpoint() as checkpoint:
+        tuned(data, clean(seed), None, model, pretrain, config, lambda: kept, checkpoint, lambda event: None)
+
+
+def lists_of(model: Recommender, data: Dataset) -> RankLists:
+    """Rank lists for the held-out tenth."""
+    return take(model, data, describe(data, clean(0), None, "0", Pretrain(), "base", None, None))
+
+
+def mrr(lists: RankLists) -> float:
+    return float(reciprocal_rank(lists.target_rank).mean())
+
+
+@contextmanager
+def _checkpoint() -> Iterator[Checkpoint]:
+    # In a folder of its own: the cuts of one data set share a fingerprint, so none may find another's.
+    with tempfile.TemporaryDirectory() as folder:
+        yield Checkpoint(checkpoint_store(folder), "checkpoint")
