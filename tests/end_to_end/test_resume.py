@@ -49,12 +49,19 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
     again = place.run(state=state)
     assert again.returncode == 0, again.stderr
     assert same_lists(place.last(state), promoted.folder)
+    assert champion_weights(place.folder / state) == champion_weights(promoted.folder.parents[1])
     assert stable_part(place.last(state)) == stable_part(promoted.folder)
     assert not any(path.exists() for path in trained)
 
     found = runs_in(place, state, monkeypatch)
     assert [run for run in found if run.info.status == "RUNNING"] == []
     assert len([run for run in found if run.info.status == "KILLED" and "kfp_run_id" in run.data.tags]) == 1
+
+
+def champion_weights(state: Path) -> bytes:
+    """The weights in the package of the state's only version."""
+    (file,) = (state / "mlflow" / "artifacts").rglob("weights.safetensors")
+    return file.read_bytes()
 
 
 def same_lists(one: Path, other: Path) -> bool:
