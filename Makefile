@@ -5,8 +5,18 @@ BIN := .venv/bin
 STATE ?= $(or $(FINEST_STATE),state)
 INSTALLED := .venv/installed
 
+# Of images: docker/Dockerfile says what BASE, TORCH_INDEX and GPU_BUILD are.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo +changes)
+BASE ?= python:3.11-slim
+TORCH_INDEX ?=
+GPU_BUILD ?=
+TARGETS ?= cpu
+BUILD ?= docker build --network host
+BUILD_ARGS = --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) --build-arg GIT_COMMIT=$(COMMIT)
+
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 # Exact versions; torch is whatever build the package index serves for this machine.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -29,6 +39,26 @@ lint: $(INSTALLED) ## Check style and types
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/python -m pipeline compile --output pipeline.yaml
 
+images: $(addprefix image-,$(TARGETS)) image-mlflow ## Build the images of the steps and of the MLflow server; TARGETS="cpu gpu" for both
+	@docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' --filter reference='finest*:$(VERSION)*'
+
+image-cpu:
+	$(BUILD) -f docker/Dockerfile --target cpu $(BUILD_ARGS) --build-arg TORCH_INDEX=$(TORCH_INDEX) -t finest:$(VERSION) .
+
+image-gpu:
+	$(BUILD) -f docker/Dockerfile --target gpu $(BUILD_ARGS) --build-arg TORCH_INDEX=$(TORCH_INDEX) --build-arg GPU_BUILD=$(GPU_BUILD) -t finest:$(VERSION)-gpu .
+
+image-mlflow:
+	$(BUILD) -f docker/mlflow/Dockerfile $(BUILD_ARGS) -t finest-mlflow:$(VERSION) .
+
+# The services stay up, for a look into MLflow and for the next run; `make services-stop` ends them.
+run-docker: $(INSTALLED) ## The same in containers, against an MLflow server on PostgreSQL and S3; needs Docker and `make images`
+	@services="$$($(BIN)/python -m tests.services start $(STATE)/services)" && eval "$$services" && set -x && \
+	$(BIN)/python -m pipeline run --runner docker --config quickstart.yaml --state $(STATE) $(ARGS)
+
+services-stop: $(INSTALLED) ## End the services that run-docker has started
+	$(BIN)/python -m tests.services stop $(STATE)/services
+
 ui: $(INSTALLED) ## Open the MLflow UI on what runs have left, at http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STATE))/mlflow/mlflow.db
 
@@ -36,4 +66,4 @@ clean: ## Remove the virtual environment and caches; runs and models in $(STATE)
 	rm -rf .venv build finest.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint compile ui clean
+.PHONY: help run test lint compile images image-cpu image-gpu image-mlflow run-docker services-stop ui clean

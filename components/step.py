@@ -1,20 +1,18 @@
 """What every step does around its work: it reports to the terminal and to MLflow, fails with one line, and never outlives its run."""
 
 import errno
-import multiprocessing
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from components.events import emit
+from components.failures import failing_once
 from components.orphan import die_with_parent
 from finest.errors import FinestError
 from finest.training.progress import Progress
 from tracking.records import log_curve
 from tracking.runs import Run, step_run
-
-WORKER_GRACE_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -32,22 +30,23 @@ class Step:
 
 
 @contextmanager
-def running(name: str, shard: str | None = None) -> Iterator[Step]:
+def running(name: str, shard: str | None = None, checkpoints: str = "") -> Iterator[Step]:
     """The context of a step's work, with an MLflow run of its own."""
-    with watched(name, shard), step_run(name, shard) as run, _disk_full_explained(name):
+    with watched(name, shard, checkpoints), step_run(name, shard) as run, _disk_full_explained(name):
         yield Step(name, shard, run)
 
 
 @contextmanager
-def watched(name: str, shard: str | None = None) -> Iterator[None]:
+def watched(name: str, shard: str | None = None, checkpoints: str = "") -> Iterator[None]:
     """The same without an MLflow run, for steps outside of the parent run's life.
 
-    An error leaves it after its one line is at the terminal; KFP prints its traceback to the log.
+    An error leaves it after its one line is at the terminal; KFP prints its traceback to the log. With `checkpoints`, an error that is
+    final is remembered there, and another attempt ends with it at once.
     """
     die_with_parent()
     emit("start", name, shard)
     try:
-        with _disk_full_explained(name):
+        with _disk_full_explained(name), failing_once(checkpoints, name, shard):
             yield
     except BaseException as error:
         emit("failure", name, shard, text=one_line(error), cpu=cpu_seconds(), exit_code=getattr(error, "exit_code", 1))
@@ -68,9 +67,7 @@ def _disk_full_explained(name: str) -> Iterator[None]:
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process so far, and of its children that have ended; waits for a pool's workers that are about to."""
-    for worker in multiprocessing.active_children():
-        worker.join(WORKER_GRACE_SECONDS)
+    """CPU seconds of this process so far, and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

@@ -8,15 +8,17 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from components.sections import parse
 from finest.errors import ConfigError, FinestError
 from pipeline import config as configs
 from pipeline import state as states
+from pipeline.cluster.commands import register
+from pipeline.options import AsOf, ConfigFile, Sets, StateFolder, console, settings
 
 if TYPE_CHECKING:
     from tracking.registry import Version
@@ -33,34 +35,24 @@ app.add_typer(models, name="models")
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """The base of all usage errors. typer has its own copy of click and exports only the leaves."""
 
-WIDTH = 140
-"""Of tables where the output is not a terminal."""
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Config file (YAML); quickstart.yaml where not given.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="Overrides a config key: a.b.c=value. May be repeated.")]
-StateFolder = Annotated[Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")]
-
-
-def console() -> Console:
-    """Standard output, wide enough for tables in a log file."""
-    out = Console()
-    return out if out.is_terminal else Console(width=WIDTH)
-
-
 @app.command()
 def run(
     config: ConfigFile = None,
     source: Annotated[str | None, typer.Option(help="Interactions: a file, a folder, or the sample ml-100k.")] = None,
+    as_of: AsOf = None,
     sets: Sets = None,
     state: StateFolder = None,
+    runner: Annotated[Literal["subprocess", "docker"], typer.Option(help="Steps in processes, or in containers.")] = "subprocess",
+    image: Annotated[str | None, typer.Option(help="Of the containers; what `make images` has built if not given.")] = None,
 ) -> None:
     """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject."""
+    if image and runner != "docker":
+        raise typer.BadParameter("only steps in containers have an image: add --runner docker", param_hint="--image")
     here = states.use(state)
-    settings = [*(sets or []), *([f"source={source}"] if source is not None else [])]
-    loaded = configs.load(config or configs.QUICKSTART, settings)
-    from pipeline import local
+    loaded = configs.load(config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of))
+    from pipeline import containers, local
 
-    raise typer.Exit(local.run(loaded, here, console()))
+    raise typer.Exit(local.run(loaded, here, console(), containers.find(image) if runner == "docker" else None))
 
 
 @app.command()
@@ -95,13 +87,21 @@ def gate(
 def compile_(
     output: Annotated[Path, typer.Option(help="Where to write it.")] = Path("pipeline.yaml"),
     image: Annotated[str | None, typer.Option(help="Image of the steps, by digest: REPOSITORY@sha256:...")] = None,
+    queue: Annotated[str | None, typer.Option(help="Kueue's local queue that admits the steps.")] = None,
+    constants: Annotated[list[str] | None, typer.Option("--cluster", help="What the cluster has: s3_secret=NAME and the like.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Config file (YAML) for the parameters' defaults.")] = None,
 ) -> None:
     """Compile the pipeline for a Kubeflow Pipelines backend."""
     from components.image import IMAGE
     from pipeline.compile import compile_to
+    from pipeline.policy import Cluster
 
-    compile_to(output, image or IMAGE)
+    cluster = parse(Cluster, configs.assigned(settings(constants, queue=queue)), "cluster")
+    compile_to(output, image or IMAGE, cluster, configs.load(config) if config else None)
     print(f"wrote {output}")
+
+
+register(app)
 
 
 @models.command(name="list")

@@ -10,13 +10,14 @@ from finest.errors import FinestError
 from pipeline.config import Config
 from pipeline.dag import build
 from pipeline.ir_check import problems
+from pipeline.policy import Cluster
 
 
-def compile_to(output: Path, image: str) -> None:
-    """Writes the pipeline with the default config to `output`, which appears only when it is complete and a backend would take it."""
+def compile_to(output: Path, image: str, cluster: Cluster | None = None, config: Config | None = None) -> None:
+    """Writes the pipeline to `output`, which appears only when complete and what a backend takes. The config gives the defaults."""
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder, "pipeline.yaml")
-        compiler.Compiler().compile(build(Config(source=""), image, retries=True), str(compiled))
+        compiler.Compiler().compile(build(config or Config(source=""), image, cluster or Cluster()), str(compiled))
         text = compiled.read_text()
     if found := problems(*yaml.safe_load_all(text)):
         raise FinestError(f"a KFP backend would reject the compiled pipeline: {'; '.join(found)}")

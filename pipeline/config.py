@@ -1,11 +1,13 @@
 """The config of a whole run: the sections of its parts, a source and a seed."""
 
+import re
 from collections.abc import Iterable
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from components.notify.config import Notify
 from components.preflight.config import Preflight
@@ -17,10 +19,12 @@ from finest.perturb.config import Perturb
 from finest.section import Section
 from finest.stability.config import Gate
 from finest.training.config import Finetune, Pretrain
+from pipeline.placement import Placement
 
 FILE = "config.yaml"
 """Name of the complete config beside what a run made of it."""
 QUICKSTART = Path(__file__).parent.parent / "quickstart.yaml"
+NIGHTLY = QUICKSTART.with_name("nightly.yaml")
 
 
 class Config(Section):
@@ -28,8 +32,13 @@ class Config(Section):
 
     source: str = "ml-100k"
     """A file, a folder or a prefix of interactions, or the name of a sample that is fetched (`ml-100k`)."""
+    as_of: datetime | None = None
+    """The moment that the run stands for (ISO 8601, UTC without a zone; a day is the midnight that it begins with): windows over days,
+    a held-out day and the data's age are counted from it. Unset: the schedule's time on a cluster, else now."""
     seed: int = Field(default=0, ge=0)
     """Keys initial weights, batches, dropout, simulation and the gate's bootstrap."""
+    checkpoints: str = ""
+    """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from; unset, a local run keeps them in its state."""
     preflight: Preflight = Preflight()
     ingest: Ingest = Ingest()
     perturb: Perturb = Perturb()
@@ -38,14 +47,29 @@ class Config(Section):
     gate: Gate = Gate()
     promote: Promote = Promote()
     notify: Notify = Notify()
+    placement: Placement = Placement()
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _a_day_or_a_time(cls, value: object) -> object:
+        if isinstance(value, date):  # YAML makes one of a day
+            return value if isinstance(value, datetime) else datetime.combine(value, time())
+        if value is not None and not (isinstance(value, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
+            raise ValueError("must be a day or a time like 2026-11-24 or 2026-11-24T02:00:00Z")
+        return value
 
 
 def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     """The config in a YAML file (defaults where there is none), with `key=value` settings on top. Raises ConfigError."""
-    values = _read(path) if path else {}
+    return parse(Config, assigned(sets, _read(path) if path else {}))
+
+
+def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`values`, changed by `key=value` settings. Raises ConfigError."""
+    values = {} if values is None else values
     for setting in sets:
         _set(values, setting)
-    return parse(Config, values)
+    return values
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -71,6 +95,8 @@ def _set(values: dict[str, Any], setting: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {setting}: the value is not valid YAML") from error
+    except ValueError:  # like a day and is none, such as 2026-11-31
+        value = text
     here: Any = values
     for number, name in enumerate(path):
         last = number == len(path) - 1
@@ -88,6 +114,11 @@ def _set(values: dict[str, Any], setting: str) -> None:
             if isinstance(here, dict) and not isinstance(here.get(place), (dict, list)):
                 here[place] = {}
             here = here[place]
+
+
+def as_of_parameter(config: Config) -> str:
+    """The pipeline parameter `as_of`; empty where it is unset, since kfp refuses None."""
+    return config.as_of.isoformat() if config.as_of else ""
 
 
 def dump(config: Config) -> str:

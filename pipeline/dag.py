@@ -1,6 +1,8 @@
 """The pipeline, as its picture:
 
-    preflight -> ingest -> champion, perturb -> for every shard: pretrain -> finetune -> gate -> if pass: promote, else: reject
+    preflight -> ingest -> champion -> if there is something new:
+                                           perturb -> for every shard: pretrain -> finetune -> gate -> if pass: promote, else: reject
+                                       else: skip
     notify at the end, always.
 
 A shard holds variants that are trained together: a clean one and some probes. The first shard's clean variant is the candidate.
@@ -22,55 +24,82 @@ from components.pretrain.component import pretrain as pretrain_step
 from components.promote.component import promote as promote_step
 from components.promote.component import reject as reject_step
 from components.sections import parameters
-from pipeline.config import Config
-from pipeline.policy import Placement, stepper
+from components.skip.component import skip as skip_step
+from pipeline.config import Config, as_of_parameter
+from pipeline.policy import Channels, Cluster, pipeline_config, stepper
 
+NAME = "finest"
 PARALLEL_SHARDS = 8
 
 
-def build(config: Config, image: str, retries: bool) -> Callable[..., Any]:
+def build(config: Config, image: str, cluster: Cluster | None = None) -> Callable[..., Any]:
     """The pipeline with the config's values as its parameters' defaults.
 
-    A local run has no `retries`: they would hide errors behind waits.
+    Without a `cluster` it is for a local run, which has no retries: they would hide errors behind waits.
     """
     default = parameters(config)
+    place = default["placement"]
+    scheduled = dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER if cluster else ""  # kfp.local does not know it
 
-    @dsl.pipeline(name="finest", display_name="FINEST", description="Retrain, measure stability, promote only if it holds.")
+    @dsl.pipeline(
+        name=NAME, display_name="FINEST", description="Retrain, measure stability, promote only if it holds.",
+        pipeline_config=pipeline_config(cluster),
+    )  # fmt: skip
     def finest(
-        source: str = config.source, seed: int = config.seed, checkpoints: str = "",
+        source: str = config.source, as_of: str = as_of_parameter(config), seed: int = config.seed, checkpoints: str = config.checkpoints,
         preflight: dict = default["preflight"], ingest: dict = default["ingest"], perturb: dict = default["perturb"],
         pretrain: dict = default["pretrain"], finetune: dict = default["finetune"], gate: dict = default["gate"],
         promote: dict = default["promote"], notify: dict = default["notify"],
-        accelerator: str = "nvidia.com/gpu", accelerators: str = "1", memory: str = "16Gi",
-        tolerations: list = [], node_selector: dict = {},  # noqa: B006
+        accelerator: str = place["accelerator"], accelerators: str = place["accelerators"],
+        cpu: str = place["cpu"], memory: str = place["memory"],
+        tolerations: list = place["tolerations"], node_selector: dict = place["node_selector"],
+        data_cpu: str = place["data_cpu"], data_memory: str = place["data_memory"],
+        small_cpu: str = place["small_cpu"], small_memory: str = place["small_memory"],
+        other_tolerations: list = place["other_tolerations"], other_node_selector: dict = place["other_node_selector"],
     ):  # fmt: skip
-        step = stepper(image, Placement(accelerator, accelerators, memory, tolerations, node_selector), retries)
+        placement = Channels(
+            accelerator, accelerators, cpu, memory, tolerations, node_selector, data_cpu, data_memory, small_cpu, small_memory,
+            other_tolerations, other_node_selector,
+        )  # fmt: skip
+        step = stepper(image, placement, cluster)
         with dsl.ExitHandler(step(notify_step, config=notify, promote=promote, checkpoints=checkpoints), name="retrain"):
             checked = step(
-                preflight_step, source=source, seed=seed, checkpoints=checkpoints, config=preflight, ingest=ingest, perturb=perturb,
-                pretrain=pretrain, finetune=finetune, gate=gate, promote=promote, notify=notify,
+                preflight_step, source=source, as_of=as_of, scheduled=scheduled, seed=seed,
+                checkpoints=checkpoints, config=preflight, ingest=ingest, perturb=perturb, pretrain=pretrain, finetune=finetune,
+                gate=gate, promote=promote, notify=notify,
             )  # fmt: skip
             data = step(
-                ingest_step, source=source, listing=checked.outputs["listing"], items_needed=checked.outputs["items_needed"], config=ingest
-            ).outputs["interactions"]
-            champion = step(champion_step, version=checked.outputs["champion"], interactions=data, config=promote)
-            edits = step(perturb_step, interactions=data, seed=seed, config=perturb)
-
-            with dsl.ParallelFor(edits.outputs["Output"], name="shards", parallelism=PARALLEL_SHARDS) as shard:
-                shared = {"interactions": data, "edits": edits.outputs["edits"], "shard": shard, "checkpoints": checkpoints}
-                bases = step(pretrain_step, config=pretrain, **shared).outputs["bases"]
-                tuned = step(
-                    finetune_step, pretrain=pretrain, config=finetune, bases=bases, champion=champion.outputs["model"], **shared
-                ).outputs["tuned"]
-
-            verdict = step(
-                gate_step, source=source, interactions=data, edits=edits.outputs["edits"], variants=dsl.Collected(tuned),
-                baselines=champion.outputs["lists"], champion=checked.outputs["champion"], seed=seed, config=gate,
+                ingest_step, source=source, listing=checked.outputs["listing"], items_needed=checked.outputs["items_needed"],
+                config=checked.outputs["ingest"], checkpoints=checkpoints,
+            ).outputs["interactions"]  # fmt: skip
+            champion = step(
+                champion_step, version=checked.outputs["champion"], seen=checked.outputs["seen"], interactions=data, config=promote
             )  # fmt: skip
-            judged = {name: verdict.outputs[name] for name in ("candidate", "verdict")} | {"interactions": data, "config": promote}
-            with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
-                step(promote_step, **judged)
-            with dsl.Else(name="failed"):
-                step(reject_step, **judged)
+
+            # A loop and what collects its outputs must stand in one condition.
+            with dsl.If(champion.outputs["Output"] == "retrain", name="something-new"):
+                edits = step(perturb_step, interactions=data, seed=seed, config=perturb, checkpoints=checkpoints)
+                with dsl.ParallelFor(edits.outputs["Output"], name="shards", parallelism=PARALLEL_SHARDS) as shard:
+                    shared = {"interactions": data, "edits": edits.outputs["edits"], "shard": shard, "checkpoints": checkpoints}
+                    bases = step(pretrain_step, config=pretrain, **shared).outputs["bases"]
+                    tuned = step(
+                        finetune_step, pretrain=pretrain, config=finetune, bases=bases, champion=champion.outputs["model"], **shared
+                    ).outputs["tuned"]
+
+                verdict = step(
+                    gate_step, source=source, as_of=checked.outputs["as_of"], interactions=data, edits=edits.outputs["edits"],
+                    variants=dsl.Collected(tuned), baselines=champion.outputs["lists"], champion=checked.outputs["champion"],
+                    seed=seed, config=gate, checkpoints=checkpoints,
+                )  # fmt: skip
+                judged = {name: verdict.outputs[name] for name in ("candidate", "verdict")} | {"interactions": data, "config": promote}
+                with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
+                    step(promote_step, **judged)
+                with dsl.Else(name="failed"):
+                    step(reject_step, **judged)
+            with dsl.Else(name="nothing-new"):
+                step(
+                    skip_step, source=source, as_of=checked.outputs["as_of"], interactions=data, baselines=champion.outputs["lists"],
+                    champion=checked.outputs["champion"],
+                )  # fmt: skip
 
     return finest

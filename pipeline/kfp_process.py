@@ -9,17 +9,27 @@ from kfp import local
 from components.image import IMAGE
 from components.orphan import die_with_parent
 from pipeline import config as configs
+from pipeline import containers
 from pipeline.dag import build
+from pipeline.state import State
 
 
-def main(folder: Path, checkpoints: str) -> int:
-    """Runs the pipeline with the config in a run's folder. Returns 0, or 1 where kfp says that a step failed."""
-    die_with_parent()
+def main(folder: Path, state: Path, image: str) -> int:
+    """Runs the pipeline with the config in a run's folder. Returns 0, or 1 where kfp says that a step failed.
+
+    With an `image` the steps run in containers of it, otherwise in processes of this environment.
+    """
+    die_with_parent(before=(lambda: containers.remove(state, folder.name)) if image else lambda: None)
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")
     config = configs.load(folder / configs.FILE)
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder / "kfp"), raise_on_error=True)
+    if image:
+        arguments = containers.arguments(config, state, folder, containers.find(image))
+        runner: local.DockerRunner | local.SubprocessRunner = local.DockerRunner(**arguments)
+    else:
+        runner = local.SubprocessRunner(use_venv=False)
+    local.init(runner, pipeline_root=str(folder / "kfp"), raise_on_error=True)
     try:
-        build(config, IMAGE, retries=False)(checkpoints=checkpoints)
+        build(config, image or IMAGE)(checkpoints=config.checkpoints or str(State(state).checkpoints))
     except RuntimeError as error:  # kfp's word for a failed step, whose own message is in the events
         print(error)
         return 1
@@ -27,4 +37,4 @@ def main(folder: Path, checkpoints: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))

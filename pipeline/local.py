@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,6 +21,7 @@ from components.step import cpu_seconds
 from finest.errors import FinestError
 from finest.stability.verdict import Verdict
 from pipeline import config as configs
+from pipeline import containers
 from pipeline.config import Config
 from pipeline.progress import duration, renderer, title
 from pipeline.state import State
@@ -44,17 +45,26 @@ class Spent:
     cpu: float
 
 
-def run(config: Config, state: State, console: Console) -> int:
-    """Runs the pipeline and prints what came of it. Returns the exit code; raises FinestError where a step failed."""
+def run(config: Config, state: State, console: Console, image: containers.Image | None = None) -> int:
+    """Runs the pipeline and prints what came of it. Returns the exit code; raises FinestError where a step failed.
+
+    With an `image` the steps run in containers of it.
+    """
     with state.locked():
+        if image:
+            containers.remove(state.root)  # of runs that were killed: one that holds this state's lock has none yet
         folder = state.new_run()
+        if image:
+            config = containers.prepare(config, state, folder, image.user)
+            console.print(f"Image {', '.join(filter(None, [image.name, containers.note(image)]))}", highlight=False, soft_wrap=True)
         (folder / configs.FILE).write_text(configs.dump(config))
         console.print(f"Run {folder.name}, log in {folder / 'kfp.log'}", highlight=False, soft_wrap=True)
         try:
-            failure, spent = _follow(folder, state, console)
+            failure, spent = _follow(folder, state, console, image)
             keep(folder)
         finally:
-            shutil.rmtree(folder / "kfp", ignore_errors=True)
+            for name in ("kfp", "tmp"):
+                shutil.rmtree(folder / name, ignore_errors=True)
         if failure:
             raise StepError(failure, folder / "kfp.log")
         return _report(config, folder, spent, console)
@@ -68,14 +78,14 @@ class StepError(FinestError):
         self.exit_code = failure.exit_code
 
 
-def _follow(folder: Path, state: State, console: Console) -> tuple[events.Event | None, Spent]:
+def _follow(folder: Path, state: State, console: Console, image: containers.Image | None) -> tuple[events.Event | None, Spent]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
     began, cpu_began = time.monotonic(), cpu_seconds()
     file = folder / "events.jsonl"
     search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ |= {"KFP_RUN_ID": folder.name, events.VARIABLE: str(file), orphan.VARIABLE: str(os.getpid()), "PYTHONPATH": search}
-    command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.checkpoints)]
-    failure, offset, running = None, 0, {}
+    command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.root), image.name if image else ""]
+    failure, offset, running, cpu = None, 0, {}, 0.0
     with (folder / "kfp.log").open("wb") as log, _signals_interrupt():
         # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
@@ -88,23 +98,44 @@ def _follow(folder: Path, state: State, console: Console) -> tuple[events.Event 
                         screen.show(event)
                         failure = failure or (event if event.kind == "failure" else None)
                         running[title(event)] = event
+                        cpu += event.cpu
                     if code is not None:
                         break
                     time.sleep(POLL_SECONDS)
         except BaseException as error:
             _end(child)
+            _end_containers(state, folder, image)
             _close("KILLED")
             if isinstance(error, KeyboardInterrupt):
                 raise FinestError("interrupted; the same command goes on from the last finished epoch of every training") from None
             raise
-    spent = Spent(time.monotonic() - began, cpu_seconds() - cpu_began)
-    if code and failure is None:
+    _end_containers(state, folder, image)
+    # A container's time is not in that of our child processes.
+    spent = Spent(time.monotonic() - began, cpu_seconds() - cpu_began + (cpu if image else 0.0))
+    if code and (silent := _silent(running.values(), failure)):
         _end(child)
         _close("FAILED")
-        last = next((event for event in running.values() if event.kind in ("start", "progress")), None)
-        text = "ended without a word, most often killed for want of memory" if last else "the pipeline's process broke off"
-        failure = events.Event(kind="failure", step=last.step if last else "run", time=time.time(), text=text)
+        failure = silent
     return failure, spent
+
+
+def _silent(last: Iterable[events.Event], failure: events.Event | None) -> events.Event | None:
+    """The failure that came before `failure`, or instead of it, and that nothing has told of; None where that one was first.
+
+    `last`: of every step, the last thing that it said. A killed step says nothing more, and the next one then lacks its outputs.
+    """
+    cut_off = min((event for event in last if event.kind in ("start", "progress")), key=lambda event: event.time, default=None)
+    if failure and not (cut_off and cut_off.time < failure.time):
+        return None
+    text = "ended without a word, most often killed for want of memory" if cut_off else "the pipeline's process broke off"
+    return events.Event(kind="failure", step=cut_off.step if cut_off else "run", time=time.time(), text=text)
+
+
+def _end_containers(state: State, folder: Path, image: containers.Image | None) -> None:
+    """Ends what a broken-off run has left in the engine; nothing after one that ended by itself."""
+    if image:
+        with contextlib.suppress(FinestError):  # an engine that is gone runs nothing
+            containers.remove(state.root, folder.name)
 
 
 @contextlib.contextmanager
@@ -156,7 +187,8 @@ def keep(folder: Path) -> None:
         _move(facts.parent / "lists", folder / "lists" / f"shard-{json.loads(facts.read_text())['shard']}")
     for task, name, kept in (
         ("champion", "lists", "lists/baselines"), ("perturb", "edits", "edits"), ("gate", "verdict/verdict.json", "verdict.json"),
-        ("gate", "verdict/report.html", "report.html"), ("ingest", "interactions/manifest.json", "data/manifest.json"),
+        ("gate", "verdict/report.html", "report.html"), ("skip", "verdict/verdict.json", "verdict.json"),
+        ("skip", "verdict/report.html", "report.html"), ("ingest", "interactions/manifest.json", "data/manifest.json"),
         ("ingest", "interactions/users.parquet", "data/users.parquet"), ("ingest", "interactions/items.parquet", "data/items.parquet"),
         ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
     ):  # fmt: skip
@@ -177,10 +209,10 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
         raise FinestError(f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}")
     verdict = Verdict.model_validate_json((folder / "verdict.json").read_text())
     show(console, verdict)
-    trainings = f"{verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s"
+    trainings = f"; {verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s" if verdict.cost else ""
     store = masked(uri())
     lines = [
-        f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s; {trainings}",
+        f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s{trainings}",
         f"Report   {folder / 'report.html'}",
         f"MLflow   {store}",
         f"Open it  {f'{Path(sys.executable).parent}/mlflow ui --backend-store-uri {store}' if store.startswith('sqlite:') else store}",
@@ -191,6 +223,8 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
         lines.append(f"Promoted {name} version {found.promoted_version} is the champion")
     elif verdict.verdict == "fail":
         lines.append(f"Refused  the champion of {name} stays as it was")
+    else:
+        lines.append(f"Skipped  the champion of {name} stays as it was")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return REFUSED if verdict.verdict == "fail" else PASSED

@@ -1,10 +1,13 @@
-"""What every step gets besides its inputs: a title, a time limit, retries, caching and a place to run."""
+"""What every step gets besides its inputs: a title, a time limit, retries, caching, resources and a place to run."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from kfp import kubernetes
+from kfp import dsl, kubernetes
 from kfp.dsl import PipelineTask
+from pydantic import Field
+
+from finest.section import Section
 
 
 class Policy(NamedTuple):
@@ -12,54 +15,151 @@ class Policy(NamedTuple):
 
     title: str
     minutes: int
-    retries: int = 0
+    """Longest an attempt may take."""
+    size: Literal["small", "data", "training"] = "small"
+    retries: int = 2
+    """A bad config or bad data fails once all the same: components.step keeps an attempt from repeating what cannot end differently."""
     cached: bool = False
-    gpu: bool = False
 
 
 POLICIES = {
     "preflight": Policy("Check before spending", 10),
-    "ingest": Policy("Read, clean, split", 120, retries=2, cached=True),
-    "champion": Policy("Score what must be beaten", 120, retries=2, cached=True, gpu=True),
-    "perturb": Policy("Plan perturbations", 60, retries=2, cached=True),
-    "pretrain": Policy("Train", 720, retries=3, cached=True, gpu=True),
-    "finetune": Policy("Fine-tune (FINEST)", 720, retries=3, cached=True, gpu=True),
-    "gate": Policy("Judge stability", 120, retries=2),
-    "promote": Policy("Promote", 20, retries=2),
-    "reject": Policy("Reject", 10),
-    "notify": Policy("Notify", 10, retries=2),
+    "ingest": Policy("Read, clean, split", 120, "data", cached=True),
+    "champion": Policy("Score what must be beaten", 120, "training", cached=True),
+    "perturb": Policy("Plan perturbations", 60, "data", cached=True),
+    "pretrain": Policy("Train", 720, "training", retries=3, cached=True),
+    "finetune": Policy("Fine-tune (FINEST)", 720, "training", retries=3, cached=True),
+    "gate": Policy("Judge stability", 120, "data"),
+    "promote": Policy("Promote", 20),
+    "reject": Policy("Reject", 20),
+    "skip": Policy("Skip", 10),
+    "notify": Policy("Notify", 10),
 }
 """A row a component, in the order in which they run."""
 
-
-class Placement(NamedTuple):
-    """Where steps with a GPU run: pipeline parameters, strings but for the last two, since the backend reads an int here as empty."""
-
-    accelerator: str
-    accelerators: str
-    memory: str
-    tolerations: list
-    node_selector: dict
+BACKOFF_SECONDS = 60
+"""Before the second attempt; doubles with each."""
 
 
-def stepper(image: str, placement: Placement, retries: bool) -> Callable[..., PipelineTask]:
-    """The function that the DAG makes its tasks with."""
+class Cluster(Section):
+    """What the compiled pipeline takes for granted on a cluster; a KFP backend takes most of it from the compiled file alone."""
+
+    queue: str = Field(default="", max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
+    """Kueue's local queue that admits the steps; empty where there is no Kueue."""
+    endpoints: str = Field(default="finest-endpoints", min_length=1)
+    """ConfigMap of addresses: MLFLOW_TRACKING_URI, and those of AWS_SETTINGS that are needed."""
+    mlflow_secret: str = Field(default="finest-mlflow", min_length=1)
+    """Secret with `username` and `password` for MLflow; may be missing where the server asks for none."""
+    s3_secret: str = Field(default="finest-s3", min_length=1)
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; missing where the service account's role gives access (IRSA)."""
+    webhook_secret: str = Field(default="finest-webhook", min_length=1)
+    """Secret whose `url` is told of every verdict; may be missing."""
+    user: int = Field(default=10001, ge=1)
+    """User and group that steps run as; the image's own."""
+    shared_memory: str = Field(default="2Gi", pattern=r"^[0-9]+[KMG]i$")
+    """Size of /dev/shm of training steps, part of their memory."""
+    deadline_hours: int = Field(default=36, ge=1)
+    """After so long a run is ended, so that one that hangs cannot keep the next nights from starting."""
+    keep_days: int = Field(default=7, ge=0)
+    """How long the workflow and its pods stay after a run; KFP's and MLflow's records stay longer."""
+
+
+AWS_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REQUEST_CHECKSUM_CALCULATION")
+"""Optional keys of the ConfigMap of addresses, each also the environment variable's name."""
+STEP_LABEL = "app.kubernetes.io/name", "finest-step"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+
+
+class Channels(NamedTuple):
+    """The pipeline's parameters of placement; texts but for tolerations and selectors. What they mean is said in Placement."""
+
+    accelerator: Any
+    accelerators: Any
+    cpu: Any
+    memory: Any
+    tolerations: Any
+    node_selector: Any
+    data_cpu: Any
+    data_memory: Any
+    small_cpu: Any
+    small_memory: Any
+    other_tolerations: Any
+    other_node_selector: Any
+
+
+def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
+    """How long a run may take, and how long its pods are kept."""
+    if cluster is None:
+        return None
+    return dsl.PipelineConfig(
+        ttl_seconds_after_finished=cluster.keep_days * 86400, active_deadline_seconds=cluster.deadline_hours * 3600
+    )  # fmt: skip
+
+
+def stepper(image: str, placement: Channels, cluster: Cluster | None) -> Callable[..., PipelineTask]:
+    """The function that the DAG makes its tasks with. Without a `cluster`, for a local run, a task gets its title and image alone."""
 
     def step(component: Any, **inputs: Any) -> PipelineTask:
         policy, task = POLICIES[component.name], component(**inputs)
-        task.set_display_name(policy.title).set_caching_options(policy.cached).set_container_image(image)
-        kubernetes.set_timeout(task, policy.minutes * 60)
-        kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", "metadata.labels['pipeline/runid']")
-        if retries and policy.retries:
-            # The window counts from the first attempt's start, and its default of an hour never retries a step that is longer.
-            window = (policy.minutes * 60 + 600) * (policy.retries + 1)
-            task.set_retry(policy.retries, backoff_duration="60s", backoff_factor=2, backoff_max_duration=f"{window}s")
-        if policy.gpu:
-            task.set_accelerator_type(placement.accelerator).set_accelerator_limit(placement.accelerators).set_memory_limit(placement.memory)
-            # kfp 2.17 forgets these three where the task is in a group (ExitHandler, ParallelFor).
-            task.register_pipeline_channels([placement.accelerator, placement.accelerators, placement.memory])
-            kubernetes.add_toleration_json(task, placement.tolerations)
-            kubernetes.add_node_selector_json(task, placement.node_selector)
+        task.set_display_name(policy.title).set_container_image(image).set_caching_options(policy.cached and digest(image) != "")
+        if cluster is not None:
+            _limit(task, policy)
+            _place(task, policy, placement, cluster)
+            _configure(task, image, cluster, webhook=component.name == "notify")
         return task
 
     return step
+
+
+def digest(image: str) -> str:
+    """The image's digest, or empty where it goes by a tag, which may name another image tomorrow: nothing is cached then.
+
+    >>> digest("registry/finest@sha256:0123"), digest("finest:0.1.0")
+    ('sha256:0123', '')
+    """
+    return image.partition("@")[2]
+
+
+def _limit(task: PipelineTask, policy: Policy) -> None:
+    kubernetes.set_timeout(task, policy.minutes * 60)
+    # The window counts from the first attempt's start, and its default of an hour never retries a step that is longer.
+    window = (policy.minutes * 60 + 600) * (policy.retries + 1)
+    task.set_retry(policy.retries, backoff_duration=f"{BACKOFF_SECONDS}s", backoff_factor=2, backoff_max_duration=f"{window}s")
+
+
+def _place(task: PipelineTask, policy: Policy, placement: Channels, cluster: Cluster) -> None:
+    training = policy.size == "training"
+    cpu, memory = {
+        "training": (placement.cpu, placement.memory),
+        "data": (placement.data_cpu, placement.data_memory),
+        "small": (placement.small_cpu, placement.small_memory),
+    }[policy.size]
+    task.set_cpu_request(cpu).set_cpu_limit(cpu).set_memory_request(memory).set_memory_limit(memory)
+    used = [cpu, memory]
+    if training:
+        task.set_accelerator_type(placement.accelerator).set_accelerator_limit(placement.accelerators)
+        used += [placement.accelerator, placement.accelerators]
+        kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", medium="Memory", size_limit=cluster.shared_memory)
+    # kfp 2.17 forgets the parameters of resources where the task is in a group (ExitHandler, ParallelFor).
+    task.register_pipeline_channels(used)
+    kubernetes.add_toleration_json(task, placement.tolerations if training else placement.other_tolerations)
+    kubernetes.add_node_selector_json(task, placement.node_selector if training else placement.other_node_selector)
+    kubernetes.add_pod_label(task, *STEP_LABEL)
+    if cluster.queue:
+        kubernetes.add_pod_label(task, QUEUE_LABEL, cluster.queue)
+    kubernetes.set_security_context(task, run_as_user=cluster.user, run_as_group=cluster.user, run_as_non_root=True)
+
+
+def _configure(task: PipelineTask, image: str, cluster: Cluster, webhook: bool) -> None:
+    task.set_env_variable("HOME", "/tmp")
+    if known := digest(image):
+        task.set_env_variable("IMAGE_DIGEST", known)
+    kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", "metadata.labels['pipeline/runid']")
+    kubernetes.use_config_map_as_env(task, cluster.endpoints, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
+    kubernetes.use_config_map_as_env(task, cluster.endpoints, {name: name for name in AWS_SETTINGS}, optional=True)
+    login = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
+    kubernetes.use_secret_as_env(task, cluster.mlflow_secret, login, optional=True)
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    kubernetes.use_secret_as_env(task, cluster.s3_secret, {name: name for name in keys}, optional=True)
+    if webhook:
+        kubernetes.use_secret_as_env(task, cluster.webhook_secret, {"url": "FINEST_WEBHOOK"}, optional=True)

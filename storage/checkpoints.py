@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from finest.errors import ConfigError
+from finest.errors import ConfigError, FinestError
 from finest.training.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -21,12 +22,30 @@ PARTIAL = ".partial-"
 
 
 def checkpoint_store(uri: str | Path) -> Store:
-    """The store at a local path or file:// URI; the folder is made on the first write. Raises ConfigError for another scheme."""
+    """The store at a local path, a file:// URI or s3://bucket/prefix; a folder is made on the first write. Raises ConfigError."""
     parts = urlsplit(str(uri))
+    if not str(uri):
+        raise ConfigError("no place for checkpoints is given; set `checkpoints` to a folder or to s3://BUCKET/PREFIX")
+    if str(uri).startswith("s3://"):
+        from storage.s3.store import S3Store  # boto3 is for those who use it
+
+        return S3Store(str(uri))
     if "://" in str(uri) and parts.scheme != "file":
-        raise ConfigError(f"{uri}: unknown kind of place for checkpoints {parts.scheme}://; known are a path and file://")
+        raise ConfigError(f"{uri}: unknown kind of place for checkpoints {parts.scheme}://; known are a path, file:// and s3://")
     path = unquote(parts.path) if str(uri).startswith("file://") else str(uri)
     return FolderStore(Path(path).expanduser().absolute())
+
+
+def probe(uri: str | Path) -> None:
+    """Does there what a run will: writes, reads and removes. Raises the error that the run would end with hours later."""
+    store, name = checkpoint_store(uri), f"probe/{secrets.token_hex(8)}"
+    with tempfile.TemporaryDirectory() as folder:
+        file, back = Path(folder) / "probe", Path(folder) / "back"
+        file.write_text(name)
+        store.put(name, file)
+        if not store.get(name, back) or back.read_text() != name or store.list(name) != [name]:
+            raise FinestError(f"{uri}: what was written there is not there; checkpoints need a place that keeps what it takes")
+    store.delete(name)
 
 
 @dataclass(frozen=True)

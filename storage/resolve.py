@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -11,25 +10,15 @@ import pyarrow.fs as pafs
 
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
-
-
-@dataclass(frozen=True)
-class Source:
-    """Files of interactions and the file system to read them with."""
-
-    uri: str
-    root: str
-    """The folder that the files' names are relative to, as a path of the file system."""
-    filesystem: pafs.FileSystem
-    files: list[SourceFile]
-    """Sorted by path."""
+from storage.source import Source, hidden
 
 
 def resolve(uri: str) -> Source:
-    """A local path or file:// URI of one file or of a folder, whose files are taken at any depth.
+    """A local path or file:// URI of one file or of a folder, or s3://bucket/prefix; a folder's files are taken at any depth.
 
     In a folder, files and folders whose names begin with '.' or '_' (markers, logs) are left out, and nothing else: whether a file
-    can be read is for ingest to say. Raises ConfigError for an unknown scheme, DataError where nothing lies there.
+    can be read is for ingest to say. Raises ConfigError for an unknown scheme, DataError where nothing lies there, FinestError for a
+    server that refuses.
     """
     if not uri:
         raise ConfigError("no source is given; name a file or folder of interactions with --source")
@@ -52,7 +41,7 @@ def _local(uri: str) -> Source:
         return Source(uri, str(path.parent), pafs.LocalFileSystem(), [_described(path)])
     if not path.is_dir():
         raise DataError(f"{uri}: there is no such file or folder")
-    found = [file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))]
+    found = [file for file in path.rglob("*") if file.is_file() and not hidden(file.relative_to(path).as_posix())]
     files = sorted((_described(file) for file in found), key=lambda file: file.path)
     if not files:
         raise DataError(f"{uri}: the folder holds no files")
@@ -64,9 +53,11 @@ def _described(path: Path) -> SourceFile:
     return SourceFile(str(path), status.st_size, str(status.st_mtime_ns))
 
 
-def _hidden(name: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in name.parts)
+def _s3(uri: str) -> Source:
+    from storage.s3.source import resolve as resolve_s3  # boto3 is for those who use it
+
+    return resolve_s3(uri)
 
 
-RESOLVERS: dict[str, Callable[[str], Source]] = {"file": _local}
+RESOLVERS: dict[str, Callable[[str], Source]] = {"file": _local, "s3": _s3}
 """By scheme of the URI; a path without one is a file."""

@@ -5,6 +5,7 @@ store     where MLflow keeps things
     uri() -> str                                    MLFLOW_TRACKING_URI or sqlite:///<state>/mlflow/mlflow.db
     masked(text) -> str                             `text` without the credentials of its URIs
     check() -> None                                 FinestError where it does not answer or keeps no artifacts
+    asked(question) -> the question's answer        FinestError soon where the store does not answer
     connect() -> MlflowClient
 
 runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
@@ -15,6 +16,10 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     close_parent(status, caller=None) -> None       FINISHED, FAILED or KILLED; `caller` is the Run of the step that closes
     close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
     outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version
+
+history   pipeline runs of the past
+    past_runs(count) -> list[Past]                  newest first
+    last_judged() -> Past | None                    with the newest verdict
 
 records   what runs hold
     log_dataset(run, manifest, source) -> None      on the step's run and on the parent

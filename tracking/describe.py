@@ -50,7 +50,8 @@ def short_name(source: str) -> str:
 
 def code_tags() -> dict[str, str]:
     """What code runs: the commit of the checkout that this file is in; in an image GIT_COMMIT and IMAGE_DIGEST say it."""
-    commit, changed = os.environ.get("GIT_COMMIT", ""), False
+    commit, plus, _ = os.environ.get("GIT_COMMIT", "").partition("+")
+    changed = bool(plus)
     here = Path(__file__).parent
     if not commit and (here.parent / ".git").exists():
         try:

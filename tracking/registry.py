@@ -43,6 +43,8 @@ class Version:
     rls: float | None
     """Mean RLS, rbo."""
     mrr: float | None
+    last_timestamp: int | None
+    """Time of the newest interaction of its data, microseconds; None in versions that do not say."""
     created: datetime
     mlflow_run_id: str
 
@@ -77,6 +79,7 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
             raise
     model_id = log_package(run, model_folder, verdict, manifest)
     tags = {"kfp_run_id": kfp_run_id(), "data_fingerprint": manifest.fingerprint, "verdict": verdict.verdict}
+    tags["last_timestamp"] = str(manifest.last_timestamp)
     tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
     made = client.create_model_version(
         name, source=f"models:/{model_id}", run_id=run.parent, tags=tags, description=model_card(verdict, manifest), model_id=model_id
@@ -230,6 +233,7 @@ def _version(raw: Any, aliases: dict[str, str]) -> Version:
         data_fingerprint=tags.get("data_fingerprint", ""),
         rls=rls,
         mrr=mrr,
+        last_timestamp=int(tags["last_timestamp"]) if "last_timestamp" in tags else None,
         created=datetime.fromtimestamp(raw.creation_timestamp / 1000, UTC),
         mlflow_run_id=raw.run_id or "",
     )

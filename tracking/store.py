@@ -7,15 +7,17 @@ import sqlite3
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from finest.errors import FinestError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+T = TypeVar("T")
 
 EXPERIMENT = "finest"
 """The experiment's name where neither MLFLOW_EXPERIMENT_ID nor MLFLOW_EXPERIMENT_NAME names one."""
@@ -126,6 +128,17 @@ def check() -> None:
     if problem:
         # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
         raise FinestError(f"MLflow at {masked(uri())} cannot be used: {_reason(problem[0])}; {_advice()}") from None
+
+
+def asked(question: Callable[[], T]) -> T:
+    """What the store answers. Raises FinestError soon where it does not, unlike MLflow's own many minutes. Nothing is written."""
+    try:
+        with _impatient():
+            return question()
+    except FinestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
+        raise FinestError(f"MLflow at {masked(uri())} cannot be used: {_reason(error)}; {_advice()}") from None
 
 
 def _advice() -> str:

@@ -5,20 +5,24 @@ from components.image import step
 
 @step
 def champion(
-    version: str, interactions: dsl.Input[dsl.Dataset], config: dict, model: dsl.Output[dsl.Model], lists: dsl.Output[dsl.Dataset]
-):  # fmt: skip
+    version: str, seen: dict, interactions: dsl.Input[dsl.Dataset], config: dict,
+    model: dsl.Output[dsl.Model], lists: dsl.Output[dsl.Dataset],
+) -> str:  # fmt: skip
     """Scores what the candidate must beat: the model in production, popularity and repeat-last.
+
+    Returns `retrain`, or `skip` where the data has nothing new; plain words that a condition can compare.
 
     Args:
         version: The champion's version; '' where there is none.
+        seen: What the champion's data was; empty where that is no reason to skip.
         interactions: The data set.
         config: Section `promote`, for the registered model's name.
         model: The champion's weights; empty where there is none.
-        lists: Rank lists on the data set's instances.
+        lists: Rank lists on the data set's instances, or why there is nothing new.
     """
     from pathlib import Path
 
-    from components.champion.work import score
+    from components.champion.work import score, skipped
     from components.promote.config import Promote
     from components.sections import parse
     from components.step import running
@@ -26,4 +30,8 @@ def champion(
 
     with running("champion"):
         name = parse(Promote, config, "promote").registered_model
-        score(version, name, load(Path(interactions.path)), Path(model.path), Path(lists.path))
+        data = load(Path(interactions.path))
+        if skipped(data.manifest, seen, Path(model.path), Path(lists.path)):
+            return "skip"
+        score(version, name, data, Path(model.path), Path(lists.path))
+        return "retrain"

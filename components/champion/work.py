@@ -1,16 +1,38 @@
 """What a candidate must beat: rank lists of the champion, of popularity and of repeat-last on today's instances."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from finest.data.dataset import Dataset
+from finest.data.news import Seen, nothing_new
+from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.lists import baselines, champion, file
 from finest.models.saved import FACTS
 from tracking import registry
 
+SKIPPED = "skipped.txt"
+"""File with the reason where the run is skipped."""
 VERSION = "version"
 """File beside the champion's weights: which version they are."""
+
+
+def skipped(manifest: Manifest, seen: Mapping[str, str], model: Path, lists: Path) -> bool:
+    """Whether the data has nothing new; `lists` then holds the reason and no lists. `seen`: see `seen_by`."""
+    last = seen.get("last_timestamp")
+    known = Seen(seen["version"], seen["fingerprint"], int(last) if last else None) if seen else None
+    if (reason := nothing_new(manifest, known)) is None:
+        return False
+    for folder in (model, lists):
+        folder.mkdir(parents=True, exist_ok=True)
+    (lists / SKIPPED).write_text(reason)
+    return True
+
+
+def seen_by(champion: registry.Version) -> dict[str, str]:
+    """What is known of a version's data, as a pipeline parameter: text alone, since kfp makes numbers of integers."""
+    return {"version": champion.version, "fingerprint": champion.data_fingerprint, "last_timestamp": str(champion.last_timestamp or "")}
 
 
 def score(version: str, registered_model: str, data: Dataset, model: Path, lists: Path) -> None:

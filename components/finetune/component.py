@@ -32,7 +32,7 @@ def finetune(
     from finest.training.config import Finetune, Pretrain
     from finest.training.finetune import finetune
 
-    with running("finetune", shard) as step:
+    with running("finetune", shard, checkpoints) as step:
         data, (table, plan) = load(Path(interactions.path)), read(Path(edits.path))
         sections = parse(Pretrain, pretrain, "pretrain"), parse(Finetune, config, "finetune")
         old, store = saved_champion(Path(champion.path)), open_store(checkpoints)

@@ -5,14 +5,16 @@ from components.image import step
 
 @step
 def gate(
-    source: str, interactions: dsl.Input[dsl.Dataset], edits: dsl.Input[dsl.Dataset], variants: dsl.Input[list[dsl.Model]],
-    baselines: dsl.Input[dsl.Dataset], champion: str, seed: int, config: dict,
+    source: str, as_of: str, interactions: dsl.Input[dsl.Dataset], edits: dsl.Input[dsl.Dataset],
+    variants: dsl.Input[list[dsl.Model]], baselines: dsl.Input[dsl.Dataset], champion: str, seed: int, config: dict,
+    checkpoints: str,
     candidate: dsl.Output[dsl.Model], verdict: dsl.Output[dsl.Artifact], report: dsl.Output[dsl.HTML],
 ) -> str:  # fmt: skip
     """Judges the candidate; returns `pass` or `fail`, plain words that a condition can compare.
 
     Args:
         source: Where the interactions came from.
+        as_of: The moment that the run stands for; the data's age counts from it.
         interactions: The data set.
         edits: The edit table and the plan of trainings.
         variants: Every shard's rank lists and histories.
@@ -20,6 +22,7 @@ def gate(
         champion: The version that they compare with; '' where there is none.
         seed: Of the whole run.
         config: Section `gate`.
+        checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         candidate: The judged model and its rank lists.
         verdict: Folder of verdict.json.
         report: The verdict for people.
@@ -31,13 +34,15 @@ def gate(
     from components.sections import parse
     from components.step import running
     from finest.data.dataset import load
+    from finest.data.window import moment
     from finest.stability.config import Gate
     from tracking.records import log_dataset, log_verdict
 
-    with running("gate") as step:
+    with running("gate", checkpoints=checkpoints) as step:
         data, out = Path(interactions.path), Path(verdict.path)
         shards, section = [Path(variant.path) for variant in variants], parse(Gate, config, "gate")
-        found, histories = decide(data, Path(edits.path), shards, Path(baselines.path), champion, section, seed, out, Path(candidate.path))
+        inputs = data, Path(edits.path), shards, Path(baselines.path), champion
+        found, histories = decide(*inputs, section, seed, moment(as_of), out, Path(candidate.path))
         shutil.copyfile(out / "report.html", report.path)
         log_dataset(step.run, load(data).manifest, source)
         artifacts = {"verdict.json": out / "verdict.json", "report.html": out / "report.html", "edits": Path(edits.path)}

@@ -1,7 +1,7 @@
 """Judging a run: from the rank lists of its shards to a verdict, a report, and the candidate that it is about."""
 
 import shutil
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +24,8 @@ MODEL, LISTS = "model", "lists.parquet"
 
 
 def decide(
-    data: Path, edits: Path, shards: list[Path], baselines: Path, champion: str, config: Gate, seed: int, out: Path, candidate: Path
+    data: Path, edits: Path, shards: list[Path], baselines: Path, champion: str, config: Gate, seed: int, as_of: datetime, out: Path,
+    candidate: Path,
 ) -> tuple[Verdict, dict[str, pa.Table]]:  # fmt: skip
     """Judges the shards' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
 
@@ -34,7 +35,7 @@ def decide(
     shards = sorted(shards, key=lambda shard: [one.id for one in plan.shards].index(read_facts(shard)["shard"]))
     facts, first = [read_facts(shard) for shard in shards], shards[0]
     ids = {"run": kfp_run_id(), "champion": champion}
-    verdict = judge([*shards, baselines], config, seed, data=data, as_of=datetime.now(UTC), cost=cost(facts), ids=ids)
+    verdict = judge([*shards, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
     histories = by_variant([(fact["shard"], read_histories(shard)) for shard, fact in zip(shards, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
     (out / "verdict.json").write_text(verdict.model_dump_json(indent=2))

@@ -4,7 +4,9 @@ from components.image import step
 
 
 @step
-def ingest(source: str, listing: str, items_needed: int, config: dict, interactions: dsl.Output[dsl.Dataset]):
+def ingest(
+    source: str, listing: str, items_needed: int, config: dict, checkpoints: str, interactions: dsl.Output[dsl.Dataset]
+):  # fmt: skip
     """Reads, cleans and splits the interactions.
 
     Args:
@@ -12,6 +14,7 @@ def ingest(source: str, listing: str, items_needed: int, config: dict, interacti
         listing: Hash of the source's listing as preflight saw it.
         items_needed: Fewest items that fine-tuning can work with.
         config: Section `ingest`.
+        checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         interactions: The data set: interactions, users, items, quarantine and manifest.
     """
     from pathlib import Path
@@ -21,6 +24,6 @@ def ingest(source: str, listing: str, items_needed: int, config: dict, interacti
     from components.step import running
     from finest.data.config import Ingest
 
-    with running("ingest"):
+    with running("ingest", checkpoints=checkpoints):
         manifest = read(source, listing, items_needed, parse(Ingest, config, "ingest"), Path(interactions.path))
     interactions.metadata["fingerprint"] = manifest.fingerprint

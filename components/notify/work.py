@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from components import failures
 from components.checkpoints import forget
 from components.notify.config import Notify
 from components.step import one_line
@@ -23,6 +24,7 @@ ENDED_WELL = ("SUCCEEDED", "COMPLETE")
 
 def finish(config: Notify, registered_model: str, checkpoints: str, state: str) -> None:
     """Ends the run in MLflow, posts the verdict, removes the checkpoints that led to it. `state` is KFP's word for the run."""
+    attempt("removing marks of failures", lambda: failures.forget(checkpoints))
     if not attempt("MLflow", check):
         return
     found = outcome(kfp_run_id(), registered_model)

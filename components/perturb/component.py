@@ -4,13 +4,16 @@ from components.image import step
 
 
 @step
-def perturb(interactions: dsl.Input[dsl.Dataset], seed: int, config: dict, edits: dsl.Output[dsl.Dataset]) -> list[str]:
+def perturb(
+    interactions: dsl.Input[dsl.Dataset], seed: int, config: dict, checkpoints: str, edits: dsl.Output[dsl.Dataset]
+) -> list[str]:  # fmt: skip
     """Plans every scenario's edits and deals the variants to shards. Returns the shards' ids.
 
     Args:
         interactions: The data set.
         seed: Of the whole run.
         config: Section `perturb`.
+        checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         edits: The edit table and the plan of trainings.
     """
     from pathlib import Path
@@ -22,7 +25,7 @@ def perturb(interactions: dsl.Input[dsl.Dataset], seed: int, config: dict, edits
     from finest.perturb.plan import plan, write
     from tracking.runs import log_plan
 
-    with running("perturb"):
+    with running("perturb", checkpoints=checkpoints):
         table, trainings = plan(load(Path(interactions.path)), parse(Perturb, config, "perturb"), seed)
         write(table, trainings, Path(edits.path))
         log_plan(trainings)

@@ -5,21 +5,25 @@ from components.image import step
 
 @step
 def preflight(
-    source: str, seed: int, checkpoints: str, config: dict, ingest: dict, perturb: dict, pretrain: dict, finetune: dict, gate: dict,
-    promote: dict, notify: dict,
-) -> NamedTuple("Checked", [("listing", str), ("champion", str), ("items_needed", int)]):  # type: ignore[valid-type]  # fmt: skip
+    source: str, as_of: str, scheduled: str, seed: int, checkpoints: str, config: dict, ingest: dict, perturb: dict, pretrain: dict,
+    finetune: dict, gate: dict, promote: dict, notify: dict,
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Checked", [("listing", str), ("champion", str), ("items_needed", int), ("as_of", str), ("ingest", dict), ("seen", dict)]
+):  # fmt: skip
     """Checks everything that can be checked in a minute, and opens the MLflow run.
 
     Args:
         source: Interactions: a URI or the name of a sample.
+        as_of: The moment that the run stands for; '' for the schedule's.
+        scheduled: The schedule's time, or when the run was made where nothing schedules it; '' in a local run.
         seed: Of the whole run.
         checkpoints: Folder or URI of the checkpoints.
         config: Section `preflight`.
         ingest, perturb, pretrain, finetune, gate, promote, notify: The other sections, to be validated before they are needed.
     """
-    from components.preflight.work import check
+    from components.preflight.work import check, stands_for
     from components.step import watched
 
-    with watched("preflight"):
+    with watched("preflight", checkpoints=checkpoints):
         sections = {"preflight": config, "ingest": ingest, "perturb": perturb, "pretrain": pretrain, "finetune": finetune, "gate": gate}
-        return check(source, seed, checkpoints, sections | {"promote": promote, "notify": notify})
+        return check(source, stands_for(as_of, scheduled), seed, checkpoints, sections | {"promote": promote, "notify": notify})

@@ -4,16 +4,19 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import storage
 from components import events, source
+from components.champion.work import seen_by
 from components.notify.config import Notify
 from components.preflight.config import Preflight
 from components.promote.config import Promote
-from components.sections import parse
+from components.sections import parameters, parse
 from finest.data.config import Ingest
+from finest.data.window import moment, resolved
 from finest.errors import FinestError
 from finest.perturb.config import Perturb
 from finest.section import Section
@@ -36,23 +39,51 @@ class Checked(NamedTuple):
     """The champion's version, '' where there is none."""
     items_needed: int
     """Fewest items that reference lists of this depth can be taken from."""
+    as_of: str
+    """The moment that the run stands for."""
+    ingest: dict[str, Any]
+    """Section `ingest` with dates for the days that it counts from that moment."""
+    seen: dict[str, str]
+    """What the champion's data was; empty where that is no reason to skip the run."""
 
 
-def check(uri: str, seed: int, checkpoints: str, values: Mapping[str, Mapping[str, Any]]) -> Checked:
-    """Checks config, source, disk and MLflow, in that order; ends what dead runs left open; opens the parent run last."""
+def check(uri: str, as_of: datetime, seed: int, checkpoints: str, values: Mapping[str, Mapping[str, Any]]) -> Checked:
+    """Checks config, source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
+
+    `as_of`: the moment that the run stands for.
+    """
     sections = {name: parse(section, values[name], name) for name, section in SECTIONS.items()}
-    preflight, finetune, promote = sections["preflight"], sections["finetune"], sections["promote"]
-    assert isinstance(preflight, Preflight) and isinstance(finetune, Finetune) and isinstance(promote, Promote)
-    listing = storage.listing_hash(source.resolve(uri))
+    preflight, ingest, finetune, promote = (sections[name] for name in ("preflight", "ingest", "finetune", "promote"))
+    assert isinstance(preflight, Preflight) and isinstance(ingest, Ingest)
+    assert isinstance(finetune, Finetune) and isinstance(promote, Promote)
+    sections["ingest"] = ingest = resolved(ingest, as_of)
+    listing = source.listing_of(source.resolve(uri), ingest)
     for folder in local_folders(checkpoints):
         check_space(folder, preflight.min_free_gb)
+    storage.probe(checkpoints)
     store.check()
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
     champion = registry.champion(promote.registered_model)
     config = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    runs.open_parent(config, source=uri, seed=seed, tags={"place": here})
-    return Checked(listing, champion.version if champion else "", 2 * finetune.top if finetune.regulariser != "none" else 0)
+    runs.open_parent(config, source=uri, seed=seed, tags={"place": here, "as_of": as_of.isoformat()})
+    return Checked(
+        listing=listing,
+        champion=champion.version if champion else "",
+        items_needed=2 * finetune.top if finetune.regulariser != "none" else 0,
+        as_of=as_of.isoformat(),
+        ingest=parameters(ingest),
+        seen=seen_by(champion) if champion and preflight.skip_without_new_data else {},
+    )
+
+
+def stands_for(as_of: str, scheduled: str) -> datetime:
+    """The moment that the run stands for: `as_of` where it is given, else when it was scheduled, else now.
+
+    Nothing schedules a local run; a backend that does not know kfp's placeholder for the schedule's time hands on the placeholder.
+    """
+    scheduled = "" if scheduled.startswith("{{") else scheduled
+    return moment(as_of or scheduled) if as_of or scheduled else datetime.now(UTC)
 
 
 def place() -> str:

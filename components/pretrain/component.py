@@ -28,7 +28,7 @@ def pretrain(
     from finest.training.config import Pretrain
     from finest.training.pretrain import pretrain
 
-    with running("pretrain", shard) as step:
+    with running("pretrain", shard, checkpoints) as step:
         data, (table, plan) = load(Path(interactions.path)), read(Path(edits.path))
         pretrain(data, table, plan, shard, parse(Pretrain, config, "pretrain"), open_store(checkpoints), Path(bases.path), step.report)
     bases.metadata["shard"] = shard

@@ -1,10 +1,15 @@
 """From rows as they were read to rows that can be used: everything unusable is set aside with a reason, nothing disappears."""
 
+from datetime import UTC, datetime, time, timedelta
+
 import ibis
 import ibis.expr.types as ir
 
 from finest.data.config import Ingest
+from finest.data.order import microseconds
+from finest.data.schema import DUPLICATE
 from finest.data.times import micros, within
+from finest.data.window import CLOCK_DAYS, PARTITION
 
 UNPARSABLE = "timestamp unparsable"
 
@@ -27,12 +32,15 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
         (rows.text.notnull() & ~rows.told, UNPARSABLE),
         (rows.time.isnull() | ~within(rows.time), "timestamp out of range"),
     ]
+    if config.until is not None:
+        end = datetime.combine(config.until + timedelta(days=1 + CLOCK_DAYS), time(), UTC)
+        tests.append((rows.time >= microseconds(end), "timestamp after the days read"))
     if config.columns.sequence is not None:
         tests += [(rows.sequence.isnull(), "sequence missing"), (rows.order.isnull(), "sequence unparsable")]
     if config.duplicates == "quarantine":
         usable = ~ibis.or_(*[test for test, _ in tests])
         same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=[rows.order, rows.file, rows.record])
-        tests.append((ibis.row_number().over(same) > 0, "duplicate"))
+        tests.append((ibis.row_number().over(same) > 0, DUPLICATE))
     reason = ibis.cases(*tests, else_=ibis.null(str))
     return rows.select("file", "record", "user", "item", "text", "time", "order", reason=reason)
 
@@ -42,3 +50,9 @@ def quarantined(rows: ir.Table) -> ir.Table:
     unusable = rows.filter(rows.reason.notnull())
     shown = ibis.coalesce(unusable.text, unusable.time.cast(str) + " us")
     return unusable.select("file", "record", "reason", "user", "item", timestamp=shown)
+
+
+def late(rows: ir.Table) -> ir.IntegerScalar:
+    """How many of the usable rows are of an earlier day than the partition that they came in."""
+    day, _ = micros(rows.file.re_extract(PARTITION, 1), "us")
+    return (rows.reason.isnull() & (rows.time < day)).sum()

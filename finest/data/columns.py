@@ -2,11 +2,8 @@
 
 import csv
 import io
-import re
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 import pyarrow as pa
@@ -49,28 +46,6 @@ def format_of(path: str) -> Format | None:
     return None if format == "parquet" and path.lower().endswith(COMPRESSED) else format
 
 
-def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -> list[SourceFile]:
-    """Files of the hive partitions `dt=YYYY-MM-DD` between the two days, both included.
-
-    Raises DataError for a file outside such a partition, or where no partition is left.
-    """
-    files = list(files)
-    if since is None and until is None:
-        return files
-    kept = []
-    for file in files:
-        found = re.search(r"(?:^|/)dt=([0-9]{4}-[0-9]{2}-[0-9]{2})/", file.path)
-        try:
-            day = date.fromisoformat(found[1] if found else "")
-        except ValueError:
-            raise DataError(f"{file.path}: in no partition dt=YYYY-MM-DD; unset ingest.since and ingest.until") from None
-        if (since is None or since <= day) and (until is None or day <= until):
-            kept.append(file)
-    if not kept:
-        raise DataError(f"none of the {len(files)} files lies in a partition dt= between ingest.since={since} and ingest.until={until}")
-    return kept
-
-
 def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) -> Layouts:
     """Reads every file's header and groups the files by layout, in the order of their paths.
 
@@ -94,8 +69,10 @@ def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> La
 def _parquet(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
     try:
         schema = pq.read_schema(file.path, filesystem=filesystem)
-    except (pa.ArrowInvalid, OSError) as error:
+    except pa.ArrowInvalid as error:
         raise DataError(f"{file.path}: not a readable Parquet file ({_first_line(error)})") from error
+    except OSError as error:
+        raise DataError(f"{file.path}: cannot be read ({_first_line(error)})") from error
     roles = _roles(file, schema.names, config)
     for role, name in roles.items():
         _check_type(file, role, name, schema.field(name).type)

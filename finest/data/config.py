@@ -26,6 +26,8 @@ class Split(Section):
     """`last_fraction`: share of each user's interactions, the last ones, rounded up, but for the user's first. Three decimals."""
     cut: datetime | None = None
     """`temporal`: interactions at or after this time are held out (ISO 8601; UTC without a zone)."""
+    held_out_days: int | None = Field(default=None, ge=1)
+    """`temporal`: in place of `cut`, the last days before the run's `as_of` are held out."""
 
     @field_validator("fraction")
     @classmethod
@@ -36,8 +38,8 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _temporal_needs_a_cut(self) -> "Split":
-        if (self.method == "temporal") != (self.cut is not None):
-            raise ValueError("`cut` goes with method `temporal`, and that method needs it")
+        if (self.method == "temporal") != ((self.cut is not None) + (self.held_out_days is not None) == 1):
+            raise ValueError("`cut` or `held_out_days`, one of the two, goes with method `temporal`, which needs it")
         return self
 
 
@@ -61,14 +63,27 @@ class Ingest(Section):
     duplicates: Literal["keep", "quarantine"] = "keep"
     """What becomes of a row that repeats another in user, item and timestamp: all but one go to the quarantine, or all stay."""
     max_quarantined_share: float = Field(default=0.01, ge=0, le=1)
-    """Share of the source's rows that may be unusable before ingest fails."""
+    """Share of the source's rows that may be unusable before ingest fails; rows that repeat another do not count."""
     min_user_interactions: int = Field(default=5, ge=1)
     """k-core: users with fewer interactions are left out, repeatedly with `min_item_interactions` until nothing changes."""
     min_item_interactions: int = Field(default=1, ge=1)
     """k-core: items with fewer interactions are left out."""
+    window_days: int | None = Field(default=None, ge=1)
+    """Read only the last hive partitions `dt=`, as many days before the run's `as_of`; its own day, which is not over, is not read."""
+    max_missing_days: int | None = Field(default=None, ge=0)
+    """Days of the window without a partition before ingest fails. They are reported all the same; days before the first partition are
+    not missing."""
     since: date | None = None
     """Read only hive partitions `dt=` on or after this day; only for sources with such partitions."""
     until: date | None = None
     """Read only hive partitions `dt=` on or before this day."""
     split: Split = Split()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _one_window(self) -> "Ingest":
+        if self.window_days is not None and not (self.since is None and self.until is None):
+            raise ValueError("`window_days` counts from as_of and goes with neither `since` nor `until`")
+        if self.window_days is not None and (self.split.held_out_days or 0) >= self.window_days:
+            raise ValueError("`window_days` must be more than `split.held_out_days`: the rest is trained on")
+        return self

@@ -1,5 +1,6 @@
 """DuckDB, as ingest uses it: open, read, materialise, hand over. All else in ingest is ibis expressions that know no engine."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,26 +10,31 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+import pyarrow.fs as pafs
 
 from finest.data.columns import DELIMITERS, Layout, Layouts
+from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, Unit
 from finest.errors import DataError, FinestError
 
 
 class DuckDB:
-    """A database in `folder` that spills there; use as a context manager. Results are the same for any number of threads.
+    """A database in `folder` that spills there and reads from `filesystem`; use as a context manager.
+
+    Results are the same for any number of threads.
 
     `memory` is DuckDB's limit such as "3GB" (its own default: 80% of what the machine or container has), `threads` likewise.
     """
 
-    def __init__(self, folder: Path, memory: str | None = None, threads: int | None = None):
+    def __init__(self, filesystem: pafs.FileSystem, folder: Path, memory: str | None = None, threads: int | None = None):
         settings: dict[str, object] = {"temp_directory": str(folder / "spill")}
         if memory is not None:
             settings["memory_limit"] = memory
         if threads is not None:
             settings["threads"] = threads
         folder.mkdir(parents=True)
+        self._filesystem = filesystem
         self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
         self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")  # a time with a zone is cast in the session's
 
@@ -45,7 +51,9 @@ class DuckDB:
         `micros` is a timestamp that the file holds as a number or a time and that is in range; all others are in `text`. Empty
         ids are null. `sequence` is null where no column is mapped to it.
         """
-        parts = [_select(layout, files, unit) for layout, files in layouts]
+        if not isinstance(self._filesystem, pafs.LocalFileSystem):
+            self._ibis.con.register_filesystem(Remote(self._filesystem, [file for _, files in layouts for file in files]))
+        parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
         self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
 
@@ -53,8 +61,9 @@ class DuckDB:
         """Records that no row could be made of, of what was read so far, each once: file, byte (of the fault, from 0), reason."""
         if not self._ibis.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
             return pa.table({name: pa.array([], type) for name, type in MALFORMED.items()})
+        file = listed_path(self._filesystem, "file_path")
         return self._ibis.con.sql(
-            "SELECT file_path AS file, min(byte_position)::BIGINT - 1 AS byte, min(lower(error_type)) AS reason"
+            f"SELECT {file} AS file, min(byte_position)::BIGINT - 1 AS byte, min(lower(error_type)) AS reason"
             " FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, byte"
         ).to_arrow_table()
 
@@ -71,11 +80,12 @@ class DuckDB:
         yield from self._ibis.con.sql(self._ibis.compile(rows)).to_arrow_reader(1 << 17)  # ibis 12's own batches fail on duckdb 2
 
 
+RAISED = re.compile(r"\w*(Error|Exception): ")
 MALFORMED = {"file": pa.string(), "byte": pa.int64(), "reason": pa.string()}
 
 
-def _select(layout: Layout, files: list[SourceFile], unit: Unit) -> str:
-    paths = "[" + ", ".join(_text(file.path) for file in files) + "]"
+def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile], unit: Unit) -> str:
+    paths = "[" + ", ".join(_text(duckdb_path(filesystem, file.path)) for file in files) + "]"
     columns = {role: _name(column if layout.format == "parquet" else f"c{column}") for role, column in layout.columns}
     if layout.format == "parquet":
         source = f"read_parquet({paths}, filename = true, file_row_number = true, hive_partitioning = false)"
@@ -93,7 +103,7 @@ def _select(layout: Layout, files: list[SourceFile], unit: Unit) -> str:
     shown = f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))" if layout.kind == "time" else columns["timestamp"]
     text = shown if layout.kind == "text" else f"CASE WHEN {micros} IS NULL THEN {shown}::VARCHAR END"
     return (
-        f"SELECT filename AS file, {record}::BIGINT AS record, nullif({columns['user']}::VARCHAR, '') AS user,"
+        f"SELECT {listed_path(filesystem, 'filename')} AS file, {record}::BIGINT AS record, nullif({columns['user']}::VARCHAR, '') AS user,"
         f" nullif({columns['item']}::VARCHAR, '') AS item, nullif({text}, '') AS text,"
         f" {micros} AS micros, {sequence} AS sequence FROM {source}"
     )
@@ -128,7 +138,9 @@ def failures(what: str) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = lines[0]
+        message = lines[0].replace(PREFIX, "")
+        if raised := [line for line in lines if RAISED.match(line)]:  # by the file system, in Python
+            raise FinestError(f"the source cannot be read: {raised[-1].partition(': ')[2].replace(PREFIX, '')}; run again later") from error
         if "No space left" in message or "max_temp_directory_size" in str(error):
             raise FinestError(f"{what}: the disk is full; free space there or choose another folder ({message})") from error
         if isinstance(error, duckdb.OutOfMemoryException):

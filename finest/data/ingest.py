@@ -4,17 +4,18 @@ import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, time
 from pathlib import Path
 
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from finest.data import clean, columns, facts, order, quarantine, schema, write
+from finest.data import clean, columns, facts, order, quarantine, schema, window, write
 from finest.data.config import Ingest
 from finest.data.engine import DuckDB, failures
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
-from finest.errors import DataError, FinestError
+from finest.errors import ConfigError, DataError, FinestError
 
 MAX_SEEN_TARGETS = 0.05
 """With exclude_seen, the share of instances whose target is in the history: each of them counts as a miss."""
@@ -31,19 +32,27 @@ def ingest(
 ) -> Manifest:
     """Writes the data set (see schema) to the folder `out`, which must not exist or be empty, and returns its manifest.
 
+    `config`: with dates, see `window.resolved`. Nothing held out is an error, unless the days that were read go past the cut: a night
+    may be empty, and its data set has no instances.
+
     The files' content alone decides the result: not their format, layout, order or names, nor `threads`. Works out of core, within
     `memory` ("3GB"; DuckDB's default where None), beside `out`. Raises DataError for a source that cannot be used, FinestError for a
     full disk; nothing is left behind then.
     """
+    if config.window_days is not None or config.split.held_out_days is not None:
+        raise ConfigError("window_days and split.held_out_days count from a moment: give ingest what finest.data.window.resolved makes")
     partial = out.with_name(out.name + ".partial")
-    with _complete_or_nothing(partial, out), failures(str(out)), DuckDB(partial / "work", memory, threads) as engine:
-        layouts = columns.check(filesystem, columns.prune(files, config.since, config.until), config)
-        manifest = _build(filesystem, layouts, config, engine, partial)
+    with _complete_or_nothing(partial, out), failures(str(out)), DuckDB(filesystem, partial / "work", memory, threads) as engine:
+        absent = window.missing(files, config)
+        layouts = columns.check(filesystem, window.prune(files, config.since, config.until), config)
+        manifest = _build(filesystem, layouts, absent, config, engine, partial)
         (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
 
-def _build(filesystem: pafs.FileSystem, layouts: columns.Layouts, config: Ingest, engine: DuckDB, out: Path) -> Manifest:
+def _build(
+    filesystem: pafs.FileSystem, layouts: columns.Layouts, absent: tuple[date, ...], config: Ingest, engine: DuckDB, out: Path
+) -> Manifest:  # fmt: skip
     parsed = engine.keep("parsed", clean.parsed(engine.read(layouts, config.timestamp_unit), config))
     judged = clean.judged(parsed, config)
     if config.duplicates == "quarantine":  # compares all rows: once
@@ -62,6 +71,8 @@ def _build(filesystem: pafs.FileSystem, layouts: columns.Layouts, config: Ingest
     reasons = quarantine.check(aside, source_rows, config)
     pq.write_table(aside, out / schema.QUARANTINE)
 
+    bounded = config.since is not None or config.until is not None
+    late = engine.small(judged.agg(n=clean.late(judged)))["n"][0].as_py() if bounded else 0
     coded, user_ids, item_ids = order.coded(engine, judged.filter(judged.reason.isnull()))
     kept, core_users = order.core(engine, coded, config)
     rows = engine.keep("ordered", order.split(kept, core_users, config.split))
@@ -86,6 +97,10 @@ def _build(filesystem: pafs.FileSystem, layouts: columns.Layouts, config: Ingest
         kcore_dropped_rows=source_rows - len(aside) - counts["interactions"],
         repeated_share=counts.pop("repeats") / counts["interactions"],
         split=config.split.model_dump(mode="json", exclude_none=True),
+        since=config.since,
+        missing_days=absent,
+        until=config.until,
+        late_rows=late or 0,
         **counts,
     )
 
@@ -97,18 +112,24 @@ def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
             f" or ingest.min_item_interactions={config.min_item_interactions}"
         )
     depth, items = config.evaluation.depth, counts["items"]
-    if counts["train_interactions"] == 0 or counts["instances"] == 0:
+    if counts["train_interactions"] == 0 or (counts["instances"] == 0 and not _may_be_empty(config)):
         what = "training interaction" if counts["train_interactions"] == 0 else "held-out interaction with a history"
         raise DataError(f"no {what} among {counts['interactions']} interactions: change ingest.split ({config.split.method})")
     if items < 2 * depth:
         remedy = f"lower it to {items // 2}" if items >= 20 else "the source is too small"
         raise DataError(f"{items} items in the training rows, but ingest.evaluation.depth={depth} needs at least {2 * depth}: {remedy}")
-    seen = counts["targets_in_history"] / counts["instances"]
+    seen = counts["targets_in_history"] / max(counts["instances"], 1)
     if config.evaluation.exclude_seen and seen > MAX_SEEN_TARGETS:
         raise DataError(
             f"{seen:.1%} of the held-out interactions repeat an item of the user's history, which lists without seen items always miss:"
             " set ingest.evaluation.exclude_seen=false"
         )
+
+
+def _may_be_empty(config: Ingest) -> bool:
+    """Whether days that were read are held out whole: it is their data's doing then, and not the config's, that there are no rows."""
+    cut, until = config.split.cut, config.until
+    return cut is not None and until is not None and order.microseconds(cut) <= order.microseconds(datetime.combine(until, time()))
 
 
 @contextmanager

@@ -48,22 +48,26 @@ def table(filesystem: pafs.FileSystem, layouts: Layouts, rows: pa.Table, first: 
 
 
 def check(quarantine: pa.Table, source_rows: int, config: Ingest) -> dict[str, int]:
-    """Rows by reason, the most frequent first. Raises DataError where too many, or all, of the source's rows are in the quarantine."""
+    """Rows by reason, the most frequent first. Raises DataError where too many, or all, of the source's rows are unusable.
+
+    A day that is delivered twice is no reason to fail: rows that repeat another do not count.
+    """
     reasons = dict(sorted(Counter(quarantine["reason"].to_pylist()).items(), key=lambda pair: (-pair[1], pair[0])))
-    if not reasons:
-        return {}
-    worst = next(iter(reasons))
+    unusable = len(quarantine) - reasons.get(schema.DUPLICATE, 0)
+    if not unusable:
+        return reasons
+    worst = next(reason for reason in reasons if reason != schema.DUPLICATE)
     row = quarantine.filter(pc.equal(quarantine["reason"], worst)).slice(0, 1).to_pylist()[0]
     role = worst.split()[0]
     value = f", value {row[role]!r}" if role in row and row[role] is not None else ""
     example = f"{row['file']}:{row['line']}{value}"
-    if len(quarantine) == source_rows and worst == UNPARSABLE:
+    if unusable == source_rows and worst == UNPARSABLE:
         raise DataError(
             f"no row of the source has a readable timestamp: column {config.columns.timestamp!r} (ingest.columns.timestamp) must hold"
             f" plain decimal numbers (ingest.timestamp_unit) or ISO 8601 times; example: {example}"
         )
-    share = len(quarantine) / source_rows
-    if share > config.max_quarantined_share or len(quarantine) == source_rows:
+    share = unusable / source_rows
+    if share > config.max_quarantined_share or unusable == source_rows:
         raise DataError(
             f"{share:.1%} of the source's {source_rows} rows cannot be used, more than"
             f" ingest.max_quarantined_share={config.max_quarantined_share} allows; most often ({reasons[worst]}): {worst}, e.g. {example}"

@@ -1,5 +1,6 @@
 """What ingest writes: files, columns and the manifest (a folder is one data set)."""
 
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ QUARANTINE = "quarantine.parquet"
 MANIFEST = "manifest.json"
 
 SCHEMA_VERSION = 1
+DUPLICATE = "duplicate"
+"""The quarantine's reason for a row that repeats another in user, item and timestamp: no fault of the source's rows."""
 PADDING = 0
 """The item code of no item: padding, or an item outside the catalogue."""
 
@@ -95,3 +98,15 @@ class Manifest(Section):
     last_train_timestamp: int
     split: dict[str, Any]
     """The split section that made it."""
+    since: date | None = None
+    until: date | None = None
+    """First and last day of the partitions that were read; None: no bound."""
+    missing_days: tuple[date, ...] = ()
+    """Days between the two without a partition, though an earlier day has one."""
+    late_rows: int = 0
+    """Usable rows whose time is before the day of the partition that they came in; counted where days are bounded."""
+
+    @property
+    def duplicates(self) -> int:
+        """Rows set aside since they repeat another."""
+        return self.quarantined_by_reason.get(DUPLICATE, 0)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from finest.data.dataset import Dataset
 from finest.lists.build import describe_catalogue
+from finest.lists.match import match
 from finest.lists.ranklists import Description, RankLists
 from finest.lists.take import take
 from finest.models.saved import load
@@ -28,11 +29,12 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
     ids, place = np.unique(data.target_ids.astype(str), return_inverse=True)
     their_code = np.array([code.get(item, 0) for item in ids], np.int64)
     theirs = replace(data, item=their_code[place], item_ids=np.array(saved.item_ids, dtype=object))
-    instances = data.instances()
+    instances, matched = data.instances(), match(saved.item_ids, data.item_ids)
     description = Description(
         catalogue=describe_catalogue(saved.item_ids), model=saved.config.name, role="champion", stage="tuned", depth=data.manifest.depth,
         exclude_seen=data.manifest.exclude_seen, seed=saved.facts.seed, reference=f"champion/{version}",
         data_fingerprint=saved.facts.data_fingerprint,
+        extra={"new_items": matched.new, "vanished_items": matched.vanished},
     )  # fmt: skip
     lists = take(saved.model, theirs, description, replace(instances, target=theirs.item[instances.row]))
     if saved.facts.data_fingerprint == data.manifest.fingerprint:

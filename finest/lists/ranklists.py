@@ -58,7 +58,8 @@ class Description(Section):
     """Whose lists fine-tuning kept: `base`, or `champion/<version>`."""
     data_fingerprint: str | None = None
     extra: dict[str, Any] = Field(default={})
-    """Of a probe from this library: the edits' `kind` and their number, `edits`."""
+    """Of a probe from this library: the edits' `kind` and their number, `edits`. Of a champion: `new_items`, those of the data's catalogue
+    that it lacks, and `vanished_items`, those that it has alone."""
 
 
 @dataclass(frozen=True)

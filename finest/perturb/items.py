@@ -29,7 +29,7 @@ def least_popular(counts: Ints, old: Ints, generator: np.random.Generator) -> In
         return _among(fewest, old, generator)
     rest = np.setdiff1d(code, fewest)
     second = rest[counts[rest] == counts[rest].min(initial=np.iinfo(np.int64).max)]
-    return np.where(old == fewest[0], _among(second, old, generator), fewest[0])
+    return np.where(old == fewest[0], _among(second, np.full_like(old, fewest[0]), generator), fewest[0])
 
 
 def _among(pool: Ints, old: Ints, generator: np.random.Generator) -> Ints:

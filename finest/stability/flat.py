@@ -35,6 +35,8 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
                 yield f"plasticity{prefix}", found.plasticity
             if found.popularity_bias is not None:
                 yield f"popularity_bias{prefix}", found.popularity_bias
+    for name, count in measured.catalogue.items():
+        yield f"catalogue/{name}", float(count)
     if measured.near_reference is not None:
         yield "reference/rbo", measured.near_reference.value
 

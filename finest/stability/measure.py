@@ -51,8 +51,12 @@ class Measured:
     accuracy: dict[str, Accuracy]
     plasticity: dict[str, Sample]
     """Empty where no user has two instances."""
+    catalogue: dict[str, int]
+    """With a champion that says so: `new`, items that it lacks, and `vanished`, items of its own that today's catalogue lacks."""
     near_reference: Sample | None
     """Mean rbo of the candidate's lists with those of the model whose lists it was told to keep."""
+    manifest: schema.Manifest | None
+    """Ingest's facts about the data; None where only rank lists are known."""
     fingerprint: str | None
     """Of the data that the candidate was trained on."""
     newest: datetime | None
@@ -104,11 +108,18 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
         newer=_newer(candidate, champion, reciprocal, resampling) if champion else None,
         accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),
         plasticity=plasticity,
+        catalogue=_catalogue(champion) if champion else {},
         near_reference=resampling.means([rbo(candidate.items, reference.items)])[0] if reference else None,
+        manifest=manifest,
         fingerprint=manifest.fingerprint if manifest else candidate.description.data_fingerprint,
         newest=newest,
         age_hours=(as_of - newest).total_seconds() / 3600 if newest and as_of else None,
     )
+
+
+def _catalogue(champion: Listed) -> dict[str, int]:
+    stated = {name: champion.description.extra.get(f"{name}_items") for name in ("new", "vanished")}
+    return {name: int(count) for name, count in stated.items() if count is not None}
 
 
 def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], resampling: Resampling) -> Newer:

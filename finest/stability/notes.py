@@ -1,9 +1,11 @@
 """What a reader of the verdict must know beside its numbers."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
+from finest.data.schema import Manifest
 from finest.stability.config import Gate
 from finest.stability.evidence import Evidence
 from finest.stability.measure import Measured
@@ -15,7 +17,20 @@ from finest.stability.sample import detectable_drop
 
 def notes(evidence: Evidence, measured: Measured, config: Gate) -> list[str]:
     """One sentence or two each, the general ones first."""
-    return [*_stability(evidence, measured), *_instances(evidence), *_champion(evidence, measured), *_power(measured, config)]
+    parts = _stability(evidence, measured), _instances(evidence), _champion(evidence, measured), _power(measured, config)
+    data = of_data(measured.manifest) if measured.manifest else ()
+    return [*chain.from_iterable(parts), *data]
+
+
+def of_data(manifest: Manifest) -> Iterator[str]:
+    """What was out of the ordinary in the data that came."""
+    if manifest.missing_days:
+        absent = ", ".join(map(str, manifest.missing_days))
+        yield f"Of the days from {manifest.since or 'the first'} to {manifest.until or 'the last'}, no partition is there of: {absent}."
+    if manifest.late_rows:
+        yield f"{manifest.late_rows} rows came in later than on the day that they are of; they stand where their time puts them."
+    if manifest.duplicates:
+        yield f"{manifest.duplicates} rows repeat another in user, item and timestamp and were set aside."
 
 
 def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
@@ -26,7 +41,7 @@ def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
     )
     if evidence.protocol == "anchored":
         yield (
-            "Protocol anchored: every probe was fine-tuned towards the clean variant's own reference lists, so RLS with FINEST is "
+            f"Protocol anchored: every probe was fine-tuned towards the reference lists of {_whose(evidence)}, so RLS with FINEST is "
             "agreement given shared references, not a claim about retraining from nothing."
         )
     if evidence.protocol is None:
@@ -41,6 +56,10 @@ def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
                 excess = probe.means["tuned"][name].value - measured.ceiling[name].value
                 above_by = f"{probe.name} is above the ceiling by {excess:.3f} ({WORDS[name]})"
                 yield f"{above_by}, more than the noise of training: look for something copied."
+
+
+def _whose(evidence: Evidence) -> str:
+    return "the clean variant's base model" if evidence.reference == "base" else evidence.reference.replace("/", " version ")
 
 
 def _instances(evidence: Evidence) -> Iterator[str]:
@@ -66,6 +85,11 @@ def _champion(evidence: Evidence, measured: Measured) -> Iterator[str]:
             f"Accuracy against the champion is on {measured.newer.instances} instances; left out are {measured.newer.before_cut} before "
             f"its own cut and {measured.newer.unranked} with a target that one of the two cannot rank."
         )
+    if {"new", "vanished"} <= set(measured.catalogue):
+        new, vanished = measured.catalogue["new"], measured.catalogue["vanished"]
+        items = evidence.candidate.description.catalogue.items
+        kept = "" if evidence.reference == "base" else " Reference lists hold the items of both."
+        yield f"Of the {items} items of the catalogue, {new} are new since the champion; {vanished} of the champion's are gone.{kept}"
     if champion.after_cut is None:
         yield "The champion's lists do not say which instances are after its cut: it may have been trained on some, which favours it."
 

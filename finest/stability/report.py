@@ -29,7 +29,8 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
     here = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
-    environment.filters |= {"number": number, "percent": percent, "signed": signed, "text": text, "minute": minute}
+    filters: dict[str, Any] = {"number": number, "percent": percent, "signed": signed, "text": text, "minute": minute}
+    environment.filters |= filters
     page = environment.get_template("report.html.j2").render(
         title=title,
         style=Markup((here / "report.css").read_text()),

@@ -123,12 +123,15 @@ def test_a_state_without_room_is_refused_before_mlflow_has_a_run(local_run: str,
 def read(source: Path, out: Path, checkpoints: str, sections: dict[str, Any], between: Callable[[], None] = lambda: None) -> None:
     """Preflight, then ingest."""
     others = {name: sections[name] for name in ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")}
-    checked = preflight.python_func(source=str(source), seed=0, checkpoints=checkpoints, config=sections["preflight"], **others)
+    checked = preflight.python_func(
+        source=str(source), as_of="2026-11-24", scheduled="", seed=0, checkpoints=checkpoints, config=sections["preflight"], **others
+    )
     between()
     artifact = SimpleNamespace(path=str(out), metadata={})
     ingest.python_func(
-        source=str(source), listing=checked.listing, items_needed=checked.items_needed, config=sections["ingest"], interactions=artifact
-    )
+        source=str(source), listing=checked.listing, items_needed=checked.items_needed, config=checked.ingest, checkpoints=checkpoints,
+        interactions=artifact,
+    )  # fmt: skip
 
 
 def finish(sections: dict[str, Any], checkpoints: str, state: str) -> None:

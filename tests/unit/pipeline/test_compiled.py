@@ -1,5 +1,7 @@
 import copy
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,12 @@ import yaml
 from kfp import compiler, dsl
 
 from components.image import IMAGE
+from components.sections import parse
+from finest.errors import ConfigError
 from pipeline.compile import compile_to
 from pipeline.ir_check import problems
+from pipeline.placement import Placement
+from pipeline.policy import POLICIES, Cluster
 
 ROOT = Path(__file__).parents[3]
 Document = dict[str, Any]
@@ -38,10 +44,173 @@ def test_every_step_runs_in_the_image_that_was_asked_for(tmp_path: Path) -> None
     assert {executor["container"]["image"] for executor in executors.values()} == {"registry/finest@sha256:0123"}
 
 
+PLACEMENT = {
+    "training": {"accelerator", "accelerators", "cpu", "memory", "tolerations", "node_selector"},
+    "data": {"data_cpu", "data_memory", "other_tolerations", "other_node_selector"},
+    "small": {"small_cpu", "small_memory", "other_tolerations", "other_node_selector"},
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a backend is told of a step."""
+
+    name: str
+    task: Document
+    container: Document
+    pod: Document
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {one["name"]: one["value"] for one in self.container.get("env", [])}
+
+    @property
+    def parameters(self) -> set[str]:
+        """The pipeline's parameters that say what the step may use and where it runs."""
+        text = str(self.container["resources"]) + str({key: self.pod[key] for key in ("tolerations", "nodeSelector")})
+        return set(re.findall(r"(?:pipelinechannel--|'componentInputParameter': ')([a-z_]+)'", text))
+
+
+def steps(documents: list[Document]) -> list[Task]:
+    pipeline, platform = documents
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    found = []
+    for name, task in tasks(pipeline).items():
+        if label := pipeline["components"][task["componentRef"]["name"]].get("executorLabel"):
+            found.append(Task(name, task, pipeline["deploymentSpec"]["executors"][label]["container"], pods[label]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def pinned(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+    """Compiled with an image by its digest, for a cluster with Kueue."""
+    output = tmp_path_factory.mktemp("pinned") / "pipeline.yaml"
+    compile_to(output, "registry/finest@sha256:0123", Cluster(queue="gpus", s3_secret="keys", user=2000))
+    return list(yaml.safe_load_all(output.read_text()))
+
+
+def test_every_step_has_a_policy_and_the_policy_no_other(fresh: list[Document]) -> None:
+    assert sorted(step.name for step in steps(fresh)) == sorted(POLICIES)
+
+
+def test_every_step_has_a_name_for_people(fresh: list[Document]) -> None:
+    assert {step.name: step.task["taskInfo"]["name"] for step in steps(fresh)} == {name: one.title for name, one in POLICIES.items()}
+
+
+def test_every_step_is_retried_for_longer_than_all_its_attempts_take(fresh: list[Document]) -> None:
+    for step in steps(fresh):
+        policy, limit = step.task["retryPolicy"], int(step.pod["activeDeadlineSeconds"])
+        tries, wait = policy["maxRetryCount"], seconds(policy["backoffDuration"])
+        waits = sum(wait * policy["backoffFactor"] ** number for number in range(tries))
+        assert tries >= 2 and policy["backoffFactor"] == 2, step.name
+        assert limit == POLICIES[step.name].minutes * 60, step.name
+        assert seconds(policy["backoffMaxDuration"]) > limit * (tries + 1) + waits, step.name
+
+
+def seconds(duration: str) -> float:
+    return float(duration.removesuffix("s"))
+
+
+def test_every_step_asks_for_what_it_may_use_and_all_of_it_can_be_changed_a_run(fresh: list[Document]) -> None:
+    known = fresh[0]["root"]["inputDefinitions"]["parameters"]
+    for step in steps(fresh):
+        assert step.parameters == PLACEMENT[POLICIES[step.name].size], step.name
+        resources = step.container["resources"]
+        assert resources["resourceCpuRequest"] == resources["resourceCpuLimit"]
+        assert resources["resourceMemoryRequest"] == resources["resourceMemoryLimit"]
+    kinds = {name: known[name]["parameterType"] for size in PLACEMENT.values() for name in size}
+    endings = {"tolerations": "LIST", "selector": "STRUCT"}
+    assert kinds == {name: endings.get(name.rpartition("_")[2], "STRING") for name in kinds}  # a number reads as empty
+    assert {name: known[name]["defaultValue"] for name in kinds} == Placement().model_dump()
+
+
+def test_training_has_its_shared_memory_in_memory_and_the_others_have_none(fresh: list[Document]) -> None:
+    mounts = {step.name: step.pod.get("emptyDirMounts", []) for step in steps(fresh)}
+    training = {name for name, policy in POLICIES.items() if policy.size == "training"}
+    assert {name for name, mounted in mounts.items() if mounted} == training
+    assert all((mount["mountPath"], mount["medium"]) == ("/dev/shm", "Memory") for name in training for mount in mounts[name])
+
+
+def test_no_step_runs_as_root_or_keeps_its_home_in_the_image(fresh: list[Document]) -> None:
+    for step in steps(fresh):
+        assert step.pod["securityContext"] == {"runAsUser": "10001", "runAsGroup": "10001", "runAsNonRoot": True}
+        assert step.variables["HOME"] == "/tmp"
+
+
+def test_secrets_are_references_and_only_the_address_of_mlflow_must_be_there(fresh: list[Document], pinned: list[Document]) -> None:
+    for step in steps(fresh):
+        secrets = {one["secretName"]: one["optional"] for one in step.pod["secretAsEnv"]}
+        webhook = {"finest-webhook": True} if step.name == "notify" else {}
+        assert secrets == {"finest-mlflow": True, "finest-s3": True} | webhook
+        addresses = {key["envVar"]: one["optional"] for one in step.pod["configMapAsEnv"] for key in one["keyToEnv"]}
+        assert [name for name, optional in addresses.items() if not optional] == ["MLFLOW_TRACKING_URI"]
+        assert {one["configMapName"] for one in step.pod["configMapAsEnv"]} == {"finest-endpoints"}
+        assert step.pod["fieldPathAsEnv"] == [{"name": "KFP_RUN_ID", "fieldPath": "metadata.labels['pipeline/runid']"}]
+    assert all("keys" in {one["secretName"] for one in step.pod["secretAsEnv"]} for step in steps(pinned))
+
+
+def test_results_are_kept_only_of_steps_without_effects_in_an_image_that_cannot_change(
+    fresh: list[Document], pinned: list[Document]
+) -> None:
+    kept = {step.name for step in steps(pinned) if step.task["cachingOptions"].get("enableCache")}
+    assert kept == {"ingest", "champion", "perturb", "pretrain", "finetune"}
+    assert not any(step.task["cachingOptions"].get("enableCache") for step in steps(fresh))  # a tag may name another image tomorrow
+    assert {step.variables["IMAGE_DIGEST"] for step in steps(pinned)} == {"sha256:0123"}
+    assert not any("IMAGE_DIGEST" in step.variables for step in steps(fresh))
+
+
+def test_a_queue_and_another_user_are_constants_of_the_compiled_pipeline(fresh: list[Document], pinned: list[Document]) -> None:
+    queues = [step.pod["podMetadata"]["labels"].get("kueue.x-k8s.io/queue-name") for step in steps(pinned)]
+    assert set(queues) == {"gpus"}
+    assert not any("kueue.x-k8s.io/queue-name" in step.pod["podMetadata"]["labels"] for step in steps(fresh))
+    assert {step.pod["securityContext"]["runAsUser"] for step in steps(pinned)} == {"2000"}
+    assert problems(*pinned) == []
+
+
+def test_a_run_ends_and_its_pods_go(fresh: list[Document]) -> None:
+    limits = fresh[1]["platforms"]["kubernetes"]["pipelineConfig"]
+    assert int(limits["activeDeadlineSeconds"]) == 36 * 3600 and int(limits["resourceTtlOnCompletion"]) == 7 * 86400
+
+
+@pytest.mark.parametrize("wrong", [{"cpu": "four"}, {"memory": ""}, {"memory": "16GB"}, {"accelerators": "-1"}, {"accelerators": 1.5}])
+def test_a_quantity_that_kubernetes_would_refuse_is_a_config_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        parse(Placement, wrong, "placement")
+
+
+def test_numbers_in_a_config_file_are_quantities() -> None:
+    assert parse(Placement, {"cpu": 8, "accelerators": 2, "small_cpu": 0.5}).model_dump(include={"cpu", "accelerators", "small_cpu"}) == {
+        "cpu": "8", "accelerators": "2", "small_cpu": "0.5",
+    }  # fmt: skip
+
+
 def test_a_changed_threshold_is_an_input_of_the_gate_alone(fresh: list[Document]) -> None:
     given = {name: inputs_of(component) for name, component in fresh[0]["components"].items() if "executorLabel" in component}
     assert {name for name, inputs in given.items() if "gate" in inputs} == {"comp-preflight"}
     assert "config" in given["comp-gate"]
+
+
+def test_the_schedules_time_reaches_preflight_and_no_other_step(fresh: list[Document]) -> None:
+    constants = {
+        (name, given["runtimeValue"].get("constant"))
+        for name, task in tasks(fresh[0]).items()
+        for given in task.get("inputs", {}).get("parameters", {}).values()
+        if "runtimeValue" in given
+    }
+    assert ("preflight", dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER) in constants
+    assert {name for name, constant in constants if "schedule_time" in str(constant)} == {"preflight"}
+
+
+def test_training_and_gate_stand_in_one_condition_and_its_other_branch_skips(fresh: list[Document]) -> None:
+    branches = [component["dag"]["tasks"] for name, component in fresh[0]["components"].items() if name.startswith("comp-condition-")]
+    trains = next(set(branch) for branch in branches if "gate" in branch)
+    assert {"perturb", "gate"} <= trains and any(name.startswith("for-loop") for name in trains)
+    assert any(set(branch) == {"skip"} for branch in branches)
+
+
+def test_ingest_is_given_the_days_that_preflight_has_counted(fresh: list[Document]) -> None:
+    given = tasks(fresh[0])["ingest"]["inputs"]["parameters"]["config"]
+    assert given == {"taskOutputParameter": {"outputParameterKey": "ingest", "producerTask": "preflight"}}
 
 
 def inputs_of(component: Document) -> set[str]:
@@ -63,7 +232,7 @@ def loop_task(pipeline: Document) -> Document:
 
 
 def forget_the_order(pipeline: Document, platform: Document) -> None:
-    tasks(pipeline)["gate"]["dependentTasks"].remove("champion")
+    tasks(pipeline)["gate"]["dependentTasks"].remove("perturb")
 
 
 def drop_an_input(pipeline: Document, platform: Document) -> None:
@@ -106,7 +275,7 @@ def forget_a_toleration(pipeline: Document, platform: Document) -> None:
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
-        (forget_the_order, "gate: no dependentTasks entry for its producer champion"),
+        (forget_the_order, "gate: no dependentTasks entry for its producer perturb"),
         (drop_an_input, "does not have input parameter pipelinechannel--accelerators"),
         (drop_an_artifact, "does not have input artifact pipelinechannel--ingest-interactions"),
         (make_an_accelerator_a_number, "must be a STRING"),

@@ -22,7 +22,8 @@ NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def data_folder(folder: Path, fingerprint: str = "today") -> Path:
     """What the gate reads of ingest's folder."""
     counts: dict[str, Any] = dict.fromkeys(schema.Manifest.model_fields, 0)
-    facts = counts | {"fingerprint": fingerprint, "quarantined_by_reason": {}, "split": {}, "exclude_seen": False}
+    facts = counts | {"fingerprint": fingerprint, "quarantined_by_reason": {}, "split": {}, "exclude_seen": False, "missing_days": []}
+    facts |= {"since": None, "until": None}
     facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
     folder.mkdir()
     (folder / schema.MANIFEST).write_text(json.dumps(facts))

@@ -1,0 +1,64 @@
+"""How long a night trains, computed by the formula of docs/operations.md: `python -m benchmarks.night_cost`, at once.
+
+Nothing is measured here. The CPU's time a target is fitted to what `benchmarks.scale` measured. A GPU is held back by two things: reading
+and writing the scores of all items, in float32, and starting a batch.
+"""
+
+from typing import NamedTuple
+
+from finest.training.config import Finetune, Pretrain
+
+TRAININGS = 7
+"""Of a night with one shard: the candidate, three probes, three controls."""
+SCORE_BYTES = 24
+"""A score is written or read six times a step: forward, log-sum-exp, gradient, and the products that use it."""
+BATCH_SECONDS = 2e-3
+"""Of a batch on a GPU, whatever is in it: some two hundred kernels. Assumed."""
+TARGETS_A_WINDOW = 40
+"""Of 50: windows are not all full."""
+FINETUNE = 1.2
+"""Time of an epoch of fine-tuning over one of pretraining; measured .75 to 1.24 on CPU."""
+SIZES = ((100_000, 1_700), (1_000_000, 10_000), (10_000_000, 50_000), (100_000_000, 200_000))
+"""Interactions of the window, items."""
+REFERENCE_BYTES = 4
+REFERENCES = 2
+
+
+class Node(NamedTuple):
+    """What a training runs on."""
+
+    name: str
+    memory_bytes_a_second: float
+    """From the vendor's data sheet; 0 for a CPU."""
+
+
+NODES = (Node("16 CPU cores", 0), Node("L4", 300e9), Node("A10G", 600e9), Node("A100 80 GB", 2.0e12), Node("H100 SXM", 3.35e12))
+CORES = 16
+CPU_FIXED, CPU_ITEM = 12e-6, 8e-9
+"""Seconds a target, and a target and item, of one core."""
+
+
+def seconds_a_target(node: Node, items: int, batch: int) -> float:
+    """Of one epoch of pretraining."""
+    if not node.memory_bytes_a_second:
+        return (CPU_FIXED + CPU_ITEM * items) / min(CORES, TRAININGS)  # a training takes one core
+    return BATCH_SECONDS / (batch * TARGETS_A_WINDOW) + SCORE_BYTES * items / node.memory_bytes_a_second
+
+
+def hours(node: Node, interactions: int, items: int) -> float:
+    """Of all trainings of a night on one node, one after the other on its GPU."""
+    pretrain, finetune = Pretrain(), Finetune()
+    epochs = pretrain.epochs + FINETUNE * finetune.epochs
+    return TRAININGS * epochs * interactions * seconds_a_target(node, items, pretrain.batch) / 3600
+
+
+def main() -> None:
+    names = " | ".join(node.name for node in NODES)
+    print(f"| interactions | items | {names} | references |\n|{'---|' * (len(NODES) + 3)}")
+    for interactions, items in SIZES:
+        spent = " | ".join(f"{hours(node, interactions, items):.2g}" for node in NODES)
+        print(f"| {interactions:,} | {items:,} | {spent} | {REFERENCES * Finetune().top * REFERENCE_BYTES * interactions / 1e9:.2g} GB |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What a night costs by the size of its window: `python -m benchmarks.scale`, 10 minutes of two cores.
+
+Made-up interactions (100 a user, items by Zipf's law), default config, float32 on CPU. Columns: CPU seconds and peak memory of ingest;
+microseconds of CPU that a training target takes in an epoch of pretraining, in one of fine-tuning, and in the one pass that takes
+reference lists. Everything that docs/operations.md computes for larger windows follows from these.
+"""
+
+import multiprocessing
+import resource
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks.validation import base_model, fine_tune
+from finest.data.config import Ingest
+from finest.data.dataset import load
+from finest.data.ingest import ingest
+from finest.training import references
+from finest.training.config import Finetune, Pretrain
+from storage import resolve
+
+SIZES = ((100_000, 1_700, True), (1_000_000, 10_000, True), (10_000_000, 50_000, False))
+"""Interactions, items, and whether a model is trained too."""
+COLUMNS = {
+    "interactions": 12, "items": 6, "ingest CPU s": 12, "peak GB": 7, "pretrain us": 11, "finetune us": 11, "references us": 13,
+}  # fmt: skip
+"""Titles and widths."""
+PER_USER = 100
+DAY = 86_400
+
+
+def main() -> None:
+    print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
+    for interactions, items, trained in SIZES:
+        # A process each: the peak of memory is a process's.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(pool.apply(row, (interactions, items, trained)), flush=True)
+
+
+def row(interactions: int, items: int, trained: bool) -> str:
+    """A line of the table."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        write(interactions, items, Path(folder, "source.parquet"))
+        source = resolve(str(Path(folder, "source.parquet")))
+        before = time.process_time()
+        ingest(source.filesystem, source.files, Ingest.model_validate({"evaluation": {"exclude_seen": False}}), Path(folder, "data"))
+        spent, peak = time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        training = per_target(Path(folder, "data")) if trained else ()
+    values = [str(interactions), str(items), f"{spent:.1f}", f"{peak:.2f}", *(f"{microseconds:.1f}" for microseconds in training)]
+    return " ".join(f"{value:>{width}}" for value, width in zip(values, COLUMNS.values(), strict=False))
+
+
+def per_target(folder: Path) -> tuple[float, float, float]:
+    """Microseconds of CPU a training target: an epoch of pretraining, an epoch of fine-tuning, the pass that takes references."""
+    data, recipe, tuning = load(folder), Pretrain(epochs=1), Finetune(epochs=1)
+    rows = data.training_rows()
+    clock = [time.process_time()]
+    model = base_model(data, recipe, 0)
+    clock.append(time.process_time())
+    kept = references.take(model, rows, tuning.top)
+    clock.append(time.process_time())
+    fine_tune(model, data, recipe, tuning, 0, kept)
+    clock.append(time.process_time())
+    pretraining, taking, fine_tuning = (1e6 * (after - before) / len(kept.lists) for before, after in pairwise(clock))
+    return pretraining, fine_tuning, taking
+
+
+def write(interactions: int, items: int, file: Path) -> None:
+    """A source of that size."""
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(interactions // PER_USER), PER_USER)
+    weight = 1.0 / np.arange(1, items + 1)
+    item = random.choice(items, size=len(users), p=weight / weight.sum())
+    at = np.sort(random.integers(0, 28 * DAY, size=len(users)).reshape(-1, PER_USER), axis=1).ravel()
+    pq.write_table(pa.table({"user_id": users.astype(str), "item_id": item.astype(str), "timestamp": at}), file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What cannot end differently is not tried again: retries belong to a task, not to a kind of error, so the first attempt leaves a mark."""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import storage
+from components import events
+from finest.errors import ConfigError, DataError
+from tracking.runs import kfp_run_id
+
+logger = logging.getLogger(__name__)
+
+FINAL = {error.__name__: error for error in (ConfigError, DataError)}
+"""Errors of what a step was given, which a retry is given again."""
+
+
+@contextmanager
+def failing_once(checkpoints: str, step: str, shard: str | None) -> Iterator[None]:
+    """The context of an attempt. Raises what an earlier attempt of the step in this pipeline run raised, if that was final.
+
+    The marks lie among the checkpoints, until the run is over. Nothing without `checkpoints`, nor in a local run, which has no retries.
+    """
+    if not checkpoints or events.VARIABLE in os.environ:
+        yield
+        return
+    store, mark = storage.checkpoint_store(checkpoints), _marks() + (step if shard is None else f"{step}-{shard}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "mark")
+        if store.get(mark, file):
+            known = json.loads(file.read_text())
+            raise FINAL[known["kind"]](known["line"])
+        try:
+            yield
+        except tuple(FINAL.values()) as error:
+            file.write_text(json.dumps({"kind": type(error).__name__, "line": str(error)}))
+            try:
+                store.put(mark, file)
+            except Exception as away:  # noqa: BLE001 - the step's own error is what the user must hear
+                logger.warning("the next attempts will fail like this one, since no mark could be left in %s: %s", checkpoints, away)
+            raise
+
+
+def forget(checkpoints: str) -> None:
+    """Removes the marks of this pipeline run, so that it can be retried by hand once what it was given has changed."""
+    if checkpoints:
+        storage.checkpoint_store(checkpoints).delete(_marks())
+
+
+def _marks() -> str:
+    return f"failures/{kfp_run_id()}/"

@@ -1,0 +1,21 @@
+"""The end of a run that is skipped."""
+
+from pathlib import Path
+
+from components.champion.work import SKIPPED
+from finest.data.schema import Manifest
+from finest.data.window import moment
+from finest.stability.report import render
+from finest.stability.skipped import skipped
+from finest.stability.verdict import Verdict
+from tracking.runs import kfp_run_id
+
+
+def write(manifest: Manifest, baselines: Path, champion: str, as_of: str, out: Path) -> Verdict:
+    """Writes `out`/verdict.json and `out`/report.html with the reason that the step `champion` gave, and returns the verdict."""
+    ids = {"run": kfp_run_id(), "champion": champion}
+    verdict = skipped((baselines / SKIPPED).read_text(), manifest, moment(as_of), ids)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "verdict.json").write_text(verdict.model_dump_json(indent=2))
+    render(verdict, {}, out / "report.html", f"FINEST, run {kfp_run_id()}")
+    return verdict

@@ -1,0 +1,88 @@
+"""The days that a run reads and holds out, counted back from the moment that it stands for. Days are UTC."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
+
+from finest.data.config import Ingest
+from finest.data.source import SourceFile
+from finest.errors import ConfigError, DataError
+
+PARTITION = r"(?:^|/)dt=([0-9]{4}-[0-9]{2}-[0-9]{2})/"
+"""The hive partition in a file's path."""
+CLOCK_DAYS = 1
+"""Days after the last one read from which a row's time is believed: partitions may be cut by a local day. A time further on would be
+held out for good, as the newest, and keep later nights from being newer."""
+
+
+def moment(text: str) -> datetime:
+    """A time in UTC from ISO 8601, UTC without a zone; a day is its midnight. Raises ConfigError.
+
+    >>> str(moment("2026-11-24")), str(moment("2026-11-24T03:30+02:00"))
+    ('2026-11-24 00:00:00+00:00', '2026-11-24 01:30:00+00:00')
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"as_of = {text!r}: must be a day or a time like 2026-11-24 or 2026-11-24T02:00:00Z") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def resolved(config: Ingest, as_of: datetime) -> Ingest:
+    """`config` with the days that it counts back from `as_of` in dates: `since`, `until` and the cut. Without such, itself.
+
+    >>> from finest.data.config import Split
+    >>> config = Ingest(window_days=14, split=Split(method="temporal", held_out_days=1))
+    >>> night = resolved(config, moment("2026-11-24T02:00"))
+    >>> str(night.since), str(night.until), str(night.split.cut)
+    ('2026-11-10', '2026-11-23', '2026-11-23 00:00:00+00:00')
+    """
+    today, split = as_of.astimezone(UTC).date(), config.split
+    if split.held_out_days is not None:
+        cut = datetime.combine(today - timedelta(days=split.held_out_days), time(), UTC)
+        split = split.model_copy(update={"held_out_days": None, "cut": cut})
+    if config.window_days is None:
+        return config.model_copy(update={"split": split})
+    days = {"since": today - timedelta(days=config.window_days), "until": today - timedelta(days=1), "window_days": None}
+    return config.model_copy(update={"split": split, **days})
+
+
+def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -> list[SourceFile]:
+    """Files of the hive partitions `dt=YYYY-MM-DD` between the two days, both included.
+
+    Raises DataError for a file outside such a partition, or where no partition is left.
+    """
+    files = list(files)
+    if since is None and until is None:
+        return files
+    kept = [file for file in files if (since is None or since <= day_of(file)) and (until is None or day_of(file) <= until)]
+    if not kept:
+        between = f"between {since or 'the first day'} and {until or 'the last'}"
+        raise DataError(f"none of the {len(files)} files lies in a partition dt= {between} (ingest.window_days, since, until)")
+    return kept
+
+
+def day_of(file: SourceFile) -> date:
+    """The day of the partition that a file is in. Raises DataError where it is in none."""
+    found = re.search(PARTITION, file.path)
+    try:
+        return date.fromisoformat(found[1] if found else "")
+    except ValueError:
+        raise DataError(f"{file.path}: in no partition dt=YYYY-MM-DD; unset ingest.window_days, ingest.since and ingest.until") from None
+
+
+def missing(files: Iterable[SourceFile], config: Ingest) -> tuple[date, ...]:
+    """Days between `since` and `until` that have no partition though an earlier day has one. Raises DataError for more than allowed."""
+    if config.since is None and config.until is None:
+        return ()
+    there = {day_of(file) for file in files}
+    first, last = max(config.since or min(there), min(there)), config.until or max(there)
+    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    absent = tuple(day for day in days if day not in there)
+    if config.max_missing_days is not None and len(absent) > config.max_missing_days:
+        shown = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
+        raise DataError(
+            f"{len(absent)} days between {first} and {last} have no partition dt= ({shown}),"
+            f" more than ingest.max_missing_days={config.max_missing_days}; have them delivered, or allow more"
+        )
+    return absent

@@ -1,0 +1,192 @@
+"""The API of Kubeflow Pipelines: where it is, who asks, and what its errors mean in one line."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import kfp_server_api as kfp
+import urllib3
+from kfp_server_api.exceptions import ApiException
+from urllib3.exceptions import HTTPError, MaxRetryError
+
+from finest.errors import ConfigError, FinestError
+
+T = TypeVar("T")
+
+IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc:8888"
+SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"
+"""Where pods that may use the API have a token for it (audience pipelines.kubeflow.org)."""
+POD_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+SECONDS = 5, 30
+"""Longest that a connection, and an answer, may take."""
+PAGE = 100
+
+for _name in ("urllib3.connectionpool", "kfp_server_api.rest"):
+    logging.getLogger(_name).setLevel(logging.ERROR)  # a retry is no news, and the second logs bodies
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where the API is and how to ask it. Empty fields are looked up in the environment."""
+
+    host: str = ""
+    """Its address; else KFP_HOST, else the service inside the cluster. A port-forward is http://localhost:PORT."""
+    namespace: str = ""
+    """The profile's namespace on an installation for many users; else KFP_NAMESPACE, else none."""
+    token_file: str = ""
+    """File of a bearer token, read anew for every request; else KFP_TOKEN_FILE, the token itself in KFP_TOKEN, the pod's own."""
+    ca: str = ""
+    """File of the certificates that the host's is signed with; else KFP_CA, else the usual ones."""
+
+
+class ApiError(FinestError):
+    """The API said no, or nothing."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
+        """HTTP status; 0 where there was no answer."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may well succeed in a minute."""
+        return self.status in (0, 408, 429) or self.status >= 500
+
+
+@dataclass(frozen=True)
+class Client:
+    """The services that we use, asked by `ask`."""
+
+    host: str
+    namespace: str
+    api: kfp.ApiClient = field(repr=False)
+
+    def ask(self, call: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+        """The call's answer; empty texts are not sent. Raises ApiError."""
+        with self._explained():
+            return call(*arguments, _request_timeout=SECONDS, **{name: value for name, value in keywords.items() if value != ""})
+
+    def pages(self, call: Callable[..., Any], entries: str, *arguments: Any, **keywords: Any) -> Iterator[Any]:
+        """All entries of a list, which comes in pages."""
+        token = ""
+        while True:
+            page = self.ask(call, *arguments, page_token=token, page_size=PAGE, **keywords)
+            yield from getattr(page, entries) or []
+            token = page.next_page_token
+            if not token:
+                return
+
+    def get(self, path: str) -> Any:
+        """The answer to a GET as it came, for what the API's models leave out: `.data`, `.getheader(name)`. Raises ApiError."""
+        headers: dict[str, str] = {"Accept": "application/json"}
+        with self._explained():
+            self.api.update_params_for_auth(headers, [], ["Bearer"])
+            return self.api.rest_client.GET(self.host + path, headers=headers, _request_timeout=SECONDS)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except ApiException as error:
+            text = _refusal(error) if error.status else _no_answer(str(error.reason), "")
+            raise ApiError(f"Kubeflow Pipelines at {self.host}: {text}", error.status or 0) from None
+        except (HTTPError, OSError) as error:
+            reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+            raise ApiError(f"Kubeflow Pipelines at {self.host}: {_no_answer(str(reason), type(reason).__name__)}", 0) from None
+
+    @property
+    def runs(self) -> kfp.RunServiceApi:
+        return kfp.RunServiceApi(self.api)
+
+    @property
+    def recurring(self) -> kfp.RecurringRunServiceApi:
+        return kfp.RecurringRunServiceApi(self.api)
+
+    @property
+    def pipelines(self) -> kfp.PipelineServiceApi:
+        return kfp.PipelineServiceApi(self.api)
+
+    @property
+    def uploads(self) -> kfp.PipelineUploadServiceApi:
+        return kfp.PipelineUploadServiceApi(self.api)
+
+    @property
+    def experiments(self) -> kfp.ExperimentServiceApi:
+        return kfp.ExperimentServiceApi(self.api)
+
+
+def connect(access: Access) -> Client:
+    """A client; nothing is asked yet. Raises ConfigError where a file that was named cannot be read."""
+    configuration = kfp.Configuration()
+    configuration.host = (access.host or os.environ.get("KFP_HOST") or IN_CLUSTER_HOST).rstrip("/")
+    if not configuration.host.startswith(("http://", "https://")):
+        raise ConfigError(f"KFP host {configuration.host}: write it with http:// or https://, like http://localhost:8888")
+    # Reads are repeated when the connection breaks; a request that creates something never is.
+    configuration.retries = urllib3.Retry(3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
+    ca = access.ca or os.environ.get("KFP_CA", "")
+    if ca:
+        _read(ca, "certificates")
+        configuration.ssl_ca_cert = ca
+    token = _token(access)
+    if token():
+        configuration.api_key_prefix["authorization"] = "Bearer"
+
+        def refresh(of: kfp.Configuration) -> None:
+            of.api_key["authorization"] = token()
+
+        refresh(configuration)
+        configuration.refresh_api_key_hook = refresh
+    return Client(configuration.host, access.namespace or os.environ.get("KFP_NAMESPACE", ""), kfp.ApiClient(configuration))
+
+
+def _token(access: Access) -> Callable[[], str]:
+    """How the token is read; a pod's is replaced every hour."""
+    file = access.token_file or os.environ.get("KFP_TOKEN_FILE", "")
+    if file:
+        return lambda: _read(file, "token")
+    if given := os.environ.get("KFP_TOKEN", ""):
+        return lambda: given.strip()
+    own = os.environ.get("KF_PIPELINES_SA_TOKEN_PATH") or SERVICE_ACCOUNT_TOKEN
+    return (lambda: _read(own, "token")) if Path(own).exists() else lambda: ""
+
+
+def _read(file: str, what: str) -> str:
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: the {what} cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _refusal(error: ApiException) -> str:
+    advice = {
+        401: "; the token is missing or has expired: give one with --token-file, KFP_TOKEN_FILE or KFP_TOKEN",
+        403: "; the token may not do this: bind its account to the role that edits pipelines in this namespace, or give --namespace",
+    }.get(error.status, "")
+    return f"{error.status} {_message(error) or error.reason or ''}".strip() + advice
+
+
+def _message(error: ApiException) -> str:
+    """The server's own words, in one line; grpc repeats itself after a colon."""
+    try:
+        body = json.loads(error.body or "")
+    except ValueError:
+        return ""
+    said = body.get("message") or body.get("error_message") or body.get("error") or "" if isinstance(body, dict) else ""
+    text = " ".join(str(said).split())
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _no_answer(text: str, kind: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted; give the file of its authority with --ca or KFP_CA"
+    if kind == "NameResolutionError" or "Name or service not known" in text:
+        forward = "kubectl -n kubeflow port-forward svc/ml-pipeline 8888"
+        return f"there is no such host here; outside of the cluster run `{forward}` and give --host http://localhost:8888"
+    if "timed out" in text:
+        return f"no answer within {SECONDS[1]} s; see what stands between (a network policy, a proxy)"
+    return f"no connection ({kind or text.splitlines()[0]}); see that the host is right and the port-forward still up"

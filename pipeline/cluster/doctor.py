@@ -1,0 +1,201 @@
+"""Everything that a nightly run needs from its cluster, looked at in one table: what is wrong, why, and what to do."""
+
+import email.utils
+import json
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import kfp_server_api as kfp
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import storage
+from pipeline.cluster import images, kube, schedule, versions
+from pipeline.cluster.client import Client
+from pipeline.cluster.findings import HealthError, NotCheckedError, Row, row
+from pipeline.cluster.submit import Options
+from pipeline.config import Config
+from tracking.store import check, masked, uri
+
+OLDEST_BACKEND = (2, 17)
+LARGEST_SKEW_SECONDS = 60.0
+"""S3 refuses requests that are 15 minutes off; logs and schedules are hard to read long before that."""
+SINGLE_USER_NAMESPACE = "kubeflow"
+HEALTH = "/apis/v2beta1/healthz"
+STYLES = {"ok": "green", "failed": "bold red", "unknown": "yellow"}
+
+
+def examine(client: Client, config: Config, options: Options) -> list[Row]:
+    """All checks, in the order in which a run needs what they look at. None raises."""
+    namespace = client.namespace or SINGLE_USER_NAMESPACE
+    documents = lru_cache(lambda: versions.read(options.compiled))
+    cluster = lru_cache(kube.reach)
+    health = Once(lambda: Health(client.get(HEALTH), datetime.now(UTC)))
+
+    def image() -> str:
+        executors = documents()[0]["deploymentSpec"]["executors"].values()
+        return str(next(iter(executors))["container"]["image"])
+
+    checks: dict[str, Callable[[], str]] = {
+        "KFP API": lambda: check_api(client, health()),
+        "KFP backend version": lambda: check_version(health()),
+        "clock": lambda: check_clock(health()),
+        "MLflow": check_mlflow,
+        "checkpoints": lambda: check_bucket(config.checkpoints),
+        "image registry": lambda: images.check_registry(image()),
+        "image": lambda: check_image(cluster, image(), namespace, options.service_account),
+        "service account": lambda: kube.check_account(cluster(), namespace, options.service_account),
+        "secrets": lambda: kube.check_references(cluster(), namespace, _executors(documents())),
+        "GPUs": lambda: kube.check_gpus(cluster(), config.placement),
+        "schedule": lambda: health() and check_schedule(client),
+    }
+    return [row(name, one) for name, one in checks.items()]
+
+
+class Health(NamedTuple):
+    """What the KFP API says of itself."""
+
+    answer: Any
+    at: datetime
+    """When it came."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        return dict(json.loads(self.answer.data))
+
+
+class Once:
+    """Asks once. Who comes after a question that failed is told that it did, instead of waiting for it again."""
+
+    def __init__(self, question: Callable[[], Any]):
+        self.question, self.failed, self.known = question, False, None
+
+    def __call__(self) -> Any:
+        """The answer."""
+        if self.failed:
+            raise NotCheckedError("the KFP API could not be asked", "see the row KFP API")
+        if self.known is None:
+            self.failed = True
+            self.known, self.failed = self.question(), False
+        return self.known
+
+
+def show(console: Console, rows: list[Row]) -> None:
+    """Prints the table."""
+    table = Table("check", "", title="What a nightly run needs", title_justify="left")
+    table.add_column("what is so", overflow="fold", ratio=3)
+    table.add_column("what to do", overflow="fold", ratio=2)
+    for one in rows:
+        table.add_row(one.name, Text(one.status, style=STYLES[one.status]), Text(one.said), Text(one.fix))
+    console.print(table)
+
+
+def check_api(client: Client, health: Health) -> str:
+    """That the API answers, and lets this token in."""
+    client.ask(client.experiments.experiment_service_list_experiments, page_size=1, namespace=client.namespace)
+    several = bool(health.said.get("multi_user"))
+    if several and not client.namespace:
+        raise HealthError(f"{client.host} serves many users, and no namespace is given", "give --namespace, or set KFP_NAMESPACE")
+    return f"{client.host} answers" + (f", namespace {client.namespace}" if client.namespace else "")
+
+
+def check_version(health: Health) -> str:
+    """That the backend does what the compiled pipeline relies on."""
+    tag = str(health.said.get("tag_name") or "unknown")
+    found = re.match(r"v?(\d+)\.(\d+)", tag)
+    least = ".".join(map(str, OLDEST_BACKEND))
+    if found is None:
+        raise NotCheckedError(f"the backend calls its version {tag!r}", f"see that the image of deployment ml-pipeline is {least} or newer")
+    if (int(found[1]), int(found[2])) < OLDEST_BACKEND:
+        fix = f"upgrade Kubeflow Pipelines to {least} or newer"
+        raise HealthError(f"version {tag}: before {least} loops under an exit handler hang", fix)
+    return tag
+
+
+def check_clock(health: Health) -> str:
+    """That this machine and the cluster agree on the time."""
+    given = health.answer.getheader("Date")
+    if not given:
+        raise NotCheckedError("the KFP API names no date in its answer", "compare `date -u` here and in a pod")
+    off = (health.at - email.utils.parsedate_to_datetime(given)).total_seconds()
+    if abs(off) > LARGEST_SKEW_SECONDS:
+        fix = "synchronise the clock that is wrong (NTP): S3 refuses requests that are 15 minutes off"
+        raise HealthError(f"this machine is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the KFP API", fix)
+    return f"within {max(abs(off), 1):.0f} s of the KFP API's"
+
+
+def check_mlflow() -> str:
+    """That MLflow takes an artifact, gives it back and removes it."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        raise NotCheckedError("MLFLOW_TRACKING_URI is not set here", "set it to the address that this machine reaches MLflow at")
+    check()
+    return f"{masked(uri())} keeps artifacts and gives them back"
+
+
+def check_bucket(checkpoints: str) -> str:
+    """That a checkpoint can be written, read, listed and removed."""
+    if not checkpoints:
+        raise NotCheckedError("checkpoints is not set in the config", "give --config nightly.yaml, or --set checkpoints=s3://...")
+    where, name = masked(checkpoints), f"doctor/{uuid.uuid4().hex}"
+    store = storage.checkpoint_store(checkpoints)
+    with tempfile.TemporaryDirectory() as folder:
+        written, read = Path(folder, "written"), Path(folder, "read")
+        written.write_text(name)
+        try:
+            store.put(name, written)
+            same = store.get(name, read) and read.read_text() == name and store.list(name) == [name]
+            store.delete(name)
+            left = store.list(name)
+        except OSError as error:
+            raise HealthError(f"{where}: {error.strerror or error}", "give a URI, or a folder that can be written") from None
+        if not same:
+            raise HealthError(f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)")
+        if left:
+            raise HealthError(f"{where} keeps what was deleted", "allow s3:DeleteObject")
+    return f"{where} can be written, read, listed and deleted from here"
+
+
+def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, account: str) -> str:
+    """That nodes can get the image: it is there already, or the registry gives it to the steps' account."""
+    try:
+        logins, whose = kube.pull_logins(cluster(), namespace, account), ""
+    except NotCheckedError as unknown:
+        logins, whose = images.docker_logins(), f" (this machine's, not {account}'s: {unknown.why})"
+    try:
+        already = kube.on_nodes(cluster(), name)
+        there = f"{already} nodes have it"
+    except NotCheckedError:
+        already, there = 0, "which nodes have it is not known"
+    if images.parse(name) is None:
+        if already:
+            return f"{name}: {there}"
+        raise HealthError(f"{name} names no registry, and {there}", "compile with --image REGISTRY/REPOSITORY@sha256:...")
+    return f"{name}: {images.check_manifest(name, logins)}{whose}; {there}"
+
+
+def check_schedule(client: Client) -> str:
+    """That exactly one recurring run is on."""
+    found = schedule.find(client)
+    command = "`python -m pipeline schedule --cron '0 2 * * *'`"
+    if not found:
+        raise NotCheckedError(f"there is no schedule {schedule.NAME}", f"{command} makes it")
+    if len(found) > 1:
+        raise HealthError(f"{len(found)} recurring runs are called {schedule.NAME}", f"{command} leaves one")
+    if found[0].mode != kfp.RecurringRunMode.ENABLE:
+        raise HealthError(f"{schedule.NAME} is off", f"{command} turns it on")
+    return found[0].description or f"{schedule.NAME} is on"
+
+
+def _executors(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The Kubernetes settings of every step."""
+    if len(documents) < 2:
+        raise HealthError("the compiled pipeline has no Kubernetes part", "compile it again")
+    return list(documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values())

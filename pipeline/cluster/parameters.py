@@ -1,0 +1,51 @@
+"""A config as the parameters of a run on a cluster."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from components.sections import parameters
+from finest.errors import ConfigError
+from pipeline.cluster import versions
+from pipeline.config import Config, as_of_parameter
+
+MOST_BYTES = 10_000
+"""What all parameters of a run may take together: the backend keeps them in a column of that size."""
+
+
+def given(config: Config, compiled: Path) -> dict[str, Any]:
+    """The pipeline's parameters where they are not the compiled pipeline's defaults; the version that a run is of holds those.
+
+    Raises ConfigError where a cluster could not run the config, or they are too many for a backend.
+    """
+    known = versions.read(compiled)[0]["root"]["inputDefinitions"]["parameters"]
+    values = of(config)
+    if missing := sorted(set(values) - set(known)):
+        raise ConfigError(f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again")
+    changed = {name: value for name, value in values.items() if value != known[name].get("defaultValue")}
+    check_size(changed)
+    return changed
+
+
+def of(config: Config) -> dict[str, Any]:
+    """All of the pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
+    if config.source in ("", "ml-100k"):
+        known = config.source or "not set"
+        raise ConfigError(f"source: {known}; a cluster's steps need a URI that they can reach, like s3://bucket/interactions")
+    if not config.checkpoints:
+        raise ConfigError("checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there")
+    values = parameters(config)
+    found = {name: value for name, value in values.items() if name not in ("placement", "as_of")} | values["placement"]
+    return found | {"as_of": as_of_parameter(config)}
+
+
+def check_size(values: dict[str, Any]) -> None:
+    """Raises ConfigError where they take more, as they are sent, than a backend keeps."""
+    sizes = {name: len(json.dumps({name: value})) for name, value in values.items()}
+    total = sum(sizes.values())
+    if total >= MOST_BYTES:
+        largest = ", ".join(f"{name} ({sizes[name]})" for name in sorted(sizes, key=lambda one: -sizes[one])[:3])
+        raise ConfigError(
+            f"the run's parameters take {total} bytes, and Kubeflow Pipelines keeps fewer than {MOST_BYTES}; the largest are {largest}: "
+            "make them the pipeline's defaults, which do not count, with `compile --config FILE`"
+        )

@@ -1,0 +1,62 @@
+"""The last nights: what came of them, and whether the newest verdict is as new as it should be."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from finest.errors import ConfigError, FinestError
+from pipeline.progress import duration
+from pipeline.table import STATUS_STYLES, number
+from tracking.history import Past, last_judged, past_runs
+
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "coverage": "coverage/at_10"}
+
+
+def age(text: str) -> timedelta:
+    """A length of time. Raises ConfigError.
+
+    >>> age("26h"), age("90m")
+    (datetime.timedelta(days=1, seconds=7200), datetime.timedelta(seconds=5400))
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([mhd])", text.strip())
+    if not found:
+        raise ConfigError(f"--max-age {text!r}: write a number and m, h or d, like 26h")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def show(console: Console, count: int) -> None:
+    """Prints a row a run, newest first."""
+    columns = "started (UTC)", "took", "verdict", *METRICS, "run"
+    table = Table(*columns, title="Last runs", title_justify="left")
+    for past in past_runs(count):
+        took = duration((past.ended - past.started).total_seconds()) if past.ended else "running"
+        values = [number(past.metrics.get(key)) for key in METRICS.values()]
+        table.add_row(f"{past.started:%Y-%m-%d %H:%M}", took, _verdict(past), *values, past.kfp_run)
+    console.print(table)
+
+
+def check_age(limit: timedelta, now: datetime | None = None) -> str:
+    """One line on the newest verdict. Raises FinestError where it is older than `limit`, or there is none."""
+    advice = "see `python -m pipeline status` and the runs in KFP: did the night start, and where did it end?"
+    last = last_judged()
+    if last is None or last.judged is None:
+        raise FinestError(f"no run has a verdict yet; {advice}")
+    old = (now or datetime.now(UTC)) - last.judged
+    said = f"the newest verdict ({last.verdict}, run {last.kfp_run}) is {_hours(old)} old"
+    if old > limit:
+        raise FinestError(f"{said}, and may be {_hours(limit)}; {advice}")
+    return said
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span / UNITS['h']:.1f} h"
+
+
+def _verdict(past: Past) -> Text:
+    if past.verdict:
+        return Text(past.verdict, style=STATUS_STYLES[past.verdict])
+    return Text("" if past.status == "RUNNING" else past.status.lower(), style="bold red")

@@ -1,0 +1,167 @@
+"""Steps in containers on this machine: one image, this user's rights, the state folder at its own path, the host's network.
+
+Containers outlive a runner that is killed; labels tell which run of which state they belong to.
+"""
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+from docker.types import DeviceRequest, Mount
+
+from components import events, orphan
+from components.image import GPU_IMAGE, IMAGE
+from finest.errors import ConfigError, FinestError
+from pipeline.config import Config
+from pipeline.state import State
+from storage import samples
+from tracking.describe import code_tags
+
+STATE_LABEL, RUN_LABEL = "finest.state", "finest.run"
+SAMPLES_FOLDER = "/mnt/samples"
+"""Of a sample's file in the containers."""
+SHARED_MEMORY = "1g"
+"""/dev/shm, where processes of one step hand each other data."""
+PASSED_ON = ("MLFLOW_", "AWS_", "FINEST_", "OMP_")
+"""Prefixes of variables that steps get from the environment."""
+PROXIES = {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
+LEFT_OUT = re.compile(rf"{orphan.VARIABLE}|FINEST_CACHE|AWS_.*(_FILE|PROFILE)")
+"""Of those: what means something only on this side of a container's wall, process ids and files."""
+GONE = (404, 409)
+"""HTTP statuses of an engine that has removed the container already, or is about to."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the steps of a run run in."""
+
+    name: str
+    digest: str
+    """By which a registry knows it, or its id where it came from none."""
+    commit: str
+    """Of the code in it, '' where it does not say."""
+    user: str
+    """`uid:gid` of the steps."""
+    gpu: bool
+    """Whether the engine can hand in GPUs."""
+
+
+def connect() -> docker.DockerClient:
+    """The engine that DOCKER_HOST or the default says. Raises FinestError where none answers."""
+    try:
+        return docker.from_env()
+    except DockerException as error:
+        raise FinestError(
+            f"no Docker engine answers ({_reason(error)}); start one or set DOCKER_HOST, or leave out --runner docker"
+        ) from error
+
+
+def find(name: str | None) -> Image:
+    """The image by that name; without one, ours for the GPU where the engine has GPUs and that image, else ours for the CPU.
+
+    Raises FinestError without an engine, ConfigError where the engine lacks the image or it names its user by a word.
+    """
+    with contextlib.closing(connect()) as engine:
+        gpu = "nvidia" in engine.info().get("Runtimes", {})
+        for wanted in [name] if name else [GPU_IMAGE, IMAGE] if gpu else [IMAGE]:
+            with contextlib.suppress(ImageNotFound):
+                found = engine.images.get(wanted)
+                break
+        else:
+            raise ConfigError(f"the Docker engine has no image {wanted}; build it with `make images`, or name another with --image")
+    config = found.attrs["Config"]
+    commit = dict(entry.split("=", 1) for entry in config["Env"] or []).get("GIT_COMMIT", "")
+    digest = (found.attrs["RepoDigests"] or [found.id])[0].rpartition("@")[2]
+    return Image(wanted, digest, commit, _user(wanted, config["User"]), gpu)
+
+
+def _user(image: str, user: str) -> str:
+    """This user, so that what steps write is theirs; the image's own where this is root, whom steps have no need to be."""
+    if os.getuid():
+        return f"{os.getuid()}:{os.getgid()}"
+    if not (match := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", user)):
+        raise ConfigError(f"image {image} runs as user '{user or 'root'}'; it needs a number other than 0: USER 10001:10001")
+    return f"{match[1]}:{match[2] or match[1]}"
+
+
+def note(image: Image) -> str:
+    """What to say where the image may hold other code than this checkout, which the pipeline's graph is made from; else ''."""
+    here = code_tags()["git_commit"]
+    if image.commit == here and not here.endswith("+changes"):
+        return ""
+    return f"its code is {image.commit or 'of no known commit'}, here is {here or 'no git checkout'}; `make images` builds it from here"
+
+
+def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
+    """Makes the run's folders the steps' own, and fetches a sample. Returns the config with the source's full path."""
+    uid, gid = map(int, user.split(":"))
+    for made in (folder / "kfp", folder / "tmp", state.checkpoints, state.root / "mlflow"):
+        made.mkdir(exist_ok=True)
+    if uid != os.getuid():
+        for path in [state.root, folder.parent, folder, *folder.iterdir()]:
+            os.chown(path, uid, gid)
+        for tree in (state.checkpoints, state.root / "mlflow"):
+            for path in [tree, *tree.rglob("*")]:
+                os.chown(path, uid, gid, follow_symlinks=False)
+    if config.source in samples.SAMPLES:
+        samples.fetch(config.source).chmod(0o644)
+        return config
+    place = local_path(config.source)
+    return config.model_copy(update={"source": str(place)}) if place else config
+
+
+def local_path(source: str) -> Path | None:
+    """The full path of a source of this machine, None for one that is elsewhere and for none at all."""
+    if not source or ("://" in source and not source.startswith("file://")):
+        return None
+    return Path(unquote(urlsplit(source).path) if "://" in source else source).expanduser().absolute()
+
+
+def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[str, Any]:
+    """What kfp.local.DockerRunner takes for a run whose `prepare` is done."""
+    mounts = [Mount(str(state), str(state), "bind"), Mount("/tmp", str(folder / "tmp"), "bind")]
+    ours = {name for name in os.environ if name.startswith(PASSED_ON) and not LEFT_OUT.fullmatch(name)}
+    environment = {name: value for name, value in os.environ.items() if name in ours | PROXIES}
+    webhook = config.notify.webhook_variable
+    environment |= {webhook: os.environ[webhook]} if webhook in os.environ else {}
+    if config.source in samples.SAMPLES:
+        file = samples.fetch(config.source)
+        mounts.append(Mount(f"{SAMPLES_FOLDER}/{file.name}", str(file), "bind", read_only=True))
+        environment["FINEST_CACHE"] = SAMPLES_FOLDER
+    elif (path := local_path(config.source)) and path.exists():
+        mounts.append(Mount(str(path), str(path), "bind", read_only=True))
+    return {
+        "mounts": mounts,
+        "environment": environment | {
+            "FINEST_STATE": str(state), "KFP_RUN_ID": folder.name, events.VARIABLE: str(folder / "events.jsonl"),
+            "IMAGE_DIGEST": image.digest,
+            # kfp decodes the log in pieces that may end inside a character.
+            "PYTHONIOENCODING": "ascii:backslashreplace",
+        },
+        "labels": {STATE_LABEL: str(state), RUN_LABEL: folder.name},
+        "user": image.user, "network_mode": "host", "shm_size": SHARED_MEMORY,
+        "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"],
+        "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if image.gpu else [],
+    }  # fmt: skip
+
+
+def remove(state: Path, run: str = "") -> None:
+    """Ends the containers of a state, or of one of its runs alone. Raises FinestError where no engine answers."""
+    labels = [f"{STATE_LABEL}={state}"] + ([f"{RUN_LABEL}={run}"] if run else [])
+    with contextlib.closing(connect()) as engine:
+        for container in engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True):
+            try:
+                container.remove(force=True)
+            except docker.errors.APIError as error:
+                if error.status_code not in GONE:
+                    raise FinestError(f"cannot end container {container.short_id} of a run ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,26 @@
+"""Options that commands share, and where commands write."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+WIDTH = 140
+"""Of tables where the output is not a terminal."""
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Config file (YAML); quickstart.yaml where not given.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Overrides a config key: a.b.c=value. May be repeated.")]
+AsOf = Annotated[str | None, typer.Option(help="The day or time that the run stands for, like 2026-11-24; now if not given.")]
+StateFolder = Annotated[Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")]
+
+
+def console() -> Console:
+    """Standard output, wide enough for tables in a log file."""
+    out = Console()
+    return out if out.is_terminal else Console(width=WIDTH)
+
+
+def settings(sets: list[str] | None, **given: str | None) -> list[str]:
+    """`--set` and the options that stand for config keys, as `key=value`."""
+    return [*(sets or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]

@@ -1,0 +1,45 @@
+"""Config of where a run's steps are put on a cluster, and what they may use; every field is a parameter of the pipeline."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from finest.section import Section
+
+Cpu = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
+Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
+
+
+class Placement(Section):
+    """Kubernetes quantities as text, since a KFP backend reads a number here as empty. What a step asks for is also its limit."""
+
+    accelerator: str = "nvidia.com/gpu"
+    """Resource name of the GPUs of training steps; empty for none."""
+    accelerators: str = Field(default="1", pattern=r"^[0-9]+$")
+    """GPUs a training step gets: one shard trains on one."""
+    cpu: Cpu = "4"
+    """CPUs of a training step."""
+    memory: Memory = "16Gi"
+    """Memory of a training step, /dev/shm included."""
+    tolerations: list[dict[str, Any]] = Field(default=[])
+    """Of training steps, as in a pod's `tolerations`."""
+    node_selector: dict[str, str] = Field(default={})
+    """Of training steps, as in a pod's `nodeSelector`."""
+    data_cpu: Cpu = "4"
+    """CPUs of a step that works on the whole data: ingest, perturb, gate."""
+    data_memory: Memory = "8Gi"
+    """Memory of such a step: 20 million interactions took 3 GB."""
+    small_cpu: Cpu = "1"
+    """CPUs of every other step."""
+    small_memory: Memory = "2Gi"
+    """Memory of every other step; promote loads the model."""
+    other_tolerations: list[dict[str, Any]] = Field(default=[])
+    """Of all steps but training."""
+    other_node_selector: dict[str, str] = Field(default={})
+    """Of all steps but training."""
+
+    @field_validator("accelerators", "cpu", "data_cpu", "small_cpu", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """YAML reads `cpu: 4` as a number."""
+        return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value

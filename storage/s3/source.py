@@ -1,0 +1,57 @@
+"""From an S3 URI to the files that lie there."""
+
+from typing import Any
+
+import pyarrow.fs as pafs
+
+from finest.data.source import SourceFile
+from finest.errors import DataError
+from storage.s3.connection import Connection
+from storage.s3.errors import explained
+from storage.s3.place import Place, parse
+from storage.source import Source, hidden
+
+
+def resolve(uri: str) -> Source:
+    """An object, or the objects below a prefix at any depth, but for hidden ones and markers of folders.
+
+    Everything that can be refused is asked for here, before an engine reads: credentials, bucket, region, listing, and, of the first
+    object, reading. Raises FinestError with one line for each, DataError where nothing lies there.
+    """
+    place = parse(uri)
+    with explained(uri):
+        connection = Connection()
+    with explained(uri, connection.endpoint):
+        files = below(connection.client, place)
+        root = f"{place.bucket}/{place.folder}".rstrip("/")
+        if not files and place.key and not place.key.endswith("/"):
+            files = [single(connection.client, place)]
+            root = files[0].path.rpartition("/")[0]
+        if not files:
+            raise DataError(f"{uri}: no files lie there")
+        filesystem = connection.filesystem(place)
+        readable(filesystem, files[0].path)
+    return Source(uri, root, filesystem, files)
+
+
+def below(client: Any, place: Place) -> list[SourceFile]:
+    """The visible objects of a folder, sorted by path."""
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.folder)
+    found = (entry for page in pages for entry in page.get("Contents", ()))
+    visible = (entry for entry in found if not entry["Key"].endswith("/") and not hidden(entry["Key"].removeprefix(place.folder)))
+    return sorted((_described(place, entry["Key"], entry["Size"], entry["ETag"]) for entry in visible), key=lambda file: file.path)
+
+
+def single(client: Any, place: Place) -> SourceFile:
+    """One object."""
+    about = client.head_object(Bucket=place.bucket, Key=place.key)
+    return _described(place, place.key, about["ContentLength"], about["ETag"])
+
+
+def readable(filesystem: pafs.FileSystem, path: str) -> None:
+    """Raises where the file system that will read the object may not, or cannot, though boto3 has listed it."""
+    filesystem.get_file_info(path)
+
+
+def _described(place: Place, key: str, size: int, etag: str) -> SourceFile:
+    return SourceFile(f"{place.bucket}/{key}", size, etag.strip('"'))

@@ -1,0 +1,62 @@
+"""Images of ours in a real engine: skipped where there is no engine, or none of this checkout's images in it."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from components.image import IMAGE
+
+ROOT = Path(__file__).parents[2]
+MLFLOW_IMAGE = IMAGE.replace("finest:", "finest-mlflow:")
+LOCKED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none", "--tmpfs", "/tmp"]
+"""What a hardened cluster takes from a container; a step's log and outputs have a volume."""
+PACKAGES = ("finest", "tracking", "storage", "components", "pipeline")
+HASH = f"""
+import hashlib, pathlib
+files = sorted(file for package in {PACKAGES} for file in pathlib.Path(package).rglob("*") if file.is_file() and file.suffix != ".pyc")
+print(hashlib.sha256(b"".join(str(file).encode() + file.read_bytes() for file in files)).hexdigest())
+"""
+"""A program that prints the hash of the code below the folder that it runs in."""
+
+
+def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Runs a command of the engine's command line."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
+
+
+def code_here() -> str:
+    """What HASH prints for this checkout."""
+    files = sorted(file for package in PACKAGES for file in Path(ROOT, package).rglob("*") if file.is_file() and file.suffix != ".pyc")
+    return hashlib.sha256(b"".join(str(file.relative_to(ROOT)).encode() + file.read_bytes() for file in files)).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Skips where no engine answers."""
+    try:
+        info = docker("info")
+    except FileNotFoundError:
+        pytest.skip("docker is not installed")
+    if info.returncode:
+        pytest.skip(f"no Docker engine answers: {(info.stderr or info.stdout).strip().splitlines()[-1]}")
+
+
+@pytest.fixture(scope="session")
+def steps_image(engine: None) -> str:
+    """The CPU image, with this checkout's code in it."""
+    there = docker("run", "--rm", *LOCKED, IMAGE, "python", "-c", HASH)
+    if there.returncode:
+        pytest.skip(f"no image {IMAGE}: make images")
+    if there.stdout.strip() != code_here():
+        pytest.skip(f"{IMAGE} holds other code than this checkout: make images")
+    return IMAGE
+
+
+@pytest.fixture(scope="session")
+def mlflow_image(engine: None) -> str:
+    """The MLflow server's image."""
+    if docker("image", "inspect", MLFLOW_IMAGE).returncode:
+        pytest.skip(f"no image {MLFLOW_IMAGE}: make images")
+    return MLFLOW_IMAGE

@@ -1,0 +1,87 @@
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from finest.errors import FinestError
+from pipeline import cli
+from pipeline.cluster.status import check_age
+from tests.integration.cluster.conftest import record
+from tracking.history import last_judged, past_runs
+from tracking.store import connect
+
+
+@pytest.fixture
+def nights(mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An experiment with a pass, a refusal and a night that broke."""
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
+    for run, verdict in (("night-1", "pass"), ("night-2", "fail")):
+        parent = record(run, verdict)
+        connect().log_metric(parent, "rls/rbo", 0.9)
+    record("night-3", None, failed=("ingest", "no such bucket"))
+
+
+def status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["pipeline", "status", *arguments])
+    return cli.main()
+
+
+def test_the_last_runs_are_listed_newest_first(nights: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [past.kfp_run for past in past_runs(10)] == ["night-3", "night-2", "night-1"]
+    assert status(monkeypatch) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "night-" in line]
+    assert [word in line for word, line in zip(("failed", "fail", "pass"), lines, strict=True)] == [True] * 3
+    assert "0.900" in lines[2]
+    status(monkeypatch, "--last", "1")
+    assert "night-2" not in capsys.readouterr().out
+
+
+def test_a_verdict_within_the_age_is_fine_and_a_night_that_broke_is_none(
+    nights: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(monkeypatch, "--max-age", "26h") == 0
+    assert "the newest verdict (fail, run night-2) is 0.0 h old" in capsys.readouterr().out
+
+
+def test_a_verdict_that_is_older_is_an_error_that_names_it(nights: None) -> None:
+    last = last_judged()
+    assert last is not None and last.judged is not None
+    assert check_age(timedelta(hours=26), last.judged + timedelta(hours=25, minutes=59))
+    with pytest.raises(FinestError, match=r"\(fail, run night-2\) is 26\.1 h old, and may be 26\.0 h"):
+        check_age(timedelta(hours=26), last.judged + timedelta(hours=26, minutes=6))
+
+
+def test_no_verdict_at_all_is_1(
+    mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
+    record("night-1", None, failed=("ingest", "no such bucket"))
+    assert status(monkeypatch, "--max-age", "26h") == 1
+    assert "no run has a verdict yet" in capsys.readouterr().err
+
+
+def test_a_run_without_a_verdict_does_not_make_an_old_one_young(mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
+    client = connect()
+    parent = record("night-1", "pass")
+    client.set_terminated(parent, "FINISHED", end_time=int((datetime.now(UTC) - timedelta(hours=30)).timestamp() * 1000))
+    record("night-2", None)
+    with pytest.raises(FinestError, match="night-1"):
+        check_age(timedelta(hours=26))
+
+
+def test_a_length_of_time_that_cannot_be_meant_is_2(
+    mlflow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(monkeypatch, "--max-age", "a day") == 2
+    assert "26h" in capsys.readouterr().err
+
+
+def test_a_server_that_does_not_answer_is_one_line(
+    mlflow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert status(monkeypatch, "--max-age", "26h") == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no connection" in said

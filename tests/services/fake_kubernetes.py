@@ -1,0 +1,104 @@
+"""As much of the Kubernetes API as the doctor reads; what it says are the kubernetes client's own models."""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes import client
+
+from tests.services.fake_http import Answer, Request, Server, serving
+
+CODEC = client.ApiClient()
+
+
+@dataclass
+class FakeKubernetes:
+    """The cluster's content."""
+
+    nodes: list[client.V1Node] = field(default_factory=list)
+    pods: list[client.V1Pod] = field(default_factory=list)
+    named: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """Objects of the one namespace, by plural kind and name."""
+    forbidden: set[str] = field(default_factory=set)
+    """Plural kinds that the user may not read."""
+    http: Server = field(default_factory=Server)
+
+    def __post_init__(self) -> None:
+        self.http.before = self._authorise
+        self.http.routes = [
+            ("GET", "/api/v1/nodes", lambda request: self._say(client.V1NodeList(items=self.nodes))),
+            ("GET", "/api/v1/pods", lambda request: self._say(client.V1PodList(items=self.pods))),
+            ("GET", "/api/v1/namespaces/[^/]+/([a-z]+)/([^/]+)", self._read),
+        ]
+
+    def kubeconfig(self, file: Path) -> Path:
+        """Writes a kubeconfig that leads here."""
+        context = {"cluster": "fake", "user": "fake"}
+        content = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "fake", "contexts": [{"name": "fake", "context": context}],
+            "clusters": [{"name": "fake", "cluster": {"server": self.http.url}}], "users": [{"name": "fake", "user": {"token": "fake"}}],
+        }  # fmt: skip
+        file.write_text(yaml.safe_dump(content))
+        return file
+
+    def add_node(
+        self, name: str, gpus: int = 0, taints: list[client.V1Taint] | None = None, labels: dict[str, str] | None = None,
+        images: list[str] | None = None, ready: bool = True,
+    ) -> None:  # fmt: skip
+        """A node."""
+        self.nodes.append(
+            client.V1Node(
+                metadata=client.V1ObjectMeta(name=name, labels=labels),
+                spec=client.V1NodeSpec(taints=taints),
+                status=client.V1NodeStatus(
+                    allocatable={"cpu": "8"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {}),
+                    conditions=[client.V1NodeCondition(type="Ready", status="True" if ready else "False")],
+                    images=[client.V1ContainerImage(names=images)] if images else None,
+                ),
+            )
+        )
+
+    def add_pod(self, node: str, gpus: int) -> None:
+        """A pod that holds GPUs of a node."""
+        resources = client.V1ResourceRequirements(limits={"nvidia.com/gpu": str(gpus)}, requests={"nvidia.com/gpu": str(gpus)})
+        container = client.V1Container(name="main", resources=resources)
+        self.pods.append(client.V1Pod(spec=client.V1PodSpec(node_name=node, containers=[container])))
+
+    def add_secret(self, name: str, **values: str) -> None:
+        """A Secret."""
+        data = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        self.named["secrets", name] = client.V1Secret(metadata=client.V1ObjectMeta(name=name), data=data)
+
+    def add_config_map(self, name: str, **values: str) -> None:
+        """A ConfigMap."""
+        self.named["configmaps", name] = client.V1ConfigMap(metadata=client.V1ObjectMeta(name=name), data=values)
+
+    def add_account(self, name: str, *pull_secrets: str) -> None:
+        """A ServiceAccount."""
+        references = [client.V1LocalObjectReference(name=secret) for secret in pull_secrets]
+        metadata = client.V1ObjectMeta(name=name)
+        self.named["serviceaccounts", name] = client.V1ServiceAccount(metadata=metadata, image_pull_secrets=references)
+
+    def _authorise(self, request: Request) -> Answer | None:
+        kind = next((part for part in request.path.split("/") if part in self.forbidden), None)
+        return Answer(403, {"message": f"{kind} is forbidden"}) if kind else None
+
+    def _read(self, request: Request, kind: str, name: str) -> Answer:
+        found = self.named.get((kind, name))
+        return self._say(found) if found is not None else Answer(404, {"message": f'{kind} "{name}" not found'})
+
+    @staticmethod
+    def _say(model: Any) -> Answer:
+        return Answer(200, CODEC.sanitize_for_serialization(model))
+
+
+@contextmanager
+def serve() -> Iterator[FakeKubernetes]:
+    """An empty cluster."""
+    fake = FakeKubernetes()
+    with serving(fake.http):
+        yield fake

@@ -1,0 +1,141 @@
+"""A proxy in front of an S3 server that answers some requests itself, or breaks them off: for what a healthy server never does."""
+
+import contextlib
+import http.client
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from tests.services.process import HOST
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked."""
+
+    method: str
+    path: str
+    """With the query."""
+    headers: dict[str, str]
+    """By name in lower case."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An S3 error."""
+
+    status: int
+    code: str
+    more: str = ""
+    """Further elements of the answer, as XML."""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CutOff:
+    """The server's answer, of which only so many bytes arrive."""
+
+    after: int
+
+
+@dataclass(frozen=True)
+class Added:
+    """The server's answer with more headers."""
+
+    headers: dict[str, str]
+
+
+Fault = Callable[[Request], Refusal | CutOff | Added | None]
+
+
+@dataclass
+class Faulty:
+    """The proxy: set `fault` to what shall go wrong; `seen` is what was asked, in order."""
+
+    endpoint: str
+    fault: Fault = lambda request: None
+    seen: list[Request] = field(default_factory=list)
+
+
+def slow_down(rate: float, seed: int = 0) -> Fault:
+    """This share of all requests is answered with 503 SlowDown."""
+    random_, lock = random.Random(seed), threading.Lock()
+
+    def fault(request: Request) -> Refusal | None:
+        with lock:
+            return Refusal(503, "SlowDown") if random_.random() < rate else None
+
+    return fault
+
+
+@contextmanager
+def before(endpoint: str) -> Iterator[Faulty]:
+    """A proxy in front of the server at `endpoint`."""
+    faulty, upstream = Faulty(""), urlsplit(endpoint).netloc
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
+            faulty.seen.append(request)
+            fault = faulty.fault(request)
+            if isinstance(fault, Refusal):
+                self.refuse(fault)
+                return
+            connection = http.client.HTTPConnection(upstream, timeout=60)
+            try:  # the Host header, which is signed, goes on as it came
+                connection.request(self.command, self.path, body, dict(self.headers.items()))
+                response = connection.getresponse()
+                content = response.read()
+                self.send_response(response.status)
+                more = fault.headers.items() if isinstance(fault, Added) else ()
+                for name, value in [*response.getheaders(), *more]:
+                    if name.lower() not in ("connection", "transfer-encoding", "content-length", "server", "date"):
+                        self.send_header(name, value)
+                length = response.getheader("Content-Length") if self.command == "HEAD" else None
+                self.send_header("Content-Length", length or str(len(content)))
+                self.end_headers()
+                if isinstance(fault, CutOff):
+                    self.wfile.write(content[: fault.after])
+                    self.close_connection = True
+                else:
+                    self.wfile.write(content)
+            finally:
+                connection.close()
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+
+        def refuse(self, fault: Refusal) -> None:
+            text = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code><Message>no</Message>{fault.more}</Error>".encode()
+            self.send_response(fault.status)
+            for name, value in fault.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(text)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing: `seen` is the log."""
+
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # a client that was killed
+                super().handle()
+
+    with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        server.daemon_threads = True
+        faulty.endpoint = f"http://{HOST}:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield faulty
+        finally:
+            server.shutdown()
+            thread.join()

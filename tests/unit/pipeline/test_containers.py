@@ -1,0 +1,117 @@
+"""What steps in containers see of this machine, and what they do not; no engine is asked."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.events import Event
+from components.orphan import VARIABLE
+from finest.errors import ConfigError, FinestError
+from pipeline import containers
+from pipeline.config import Config
+from pipeline.local import _silent
+from pipeline.state import State
+
+IMAGE = containers.Image("finest:1", "sha256:0123", "", "10001:10001", gpu=False)
+
+
+def arguments(source: str, folder: Path, image: containers.Image = IMAGE) -> dict[str, Any]:
+    return containers.arguments(Config(source=source), folder, folder / "runs" / "run-1", image)
+
+
+@pytest.mark.parametrize("source", ["data.csv", "~/data", "/data/it's here.csv"])
+def test_a_source_of_this_machine_keeps_its_full_path(source: str) -> None:
+    assert containers.local_path(source) == Path(source).expanduser().absolute()
+
+
+@pytest.mark.parametrize(("source", "path"), [("file:///data/a%20b.csv", Path("/data/a b.csv")), ("s3://bucket/data", None), ("", None)])
+def test_a_uri_is_of_this_machine_only_where_it_names_a_file(source: str, path: Path | None) -> None:
+    assert containers.local_path(source) == path
+
+
+def test_only_what_steps_need_of_the_environment_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "OMP_NUM_THREADS", "https_proxy", "FINEST_WEBHOOK"):
+        monkeypatch.setenv(name, f"value of {name}")
+    for name in ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "FINEST_CACHE", VARIABLE, "GITHUB_TOKEN", "PYTHONPATH"):
+        monkeypatch.setenv(name, "of this side of the wall")
+    passed = arguments("s3://bucket/data", tmp_path)["environment"]
+    assert passed["AWS_ENDPOINT_URL"] == "value of AWS_ENDPOINT_URL" and passed["https_proxy"] == "value of https_proxy"
+    assert {"MLFLOW_TRACKING_URI", "AWS_ACCESS_KEY_ID", "OMP_NUM_THREADS", "FINEST_WEBHOOK"} <= passed.keys()
+    assert "of this side of the wall" not in passed.values()
+
+
+def test_a_webhook_is_passed_on_under_whatever_name_the_config_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAT_URL", "https://chat/x")
+    config = Config(source="s3://bucket/data", notify={"webhook_variable": "CHAT_URL"})
+    passed = containers.arguments(config, tmp_path, tmp_path / "runs" / "run-1", IMAGE)["environment"]
+    assert passed["CHAT_URL"] == "https://chat/x"
+
+
+def test_steps_know_their_run_their_state_and_their_image(tmp_path: Path) -> None:
+    passed = arguments("s3://bucket/data", tmp_path)
+    assert passed["environment"].items() >= {"KFP_RUN_ID": "run-1", "FINEST_STATE": str(tmp_path), "IMAGE_DIGEST": "sha256:0123"}.items()
+    assert passed["labels"] == {"finest.state": str(tmp_path), "finest.run": "run-1"}
+
+
+def test_steps_may_write_to_the_state_and_not_to_the_source_nor_anywhere_else(tmp_path: Path) -> None:
+    (data := tmp_path / "data.csv").write_text("")
+    passed = arguments(str(data), tmp_path / "state")
+    state = str(tmp_path / "state")
+    assert {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in passed["mounts"]} == {
+        state: (state, False), "/tmp": (f"{state}/runs/run-1/tmp", False), str(data): (str(data), True),
+    }  # fmt: skip
+    assert passed["read_only"] and passed["cap_drop"] == ["ALL"] and passed["security_opt"] == ["no-new-privileges"]
+
+
+def test_a_gpu_is_asked_for_where_the_engine_has_one(tmp_path: Path) -> None:
+    gpu = containers.Image("finest:1-gpu", "", "", "10001:10001", gpu=True)
+    assert arguments("s3://bucket/data", tmp_path)["device_requests"] == []
+    asked = arguments("s3://bucket/data", tmp_path, gpu)["device_requests"]
+    assert [(request["Count"], request["Capabilities"]) for request in asked] == [(-1, [["gpu"]])]
+
+
+def test_root_lends_steps_the_images_user_and_anybody_else_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert containers._user("finest:1", "10001") == "10001:10001" and containers._user("finest:1", "10001:5") == "10001:5"
+    for root in ("", "root", "0", "0:0", "worker"):
+        with pytest.raises(ConfigError, match="USER 10001:10001"):
+            containers._user("finest:1", root)
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(os, "getgid", lambda: 100)
+    assert containers._user("finest:1", "") == "1000:100"
+
+
+def test_a_relative_source_is_written_down_with_its_full_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = State(tmp_path / "state")
+    prepared = containers.prepare(Config(source="data.csv"), state, state.new_run(), f"{os.getuid()}:{os.getgid()}")
+    assert prepared.source == str(tmp_path / "data.csv")
+
+
+def test_without_an_engine_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
+    with pytest.raises(FinestError, match="no Docker engine answers") as error:
+        containers.find(None)
+    assert "\n" not in str(error.value) and "DOCKER_HOST" in str(error.value)
+
+
+def event(kind: str, step: str, time: float, text: str = "") -> Event:
+    return Event(kind=kind, step=step, time=time, text=text)  # type: ignore[arg-type]
+
+
+def test_a_step_that_was_killed_is_named_and_not_the_one_that_missed_its_outputs() -> None:
+    said = [event("finish", "ingest", 1), event("progress", "pretrain", 5), event("failure", "finetune", 9, "no such file")]
+    found = _silent(said, said[-1])
+    assert found is not None and found.step == "pretrain" and "ended without a word" in found.text
+
+
+def test_a_step_that_said_why_it_failed_is_named_though_another_was_cut_off_later() -> None:
+    failure = event("failure", "pretrain", 5, "the disk is full")
+    assert _silent([failure, event("progress", "finetune", 9)], failure) is None
+
+
+def test_a_run_that_broke_off_between_steps_is_nobodys_failure() -> None:
+    found = _silent([event("finish", "ingest", 1)], None)
+    assert found is not None and found.step == "run"
