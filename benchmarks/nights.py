@@ -14,7 +14,7 @@ import matplotlib
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
-from tests.night_runs import Ended, Feed, Night, Place, simulate, world
+from tests.night_runs import Command, Ended, Feed, Night, simulate, world
 from tests.services import s3
 
 WINDOW, USERS, ITEMS = 10, 800, 300
@@ -31,15 +31,19 @@ PLAN = [
     Night("nothing on the day", "empty", "skipped", "no interaction is held out"),
     Night("mended"),
 ]
-COLUMNS = "night", "as of", "verdict", "champion", "RLS rbo", "without FINEST", "churn rbo", "MRR", "champion's", "new items", "gone"
+MEASURED = {
+    "RLS": "rls/rbo", "without FINEST": "rls_unstabilised/rbo", "churn": "churn/rbo", "churn without": "churn_unstabilised/rbo",
+    "MRR": "accuracy/mrr", "base model's": "accuracy_base/mrr", "champion's": "accuracy_champion/mrr",
+}  # fmt: skip
+COLUMNS = ["night", "as of", "verdict", "champion after it", *MEASURED, "new items", "gone"]
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, s3.serve(Path(name)) as server:
         folder = Path(name)
         feed = Feed(server.root / server.bucket("finest") / "interactions", world(len(PLAN), WINDOW, USERS, ITEMS), WINDOW)
-        place = Place("s3://finest/interactions", folder / "state", [f"ingest.window_days={WINDOW}"], server.environment())
-        ended = simulate(PLAN, feed, place)
+        nightly = Command("s3://finest/interactions", folder / "state", [f"ingest.window_days={WINDOW}"], server.environment())
+        ended = simulate(PLAN, feed, nightly)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for one in ended:
         print(f"| {' | '.join(cells(one))} |")
@@ -49,8 +53,7 @@ def main() -> None:
 def cells(one: Ended) -> list[str]:
     """A night as a row of the table."""
     metrics = one.verdict["metrics"]
-    names = "rls/rbo", "rls_unstabilised/rbo", "churn/rbo", "accuracy/mrr", "accuracy_champion/mrr"
-    measured = [f"{metrics[name]:.3f}" if name in metrics else "" for name in names]
+    measured = [f"{metrics[name]:.3f}" if name in metrics else "" for name in MEASURED.values()]
     counts = [f"{metrics[name]:.0f}" if name in metrics else "" for name in ("catalogue/new", "catalogue/vanished")]
     return [one.night.title, str(one.as_of), one.verdict["verdict"], one.champion, *measured, *counts]
 
@@ -60,7 +63,7 @@ def draw(ended: Sequence[Ended]) -> None:
     figure, panels = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
     rows = [
         ("Rank list stability (RLS, rbo)", {"with FINEST": "rls/rbo", "without": "rls_unstabilised/rbo", "noise floor": "noise_floor/rbo"}),
-        ("Similarity to the champion's lists (rbo)", {"candidate": "churn/rbo"}),
+        ("Similarity to the champion's lists (rbo)", {"with FINEST": "churn/rbo", "without": "churn_unstabilised/rbo"}),
         ("MRR on the newest day", {"candidate": "accuracy/mrr", "champion": "accuracy_champion/mrr", "base model": "accuracy_base/mrr"}),
     ]
     colours = "#0b6e4f", "#d1495b", "#8d99ae"

@@ -91,11 +91,17 @@ def _user(image: str, user: str) -> str:
 
 
 def note(image: Image) -> str:
-    """What to say where the image may hold other code than this checkout, which the pipeline's graph is made from; else ''."""
+    """What to say where the image may hold other code than this checkout, which the pipeline's graph is made from; '' where it cannot."""
     here = code_tags()["git_commit"]
     if image.commit == here and not here.endswith("+changes"):
         return ""
-    return f"its code is {image.commit or 'of no known commit'}, here is {here or 'no git checkout'}; `make images` builds it from here"
+    built, checkout = (_short(commit) or "an unknown commit" for commit in (image.commit, here))
+    return f"built from {built}, this checkout is {checkout}: `make images` brings it up to date"
+
+
+def _short(commit: str) -> str:
+    sha, plus, changes = commit.partition("+")
+    return sha[:10] + plus + changes
 
 
 def prepare(config: Config, state: State, folder: Path, user: str) -> Config:

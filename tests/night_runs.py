@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from unittest.mock import patch
 
 import pyarrow as pa
 
@@ -94,9 +95,27 @@ class Feed:
         nights.deliver(self.folder, day, rows)
 
 
+class Runner(Protocol):
+    """Something that runs a night to its end."""
+
+    def run(self, night: Night, as_of: date) -> Ended:
+        """The night, and what came of it."""
+        ...
+
+
+def ended(night: Night, as_of: date, code: int, verdict: Path, state: Path) -> Ended:
+    """What came of a night: its verdict's file, and the aliases in the state's registry."""
+    from tracking.registry import list_versions
+
+    with patch.dict(os.environ, {"FINEST_STATE": str(state)}):
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        aliases = {alias: one.version for one in list_versions("finest") for alias in one.aliases}
+    return Ended(night, as_of, code, json.loads(verdict.read_text()), aliases.get("champion", ""), aliases.get("previous", ""))
+
+
 @dataclass(frozen=True)
-class Place:
-    """Where the nights run: the feed as the command is told of it, a state of their own, settings on top of nightly.yaml."""
+class Command:
+    """Runs nights by the command: the feed as the command is told of it, a state of their own, settings on top of nightly.yaml."""
 
     source: str
     state: Path
@@ -110,37 +129,26 @@ class Place:
         done = subprocess.run([*command, *sets], cwd=ROOT, env=self._variables(), capture_output=True, text=True, timeout=600)
         folder = max((self.state / "runs").iterdir())
         assert (folder / "verdict.json").exists(), f"{night.title}: {done.stderr}"
-        aliases = self._aliases()
-        verdict = json.loads((folder / "verdict.json").read_text())
-        return Ended(night, as_of, done.returncode, verdict, aliases.get("champion", ""), aliases.get("previous", ""))
+        return ended(night, as_of, done.returncode, folder / "verdict.json", self.state)
 
     def _variables(self) -> dict[str, str]:
         plain = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_", "KFP_", "AWS_"))}
         return {**plain, "FINEST_STATE": str(self.state), "OMP_NUM_THREADS": "1", **self.environment}
 
-    def _aliases(self) -> dict[str, str]:
-        """Version by alias, from the command that shows them."""
-        script = (
-            "import json; from tracking.registry import list_versions;"
-            "print(json.dumps({alias: one.version for one in list_versions('finest') for alias in one.aliases}))"
-        )
-        said = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=self._variables(), capture_output=True, text=True, check=True)
-        return dict(json.loads(said.stdout))
 
-
-def simulate(plan: Sequence[Night], feed: Feed, place: Place) -> list[Ended]:
+def simulate(plan: Sequence[Night], feed: Feed, runner: Runner) -> list[Ended]:
     """Runs the nights of `plan`. Raises AssertionError where one ends in another way than it should."""
-    ended: list[Ended] = []
+    over: list[Ended] = []
     for number, night in enumerate(plan):
         feed.night(number, night.event)
-        ended.append(place.run(night, FIRST + timedelta(days=number)))
-        check(ended)
-    return ended
+        over.append(runner.run(night, FIRST + timedelta(days=number)))
+        check(over)
+    return over
 
 
-def check(ended: Sequence[Ended]) -> None:
+def check(over: Sequence[Ended]) -> None:
     """Whether the last night ended as it should, exit code, verdict and aliases."""
-    last, before = ended[-1], ended[-2] if len(ended) > 1 else None
+    last, before = over[-1], over[-2] if len(over) > 1 else None
     found, told = last.verdict["verdict"], " ".join([last.verdict["reason"], *last.verdict["notes"]])
     broken = [rule["name"] for rule in last.verdict["rules"] if rule["status"] == "fail"]
     assert found == last.night.verdict, f"{last.night.title}: {found}: {last.verdict['reason']}"

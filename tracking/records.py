@@ -79,14 +79,15 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
     _log_artifacts(run.client, run.parent, artifacts)
 
 
-def note(text: str) -> str:
-    """`text` as a run's description, cut at a line's end to the length that MLflow keeps."""
+def note(text: str, length: int | None = None) -> str:
+    """`text` as a description, cut at a line's end to `length`; to what MLflow keeps of a run's where that is not given."""
     from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
-    if len(text) <= MAX_TAG_VAL_LENGTH:
+    most = length or MAX_TAG_VAL_LENGTH
+    if len(text) <= most:
         return text
     more = "\n\nThe rest is in verdict.json and report.html."
-    return text[: MAX_TAG_VAL_LENGTH - len(more)].rpartition("\n")[0] + more
+    return text[: most - len(more)].rpartition("\n")[0] + more
 
 
 def dataset_name(source: str) -> str:

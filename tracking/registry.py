@@ -15,6 +15,7 @@ from finest.errors import FinestError
 from finest.stability.verdict import Verdict
 from tracking import sample as samples
 from tracking.package import log_package, model_card
+from tracking.records import note
 from tracking.runs import Run, kfp_run_id
 from tracking.store import connect, one_line
 
@@ -25,6 +26,8 @@ CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 
 HEADLINES = ("rls/rbo", "accuracy/mrr")
 """Metrics that a version carries as tags, so that listing versions needs no runs."""
+DESCRIPTION_LENGTH = 5000
+"""Most that a server keeps of a version's description: PostgreSQL refuses more, SQLite takes any length."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,10 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
     tags = {"kfp_run_id": kfp_run_id(), "data_fingerprint": manifest.fingerprint, "verdict": verdict.verdict}
     tags["last_timestamp"] = str(manifest.last_timestamp)
     tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
+    card = note(model_card(verdict, manifest), DESCRIPTION_LENGTH)
     made = client.create_model_version(
-        name, source=f"models:/{model_id}", run_id=run.parent, tags=tags, description=model_card(verdict, manifest), model_id=model_id
-    )
+        name, source=f"models:/{model_id}", run_id=run.parent, tags=tags, description=card, model_id=model_id
+    )  # fmt: skip
     return _version(made, {})
 
 

@@ -1,5 +1,6 @@
 """A pyarrow file system as DuckDB takes it: through fsspec, under a scheme of its own, with a listing that is not asked for again."""
 
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -49,9 +50,40 @@ class Remote(AbstractFileSystem):
         """Unknown, and the same for all: the files do not change while they are read."""
         return datetime.fromtimestamp(0, UTC)
 
-    def _open(self, path: str, mode: str = "rb", **options: Any) -> pa.NativeFile:
-        return self._filesystem.open_input_file(path)
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> "SharedFile":
+        return SharedFile(self._filesystem.open_input_file(path))
 
     @classmethod
     def _strip_protocol(cls, path: str) -> str:
         return path.removeprefix(PREFIX)
+
+
+class SharedFile:
+    """A file that several threads of DuckDB read at once through one handle, seeking and reading in two calls with others' in between.
+
+    So a seek is for the next read of the same thread; a read without one goes on where the last read, of any thread, ended.
+    """
+
+    def __init__(self, file: pa.NativeFile):
+        self._file, self._end, self._sought = file, 0, threading.local()
+
+    def seek(self, offset: int) -> int:
+        """Bytes from the start."""
+        self._sought.offset = self._end = offset
+        return offset
+
+    def tell(self) -> int:
+        """Where a read of this thread would begin."""
+        return int(getattr(self._sought, "offset", self._end))
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes, fewer at the end of the file."""
+        start = self.tell()
+        content: bytes = self._file.read_at(size, start)
+        self._end = start + len(content)
+        self._sought.__dict__.clear()
+        return content
+
+    def close(self) -> None:
+        """Lets go of it."""
+        self._file.close()

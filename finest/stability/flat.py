@@ -23,6 +23,7 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
     if measured.hardware:
         yield from _means("hardware", {name: average([shard[name] for shard in measured.hardware]) for name in HEADLINE})
     yield from _means("churn", measured.churn or None)
+    yield from _means("churn_unstabilised", measured.churn_base or None)
     for name, prefix in (("candidate", ""), ("base", "_base"), ("champion", "_champion")):
         if name in measured.accuracy:
             found = measured.accuracy[name]

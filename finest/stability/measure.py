@@ -46,6 +46,8 @@ class Measured:
     """Further shards' clean variants against the candidate, by similarity."""
     churn: dict[str, Sample]
     """Candidate against champion, by similarity; empty without one."""
+    churn_base: dict[str, Sample]
+    """The candidate's base model against the champion: what users would see change without FINEST."""
     mrr: dict[str, Sample]
     newer: Newer | None
     accuracy: dict[str, Accuracy]
@@ -104,6 +106,7 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
         independent=compare(evidence, resampling, "probe", "independent") if second else [],
         hardware=[means(similarities(candidate.items, evidence.clean(shard, "tuned").items), resampling) for shard in evidence.shards[1:]],
         churn=means(similarities(candidate.items, champion.items), resampling) if champion else {},
+        churn_base=means(similarities(base.items, champion.items), resampling) if champion and base else {},
         mrr=dict(zip(reciprocal, resampling.means(list(reciprocal.values())), strict=True)),
         newer=_newer(candidate, champion, reciprocal, resampling) if champion else None,
         accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),

@@ -122,6 +122,8 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
         tiles.append({"label": "Items shown (coverage at 10)", "value": percent(candidate.coverage_at_10), "below": below})
     if "churn/rbo" in metrics:
         value, below = number(metrics["churn/rbo"]), "1 = users see the same lists"
+        if "churn_unstabilised/rbo" in metrics:
+            below = f"{number(metrics['churn_unstabilised/rbo'])} without FINEST"
         tiles.append({"label": "Similarity to the champion", "value": value, "below": below})
     return tiles
 

@@ -29,7 +29,11 @@ class Connection:
     def __init__(self) -> None:
         self._session = boto3.Session()
         retries = {"mode": "standard", "total_max_attempts": attempts()}
-        config = Config(retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+        config = Config(
+            retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
+            # Some servers answer for a part of an object with the checksum of the whole; downloads are checked by `transfer`.
+            response_checksum_validation="when_required",
+        )  # fmt: skip
         self.client = self._session.client("s3", config=config)
 
     @property

@@ -14,6 +14,8 @@ from storage.s3.place import parse
 NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError)
 UNRESOLVED = (boto.CredentialRetrievalError, boto.TokenRetrievalError, boto.SSOError, boto.LoginError, boto.MetadataRetrievalError)
 UNREACHABLE = (boto.ConnectionError, boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError)
+SETTINGS = (boto.ProfileNotFound, boto.ConfigParseError, boto.ConfigNotFound, boto.InvalidConfigError, boto.NoRegionError, ValueError)
+"""ValueError: for a region or an endpoint that is none."""
 
 DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "ACCESS_DENIED"}
 REFUSED = {
@@ -60,8 +62,10 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
         raise FinestError(said(uri, endpoint, code, error.operation_name)) from error
     except RecursionError as error:  # of boto3, which follows a redirect that names no region for ever
         raise FinestError(said(uri, endpoint, "PermanentRedirect", "HeadBucket")) from error
-    except (BotoCoreError, ValueError) as error:  # a profile, region or endpoint that is none
+    except SETTINGS as error:
         raise ConfigError(f"{uri}: the AWS settings cannot be used ({type(error).__name__}: {_host_only(error)})") from error
+    except BotoCoreError as error:
+        raise FinestError(f"{uri}: the transfer failed ({type(error).__name__}); run again") from error
     except OSError as error:
         found = ARROW.search(str(error))
         if found is None:

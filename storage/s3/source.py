@@ -30,7 +30,9 @@ def resolve(uri: str) -> Source:
         if not files:
             raise DataError(f"{uri}: no files lie there")
         filesystem = connection.filesystem(place)
-        readable(filesystem, files[0].path)
+        # As the engine will: it may be refused what boto3 was not.
+        if filesystem.get_file_info(files[0].path).type == pafs.FileType.NotFound:
+            raise DataError(f"{uri}: {files[0].path} was removed after it was listed; run again once nothing writes there")
     return Source(uri, root, filesystem, files)
 
 
@@ -46,11 +48,6 @@ def single(client: Any, place: Place) -> SourceFile:
     """One object."""
     about = client.head_object(Bucket=place.bucket, Key=place.key)
     return _described(place, place.key, about["ContentLength"], about["ETag"])
-
-
-def readable(filesystem: pafs.FileSystem, path: str) -> None:
-    """Raises where the file system that will read the object may not, or cannot, though boto3 has listed it."""
-    filesystem.get_file_info(path)
 
 
 def _described(place: Place, key: str, size: int, etag: str) -> SourceFile:

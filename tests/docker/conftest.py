@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.image import IMAGE
+from components.image import GPU_IMAGE, IMAGE
 
 ROOT = Path(__file__).parents[2]
 MLFLOW_IMAGE = IMAGE.replace("finest:", "finest-mlflow:")
@@ -43,15 +43,25 @@ def engine() -> None:
         pytest.skip(f"no Docker engine answers: {(info.stderr or info.stdout).strip().splitlines()[-1]}")
 
 
+def of_this_checkout(image: str, how: str) -> str:
+    """The image's name; skips where it is not there or holds other code."""
+    if docker("image", "inspect", image).returncode:
+        pytest.skip(f"no image {image}: {how}")
+    if docker("run", "--rm", *LOCKED, image, "python", "-c", HASH).stdout.strip() != code_here():
+        pytest.skip(f"{image} holds other code than this checkout: {how}")
+    return image
+
+
 @pytest.fixture(scope="session")
 def steps_image(engine: None) -> str:
-    """The CPU image, with this checkout's code in it."""
-    there = docker("run", "--rm", *LOCKED, IMAGE, "python", "-c", HASH)
-    if there.returncode:
-        pytest.skip(f"no image {IMAGE}: make images")
-    if there.stdout.strip() != code_here():
-        pytest.skip(f"{IMAGE} holds other code than this checkout: make images")
-    return IMAGE
+    """The CPU image."""
+    return of_this_checkout(IMAGE, "make images")
+
+
+@pytest.fixture(scope="session")
+def gpu_image(engine: None) -> str:
+    """The image with a CUDA build of torch; it starts without a GPU too."""
+    return of_this_checkout(GPU_IMAGE, "make image-gpu")
 
 
 @pytest.fixture(scope="session")

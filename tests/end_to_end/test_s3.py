@@ -1,7 +1,6 @@
 """The pipeline as a cluster feeds it: interactions and checkpoints on S3, MLflow's server on PostgreSQL and S3."""
 
 import secrets
-from pathlib import Path
 
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
@@ -10,6 +9,7 @@ import pytest
 from tests.end_to_end.conftest import Place, Ran
 from tests.end_to_end.test_resume import same_lists
 from tests.services import faults
+from tests.services.faults import Refusal, Request
 from tests.services.s3 import S3, SECRET
 from tracking import registry
 
@@ -46,18 +46,30 @@ def test_a_run_on_a_busy_s3_promotes_the_same_model_as_one_on_files(
     assert list((s3_server.root / "mlflow").rglob("*.safetensors"))
 
 
+def no_bucket(request: Request) -> Refusal | None:
+    return Refusal(404, "NoSuchBucket") if "interactions" in request.path else None
+
+
+def read_only(request: Request) -> Refusal | None:
+    return Refusal(403, "AccessDenied") if request.method == "PUT" else None
+
+
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("fault", "says"),
     [
-        (["--source", "s3://no-such-bucket/interactions"], "there is no bucket no-such-bucket"),
-        (["--set", "checkpoints=s3://no-such-bucket/checkpoints"], "there is no bucket no-such-bucket"),
+        (no_bucket, "there is no bucket "),
+        (read_only, "access denied (PutObject); the credentials need s3:PutObject there"),
     ],
 )
-def test_a_bucket_that_is_not_there_ends_the_run_in_its_first_step_with_one_line(
-    arguments: list[str], says: str, place: Place, source: str, s3_server: S3
+def test_what_s3_refuses_ends_the_run_in_its_first_step_with_one_line(
+    fault: faults.Fault, says: str, place: Place, source: str, s3_server: S3
 ) -> None:  # fmt: skip
-    run = place.call("run", "--source", source, *arguments, state="s3-refused", **s3_server.environment())
-    assert run.returncode == 1 and run.stderr.startswith("error: preflight: s3://no-such-bucket/") and run.stderr.count("\n") == 1
+    checkpoints = source.replace("interactions", "checkpoints")
+    with faults.before(s3_server.endpoint) as proxy:
+        proxy.fault = fault
+        environment = s3_server.environment(AWS_ENDPOINT_URL=proxy.endpoint)
+        run = place.call("run", "--source", source, "--set", f"checkpoints={checkpoints}", state="s3-refused", **environment)
+    assert run.returncode == 1 and run.stderr.startswith("error: preflight: s3://run-") and run.stderr.count("\n") == 1
     assert says in run.stderr
-    log = Path(place.last("s3-refused") / "kfp.log").read_text()
+    log = (place.last("s3-refused") / "kfp.log").read_text()
     assert "Traceback" in log and SECRET not in log + run.stderr

@@ -108,6 +108,14 @@ def test_a_later_run_scores_the_champion_on_the_same_instances_and_reports_churn
     assert "Train, shard 1: done in" in refused.process.stdout
 
 
+def test_a_run_without_new_data_is_skipped_before_it_trains(promoted: Ran, place: Place) -> None:
+    process = place.run("--as-of", "2026-11-24", "--set", "preflight.skip_without_new_data=true")
+    assert process.returncode == 0, process.stderr
+    assert "Verdict: skipped. Champion version 1 was made from this very data." in process.stdout
+    assert "Train, shard 0" not in process.stdout and champion() == "1" and running() == []
+    assert (place.last() / "report.html").exists() and verdict(place.last())["age"]["as_of"] == "2026-11-24T00:00:00+00:00"
+
+
 def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, place: Place) -> None:
     said = place.call("models", "promote", "2")
     assert said.returncode == 1 and said.stderr.count("\n") == 1 and champion() == "1"

@@ -82,3 +82,13 @@ def answers(url: str) -> Callable[[], bool]:
             return False
 
     return ready
+
+
+def listens(port: int) -> Callable[[], bool]:
+    """Whether something takes connections on the port."""
+
+    def ready() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, port)) == 0
+
+    return ready

@@ -140,6 +140,14 @@ def test_a_large_file_goes_up_in_parts_with_checksums(bucket: str, faulty: Fault
     assert read(store, "clean", tmp_path) == content
 
 
+def test_parts_of_an_upload_that_fails_are_not_left_to_be_paid_for(bucket: str, faulty: Faulty, tmp_path: Path) -> None:
+    faulty.fault = lambda request: Refusal(403, "AccessDenied") if "partNumber=2" in request.path else None
+    with pytest.raises(FinestError, match=r"access denied \(UploadPart\); the credentials need s3:PutObject"):
+        checkpoint_store(f"s3://{bucket}/p").put("clean", blob(tmp_path, os.urandom(17 * MEGABYTE)))
+    assert [request.method for request in faulty.seen if "uploadId" in request.path][-1] == "DELETE"
+    assert checkpoint_store(f"s3://{bucket}/p").list("") == []
+
+
 @pytest.mark.parametrize(
     ("method", "refusal", "says"),
     [

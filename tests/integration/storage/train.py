@@ -11,12 +11,12 @@ from finest.training.pretrain import pretrain
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
 
-EPOCHS = 6
+EPOCHS = 4
 
 
 def main(checkpoints: str, out: str) -> None:
     """Five variants, one after the other in a worker."""
-    data = dataset(users=400, items=60)
+    data = dataset(users=200, items=60)
     edits, planned = plan(data, Perturb(scenarios=[Scenario(kind="deletion", share=0.02)]), 0)
     config = Pretrain(model=Model(hidden=16, layers=1, length=12), epochs=EPOCHS, batch=4, device="cpu", processes=1)
     pretrain(data, edits, planned, "0", config, checkpoint_store(checkpoints), Path(out), lambda progress: None)

@@ -109,4 +109,5 @@ def test_a_skipped_night_says_so_and_counts_neither_as_passed_nor_as_failed(pare
 def test_a_description_too_long_for_mlflow_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
     cut = records.note("| a row of the table |\n" * 1000)
     assert len(cut) <= 8000 and cut.endswith("|\n\nThe rest is in verdict.json and report.html.")
+    assert len(records.note("| a row of the table |\n" * 1000, 5000)) <= 5000
     assert records.note("short") == "short"

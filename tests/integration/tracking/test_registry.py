@@ -59,6 +59,13 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(pr
     assert registry.champion(NAME) == first
 
 
+def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "DESCRIPTION_LENGTH", 200)
+    version = promoted("run-1", 0, None).version
+    said = mlflow.MlflowClient(store.uri()).get_model_version(NAME, version).description
+    assert len(said) <= 200 and said.endswith("The rest is in verdict.json and report.html.")
+
+
 def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")

@@ -52,6 +52,7 @@ def test_metrics_are_named_as_in_mlflow(tmp_path: Path) -> None:
     expected = {
         "rls/rbo", "rls/jaccard_at_10", f"rls/rbo/{PROBES[0]}", "rls_unstabilised/rbo", f"rls_unstabilised/rbo/{PROBES[0]}",
         "rls_reseeded/rbo", "noise_floor/rbo", "noise_floor/jaccard_at_10", "ceiling/rbo", "ceiling/jaccard_at_10", "churn/rbo",
+        "churn_unstabilised/rbo",
         "churn/jaccard_at_10", "plasticity", "plasticity_base", "accuracy/mrr", "accuracy/recall_at_10", "accuracy/ndcg_at_10",
         "accuracy_base/mrr", "coverage/at_10", "gate/passed",
     }  # fmt: skip

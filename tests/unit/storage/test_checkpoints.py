@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import ConfigError
-from storage import FolderStore, checkpoint_store
+from storage import FolderStore, checkpoint_store, probe
 
 
 def blob(tmp_path: Path, content: str) -> Path:
@@ -83,7 +83,7 @@ def test_readers_never_see_a_part_of_a_blob(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from storage import checkpoint_store
+from storage import checkpoint_store, probe
 with checkpoint_store(Path(sys.argv[1])).lock("k/clean"):
     print("held", flush=True)
     sys.stdin.read()
@@ -120,3 +120,13 @@ def test_a_lock_waits_for_the_other_process_and_survives_its_death(tmp_path: Pat
 def test_an_unknown_scheme_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match="gopher://"):
         checkpoint_store("gopher://bucket/prefix")
+
+
+def test_a_probe_leaves_nothing_and_fails_where_a_run_would(tmp_path: Path) -> None:
+    probe(tmp_path / "checkpoints")
+    assert list((tmp_path / "checkpoints").rglob("*")) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        probe(tmp_path / "file" / "checkpoints")
+    with pytest.raises(ConfigError, match="`checkpoints`"):
+        probe("")
