@@ -2,7 +2,7 @@
 
 On ml-100k's training rows, each user's last tenth held out. Columns: MRR and catalogue coverage at 10, of the base model and after FINEST;
 and rbo between the base lists of two seeds (the noise floor), between the base model and its rounding control, between the base model and
-the candidate (rule `frozen` wants this below the one before), and between the candidate and its rounding control (the ceiling).
+the candidate, and between the candidate and its rounding control (the ceiling; rule `frozen` wants the one before below it).
 """
 
 import time
