@@ -6,6 +6,7 @@ exit code or an alias is not what the night should end in; else draws docs/pictu
 """
 
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def draw(ended: Sequence[Ended]) -> None:
         panel.set_title(title, loc="left", fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    labels = [f"{one.as_of:%b %d}\n{one.night.title.replace(' ', chr(10), 1)}\n{one.verdict['verdict']}" for one in ended]
+    labels = [f"{one.as_of:%b %d}: {one.verdict['verdict']}\n{textwrap.fill(one.night.title, 14)}" for one in ended]
     panels[-1].set_xticks(range(len(ended)), labels, fontsize=7)
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PICTURE, dpi=120)

@@ -55,7 +55,8 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
 
     found = runs_in(place, state, monkeypatch)
     assert [run for run in found if run.info.status == "RUNNING"] == []
-    assert len([run for run in found if run.info.status == "KILLED" and "kfp_run_id" in run.data.tags]) == 1
+    # Closed by its own notify, where that outlived the killed step for a moment, or else by the next preflight.
+    assert len([run for run in found if run.info.status in ("FAILED", "KILLED") and "kfp_run_id" in run.data.tags]) == 1
 
 
 def champion_weights(state: Path) -> bytes:
