@@ -13,7 +13,6 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-import finest
 from finest.training.store import Store
 
 CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/items.py", "training")
@@ -23,7 +22,8 @@ CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/ite
 @cache
 def code_version() -> str:
     """A digest of the code that decides weights, and of the torch release."""
-    root, digest = Path(finest.__file__).parent, hashlib.sha256(torch.__version__.encode())
+    # Not from `finest.__file__`: a process that has loaded a served model may have that one's copy under the name.
+    root, digest = Path(__file__).parents[1], hashlib.sha256(torch.__version__.encode())
     for part in CODE:
         for file in sorted((root / part).rglob("*.py") if (root / part).is_dir() else [root / part]):
             digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())

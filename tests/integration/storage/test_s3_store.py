@@ -74,6 +74,7 @@ for number in range(6):
 """
 
 
+@pytest.mark.slow  # wants writers that are fast enough for the reader to see several versions
 def test_two_writers_of_one_name_never_leave_a_reader_with_a_part_or_with_nothing(s3_server: S3, bucket: str, tmp_path: Path) -> None:
     uri = f"s3://{bucket}/p"
     store = checkpoint_store(uri)
