@@ -1,4 +1,4 @@
-"""Nine nights of a made-up service, each a whole run of nightly.yaml over S3: `python -m benchmarks.nights`, some 8 minutes of 2 cores.
+"""Nine nights of a made-up service, each a whole run of nightly.yaml over S3: `python -m benchmarks.nights`, 7 minutes of 2 cores.
 
 The feed brings rows late, loses a day, delivers one twice, has one with nothing in it; two nights' windows are poisoned, one lightly
 and one badly, by shuffling the items of some rows. Every night is the nightly command with a small model. Fails where a verdict, an
