@@ -47,7 +47,8 @@ ARROW = re.compile(r"AWS Error (\w+)(?: \(HTTP status ([0-9]+)\))? during (\w+) 
 def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
     """Makes one line, a FinestError, of what boto3 and pyarrow raise about the place `uri` on the server `endpoint`."""
     try:
-        yield
+        with _redirects_end(uri, endpoint):
+            yield
     except NO_CREDENTIALS as error:
         raise FinestError(
             f"{uri}: no AWS credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role gives"
@@ -60,8 +61,6 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
         raise FinestError(said(uri, endpoint, code, error.operation_name)) from error
-    except RecursionError as error:  # of boto3, which follows a redirect that names no region for ever
-        raise FinestError(said(uri, endpoint, "PermanentRedirect", "HeadBucket")) from error
     except SETTINGS as error:
         raise ConfigError(f"{uri}: the AWS settings cannot be used ({type(error).__name__}: {_host_only(error)})") from error
     except BotoCoreError as error:
@@ -74,6 +73,21 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
         code = status if name == "UNKNOWN" and status else name
         text = unreachable(uri, endpoint, code) if code == "NETWORK_CONNECTION" else said(uri, endpoint, code, operation)
         raise FinestError(text) from error
+
+
+@contextmanager
+def _redirects_end(uri: str, endpoint: str) -> Iterator[None]:
+    """boto3 follows a redirect that names no region for ever. Where the stack ends decides what that looks like: below its own layer it
+    becomes one of its errors."""
+    try:
+        yield
+    except (RecursionError, BotoCoreError) as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, RecursionError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise FinestError(said(uri, endpoint, "PermanentRedirect", "HeadBucket")) from error
 
 
 def said(uri: str, endpoint: str, code: str, operation: str) -> str:

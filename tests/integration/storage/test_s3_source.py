@@ -174,11 +174,7 @@ def gone(request: Request) -> Refusal | None:
         (gone, "a.csv was removed after it was listed"),
         (lambda request: Refusal(400, "ExpiredToken"), "does not accept the credentials (ExpiredToken)"),
         (lambda request: Refusal(403, "RequestTimeTooSkewed"), "clock is off"),
-        pytest.param(  # in a full run the client sometimes finds the connection closed after the redirect
-            lambda request: Refusal(301, "PermanentRedirect"),
-            "wrong region (PermanentRedirect); set AWS_DEFAULT_REGION",
-            marks=pytest.mark.slow,
-        ),
+        (lambda request: Refusal(301, "PermanentRedirect"), "wrong region (PermanentRedirect); set AWS_DEFAULT_REGION"),
         (lambda request: Refusal(503, "SlowDown"), "is too busy (SlowDown, ListObjectsV2), and stayed so through all retries"),
         (lambda request: Refusal(405, "MethodNotAllowed"), "ListObjectsV2 failed (MethodNotAllowed)"),
     ],
