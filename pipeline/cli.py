@@ -58,7 +58,7 @@ def run(
 @app.command()
 def gate(
     lists: Annotated[Path, typer.Option(help="Folder of rank lists, from any trainer.")],
-    data: Annotated[Path | None, typer.Option(help="Folder with users.parquet and items.parquet, for popularity and segments.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder that ingest wrote, for popularity and the data's age.")] = None,
     config: ConfigFile = None,
     sets: Sets = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (HTML) to this file.")] = None,
@@ -68,6 +68,7 @@ def gate(
     loaded = configs.load(config or configs.QUICKSTART, sets or [])
     from finest.stability.judge import judge
     from finest.stability.report import render
+    from finest.stability.verdict import write
     from pipeline.table import show
 
     for folder in [lists, *([data] if data else [])]:
@@ -75,7 +76,7 @@ def gate(
             raise ConfigError(f"{folder}: there is no such folder")
     verdict = judge([lists], loaded.gate, loaded.seed, data=data, as_of=datetime.now(UTC))
     if output:
-        _write(output, verdict.model_dump_json(indent=2))
+        write(verdict, output)
     if report:
         report.parent.mkdir(parents=True, exist_ok=True)
         render(verdict, {}, report, f"Rank lists in {lists}")
@@ -155,13 +156,6 @@ def _registered_model(config: Path | None, sets: list[str] | None, state: Path |
 
 def _say(now: "Version") -> None:
     print(f"{now.name} version {now.version} is the champion")
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
 
 
 def main() -> int:

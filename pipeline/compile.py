@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 from kfp import compiler
 
+from finest import whole
 from finest.errors import FinestError
 from pipeline.config import Config
 from pipeline.dag import build
@@ -21,7 +22,5 @@ def compile_to(output: Path, image: str, cluster: Cluster | None = None, config:
         text = compiled.read_text()
     if found := problems(*yaml.safe_load_all(text)):
         raise FinestError(f"a KFP backend would reject the compiled pipeline: {'; '.join(found)}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.name + ".partial")
-    partial.write_text(text)
-    partial.replace(output)
+    with whole.file(output) as partial:
+        partial.write_text(text)

@@ -19,7 +19,7 @@ from rich.console import Console
 from components import events, orphan
 from components.step import cpu_seconds
 from finest.errors import FinestError
-from finest.stability.verdict import Verdict
+from finest.stability.verdict import read
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
@@ -207,7 +207,7 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
     found = outcome(folder.name, name)
     if found.verdict is None or found.failed_step:
         raise FinestError(f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}")
-    verdict = Verdict.model_validate_json((folder / "verdict.json").read_text())
+    verdict = read(folder / "verdict.json")
     show(console, verdict)
     trainings = f"; {verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s" if verdict.cost else ""
     store = masked(uri())

@@ -12,7 +12,7 @@ from finest.perturb.plan import read
 from finest.stability.config import Gate
 from finest.stability.judge import judge
 from finest.stability.report import cpu_seconds, render
-from finest.stability.verdict import Verdict
+from finest.stability.verdict import Verdict, write
 from finest.training.finetune import CANDIDATE
 from finest.training.shard import read_facts
 from tracking.runs import kfp_run_id
@@ -38,7 +38,7 @@ def decide(
     verdict = judge([*shards, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
     histories = by_variant([(fact["shard"], read_histories(shard)) for shard, fact in zip(shards, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
-    (out / "verdict.json").write_text(verdict.model_dump_json(indent=2))
+    write(verdict, out / "verdict.json")
     render(verdict, histories, out / "report.html", f"FINEST, run {kfp_run_id()}")
     candidate.mkdir(parents=True, exist_ok=True)
     shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)

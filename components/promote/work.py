@@ -6,7 +6,7 @@ from components.gate.work import LISTS, MODEL
 from components.promote.config import Promote
 from finest.data.dataset import load
 from finest.lists import file
-from finest.stability.verdict import Verdict
+from finest.stability.verdict import Verdict, read
 from tracking import registry, sample
 from tracking.runs import Run
 
@@ -28,4 +28,4 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
 
 def read_verdict(folder: Path) -> Verdict:
     """The verdict that the gate wrote."""
-    return Verdict.model_validate_json((folder / "verdict.json").read_text())
+    return read(folder / "verdict.json")

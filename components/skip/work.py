@@ -5,6 +5,7 @@ from pathlib import Path
 from components.champion.work import SKIPPED
 from finest.data.schema import Manifest
 from finest.data.window import moment
+from finest.stability import verdict as verdicts
 from finest.stability.report import render
 from finest.stability.skipped import skipped
 from finest.stability.verdict import Verdict
@@ -16,6 +17,6 @@ def write(manifest: Manifest, baselines: Path, champion: str, as_of: str, out: P
     ids = {"run": kfp_run_id(), "champion": champion}
     verdict = skipped((baselines / SKIPPED).read_text(), manifest, moment(as_of), ids)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "verdict.json").write_text(verdict.model_dump_json(indent=2))
+    verdicts.write(verdict, out / "verdict.json")
     render(verdict, {}, out / "report.html", f"FINEST, run {kfp_run_id()}")
     return verdict

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from finest import whole
 from finest.errors import DataError
 from finest.lists.ranklists import METADATA_KEY, RANK_LISTS_SCHEMA, Description, RankLists
 
@@ -25,15 +26,9 @@ def write(lists: RankLists, path: Path) -> None:
     fields = list(RANK_LISTS_SCHEMA) + ([] if lists.after_cut is None else [AFTER_CUT])
     schema = pa.schema(fields, metadata={METADATA_KEY: lists.description.model_dump_json().encode()})
     vocabulary = pa.array(lists.vocabulary, pa.string())
-    partial = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as file:
-            for start in range(0, len(lists), BATCH):
-                file.write_batch(_batch(lists, slice(start, start + BATCH), vocabulary, schema))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole.file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
+        for start in range(0, len(lists), BATCH):
+            file.write_batch(_batch(lists, slice(start, start + BATCH), vocabulary, schema))
 
 
 def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:

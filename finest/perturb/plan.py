@@ -1,12 +1,12 @@
 """The plan of a run: every scenario's edits, and which variants are trained in which shard."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from finest import whole
 from finest.data.dataset import Dataset
 from finest.errors import ConfigError
 from finest.keys import key, numpy_generator
@@ -76,12 +76,9 @@ def _fresh(seed: int, use: str) -> int:
 
 def write(table: pa.Table, plan: Plan, folder: Path) -> None:
     """Writes `folder`, which may be there if it is empty: whole or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    pq.write_table(table, partial / EDITS)
-    (partial / PLAN).write_text(plan.model_dump_json(indent=2))
-    partial.rename(folder)
+    with whole.folder(folder) as partial:
+        pq.write_table(table, partial / EDITS)
+        (partial / PLAN).write_text(plan.model_dump_json(indent=2))
 
 
 def read(folder: Path) -> tuple[pa.Table, Plan]:

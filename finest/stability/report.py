@@ -11,6 +11,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from finest import whole
 from finest.stability import charts
 from finest.stability.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 
@@ -21,7 +22,7 @@ DONE = {"deletion": "deleted", "replacement": "replaced", "insertion": "inserted
 
 
 def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: str) -> None:
-    """Writes the report to `out`, whose folder exists. Equal input gives equal bytes.
+    """Writes the report to `out`. Equal input gives equal bytes.
 
     `histories` maps a variant to its training history (columns stage, epoch, loss, order, top at least). Without histories or without
     `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason and ids only.
@@ -48,9 +49,8 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         ],
         done=DONE,
     )
-    partial = out.with_name(out.name + ".partial")
-    partial.write_text(page, encoding="utf-8")
-    partial.rename(out)
+    with whole.file(out) as partial:
+        partial.write_text(page, encoding="utf-8")
 
 
 def number(value: float | None) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from finest import whole
 from finest.errors import DataError
 
 SCHEMA_VERSION = 1
@@ -124,12 +125,8 @@ def write(verdict: Verdict, path: Path) -> None:
     """Writes JSON with sorted keys, so that equal verdicts are equal bytes; what is not a finite number becomes null."""
     content = _finite(verdict.model_dump(mode="json"))
     text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with whole.file(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Verdict:

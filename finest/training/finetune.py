@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from finest import whole
 from finest.data.dataset import Dataset
 from finest.data.schema import USERS_SCHEMA
 from finest.lists import file as list_file
@@ -56,7 +57,7 @@ def finetune(
     by_scenario = from_table(edits, data)
     facts = shard.read_facts(bases)
     protocols = _protocols(config)
-    with shard.written_whole(out) as folder, tempfile.TemporaryDirectory() as scratch:
+    with whole.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = _shared_reference(data, config, bases / "models" / variants[0].name, champion, Path(scratch), device)
         jobs: list[Job[shard.Trained]] = [
             partial(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import torch
 
+from finest import whole
 from finest.data.dataset import Dataset
 from finest.keys import torch_generator
 from finest.lists import file as list_file
@@ -43,7 +44,7 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
     variants = plan.shard(shard_id).variants
     processes = config.processes or shard.default_processes()
     by_scenario = from_table(edits, data)
-    with shard.written_whole(out) as folder:
+    with whole.folder(out, replace=True) as folder:
         jobs: list[Job[shard.Trained]] = [
             partial(_train_variant, PretrainJob(data, variant, edits_of(variant, by_scenario), shard_id, config, store, folder, device))
             for variant in variants

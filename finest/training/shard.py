@@ -3,9 +3,7 @@
 import json
 import os
 import resource
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,21 +38,6 @@ class Trained:
     history: list[dict[str, Any]]
     cost: dict[str, float]
     """Seconds, by what they went into."""
-
-
-@contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
-    """A folder to write in, which becomes `out` when the block ends well and vanishes otherwise."""
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
