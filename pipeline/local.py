@@ -140,12 +140,13 @@ def _end_containers(state: State, folder: Path, image: containers.Image | None) 
 
 @contextlib.contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does."""
+    """SIGTERM and SIGHUP end a run as Ctrl-C does; what the caller ignores, as `nohup` does SIGHUP, stays ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = (number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN)
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

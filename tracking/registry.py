@@ -71,10 +71,12 @@ def download(version: Version, folder: Path) -> Path:
 
 
 def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
-    """A complete version with its tags; no alias moves."""
+    """A complete version with its tags, the one of an earlier attempt of this pipeline run where there is one; no alias moves."""
     from mlflow.exceptions import MlflowException
 
     client = run.client
+    if (earlier := next((one for one in list_versions(name) if one.kfp_run_id == kfp_run_id()), None)) is not None:
+        return earlier
     try:
         client.create_registered_model(name, description="Sequential recommender, retrained under FINEST's stability gate.")
     except MlflowException as error:
@@ -111,6 +113,8 @@ def promote(
     except Exception as error:
         run.client.set_model_version_tag(name, made.version, "refused", one_line(error))
         raise
+    if made.refused:  # by an earlier attempt, for what was over by this one
+        run.client.delete_model_version_tag(name, made.version, "refused")
     run.client.set_registered_model_alias(name, CHALLENGER, made.version)
     _move_champion(run.client, name, made.version)
     return _get(run.client, name, made.version)

@@ -102,6 +102,16 @@ def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted
         registry.promote_version(NAME, "2")
 
 
+def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted) -> None:
+    promoted("run-1", 0, None)
+    for _ in range(2):
+        with pytest.raises(FinestError, match="does not serve what was judged"):
+            promoted("run-2", 1, "1", judged=7)
+    assert list(aliases()) == ["2", "1"]
+    assert promoted("run-2", 1, "1").refused == ""
+    assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
+
+
 def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted) -> None:
     first = promoted("run-1", 0, None)
     assert promoted("run-1", 0, None) == first
