@@ -10,6 +10,7 @@ from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.lists import baselines, champion, file
 from finest.models.saved import FACTS
+from finest.training.device import choose, prepare
 from tracking import registry
 
 SKIPPED = "skipped.txt"
@@ -43,6 +44,7 @@ def score(version: str, registered_model: str, data: Dataset, model: Path, lists
     file.write(baselines.repeat_last(data), lists / "repeat_last.parquet")
     if version:
         download(version, registered_model, model)
+        prepare(choose("cpu"))  # one thread, like every model's lists: more of them differ in rounding, and spin where cores are taken
         theirs, after_cut = champion.score(model, data, version)
         file.write(replace(theirs, after_cut=after_cut), lists / "champion.parquet")
 
