@@ -18,6 +18,7 @@ from finest.perturb.variants import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import tuned
+from finest.training.group import Group
 from finest.training.pretrain import describe, pretrained
 from finest.training.references import References
 from storage import checkpoint_store, resolve, samples
@@ -37,16 +38,21 @@ def clean(seed: int, rounding: bool = False) -> Variant:
     return Variant(name="rounding" if rounding else "clean", role="control" if rounding else "clean", seed=seed, rounding=rounding)
 
 
+def alone(variant: Variant) -> Group:
+    """A variant without edits that trains by itself."""
+    return Group((variant,), (None,), 1, stacked=False)
+
+
 def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = False) -> Recommender:
     """A base model, from nothing."""
     with _checkpoint() as checkpoint:
-        return pretrained(data, clean(seed, rounding), None, config, CPU, checkpoint, lambda event: None)[0]
+        return pretrained(data, alone(clean(seed, rounding)), config, CPU, checkpoint, lambda event: None)[0][0]
 
 
 def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> None:
     """Fine-tunes in place, towards the lists in `kept`."""
     with _checkpoint() as checkpoint:
-        tuned(data, clean(seed), None, model, pretrain, config, lambda: kept, checkpoint, lambda event: None)
+        tuned(data, alone(clean(seed)), [model], pretrain, config, lambda: kept, checkpoint, lambda event: None)
 
 
 def lists_of(model: Recommender, data: Dataset) -> RankLists:

@@ -9,7 +9,12 @@ from finest.models.recommender import Recommender, dropped
 
 
 class GRU4Rec(Recommender):
-    """Stacked GRU layers and a dense layer back to the embedding's space; cross-entropy over the catalogue in place of sampled ranking."""
+    """Stacked GRU layers and a dense layer back to the embedding's space; cross-entropy over the catalogue in place of sampled ranking.
+
+    Not stackable: replicas would have to unroll the recurrence by hand, and that loses more to PyTorch's fused GRU kernels than it gains.
+    """
+
+    stackable = False
 
     def __init__(self, config: Model, items: int):
         super().__init__(config, items)

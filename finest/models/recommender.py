@@ -1,6 +1,7 @@
 """The interface of a sequential recommender.
 
-Shapes in this folder: B windows, T positions, D hidden units, N positions that are scored, I items, S dropout sites, H heads.
+Shapes in this folder: B windows, T positions, D hidden units, N positions that are scored, I items, S dropout sites, H heads. A stack of
+R replicas (`finest.training.replicas`) has R in front of every weight and of every shape but the sites'.
 """
 
 from abc import ABC, abstractmethod
@@ -20,6 +21,8 @@ class Recommender(nn.Module, ABC):
 
     sites: int
     """Places where dropout acts; `encode` takes a mask for each."""
+    stackable = True
+    """Whether replicas with a leading axis on every weight can compute as one."""
 
     def __init__(self, config: Model, items: int):
         super().__init__()
@@ -34,6 +37,8 @@ class Recommender(nn.Module, ABC):
 
     def scores(self, hidden_ND: Tensor) -> Tensor:
         """Scores `[N, I]` of all items; column c - 1 is the item of code c."""
+        if self.bias.dim() == 2:
+            return torch.baddbmm(self.bias[:, None, 1:], hidden_ND, self.embedding[:, 1:].transpose(1, 2))
         return torch.addmm(self.bias[1:], hidden_ND, self.embedding[1:].t())
 
     def initialise(self, seed: int, scale: float = 0.02) -> None:

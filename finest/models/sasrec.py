@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finest.models.config import Model
+from finest.models.layers import linear, lookup, normal
 from finest.models.recommender import Recommender, dropped
 
 
@@ -26,10 +27,13 @@ class SASRec(Recommender):
         self.final_shift = nn.Parameter(torch.zeros(hidden))
 
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
-        x_BTD = dropped(F.embedding(inputs_BT, self.embedding) + self.position[: inputs_BT.shape[1]], masks_SBTD, 0)
+        position_TD = self.position[..., : inputs_BT.shape[-1], :]
+        if position_TD.dim() == 3:
+            position_TD = position_TD[:, None]
+        x_BTD = dropped(lookup(inputs_BT, self.embedding) + position_TD, masks_SBTD, 0)
         for layer, block in enumerate(self.blocks):
             x_BTD = block(x_BTD, self.heads, masks_SBTD, 1 + 2 * layer)
-        return F.layer_norm(x_BTD, x_BTD.shape[-1:], self.final_gain, self.final_shift)
+        return normal(x_BTD, self.final_gain, self.final_shift)
 
 
 class Block(nn.Module):
@@ -57,14 +61,14 @@ class Block(nn.Module):
 
     def attend(self, x_BTD: Tensor, heads: int) -> Tensor:
         """Causal self-attention `[B, T, D]`."""
-        B, T, D = x_BTD.shape
-        normal_BTD = F.layer_norm(x_BTD, (D,), self.attention_gain, self.attention_shift)
-        projected_BTE = F.linear(normal_BTD, self.projection, self.projection_bias)
-        query, key, value = projected_BTE.view(B, T, 3, heads, D // heads).permute(2, 0, 3, 1, 4)
+        *_, T, D = x_BTD.shape
+        normal_BTD = normal(x_BTD, self.attention_gain, self.attention_shift)
+        projected_BTE = linear(normal_BTD, self.projection, self.projection_bias)
+        query, key, value = projected_BTE.view(-1, T, 3, heads, D // heads).permute(2, 0, 3, 1, 4)
         mixed_BHTd = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        return F.linear(mixed_BHTd.transpose(1, 2).reshape(B, T, D), self.output, self.output_bias)
+        return linear(mixed_BHTd.transpose(1, 2).reshape(x_BTD.shape), self.output, self.output_bias)
 
     def feed(self, x_BTD: Tensor) -> Tensor:
         """The position-wise layers `[B, T, D]`."""
-        normal_BTD = F.layer_norm(x_BTD, x_BTD.shape[-1:], self.feed_gain, self.feed_shift)
-        return F.linear(F.relu(F.linear(normal_BTD, self.inner, self.inner_bias)), self.outer, self.outer_bias)
+        normal_BTD = normal(x_BTD, self.feed_gain, self.feed_shift)
+        return linear(F.relu(linear(normal_BTD, self.inner, self.inner_bias)), self.outer, self.outer_bias)

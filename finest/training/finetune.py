@@ -3,11 +3,11 @@
 import hashlib
 import shutil
 import tempfile
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -28,15 +28,17 @@ from finest.perturb.variants import Plan, Variant
 from finest.training import checkpoint, references, shard
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
-from finest.training.loop import Settings, train
+from finest.training.group import Group, fit, grouped
+from finest.training.loop import Records, Settings
 from finest.training.objective import RankHinge
-from finest.training.pretrain import describe, edits_of, model_facts, weight_facts
+from finest.training.pretrain import describe, model_facts, weight_facts
 from finest.training.progress import Report
 from finest.training.references import References
+from finest.training.replicas.plan import Arrangement
 from finest.training.simulate import simulate
 from finest.training.store import Store
-from finest.training.windows import fill, slots
-from finest.training.workers import Job, run
+from finest.training.windows import Windows, fill, slots
+from finest.training.workers import Event, Job, run
 
 CANDIDATE = "candidate"
 
@@ -54,23 +56,20 @@ def finetune(
     """
     device = choose(pretrain.device)
     variants = plan.shard(shard_id).variants
-    by_scenario = from_table(edits, data)
     facts = shard.read_facts(bases)
+    arrangement = Arrangement(**facts["replicas"])
+    groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     protocols = _protocols(config)
     with whole.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = _shared_reference(data, config, bases / "models" / variants[0].name, champion, Path(scratch), device)
-        jobs: list[Job[shard.Trained]] = [
-            partial(
-                _tune_variant,
-                FinetuneJob(
-                    data, variant, edits_of(variant, by_scenario), shard_id, pretrain, config, protocol,
-                    shared if protocol == "anchored" else None, bases, store, folder, device,
-                ),
-            )
-            for protocol in protocols
-            for variant in variants
-        ]  # fmt: skip
-        results = run(jobs, device, facts["processes"], shard.progress(report, config.epochs, len(jobs)))
+        jobs: list[Job[list[shard.Trained]]] = []
+        for protocol in protocols:
+            kept = shared if protocol == "anchored" else None
+            for group in groups:
+                job = FinetuneJob(data, group, shard_id, pretrain, config, protocol, kept, bases, store, folder, device)
+                jobs.append(partial(_tune_group, job))
+        on_event = shard.progress(report, config.epochs, len(protocols) * len(variants))
+        results = [one for results in run(jobs, device, facts["processes"], on_event) for one in results]
         cost = {name: dict(base) for name, base in facts["cost"].items()}
         histories = {variant.name: shard.read_history(bases, variant.name) for variant in variants}
         trainings = [(protocol, variant) for protocol in protocols for variant in variants]
@@ -103,86 +102,98 @@ class SharedReference:
 
 @dataclass(frozen=True)
 class FinetuneJob:
-    """One variant's fine-tuning, complete, as a worker process takes it."""
+    """A group's fine-tuning, complete, as a worker process takes it."""
 
     data: Dataset
-    variant: Variant
-    edits: Edits | None
+    group: Group
     shard: str
     pretrain: Pretrain
     config: Finetune
     protocol: Literal["anchored", "independent"]
     shared: SharedReference | None
-    """None: the variant's own base model gives its lists."""
+    """None: each variant's own base model gives its lists."""
     bases: Path
     store: Store
     out: Path
     device: torch.device
 
 
-def _tune_variant(job: FinetuneJob, on_event: Any) -> shard.Trained:
-    """Writes one variant's tuned lists, and the candidate where it is clean."""
+def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[shard.Trained]:
+    """Writes the tuned lists of a group's own variants, and the candidate where one is clean."""
     prepare(job.device)
-    began, cpu_began = time.perf_counter(), time.process_time()
-    variant, config = job.variant, job.config
-    folder = job.bases / "models" / variant.name
-    saved = load(folder, str(job.device))
-    digest = job.shared.digest if job.shared else _digest(folder)
+    clock, config, group = shard.Clock(), job.config, job.group
+    folders = [job.bases / "models" / variant.name for variant in group.variants]
+    models = [load(folder, str(job.device)).model for folder in folders]
     facts = {
         "stage": "finetune",
-        "reference": digest if config.regulariser != "none" else None,
+        "reference": _references_of(job, folders) if config.regulariser != "none" else None,
         "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
-        **weight_facts(job.data, variant, job.edits, job.pretrain, job.device),
+        **weight_facts(job.data, group, job.pretrain, job.device),
     }
     name = checkpoint.key(facts)
     with job.store.lock(name):
-        history = tuned(
-            job.data, variant, job.edits, saved.model, job.pretrain, config, job.shared.open if job.shared else None,
+        histories = tuned(
+            job.data, group, models, job.pretrain, config, job.shared.open if job.shared else None,
             checkpoint.Checkpoint(job.store, name), on_event,
         )  # fmt: skip
-    trained, cpu_trained = time.perf_counter(), time.process_time()
+    trained = clock.lap()
     stage = "tuned" if job.protocol == _protocols(config)[0] else "independent"
     source = job.shared.source if job.shared else "base"
-    lists = take(saved.model, job.data, describe(job.data, variant, job.edits, job.shard, job.pretrain, "tuned", job.protocol, source))
-    list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
-    if stage == "tuned" and variant.name == "clean":
-        save(job.out / CANDIDATE, saved.model, model_facts(job.data, variant, job.pretrain, "tuned"), list(job.data.item_ids))
-    cost = {
-        "finetune_seconds": trained - began,
-        "finetune_cpu_seconds": cpu_trained - cpu_began,
-        "lists_cpu_seconds": time.process_time() - cpu_trained,
-        "finetune_epochs_cpu_seconds": sum(record["cpu_seconds"] for record in history),
-    }
-    return shard.Trained(history, cost)
+    results = []
+    for variant, edits, model, history in zip(group.own(), group.edits, models, histories, strict=False):
+        lists = take(model, job.data, describe(job.data, variant, edits, job.shard, job.pretrain, "tuned", job.protocol, source))
+        list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
+        if stage == "tuned" and variant.name == "clean":
+            save(job.out / CANDIDATE, model, model_facts(job.data, variant, job.pretrain, "tuned"), list(job.data.item_ids))
+        results.append(shard.Trained(history, shard.cost("finetune", trained, group.kept, clock.lap(), history)))
+    return results
+
+
+def _references_of(job: FinetuneJob, folders: list[Path]) -> str | list[str]:
+    """Digests of the models that the reference lists are of."""
+    if job.shared:
+        return job.shared.digest
+    return [_digest(folder) for folder in folders]
 
 
 def tuned(
-    data: Dataset, variant: Variant, edits: Edits | None, model: Recommender, pretrain: Pretrain, config: Finetune, shared: Any,
-    saved: checkpoint.Checkpoint, on_event: Any,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Fine-tunes `model`, a variant's base model, in place; returns the history."""
+    data: Dataset, group: Group, models: list[Recommender], pretrain: Pretrain, config: Finetune,
+    shared: Callable[[], References] | None, saved: checkpoint.Checkpoint, on_event: Callable[[Event], None],
+) -> Records:  # fmt: skip
+    """Fine-tunes `models`, the group's base models, in place; returns its own variants' histories.
+
+    `shared`: opens the reference lists that all keep; None: each keeps those of its own base model.
+    """
     clean = data.training_rows()
-    rows = apply(clean, edits) if edits else clean
     slotting = slots(clean, pretrain.model.length)
     hinge = None
     if config.regulariser == "rank_hinge":
-        lists = shared() if shared else references.take(model, clean, config.top)
-        device = model.embedding.device
-        kept = torch.from_numpy(np.ascontiguousarray(lists.lists)).to(device), torch.from_numpy(lists.of_row).to(device)
-        hinge = RankHinge(*kept, config.alpha, config.margin)
+        opened = [shared()] if shared else [references.take(model, clean, config.top) for model in models]
+        hinge = rank_hinge(opened, config, models[0].embedding.device)
 
-    def windows(epoch: int) -> Any:
-        return fill(simulate(rows, clean, data.item_counts, config.simulated_share, variant.seed, epoch), slotting)
+    def windows(variant: Variant, edits: Edits | None) -> Callable[[int], Windows]:
+        rows = apply(clean, edits) if edits else clean
+        return lambda epoch: fill(simulate(rows, clean, data.item_counts, config.simulated_share, variant.seed, epoch), slotting)
 
-    return train(
-        model, slotting, windows, settings(pretrain, config, variant.seed), hinge, saved, lambda record: on_event((variant.name, record))
-    )
+    every = [windows(variant, edits) for variant, edits in zip(group.variants, group.edits, strict=True)]
+    return fit(group, models, slotting, every, settings(pretrain, config), hinge, saved, on_event)
 
 
-def settings(pretrain: Pretrain, config: Finetune, seed: int) -> Settings:
+def rank_hinge(opened: list[References], config: Finetune, device: torch.device) -> RankHinge | None:
+    """The regulariser over the one set of lists that all keep, or over one a replica; none where there are no lists."""
+    lists = opened[0].lists if len(opened) == 1 else np.concatenate([one.lists for one in opened])
+    if not len(lists):
+        return None
+    first = np.cumsum([0] + [len(one.lists) for one in opened[:-1]])
+    of_row = np.stack([np.where(one.of_row >= 0, one.of_row + start, -1) for one, start in zip(opened, first, strict=True)])
+    kept = torch.from_numpy(np.ascontiguousarray(lists)).to(device), torch.from_numpy(of_row[0] if len(of_row) == 1 else of_row).to(device)
+    return RankHinge(*kept, config.alpha, config.margin)
+
+
+def settings(pretrain: Pretrain, config: Finetune) -> Settings:
     """The fine-tuning stage's settings: a fresh optimizer like pretraining's, its rate falling to zero."""
     return Settings(
-        stage="finetune", seed=seed, epochs=config.epochs, batch=pretrain.batch, rate=config.rate, cosine=True, decay=pretrain.decay,
+        stage="finetune", seed=0, epochs=config.epochs, batch=pretrain.batch, rate=config.rate, cosine=True, decay=pretrain.decay,
         average=pretrain.average, clip=pretrain.clip, dropout=pretrain.model.dropout, amp=pretrain.amp,
     )  # fmt: skip
 
@@ -234,4 +245,3 @@ def _write_cut(data: Dataset, file: Path) -> None:
     np.maximum.at(last, data.user[data.train], data.timestamp[data.train])
     trained = np.flatnonzero(last > np.iinfo(np.int64).min)
     pq.write_table(pa.table([data.user_ids[trained].tolist(), last[trained]], schema=CUT_SCHEMA), file)
-

@@ -1,6 +1,6 @@
 """What training minimises: cross-entropy over the catalogue, and FINEST's hinge on reference lists (arXiv 2402.03481, section 4).
 
-Shapes: N targets, M of them with a reference list, I items, K items whose order is kept.
+Shapes: N targets, M of them with a reference list, L lists, I items, K items whose order is kept; in a stack R replicas and P positions.
 """
 
 from dataclasses import dataclass
@@ -13,66 +13,107 @@ from torch.autograd.function import once_differentiable
 
 @dataclass(frozen=True)
 class RankHinge:
-    """FINEST's regulariser. `lists_R2K`: reference lists by row, int32 columns of the score matrix, top K then the K after them;
-    `of_row`: [clean rows] which list is a clean row's, -1 for none."""
+    """FINEST's regulariser. `lists_L2K`: reference lists, int32 columns of the score matrix, top K then the K after them; `of_row`:
+    [clean rows] which list is a clean row's, -1 for none; `[R, clean rows]` where a stack's replicas have lists of their own."""
 
-    lists_R2K: Tensor
+    lists_L2K: Tensor
     of_row: Tensor
     alpha: float
     margin: float
 
     def lists_of(self, ids_N: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the N targets have a list `[M]`, and the lists `[M, 2K]`."""
-        list_N = torch.where(ids_N >= 0, self.of_row[ids_N.clamp(min=0)], -1)
+        list_N = self._list(ids_N)
         held_M = torch.nonzero(list_N >= 0)[:, 0]
-        return held_M, self.lists_R2K[list_N[held_M]].long()
+        return held_M, self.lists_L2K[list_N[held_M]].long()
+
+    def held(self, ids_RP: Tensor) -> Tensor:
+        """Which targets of a stack have a list `[R, P]`."""
+        return self._list(ids_RP) >= 0
+
+    def stacked_lists_of(self, ids_RP: Tensor) -> tuple[Tensor, Tensor]:
+        """Which targets of a stack have a list `[R, P]`, and lists for all `[R x P, 2K]`, anyone's for those without."""
+        list_RP = self._list(ids_RP)
+        return list_RP >= 0, self.lists_L2K[list_RP.clamp(min=0).view(-1)].long()
+
+    def _list(self, ids: Tensor) -> Tensor:
+        place = ids.clamp(min=0)
+        found = self.of_row[place] if self.of_row.dim() == 1 else self.of_row.gather(1, place)
+        return torch.where(ids >= 0, found, -1)
 
 
 class _Loss(torch.autograd.Function):
-    """Both terms with their gradient written once, into one buffer of the scores' shape."""
+    """Both terms with their gradient written once, into one buffer of the scores' shape. A row's share in a mean is one over its count;
+    rows of an infinite count stand for nothing."""
 
     @staticmethod
-    def forward(ctx: Any, scores_NI: Tensor, target_N: Tensor, held_M: Tensor, lists_M2K: Tensor, alpha: float, margin: float) -> Tensor:
-        N = len(target_N)
+    def forward(
+        ctx: Any, scores_NI: Tensor, target_N: Tensor, count_N: Tensor, held_M: Tensor, lists_M2K: Tensor, held_count_M: Tensor,
+        alpha: float, margin: float, replicas: int,
+    ) -> Tensor:  # fmt: skip
         gradient_NI = scores_NI.softmax(1)
-        own_N1 = (target_N - 1)[:, None]
-        next_loss = -gradient_NI.gather(1, own_N1).clamp_min(torch.finfo(torch.float32).tiny).log().mean()
+        own_N1 = (target_N - 1).clamp_(min=0)[:, None]
+        own_N = gradient_NI.gather(1, own_N1)[:, 0].clamp_min(torch.finfo(torch.float32).tiny)
+        next_R = (-own_N.log() / count_N).view(replicas, -1).sum(1)
         gradient_NI.scatter_add_(1, own_N1, torch.full_like(own_N1, -1, dtype=gradient_NI.dtype))
-        gradient_NI /= N
-        order = top = scores_NI.new_zeros(())
+        gradient_NI /= count_N[:, None]
+        order_R = top_R = torch.zeros_like(next_R)
         if len(held_M):
-            M, K = len(held_M), lists_M2K.shape[1] // 2
-            scores_M2K = scores_NI.index_select(0, held_M).gather(1, lists_M2K)
+            K = lists_M2K.shape[1] // 2
+            place_M2K = held_M[:, None] * scores_NI.shape[1] + lists_M2K
+            scores_M2K = scores_NI.view(-1)[place_M2K]
             order_MK = margin - scores_M2K[:, : K - 1] + scores_M2K[:, 1:K]
             top_MK = margin - scores_M2K[:, :K] + scores_M2K[:, K:]
-            order, top = order_MK.clamp_min(0).sum() / (M * (K - 1)), top_MK.clamp_min(0).sum() / (M * K)
-            order_MK, top_MK = (order_MK > 0) * (alpha / (M * (K - 1))), (top_MK > 0) * (alpha / (M * K))
+            order_M1, top_M1 = held_count_M[:, None] * (K - 1), held_count_M[:, None] * K
+            order_R = (order_MK.clamp_min(0) / order_M1).view(replicas, -1).sum(1)
+            top_R = (top_MK.clamp_min(0) / top_M1).view(replicas, -1).sum(1)
+            order_MK, top_MK = (order_MK > 0) * (alpha / order_M1), (top_MK > 0) * (alpha / top_M1)
             change_M2K = torch.zeros_like(scores_M2K)
             change_M2K[:, : K - 1] -= order_MK
             change_M2K[:, 1:K] += order_MK
             change_M2K[:, :K] -= top_MK
             change_M2K[:, K:] += top_MK
-            row_M2K = held_M[:, None] * scores_NI.shape[1] + lists_M2K
-            gradient_NI.view(-1).scatter_add_(0, row_M2K.view(-1), change_M2K.view(-1))
+            gradient_NI.view(-1).scatter_add_(0, place_M2K.view(-1), change_M2K.view(-1))
         ctx.save_for_backward(gradient_NI)
-        ctx.mark_non_differentiable()
-        return torch.stack([next_loss + alpha * (order + top), order, top])
+        return torch.stack([next_R + alpha * (order_R + top_R), order_R, top_R], 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient_NI,) = ctx.saved_tensors
-        return gradient_NI * upstream[0][0], None, None, None, None, None
+        (upstream_R3,) = upstream
+        gradient = gradient_NI.view(len(upstream_R3), -1).mul_(upstream_R3[:, :1])
+        return gradient.view_as(gradient_NI), *[None] * 8
 
 
 def loss(scores_NI: Tensor, target_N: Tensor, ids_N: Tensor, hinge: RankHinge | None) -> Tensor:
-    """The loss, and the hinge's two terms for the record `[3]`; only the first has a gradient.
+    """The loss, and the hinge's two terms for the record `[3]`; only the first has a gradient, for one backward pass.
 
     `target_N`: item codes; `ids_N`: clean row ids of the targets. Means over targets, the hinge's over those with a list, so the
     regulariser's weight does not depend on the batch.
     """
+    count_N = scores_NI.new_full((len(target_N),), len(target_N))
     if hinge is None:
         nothing = target_N.new_empty(0)
-        return _Loss.apply(scores_NI, target_N, nothing, nothing.view(0, 2), 0.0, 0.0)
+        return _Loss.apply(scores_NI, target_N, count_N, nothing, nothing.view(0, 2), nothing, 0.0, 0.0, 1)[0]
     held_M, lists_M2K = hinge.lists_of(ids_N)
-    return _Loss.apply(scores_NI, target_N, held_M, lists_M2K, hinge.alpha, hinge.margin)
+    held_count_M = scores_NI.new_full((len(held_M),), len(held_M))
+    return _Loss.apply(scores_NI, target_N, count_N, held_M, lists_M2K, held_count_M, hinge.alpha, hinge.margin, 1)[0]
+
+
+def stacked_loss(
+    scores_RPI: Tensor, target_RP: Tensor, ids_RP: Tensor, count_R: Tensor, hinge: RankHinge | None, held_R: Tensor | None
+) -> Tensor:
+    """The same of a part of a stack's batch `[R, 3]`: means are over the `count_R` targets, and `held_R` lists, of the whole batch.
+
+    A position without a target (code 0) stands for nothing, so that every shape is the same whatever the replicas' rows are.
+    """
+    R, P, I = scores_RPI.shape
+    count_N = torch.where(target_RP > 0, count_R[:, None], torch.inf).view(-1)
+    rows = scores_RPI.view(R * P, I), target_RP.reshape(-1), count_N
+    if hinge is None or held_R is None:
+        nothing = count_N.new_empty(0, dtype=torch.long)
+        return _Loss.apply(*rows, nothing, nothing.view(0, 2), nothing, 0.0, 0.0, R)
+    held_RP, lists_M2K = hinge.stacked_lists_of(ids_RP)
+    held_count_M = torch.where(held_RP, held_R[:, None].to(count_N), torch.inf).view(-1)
+    return _Loss.apply(*rows, torch.arange(R * P, device=count_N.device), lists_M2K, held_count_M, hinge.alpha, hinge.margin, R)

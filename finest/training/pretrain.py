@@ -1,6 +1,5 @@
 """The pretraining step: a shard's variants from random weights to base models and their rank lists."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,10 +24,12 @@ from finest.perturb.variants import Plan, Variant
 from finest.training import checkpoint, shard
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
-from finest.training.loop import Settings, train
+from finest.training.group import Group, fit, grouped
+from finest.training.loop import Records, Settings
 from finest.training.progress import Report
+from finest.training.replicas.plan import Arrangement, arrange
 from finest.training.store import Store
-from finest.training.windows import fill, slots
+from finest.training.windows import Windows, fill, slots
 from finest.training.workers import Event, Job, run
 
 ROUNDING = 1e-7
@@ -43,13 +44,13 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
     device = choose(config.device)
     variants = plan.shard(shard_id).variants
     processes = config.processes or shard.default_processes()
-    by_scenario = from_table(edits, data)
+    arrangement = _arrange(data, config, len(variants), device, processes)
+    groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     with whole.folder(out, replace=True) as folder:
-        jobs: list[Job[shard.Trained]] = [
-            partial(_train_variant, PretrainJob(data, variant, edits_of(variant, by_scenario), shard_id, config, store, folder, device))
-            for variant in variants
+        jobs: list[Job[list[shard.Trained]]] = [
+            partial(_train_group, PretrainJob(data, group, shard_id, config, store, folder, device)) for group in groups
         ]
-        results = run(jobs, device, processes, shard.progress(report, config.epochs, len(variants)))
+        results = [one for results in run(jobs, device, processes, shard.progress(report, config.epochs, len(variants))) for one in results]
         for variant, result in zip(variants, results, strict=True):
             shard.write_history(folder, variant.name, result.history)
         shard.write_facts(
@@ -59,19 +60,26 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
                 "device": device.type,
                 "hardware": hardware(device),
                 "threads": THREADS,
-                "processes": min(processes, len(variants)) if device.type == "cpu" else 1,
+                "processes": min(processes, len(jobs)) if device.type == "cpu" else 1,
+                "replicas": arrangement.facts(),
                 "cost": {variant.name: result.cost for variant, result in zip(variants, results, strict=True)},
             },
         )
 
 
+def _arrange(data: Dataset, config: Pretrain, variants: int, device: torch.device, processes: int) -> Arrangement:
+    prepare(device)
+    rows = data.training_rows()
+    slotting = slots(rows, config.model.length)
+    return arrange(variants, config, settings(config), data.items, slotting, fill(rows, slotting), device, processes)
+
+
 @dataclass(frozen=True)
 class PretrainJob:
-    """One variant's pretraining, complete, as a worker process takes it."""
+    """A group's pretraining, complete, as a worker process takes it."""
 
     data: Dataset
-    variant: Variant
-    edits: Edits | None
+    group: Group
     shard: str
     config: Pretrain
     store: Store
@@ -79,57 +87,42 @@ class PretrainJob:
     device: torch.device
 
 
-def edits_of(variant: Variant, by_scenario: dict[str, Edits]) -> Edits | None:
-    """What is edited in a variant's training rows."""
-    return by_scenario[variant.scenario] if variant.scenario else None
-
-
-def _train_variant(job: PretrainJob, on_event: Callable[[Event], None]) -> shard.Trained:
-    """Writes one variant's model and lists."""
-    config, variant = job.config, job.variant
-    began, cpu_began = time.perf_counter(), time.process_time()
-    name = checkpoint.key({"stage": "pretrain", **weight_facts(job.data, variant, job.edits, config, job.device)})
+def _train_group(job: PretrainJob, on_event: Callable[[Event], None]) -> list[shard.Trained]:
+    """Writes the models and lists of a group's own variants."""
+    config, clock = job.config, shard.Clock()
+    name = checkpoint.key({"stage": "pretrain", **weight_facts(job.data, job.group, config, job.device)})
     with job.store.lock(name):
-        model, history = pretrained(
-            job.data, variant, job.edits, config, job.device, checkpoint.Checkpoint(job.store, name), on_event
-        )
-    trained, cpu_trained = time.perf_counter(), time.process_time()
-    save(job.out / "models" / variant.name, model, model_facts(job.data, variant, config, "base"), list(job.data.item_ids))
-    lists = take(model, job.data, describe(job.data, variant, job.edits, job.shard, config, "base", None, None))
-    list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
-    cost = {
-        "pretrain_seconds": trained - began,
-        "pretrain_cpu_seconds": cpu_trained - cpu_began,
-        "lists_cpu_seconds": time.process_time() - cpu_trained,
-        "pretrain_epochs_cpu_seconds": sum(record["cpu_seconds"] for record in history),
-    }
-    return shard.Trained(history, cost)
+        models, histories = pretrained(job.data, job.group, config, job.device, checkpoint.Checkpoint(job.store, name), on_event)
+    trained = clock.lap()
+    results = []
+    for variant, edits, model, history in zip(job.group.own(), job.group.edits, models, histories, strict=False):
+        save(job.out / "models" / variant.name, model, model_facts(job.data, variant, config, "base"), list(job.data.item_ids))
+        lists = take(model, job.data, describe(job.data, variant, edits, job.shard, config, "base", None, None))
+        list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
+        results.append(shard.Trained(history, shard.cost("pretrain", trained, job.group.kept, clock.lap(), history)))
+    return results
 
 
 def pretrained(
-    data: Dataset,
-    variant: Variant,
-    edits: Edits | None,
-    config: Pretrain,
-    device: torch.device,
-    saved: checkpoint.Checkpoint,
-    on_event: Callable[[Event], None],
-) -> tuple[Recommender, list[dict[str, Any]]]:
-    """A variant's base model and its history."""
+    data: Dataset, group: Group, config: Pretrain, device: torch.device, saved: checkpoint.Checkpoint, on_event: Callable[[Event], None]
+) -> tuple[list[Recommender], Records]:
+    """The base models of a group, and its own variants' histories."""
     prepare(device)
     clean = data.training_rows()
-    rows = apply(clean, edits) if edits else clean
-    model = build(config.model, data.items)
-    model.initialise(variant.seed)
-    if variant.rounding:
-        add_rounding(model, variant.seed)
-    model.to(device)
     slotting = slots(clean, config.model.length)
-    windows = fill(rows, slotting)
-    history = train(
-        model, slotting, lambda epoch: windows, settings(config, variant.seed), None, saved, lambda record: on_event((variant.name, record))
-    )
-    return model, history
+    models, windows = [], []
+    for variant, edits in zip(group.variants, group.edits, strict=True):
+        model = build(config.model, data.items)
+        model.initialise(variant.seed)
+        if variant.rounding:
+            add_rounding(model, variant.seed)
+        models.append(model.to(device))
+        windows.append(_always(fill(apply(clean, edits) if edits else clean, slotting)))
+    return models, fit(group, models, slotting, windows, settings(config), None, saved, on_event)
+
+
+def _always(windows: Windows) -> Callable[[int], Windows]:
+    return lambda epoch: windows
 
 
 @torch.no_grad()
@@ -140,23 +133,31 @@ def add_rounding(model: Recommender, seed: int) -> None:
         weight.add_(noise, alpha=ROUNDING * weight.square().mean().sqrt().item())
 
 
-def settings(config: Pretrain, seed: int) -> Settings:
+def settings(config: Pretrain) -> Settings:
     """The pretraining stage's settings."""
     return Settings(
-        stage="pretrain", seed=seed, epochs=config.epochs, batch=config.batch, rate=config.rate, cosine=False, decay=config.decay,
+        stage="pretrain", seed=0, epochs=config.epochs, batch=config.batch, rate=config.rate, cosine=False, decay=config.decay,
         average=config.average, clip=config.clip, dropout=config.model.dropout, amp=config.amp,
     )  # fmt: skip
 
 
-def weight_facts(data: Dataset, variant: Variant, edits: Edits | None, config: Pretrain, device: torch.device) -> dict[str, Any]:
-    """Everything besides code that decides a base model's weights, and the variant's name, which no two may share."""
+def weight_facts(data: Dataset, group: Group, config: Pretrain, device: torch.device) -> dict[str, Any]:
+    """Everything besides code that decides base models' weights, and the variants' names, which no two trainings may share."""
+    variants = [
+        {
+            "variant": variant.name,
+            "seed": variant.seed,
+            "rounding": variant.rounding,
+            "edits": [edits.kind, edits.row.tolist(), edits.item.tolist()] if edits else None,
+        }
+        for variant, edits in zip(group.variants, group.edits, strict=True)
+    ]
     return {
-        "variant": variant.name,
+        "variant": f"stack-{group.variants[0].name}" if group.stacked else group.variants[0].name,
+        "variants": variants,
+        "stacked": group.stacked,
         "data": data.manifest.fingerprint,
-        "seed": variant.seed,
-        "rounding": variant.rounding,
-        "edits": [edits.kind, edits.row.tolist(), edits.item.tolist()] if edits else None,
-        "pretrain": config.model_dump(mode="json", exclude={"device", "processes"}),
+        "pretrain": config.model_dump(mode="json", exclude={"device", "processes", "replicas"}),
         "device": hardware(device) if device.type == "cuda" else device.type,
         "threads": THREADS,
     }

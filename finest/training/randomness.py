@@ -6,34 +6,49 @@ Shapes: B windows of a batch, S dropout sites, T positions, D hidden units.
 import torch
 from torch import Tensor
 
+from finest.data.dataset import Ints
 from finest.keys import torch_generator
 from finest.training.windows import Slots
 
+Shape = tuple[int, int, int, int]
+Words = tuple[str | int, ...]
 
-def batches(slots: Slots, home_E: Tensor, size: int, seed: int, epoch: int) -> list[tuple[Tensor, int]]:
+
+def order(slots: Slots, seed: int, epoch: int) -> Tensor:
+    """Slots in the order of an epoch `[W]`. Keyed by (seed, epoch): edits never move it."""
+    return torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
+
+
+def batches(slots: Slots, home_E: Ints, size: int, seed: int, epoch: int) -> list[tuple[Tensor, int]]:
     """The epoch's batches on the CPU: window numbers, and how many of them, the last, are extra ones.
 
-    One permutation of slots, keyed by (seed, epoch): edits never move it. Extra windows ride with the slot that overflowed.
+    Extra windows ride with the slot that overflowed.
     """
-    order = torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
-    place = torch.empty_like(order)
-    place[order] = torch.arange(slots.count)
-    batch_of_extra = place[home_E] // size
+    order_W = order(slots, seed, epoch)
+    place = torch.empty_like(order_W)
+    place[order_W] = torch.arange(slots.count)
+    batch_of_extra = place[torch.from_numpy(home_E)] // size
     result = []
-    for number, batch in enumerate(order.split(size)):
+    for number, batch in enumerate(order_W.split(size)):
         extra = torch.nonzero(batch_of_extra == number)[:, 0]
         result.append((torch.cat([batch, slots.count + extra]), len(extra)))
     return result
 
 
-def dropout_masks(shape: tuple[int, int, int, int], extra: int, p: float, words: tuple[str | int, ...], device: torch.device) -> Tensor:
-    """Masks `[S, B, T, D]` of 0 and 1 / (1 - p). The batch's `extra` last windows draw from a stream of their own, so that they leave
+def dropout_masks(shape: Shape, extra: int, p: float, words: Words, device: torch.device) -> Tensor:
+    """Masks `[S, B, T, D]` of 0 and 1 / (1 - p). The batch's `extra` last windows draw from streams of their own, so that they leave
     the slots' masks as they are."""
     S, B, T, D = shape
+    masks_SBTD = _draw((S, B - extra, T, D), p, ("slots", *words), device)
+    return torch.cat([masks_SBTD, extra_masks((S, extra, T, D), 0, p, words, device)], 1) if extra else masks_SBTD
 
-    def draw(windows: int, stream: str) -> Tensor:
-        uniform = torch.rand(S, windows, T, D, generator=torch_generator("dropout", stream, *words, device=device), device=device)
-        return uniform.ge_(p).mul_(1 / (1 - p))
 
-    masks_SBTD = draw(B - extra, "slots")
-    return torch.cat([masks_SBTD, draw(extra, "extra")], 1) if extra else masks_SBTD
+def extra_masks(shape: Shape, first: int, p: float, words: Words, device: torch.device) -> Tensor:
+    """Masks of a batch's extra windows from number `first` on; each has a stream, so that it has the same whoever else rides along."""
+    S, E, T, D = shape
+    return torch.cat([_draw((S, 1, T, D), p, ("extra", number, *words), device) for number in range(first, first + E)], 1)
+
+
+def _draw(shape: Shape, p: float, words: Words, device: torch.device) -> Tensor:
+    uniform = torch.rand(shape, generator=torch_generator("dropout", *words, device=device), device=device)
+    return uniform.ge_(p).mul_(1 / (1 - p))

@@ -3,6 +3,8 @@
 import json
 import os
 import resource
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,33 @@ class Trained:
     """Seconds, by what they went into."""
 
 
+class Clock:
+    """Wall and CPU seconds of this process between laps."""
+
+    def __init__(self) -> None:
+        self.last = self._now()
+
+    def lap(self) -> tuple[float, float]:
+        """Since the last lap."""
+        before, self.last = self.last, self._now()
+        return self.last[0] - before[0], self.last[1] - before[1]
+
+    def _now(self) -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+
+def cost(
+    stage: str, trained: tuple[float, float], variants: int, listed: tuple[float, float], history: list[dict[str, Any]]
+) -> dict[str, float]:
+    """A variant's cost of a stage, in seconds: its share of what training took, and what its lists took."""
+    return {
+        f"{stage}_seconds": trained[0] / variants,
+        f"{stage}_cpu_seconds": trained[1] / variants,
+        "lists_cpu_seconds": listed[1],
+        f"{stage}_epochs_cpu_seconds": sum(record["cpu_seconds"] for record in history),
+    }
+
+
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Writes `shard.json`, with this process tree's largest memory."""
     kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -65,11 +94,14 @@ def read_history(folder: Path, variant: str) -> list[dict[str, Any]]:
 def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], None]:
     """Turns the events of a step's trainings into its progress."""
     finished: dict[str, int] = {}
+    over: Counter[str] = Counter()  # epochs of a variant's trainings before its present one, under another protocol
 
     def on_event(event: Event) -> None:
         variant, record = event
+        if record["epoch"] <= finished.get(variant, 0):
+            over[variant] += finished[variant]
         finished[variant] = record["epoch"]
-        done = sum(finished.values()) / (epochs * trainings)
+        done = (sum(finished.values()) + over.total()) / (epochs * trainings)
         speed = record["targets"] / max(record["seconds"], 1e-9) / 1000
         text = f"{variant} {record['epoch']}/{epochs}, {speed:.0f}k targets/s"
         report(Progress(done, text, variant, record["stage"], record["epoch"], record["loss"]))

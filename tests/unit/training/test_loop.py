@@ -10,6 +10,7 @@ from finest.training.checkpoint import Checkpoint, key
 from finest.training.loop import Settings, train
 from finest.training.objective import RankHinge
 from finest.training.references import take
+from finest.training.single import Single
 from finest.training.windows import fill, slots
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
@@ -36,11 +37,12 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
 
-    def report(record):
+    def report(variant, record):
         if record["epoch"] == stop_after:
             raise InterruptedTrainingError
 
-    history = train(model, slotting, lambda epoch: windows, SETTINGS, hinge, Checkpoint(store, name), report)
+    single = Single("clean", model, slotting, lambda epoch: windows, SETTINGS, hinge)
+    (history,) = train(single, SETTINGS, Checkpoint(store, name), report)
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}, history
 
 
@@ -97,8 +99,9 @@ def test_a_training_that_diverges_stops_in_one_line(tmp_path):
     model = build(Model(hidden=8, layers=1, length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 3, 5, 1e30, False, 0.0, 0.9, 1.0, 0.0, True)
-    with pytest.raises(FinestError, match=r"pretrain: the loss is nan in epoch \d.*lower pretrain.rate"):
-        train(model, slotting, lambda epoch: windows, settings, None, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda record: None)
+    single = Single("clean", model, slotting, lambda epoch: windows, settings, None)
+    with pytest.raises(FinestError, match=r"pretrain: the loss of clean is nan in epoch \d.*lower pretrain.rate"):
+        train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
 
 
 def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
@@ -113,6 +116,7 @@ def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
     model.initialise(0)
     settings = Settings("pretrain", 0, 2, 1, 0.01, False, 0.1, 0.9, 1.0, 0.0, True)
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")
-    history = train(model, slotting, lambda epoch: windows, settings, None, checkpoint, lambda record: None)
+    single = Single("clean", model, slotting, lambda epoch: windows, settings, None)
+    (history,) = train(single, settings, checkpoint, lambda variant, record: None)
     assert history[0]["targets"] == (windows.targets > 0).sum()
     assert all(torch.isfinite(weight).all() for weight in model.parameters())

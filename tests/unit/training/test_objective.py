@@ -22,7 +22,7 @@ def written_out(scores, target, ids, hinge):
     for n, id in enumerate(ids.tolist()):
         if id < 0 or hinge.of_row[id] < 0:
             continue
-        s = scores[n][hinge.lists_R2K[hinge.of_row[id]].long()]
+        s = scores[n][hinge.lists_L2K[hinge.of_row[id]].long()]
         order.append(torch.stack([(MARGIN - (s[k] - s[k + 1])).clamp_min(0) for k in range(K - 1)]).mean())
         top.append(torch.stack([(MARGIN - (s[k] - s[K + k])).clamp_min(0) for k in range(K)]).mean())
     order, top = torch.stack(order).mean(), torch.stack(top).mean()
@@ -64,5 +64,5 @@ def test_scores_in_the_reference_order_beyond_the_margin_cost_nothing():
     scores = torch.zeros(N, I, dtype=torch.float64)
     for n, id in enumerate(ids.tolist()):
         if id >= 0 and hinge.of_row[id] >= 0:
-            scores[n, hinge.lists_R2K[hinge.of_row[id]].long()] = torch.linspace(5, 1, 2 * K, dtype=torch.float64)
+            scores[n, hinge.lists_L2K[hinge.of_row[id]].long()] = torch.linspace(5, 1, 2 * K, dtype=torch.float64)
     assert loss(scores, target, ids, hinge)[1:].tolist() == [0.0, 0.0]

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from finest.training import workers
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import finetune
 from finest.training.pretrain import pretrain
+from finest.training.replicas import plan as replicas
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
 
@@ -35,12 +37,13 @@ def train(
     processes: int = 2,
     perturb: Perturb = SCENARIOS,
     shard: str = "0",
+    mode: Literal["auto", "stacked"] = "auto",
 ):
     data = dataset(users=24, items=40)
     edits, planned = plan(data, perturb, 0)
     store = checkpoint_store(str(folder / "checkpoints"))
     told = []
-    pretraining = PRETRAIN.model_copy(update={"processes": processes})
+    pretraining = PRETRAIN.model_copy(update={"processes": processes, "replicas": mode})
     pretrain(data, edits, planned, shard, pretraining, store, folder / "bases", told.append)
     finetune(data, edits, planned, shard, PRETRAIN, config, folder / "bases", champion, store, folder / "tuned", told.append)
     return data, folder / "tuned", told
@@ -122,6 +125,24 @@ def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process
     _, again, told = train(tmp_path)
     assert told == []
     assert np.array_equal(lists(folder, "tuned", "seed").scores, lists(again, "tuned", "seed").scores)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_stacked_shard_leaves_what_a_separate_one_does_with_an_exact_identity(trained, in_process, monkeypatch, tmp_path, split):
+    if split:  # the identity control then stands in another stack than the clean variant
+        monkeypatch.setattr(replicas, "free_bytes", lambda device: 1)
+    _, separate, _ = trained
+    _, folder, told = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}), mode="stacked")
+    facts = json.loads((folder / "shard.json").read_text())
+    assert facts["replicas"]["size"] == (1 if split else 6) and told[-1].done == pytest.approx(1.0)
+    assert len(facts["cost"]) == len(list((folder / "history").iterdir())) == len(list((separate / "history").iterdir())) == 6
+    for stage in ("base", "tuned", "independent"):
+        clean, same = lists(folder, stage, "clean"), lists(folder, stage, "identity")
+        assert np.array_equal(clean.items, same.items) and np.array_equal(clean.scores, same.scores)
+        assert not np.array_equal(clean.scores, lists(folder, stage, "rounding").scores)
+    for stage in ("base", "tuned"):
+        for variant in ("clean", "seed", "random-insertion-0.02-s0"):
+            np.testing.assert_allclose(lists(folder, stage, variant).scores, lists(separate, stage, variant).scores, atol=1e-3)
 
 
 def test_both_protocols_are_trained_side_by_side(in_process, tmp_path):

@@ -69,8 +69,8 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
         assert np.array_equal(getattr(before, name)[: slotting.count][others], getattr(after, name)[: slotting.count][others])
     assert np.all(owner[after.home] == user)
     for epoch in range(2):
-        old = batches(slotting, torch.from_numpy(before.home), 4, 9, epoch)
-        new = batches(slotting, torch.from_numpy(after.home), 4, 9, epoch)
+        old = batches(slotting, before.home, 4, 9, epoch)
+        new = batches(slotting, after.home, 4, 9, epoch)
         for number, ((windows, _), (edited_windows, extra)) in enumerate(zip(old, new, strict=True)):
             assert torch.equal(windows, edited_windows[: len(windows)])
             assert len(edited_windows) == len(windows) + extra

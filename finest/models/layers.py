@@ -1,0 +1,32 @@
+"""Layers for the weights of one model, or of R models stacked in front of each weight, which then compute as one.
+
+One model: x [..., D], weight [E, D]. Stacked: x [R, ..., D], weight [R, E, D]; replica r of the result depends on replica r alone.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x times the weight's transpose, plus bias: `[..., E]`."""
+    if weight.dim() == 2:
+        return F.linear(x, weight, bias)
+    flat_RMD = x.reshape(len(weight), -1, x.shape[-1])
+    return torch.baddbmm(bias[:, None], flat_RMD, weight.transpose(1, 2)).view(*x.shape[:-1], weight.shape[1])
+
+
+def normal(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+    """Layer normalisation over the last axis."""
+    if gain.dim() == 1:
+        return F.layer_norm(x, gain.shape, gain, shift)
+    between = (len(gain), *[1] * (x.dim() - 2), gain.shape[-1])
+    return torch.addcmul(shift.view(between), F.layer_norm(x, gain.shape[-1:]), gain.view(between))
+
+
+def lookup(codes: Tensor, table: Tensor) -> Tensor:
+    """Rows of an embedding `[*codes.shape, D]`; stacked: codes [R, ...], table [R, I, D]."""
+    if table.dim() == 2:
+        return F.embedding(codes, table)
+    first_R = torch.arange(len(table), device=codes.device) * table.shape[1]
+    return F.embedding(codes + first_R.view(-1, *[1] * (codes.dim() - 1)), table.flatten(0, 1))

@@ -1,0 +1,144 @@
+"""Whether variants train as one or each alone, and how many fit into a stack."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from finest.models.build import RECOMMENDERS, build
+from finest.training.config import Pretrain
+from finest.training.loop import Settings, Trainee
+from finest.training.replicas.stack import Stack
+from finest.training.single import Single
+from finest.training.windows import Slots, Windows
+
+GAIN = 1.25
+"""How much sooner than alone a stack must be done in the trial: the choice is part of what decides weights, so noise must not make it."""
+STEPS = 3
+"""Timed steps of a trial, after one that warms up."""
+MEMORY_SHARE = 0.8
+"""Of what is free."""
+SCORE_COPIES = 3
+"""Buffers of a part's scores at the largest moment: the scores, their gradient, and what a product of it needs."""
+STATE_COPIES = 6
+"""Of the weights: themselves, gradient, two moments, average, and the checkpoint's copy."""
+LAYER_COPIES = 14
+"""Activations of a layer that the backward pass needs, in windows' hidden states."""
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """How a shard's variants train; recorded in its facts."""
+
+    size: int
+    """Replicas of a stack; 0: each variant alone."""
+    why: str
+    alone_ms: float | None = None
+    """Measured by the trial: a step of one variant, and of the stack."""
+    stacked_ms: float | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """For `shard.json`."""
+        return asdict(self)
+
+    def groups(self, variants: Sequence[Item]) -> list[list[Item]]:
+        """The variants of each trainee. Stacks have equal sizes, filled up with the first variant, which is clean.
+
+        >>> Arrangement(3, "").groups(["clean", "a", "b", "c"])
+        [['clean', 'a', 'b'], ['c', 'clean', 'clean']]
+        """
+        if not self.size:
+            return [[variant] for variant in variants]
+        groups = [list(variants[first : first + self.size]) for first in range(0, len(variants), self.size)]
+        groups[-1] += [variants[0]] * (self.size - len(groups[-1]))
+        return groups
+
+
+def arrange(
+    variants: int, config: Pretrain, settings: Settings, items: int, slots: Slots, windows: Windows, device: torch.device, processes: int
+) -> Arrangement:
+    """Decides by `pretrain.replicas`.
+
+    `auto`: on a GPU what a trial of both ways finds; on a CPU each alone, without a trial. There a stack takes longer at every size that
+    fills a core (`benchmarks.replicas`), and where it would not, noise would decide about the weights' last bits.
+    """
+    if not RECOMMENDERS[config.model.name].stackable:
+        return Arrangement(0, f"{config.model.name} has no stacked form")
+    if config.replicas == "separate" or (variants == 1 and config.replicas == "auto"):
+        return Arrangement(0, "as configured" if config.replicas == "separate" else "a single variant")
+    if config.replicas == "auto" and device.type == "cpu":
+        return Arrangement(0, "on a CPU, where a stack takes longer")
+    fits = max(1, min(variants, int(MEMORY_SHARE * free_bytes(device) // replica_bytes(config, items, slots, variants))))
+    stacks = -(-variants // fits)
+    size = -(-variants // stacks)
+    if config.replicas == "stacked":
+        return Arrangement(size, "as configured")
+    return trial(variants, size, config, settings, items, slots, windows, device, processes)
+
+
+def trial(
+    variants: int, size: int, config: Pretrain, settings: Settings, items: int, slots: Slots, windows: Windows, device: torch.device,
+    processes: int,
+) -> Arrangement:  # fmt: skip
+    """Times steps of one variant and of a stack of `size` on the real windows; nothing of it is kept."""
+
+    def model() -> Any:
+        made = build(config.model, items)
+        made.initialise(settings.seed)
+        return made.to(device)
+
+    def given(epoch: int) -> Windows:
+        return windows
+
+    alone = _step_seconds(Single("trial", model(), slots, given, settings, None), settings)
+    names, seeds = ["trial"] * size, [settings.seed] * size
+    stacked = _step_seconds(Stack(names, [model() for _ in range(size)], slots, [given] * size, seeds, settings, None), settings)
+    at_once = 1 if device.type == "cuda" else min(processes, variants)
+    one_by_one, as_one = alone * -(-variants // at_once), stacked * -(-variants // size)
+    faster = one_by_one / as_one
+    why = f"stacks of {size} take {1 / faster:.2f} times the seconds of variants alone, {at_once} at a time"
+    log.info("replicas: %s (a step: %.1f ms alone, %.1f ms stacked)", why, 1e3 * alone, 1e3 * stacked)
+    return Arrangement(size if faster >= GAIN else 0, why, round(1e3 * alone, 2), round(1e3 * stacked, 2))
+
+
+def _step_seconds(trainee: Trainee, settings: Settings) -> float:
+    trainee.load(0)
+    batches = -(-trainee.slots.count // settings.batch)
+    wait: Callable[[], None] = torch.cuda.synchronize if trainee.device.type == "cuda" else lambda: None
+    optimizer = torch.optim.AdamW(trainee.weights.values(), fused=True)
+    began = 0.0
+    for number in range(1 + STEPS):
+        if number == 1:
+            wait()
+            began = time.perf_counter()
+        trainee.step(number % batches)
+        trainee.clip(settings.clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    wait()
+    return (time.perf_counter() - began) / STEPS
+
+
+def free_bytes(device: torch.device) -> int:
+    """Free memory of the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def replica_bytes(config: Pretrain, items: int, slots: Slots, variants: int) -> int:
+    """What one replica of a stack takes, estimated from above."""
+    model = config.model
+    positions = config.batch * model.length
+    with torch.device("meta"):
+        weights = sum(weight.numel() for weight in build(model, items).parameters())
+    scores, hidden = SCORE_COPIES * positions * items, (LAYER_COPIES * model.layers + 4) * positions * model.hidden
+    windows = 3 * slots.count * model.length
+    return 4 * (STATE_COPIES * weights + scores + hidden + windows)

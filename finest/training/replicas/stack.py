@@ -1,0 +1,165 @@
+"""A stack of variants as what the loop trains.
+
+Shapes: R replicas, U distinct seeds, W slots, B slots of a batch, T positions, P = B x T, D hidden units, I items, S dropout sites.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from finest.models.recommender import Recommender
+from finest.training.device import precision
+from finest.training.loop import Settings, Trainee
+from finest.training.objective import RankHinge, stacked_loss
+from finest.training.randomness import dropout_masks, extra_masks, order
+from finest.training.windows import Slots, Windows
+
+EXTRAS = 8
+"""Windows of a chunk of extra ones. The chunk's shape is fixed, so that it tells a replica nothing about how many another one has."""
+
+
+def stack(models: Sequence[Recommender]) -> Recommender:
+    """One model that computes what `models` do, `[R, ...]` from `[R, ...]`."""
+    stacked = copy.deepcopy(models[0])
+    parameters = [dict(model.named_parameters()) for model in models]
+    for name, weight in stacked.named_parameters():
+        weight.data = torch.stack([one[name].detach() for one in parameters])
+    return stacked
+
+
+def unstack(stacked: Recommender, models: Iterable[Recommender]) -> None:
+    """Copies each replica's weights into its own model."""
+    with torch.no_grad():
+        for replica, model in enumerate(models):
+            for name, weight in model.named_parameters():
+                weight.copy_(stacked.get_parameter(name)[replica])
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Windows of all replicas on the device, each array `[R, windows, T]`."""
+
+    inputs: Tensor
+    targets: Tensor
+    ids: Tensor
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[npt.NDArray[np.int64], ...]], device: torch.device) -> "Windowed":
+        arrays = (np.stack(arrays).astype(np.int32) for arrays in zip(*parts, strict=True))
+        return cls(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
+
+    def take(self, window_RB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs `[R, B, T]`, targets and ids `[R, B x T]` of those windows."""
+        replica = torch.arange(len(window_RB), device=window_RB.device)[:, None]
+        inputs, targets, ids = (array[replica, window_RB].long() for array in (self.inputs, self.targets, self.ids))
+        return inputs, targets.flatten(1), ids.flatten(1)
+
+
+class Stack(Trainee):
+    """Several variants of one architecture; the variants' `models` get their weights from `finish`.
+
+    `windows` by replica and epoch; `seeds` [R]: variants of one seed see the same order, masks and mates.
+    """
+
+    def __init__(
+        self, variants: Sequence[str], models: Sequence[Recommender], slots: Slots, windows: Sequence[Callable[[int], Windows]],
+        seeds: Sequence[int], settings: Settings, hinge: RankHinge | None,
+    ):  # fmt: skip
+        self.variants, self.models, self.slots, self.windows, self.settings, self.hinge = variants, models, slots, windows, settings, hinge
+        self.model = stack(models)
+        self.weights = dict(self.model.named_parameters())
+        self.seeds = sorted(set(seeds))
+        self.seed_R = [self.seeds.index(seed) for seed in seeds]
+
+    def load(self, epoch: int) -> None:
+        windows_R = [windows(epoch) for windows in self.windows]
+        orders = [order(self.slots, seed, epoch) for seed in self.seeds]
+        W, device = self.slots.count, self.device
+        self.epoch = epoch
+        self.of_slots = Windowed.of([(one.inputs[:W], one.targets[:W], one.ids[:W]) for one in windows_R], device)
+        self.order_RW = torch.stack([orders[seed] for seed in self.seed_R]).to(device)
+        self._load_extras(windows_R, orders)
+        self._count(windows_R, orders)
+
+    def _load_extras(self, windows_R: Sequence[Windows], orders: Sequence[Tensor]) -> None:
+        """Packs the extra windows by batch, in chunks; windows of code 0 fill up."""
+        W, T, batches = self.slots.count, self.slots.length, -(-self.slots.count // self.settings.batch)
+        batch_RE = [self._batch_of(orders[seed])[one.home] for seed, one in zip(self.seed_R, windows_R, strict=True)]
+        most = np.zeros(batches, np.int64)
+        for batch_E in batch_RE:
+            most = np.maximum(most, np.bincount(batch_E, minlength=batches))
+        ends = np.cumsum(-(-most // EXTRAS) * EXTRAS)
+        self.extras = [(int(end - size), int(end)) for end, size in zip(ends, np.diff(ends, prepend=0), strict=True)]
+        parts = []
+        for one, batch_E in zip(windows_R, batch_RE, strict=True):
+            shape = (int(ends[-1]), T)
+            inputs, targets, ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
+            by_batch = np.argsort(batch_E, kind="stable")
+            within = np.arange(len(batch_E)) - np.searchsorted(batch_E[by_batch], batch_E[by_batch])
+            place = np.array([low for low, _ in self.extras], np.int64)[batch_E[by_batch]] + within
+            inputs[place], targets[place], ids[place] = one.inputs[W:][by_batch], one.targets[W:][by_batch], one.ids[W:][by_batch]
+            parts.append((inputs, targets, ids))
+        self.of_extras = Windowed.of(parts, self.device)
+
+    def _batch_of(self, order_W: Tensor) -> npt.NDArray[np.int64]:
+        """[W] the batch of each slot."""
+        batch = np.empty(self.slots.count, np.int64)
+        batch[order_W.numpy()] = np.arange(self.slots.count) // self.settings.batch
+        return batch
+
+    def _count(self, windows_R: Sequence[Windows], orders: Sequence[Tensor]) -> None:
+        """Targets a batch `[batches, R]`: known here, so that no step waits for the device."""
+        rows = []
+        for seed, one in zip(self.seed_R, windows_R, strict=True):
+            batch = self._batch_of(orders[seed])
+            rows.append(np.bincount(np.r_[batch, batch[one.home]], weights=(one.targets > 0).sum(1)))
+        self.counts = np.stack(rows, 1).astype(np.int64)
+        self.count_NR = torch.from_numpy(self.counts).to(self.device, torch.float32, non_blocking=True)
+
+    def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
+        low = number * self.settings.batch
+        window_RB = self.order_RW[:, low : low + self.settings.batch]
+        parts = [(*self.of_slots.take(window_RB), self._masks(number, window_RB.shape[1], 0))]
+        for first in range(*self.extras[number], EXTRAS):
+            window_RE = torch.arange(first, first + EXTRAS, device=self.device).expand(len(self.variants), -1)
+            parts.append((*self.of_extras.take(window_RE), self._masks(number, EXTRAS, first - self.extras[number][0], extra=True)))
+        held_R = sum((self.hinge.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(())) if self.hinge else None
+        total_R3 = torch.zeros((len(self.variants), 3), device=self.device)
+        for inputs_RBT, targets_RP, ids_RP, masks in parts:
+            with precision(self.device, self.settings.amp):
+                scores_RPI = self.model.scores(self.model.encode(inputs_RBT, masks).flatten(1, 2))
+            terms_R3 = stacked_loss(scores_RPI.float(), targets_RP, ids_RP, self.count_NR[number], self.hinge, held_R)
+            terms_R3[:, 0].sum().backward()
+            total_R3 += terms_R3.detach()
+        return total_R3, self.counts[number]
+
+    def _masks(self, number: int, windows: int, first: int, extra: bool = False) -> Tensor | None:
+        """Masks `[S, R, windows, T, D]`, one draw a seed."""
+        settings = self.settings
+        if not settings.dropout:
+            return None
+        shape = (self.model.sites, windows, self.slots.length, self.model.embedding.shape[-1])
+        drawn = []
+        for seed in self.seeds:
+            words = (settings.stage, seed, self.epoch, number)
+            draw = extra_masks(shape, first, settings.dropout, words, self.device) if extra else None
+            drawn.append(draw if draw is not None else dropout_masks(shape, 0, settings.dropout, words, self.device))
+        if len(drawn) == 1:
+            return drawn[0][:, None]
+        return torch.stack(drawn, 1)[:, self.seed_R]
+
+    def clip(self, norm: float) -> None:
+        gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
+        norm_R = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        scale_R = (norm / (norm_R + 1e-6)).clamp_(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale_R.view(-1, *[1] * (gradient.dim() - 1)))
+
+    def finish(self) -> None:
+        """Puts the trained weights into the variants' models."""
+        unstack(self.model, self.models)

@@ -1,0 +1,171 @@
+"""Replicas trained as one: the result of each is its own, and what training alone gives, up to rounding."""
+
+import numpy as np
+import pytest
+import torch
+
+from finest.data.dataset import Rows
+from finest.models.build import build
+from finest.models.config import Model
+from finest.perturb.edits import Edits, apply
+from finest.training.checkpoint import Checkpoint
+from finest.training.config import Pretrain
+from finest.training.loop import Settings, train
+from finest.training.objective import RankHinge
+from finest.training.references import take
+from finest.training.replicas import plan
+from finest.training.replicas.plan import Arrangement, arrange
+from finest.training.replicas.stack import Stack, stack, unstack
+from finest.training.simulate import simulate
+from finest.training.single import Single
+from finest.training.windows import fill, slots
+from storage import checkpoint_store
+from tests.unit.training.small import dataset
+
+DATA = dataset(users=24, items=47)
+CLEAN = DATA.training_rows()
+MODEL = Model(hidden=16, layers=2, heads=2, length=6)
+SETTINGS = Settings(
+    stage="finetune", seed=4, epochs=3, batch=5, rate=0.01, cosine=True, decay=0.1, average=0.9, clip=0.5, dropout=0.3, amp=True
+)
+SLOTS = slots(CLEAN, MODEL.length)
+
+
+def edited(kind, rows) -> Rows:
+    ids = CLEAN.id[np.array(rows)]
+    return apply(CLEAN, Edits(kind, ids, np.full(len(ids), 0 if kind == "deletion" else 7)))
+
+
+VARIANTS = {
+    "clean": (CLEAN, 4),
+    "deletion": (edited("deletion", [3, 20, 21]), 4),
+    "insertion": (edited("insertion", [3, 4, 5, 6, 40, 41]), 4),
+    "many": (edited("insertion", np.arange(5, 110)), 4),  # windows overflow beyond one chunk of extra ones
+    "seed": (CLEAN, 5),
+}
+
+
+def made(name: str):
+    model = build(MODEL, DATA.items)
+    model.initialise(VARIANTS[name][1])
+    return model
+
+
+def windows(name: str):
+    rows, seed = VARIANTS[name]
+    return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), SLOTS)
+
+
+def hinge():
+    lists = take(made("clean"), CLEAN, 4)
+    return RankHinge(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row), 1.0, 0.1)
+
+
+def together(store, names, stop_after=None):
+    torch.set_num_threads(1)
+    models = [made(name) for name in names]
+    one = Stack(names, models, SLOTS, [windows(name) for name in names], [VARIANTS[name][1] for name in names], SETTINGS, hinge())
+
+    def report(variant, record):
+        if record["epoch"] == stop_after:
+            raise InterruptedError
+
+    histories = train(one, SETTINGS, Checkpoint(store, "-".join(names)), report)
+    one.finish()
+    return dict(zip(names, models, strict=True)), dict(zip(names, histories, strict=True))
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(weight, other.get_parameter(name)) for name, weight in one.named_parameters())
+
+
+@pytest.fixture(scope="module")
+def stacked(tmp_path_factory):
+    return together(checkpoint_store(str(tmp_path_factory.mktemp("stack"))), ["clean", "deletion", "insertion", "seed", "many"])
+
+
+def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(stacked, tmp_path):
+    models, _ = stacked
+    for names in (["many", "seed", "deletion", "clean", "insertion"], ["clean", "clean", "clean", "insertion", "clean"]):
+        again, _ = together(checkpoint_store(str(tmp_path)), names)
+        assert all(same(again[name], models[name]) for name in set(names))
+    assert not same(models["clean"], models["deletion"])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, tmp_path, name):
+    models, histories = stacked
+    _, seed = VARIANTS[name]
+    alone = made(name)
+    settings = Settings(**{**SETTINGS.__dict__, "seed": seed})
+    single = Single(name, alone, SLOTS, windows(name), settings, hinge())
+    (history,) = train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
+    for ours, theirs in zip(histories[name], history, strict=True):
+        assert ours["targets"] == theirs["targets"]
+        for term in ("loss", "order", "top"):
+            assert ours[term] == pytest.approx(theirs[term], rel=1e-4)
+    for part, weight in alone.named_parameters():
+        # Adam makes steps of a gradient's rounding where it is near zero.
+        torch.testing.assert_close(models[name].get_parameter(part), weight, rtol=0, atol=1e-3)
+
+
+def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, tmp_path):
+    models, _ = stacked
+    store = checkpoint_store(str(tmp_path))
+    with pytest.raises(InterruptedError):
+        together(store, list(models), stop_after=1)
+    resumed, histories = together(store, list(models))
+    assert all(same(resumed[name], models[name]) for name in models)
+    assert [record["epoch"] for record in histories["seed"]] == [1, 2, 3]
+
+
+def test_replicas_with_reference_lists_of_their_own_keep_those(tmp_path):
+    torch.set_num_threads(1)
+    names, lists = ["clean", "seed"], [take(made(name), CLEAN, 4) for name in ("clean", "seed")]
+    of_row = torch.stack([torch.from_numpy(one.of_row) for one in lists])
+    of_row[1, of_row[1] >= 0] += len(lists[0].lists)
+    kept = RankHinge(torch.from_numpy(np.concatenate([one.lists for one in lists])), of_row, 1.0, 0.1)
+    ids = torch.from_numpy(np.stack([CLEAN.id, CLEAN.id]))
+    held, both = kept.stacked_lists_of(ids)
+    for replica, one in enumerate(lists):
+        expected = RankHinge(torch.from_numpy(one.lists), torch.from_numpy(one.of_row), 1.0, 0.1).lists_of(ids[replica])[1]
+        assert torch.equal(both.view(2, len(CLEAN), -1)[replica][held[replica]], expected)
+    assert len(names) == len(lists)
+
+
+def test_stacking_keeps_every_weight():
+    models = [made("clean"), made("seed")]
+    stacked = stack(models)
+    back = [made("many"), made("many")]
+    unstack(stacked, back)
+    assert same(back[0], models[0]) and same(back[1], models[1])
+
+
+def arranged(replicas: str = "auto", model: Model = MODEL, variants: int = 5) -> Arrangement:
+    config = Pretrain(model=model, batch=5, replicas=replicas)
+    return arrange(variants, config, SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
+
+
+def test_a_cpu_trains_variants_alone_unless_told_otherwise_and_a_gru_always():
+    assert arranged().size == arranged("separate").size == 0
+    assert arranged("stacked").size == 5
+    assert "no stacked form" in arranged("stacked", MODEL.model_copy(update={"name": "gru4rec"})).why
+
+
+def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with_the_clean_variant(monkeypatch):
+    config = Pretrain(model=MODEL, batch=5)
+    one = plan.replica_bytes(config, DATA.items, SLOTS, 5)
+    monkeypatch.setattr(plan, "free_bytes", lambda device: int(2.5 * one / plan.MEMORY_SHARE))
+    split = arranged("stacked")
+    assert split.size == 2
+    assert split.groups(["clean", "a", "b", "c", "d"]) == [["clean", "a"], ["b", "c"], ["d", "clean"]]
+    monkeypatch.setattr(plan, "free_bytes", lambda device: one // 2)
+    assert arranged("stacked").size == 1
+
+
+def test_a_trial_measures_both_ways_and_says_what_it_found(caplog):
+    caplog.set_level("INFO")
+    found = plan.trial(5, 3, Pretrain(model=MODEL, batch=5), SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
+    assert found.alone_ms and found.stacked_ms and found.size in (0, 3)
+    assert (found.size == 3) == (3 * found.alone_ms >= plan.GAIN * 2 * found.stacked_ms)
+    assert "stacks of 3 take" in caplog.text
