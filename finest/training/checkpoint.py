@@ -42,6 +42,10 @@ class Checkpoint:
     def __init__(self, store: Store, name: str):
         self.store, self.name = store, f"{name}.safetensors"
 
+    def read_only(self) -> "Checkpoint":
+        """The same for a process that another one saves for."""
+        return _Followed(self.store, self.name.removesuffix(".safetensors"))
+
     def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Replaces what was saved before."""
         with tempfile.TemporaryDirectory() as folder:
@@ -57,3 +61,8 @@ class Checkpoint:
                 return None
             with safe_open(file, "pt") as saved:
                 return {name: saved.get_tensor(name) for name in saved.keys()}, json.loads(saved.metadata()["facts"])  # noqa: SIM118
+
+
+class _Followed(Checkpoint):
+    def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        return

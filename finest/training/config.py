@@ -30,6 +30,9 @@ class Pretrain(Section):
     """bfloat16 autocast on CUDA. Nothing on the CPU."""
     processes: int | None = Field(default=None, ge=1)
     """CPU: variants trained at a time, each in a process of one thread; as many as cores where unset."""
+    data_parallel: int = Field(default=1, ge=1)
+    """GPUs of the pod that share each training, a part of every batch each (on a CPU: processes). For data that keeps one busy too long;
+    variants then train one after the other."""
     replicas: Literal["auto", "stacked", "separate"] = "auto"
     """`stacked`: a shard's variants train as one, which pays where one alone leaves the device idle; `separate`: each alone; `auto`:
     on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `shard.json` and the log say what it found."""

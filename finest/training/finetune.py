@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import torch
 
 from finest import whole
-from finest.data.dataset import Dataset
+from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.schema import USERS_SCHEMA
 from finest.lists import file as list_file
 from finest.lists.champion import CUT
@@ -23,8 +23,8 @@ from finest.lists.match import match
 from finest.lists.take import take
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, SavedModel, load, save
-from finest.perturb.edits import Edits, apply, from_table
-from finest.perturb.variants import Plan, Variant
+from finest.perturb.edits import apply, from_table
+from finest.perturb.variants import Plan
 from finest.training import checkpoint, references, shard
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
@@ -37,7 +37,7 @@ from finest.training.references import References
 from finest.training.replicas.plan import Arrangement
 from finest.training.simulate import simulate
 from finest.training.store import Store
-from finest.training.windows import Windows, fill, slots
+from finest.training.windows import Slots, Windows, fill, slots
 from finest.training.workers import Event, Job, run
 
 CANDIDATE = "candidate"
@@ -171,12 +171,15 @@ def tuned(
         opened = [shared()] if shared else [references.take(model, clean, config.top) for model in models]
         hinge = rank_hinge(opened, config, models[0].embedding.device)
 
-    def windows(variant: Variant, edits: Edits | None) -> Callable[[int], Windows]:
+    every = []
+    for variant, edits in zip(group.variants, group.edits, strict=True):
         rows = apply(clean, edits) if edits else clean
-        return lambda epoch: fill(simulate(rows, clean, data.item_counts, config.simulated_share, variant.seed, epoch), slotting)
-
-    every = [windows(variant, edits) for variant, edits in zip(group.variants, group.edits, strict=True)]
+        every.append(partial(_simulated, rows, clean, slotting, data.item_counts, config.simulated_share, variant.seed))
     return fit(group, models, slotting, every, settings(pretrain, config), hinge, saved, on_event)
+
+
+def _simulated(rows: Rows, clean: Rows, slotting: Slots, counts: Ints, share: float, seed: int, epoch: int) -> Windows:
+    return fill(simulate(rows, clean, counts, share, seed, epoch), slotting)
 
 
 def rank_hinge(opened: list[References], config: Finetune, device: torch.device) -> RankHinge | None:
@@ -194,7 +197,7 @@ def settings(pretrain: Pretrain, config: Finetune) -> Settings:
     """The fine-tuning stage's settings: a fresh optimizer like pretraining's, its rate falling to zero."""
     return Settings(
         stage="finetune", seed=0, epochs=config.epochs, batch=pretrain.batch, rate=config.rate, cosine=True, decay=pretrain.decay,
-        average=pretrain.average, clip=pretrain.clip, dropout=pretrain.model.dropout, amp=pretrain.amp,
+        average=pretrain.average, clip=pretrain.clip, dropout=pretrain.model.dropout, amp=pretrain.amp, parallel=pretrain.data_parallel,
     )  # fmt: skip
 
 

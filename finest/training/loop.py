@@ -37,6 +37,8 @@ class Settings:
     clip: float
     dropout: float
     amp: bool
+    parallel: int = 1
+    """Devices that share a training."""
 
 
 class Trainee(ABC):

@@ -21,6 +21,10 @@ class RankHinge:
     alpha: float
     margin: float
 
+    def to(self, device: torch.device | str) -> "RankHinge":
+        """The same on another device."""
+        return RankHinge(self.lists_L2K.to(device), self.of_row.to(device), self.alpha, self.margin)
+
     def lists_of(self, ids_N: Tensor) -> tuple[Tensor, Tensor]:
         """Which of the N targets have a list `[M]`, and the lists `[M, 2K]`."""
         list_N = self._list(ids_N)
@@ -86,18 +90,21 @@ class _Loss(torch.autograd.Function):
         return gradient.view_as(gradient_NI), *[None] * 8
 
 
-def loss(scores_NI: Tensor, target_N: Tensor, ids_N: Tensor, hinge: RankHinge | None) -> Tensor:
+def loss(
+    scores_NI: Tensor, target_N: Tensor, ids_N: Tensor, hinge: RankHinge | None, counts: tuple[int, int] | None = None
+) -> Tensor:
     """The loss, and the hinge's two terms for the record `[3]`; only the first has a gradient, for one backward pass.
 
     `target_N`: item codes; `ids_N`: clean row ids of the targets. Means over targets, the hinge's over those with a list, so the
-    regulariser's weight does not depend on the batch.
+    regulariser's weight does not depend on the batch. `counts`: how many of both the whole batch has, where these are a part of it.
     """
-    count_N = scores_NI.new_full((len(target_N),), len(target_N))
+    targets, held = counts or (len(target_N), None)
+    count_N = scores_NI.new_full((len(target_N),), targets)
     if hinge is None:
         nothing = target_N.new_empty(0)
         return _Loss.apply(scores_NI, target_N, count_N, nothing, nothing.view(0, 2), nothing, 0.0, 0.0, 1)[0]
     held_M, lists_M2K = hinge.lists_of(ids_N)
-    held_count_M = scores_NI.new_full((len(held_M),), len(held_M))
+    held_count_M = scores_NI.new_full((len(held_M),), len(held_M) if held is None else held)
     return _Loss.apply(scores_NI, target_N, count_N, held_M, lists_M2K, held_count_M, hinge.alpha, hinge.margin, 1)[0]
 
 

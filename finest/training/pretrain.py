@@ -46,11 +46,12 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
     processes = config.processes or shard.default_processes()
     arrangement = _arrange(data, config, len(variants), device, processes)
     groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
+    workers = processes if config.data_parallel == 1 else 0
     with whole.folder(out, replace=True) as folder:
         jobs: list[Job[list[shard.Trained]]] = [
             partial(_train_group, PretrainJob(data, group, shard_id, config, store, folder, device)) for group in groups
         ]
-        results = [one for results in run(jobs, device, processes, shard.progress(report, config.epochs, len(variants))) for one in results]
+        results = [one for results in run(jobs, device, workers, shard.progress(report, config.epochs, len(variants))) for one in results]
         for variant, result in zip(variants, results, strict=True):
             shard.write_history(folder, variant.name, result.history)
         shard.write_facts(
@@ -60,7 +61,7 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
                 "device": device.type,
                 "hardware": hardware(device),
                 "threads": THREADS,
-                "processes": min(processes, len(jobs)) if device.type == "cpu" else 1,
+                "processes": min(workers, len(jobs)) if device.type == "cpu" else 0,
                 "replicas": arrangement.facts(),
                 "cost": {variant.name: result.cost for variant, result in zip(variants, results, strict=True)},
             },
@@ -117,12 +118,12 @@ def pretrained(
         if variant.rounding:
             add_rounding(model, variant.seed)
         models.append(model.to(device))
-        windows.append(_always(fill(apply(clean, edits) if edits else clean, slotting)))
+        windows.append(partial(_always, fill(apply(clean, edits) if edits else clean, slotting)))
     return models, fit(group, models, slotting, windows, settings(config), None, saved, on_event)
 
 
-def _always(windows: Windows) -> Callable[[int], Windows]:
-    return lambda epoch: windows
+def _always(windows: Windows, epoch: int) -> Windows:
+    return windows
 
 
 @torch.no_grad()
@@ -137,7 +138,7 @@ def settings(config: Pretrain) -> Settings:
     """The pretraining stage's settings."""
     return Settings(
         stage="pretrain", seed=0, epochs=config.epochs, batch=config.batch, rate=config.rate, cosine=False, decay=config.decay,
-        average=config.average, clip=config.clip, dropout=config.model.dropout, amp=config.amp,
+        average=config.average, clip=config.clip, dropout=config.model.dropout, amp=config.amp, parallel=config.data_parallel,
     )  # fmt: skip
 
 

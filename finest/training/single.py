@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from finest.models.recommender import Recommender
 from finest.training.device import precision
@@ -17,6 +17,25 @@ from finest.training.loop import Settings, Trainee
 from finest.training.objective import RankHinge, loss
 from finest.training.randomness import batches, dropout_masks
 from finest.training.windows import Slots, Windows
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a batch that a process takes."""
+
+    rank: int
+    world: int
+
+    def of(self, x: Tensor, axis: int = 0) -> Tensor:
+        """Every `world`-th along an axis."""
+        return x[(slice(None),) * axis + (slice(self.rank, None, self.world),)]
+
+    def add_up(self, tensors: list[Tensor]) -> None:
+        """Replaces each tensor by its sum over the processes, in one exchange."""
+        flat = torch.cat([tensor.flatten().float() for tensor in tensors])
+        distributed.all_reduce(flat)
+        for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(total.view_as(tensor))
 
 
 @dataclass(frozen=True)
@@ -35,15 +54,17 @@ class Resident:
 
 
 class Single(Trainee):
-    """A variant's model; `windows` by the epoch's number."""
+    """A variant's model; `windows` by the epoch's number; `share`: where other processes take the rest of every batch."""
 
     data: Resident
 
     def __init__(
-        self, variant: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: RankHinge | None
-    ):
+        self, variant: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings,
+        hinge: RankHinge | None, share: Share | None = None,
+    ):  # fmt: skip
         self.variants = [variant]
         self.model, self.slots, self.windows, self.settings, self.hinge = model, slots, windows, settings, hinge
+        self.share = share
         self.weights = dict(model.named_parameters())
 
     def load(self, epoch: int) -> None:
@@ -54,22 +75,36 @@ class Single(Trainee):
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
         model, data, settings = self.model, self.data, self.settings
         window_B, extra = data.batches[number]
-        inputs_BT, targets_BT, ids_BT = data.inputs[window_B], data.targets[window_B].view(-1), data.ids[window_B].view(-1)
-        place_N = torch.nonzero(targets_BT)[:, 0]
-        count_R = np.array([len(place_N)])
-        if len(place_N) == 0:  # slots of users without a target
-            return torch.zeros((1, 3), device=self.device), count_R
         masks = None
         if settings.dropout:
-            shape = (model.sites, *inputs_BT.shape, model.embedding.shape[1])
+            shape = (model.sites, len(window_B), self.slots.length, model.embedding.shape[1])
             words = (settings.stage, settings.seed, self.epoch, number)
             masks = dropout_masks(shape, extra, settings.dropout, words, self.device)
-        with precision(self.device, settings.amp):
-            hidden_BTD = model.encode(inputs_BT, masks)
-            scores_NI = model.scores(hidden_BTD.flatten(0, 1).index_select(0, place_N))
-        terms = loss(scores_NI.float(), targets_BT[place_N], ids_BT[place_N], self.hinge)
-        terms[0].backward()
-        return terms.detach()[None], count_R
+        counts = None
+        if self.share:
+            counts = self._counts(window_B)
+            window_B, masks = self.share.of(window_B), masks if masks is None else self.share.of(masks, axis=1)
+        inputs_BT, targets_BT, ids_BT = data.inputs[window_B], data.targets[window_B].view(-1), data.ids[window_B].view(-1)
+        place_N = torch.nonzero(targets_BT)[:, 0]
+        terms = torch.zeros(3, device=self.device)
+        if len(place_N):  # slots of users without a target have none
+            with precision(self.device, settings.amp):
+                hidden_BTD = model.encode(inputs_BT, masks)
+                scores_NI = model.scores(hidden_BTD.flatten(0, 1).index_select(0, place_N))
+            terms = loss(scores_NI.float(), targets_BT[place_N], ids_BT[place_N], self.hinge, counts)
+            terms[0].backward()
+            terms = terms.detach()
+        if self.share:
+            for weight in self.weights.values():
+                weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            self.share.add_up([weight.grad for weight in self.weights.values() if weight.grad is not None] + [terms])
+        return terms[None], np.array([counts[0] if counts else len(place_N)])
+
+    def _counts(self, window_B: Tensor) -> tuple[int, int]:
+        """Targets of a whole batch, and those with a reference list."""
+        ids = self.data.ids[window_B]
+        held = int(self.hinge.held(ids).sum()) if self.hinge else 0
+        return int((self.data.targets[window_B] > 0).sum()), held
 
     def clip(self, norm: float) -> None:
         torch.nn.utils.clip_grad_norm_(self.weights.values(), norm, foreach=True)

@@ -1,4 +1,4 @@
-"""Trainings side by side: on the CPU in processes of one thread each, on a GPU one after the other in this process."""
+"""Trainings side by side, on the CPU in processes of one thread each; one by one on a GPU, or where each takes several devices."""
 
 import logging
 import multiprocessing
@@ -29,8 +29,8 @@ _events: Any = None
 
 
 def run(jobs: list[Job[Result]], device: torch.device, processes: int, on_event: Callable[[Event], None]) -> list[Result]:
-    """Runs all jobs and returns their results in order. An error in one ends the rest and is raised."""
-    if device.type != "cpu":
+    """Runs all jobs and returns their results in order; `processes` 0: in this one. An error in one ends the rest and is raised."""
+    if device.type != "cpu" or not processes:
         prepare(device)
         return [job(on_event) for job in jobs]
     context = multiprocessing.get_context("spawn")

@@ -71,6 +71,8 @@ def arrange(
     """
     if not RECOMMENDERS[config.model.name].stackable:
         return Arrangement(0, f"{config.model.name} has no stacked form")
+    if config.data_parallel > 1:
+        return Arrangement(0, f"each training takes {config.data_parallel} devices")
     if config.replicas == "separate" or (variants == 1 and config.replicas == "auto"):
         return Arrangement(0, "as configured" if config.replicas == "separate" else "a single variant")
     if config.replicas == "auto" and device.type == "cpu":

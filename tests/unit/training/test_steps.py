@@ -38,14 +38,15 @@ def train(
     perturb: Perturb = SCENARIOS,
     shard: str = "0",
     mode: Literal["auto", "stacked"] = "auto",
+    pretrain_config: Pretrain = PRETRAIN,
 ):
     data = dataset(users=24, items=40)
     edits, planned = plan(data, perturb, 0)
     store = checkpoint_store(str(folder / "checkpoints"))
     told = []
-    pretraining = PRETRAIN.model_copy(update={"processes": processes, "replicas": mode})
+    pretraining = pretrain_config.model_copy(update={"processes": processes, "replicas": mode})
     pretrain(data, edits, planned, shard, pretraining, store, folder / "bases", told.append)
-    finetune(data, edits, planned, shard, PRETRAIN, config, folder / "bases", champion, store, folder / "tuned", told.append)
+    finetune(data, edits, planned, shard, pretraining, config, folder / "bases", champion, store, folder / "tuned", told.append)
     return data, folder / "tuned", told
 
 

@@ -1,0 +1,86 @@
+"""A training that several processes share, over gloo on the CPU."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from finest.errors import ConfigError, FinestError
+from finest.perturb.variants import Variant
+from finest.training.checkpoint import Checkpoint
+from finest.training.group import Group, fit
+from finest.training.loop import train
+from finest.training.parallel import train_shared
+from finest.training.single import Share, Single
+from finest.training.windows import Windows, fill
+from storage import checkpoint_store
+from tests.unit.training import test_replicas as stacks
+from tests.unit.training.test_steps import FINETUNE, PRETRAIN, lists
+from tests.unit.training.test_steps import train as train_steps
+
+TWO = replace(stacks.SETTINGS, parallel=2)
+CPU = torch.device("cpu")
+
+
+def many(epoch: int) -> Windows:
+    return fill(stacks.VARIANTS["many"][0], stacks.SLOTS)
+
+
+def shared(folder, report):
+    model = stacks.made("clean")
+    group = Group((Variant(name="clean", role="clean", seed=stacks.SETTINGS.seed),), (None,), 1, stacked=False)
+    (history,) = fit(group, [model], stacks.SLOTS, [many], TWO, stacks.hinge(), Checkpoint(checkpoint_store(str(folder)), "two"), report)
+    return model, history
+
+
+def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch):
+    torch.set_num_threads(1)
+    monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
+    shares = None, Share(0, 2), Share(1, 2)
+    whole, *parts = (Single("x", stacks.made("clean"), stacks.SLOTS, many, TWO, stacks.hinge(), share) for share in shares)
+    for one in (whole, *parts):
+        one.load(0)
+    for number in range(3):
+        terms, counts = whole.step(number)
+        halves = [part.step(number) for part in parts]
+        torch.testing.assert_close(halves[0][0] + halves[1][0], terms)
+        assert [count.tolist() for _, count in halves] == [counts.tolist()] * 2
+    for name, weight in whole.weights.items():
+        torch.testing.assert_close(parts[0].weights[name].grad + parts[1].weights[name].grad, weight.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_checkpoint(tmp_path):
+    told: list = []
+    model, history = shared(tmp_path / "two", told.append)
+    alone = stacks.made("clean")
+    single = Single("clean", alone, stacks.SLOTS, many, stacks.SETTINGS, stacks.hinge())
+    checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "one")
+    (expected,) = train(single, stacks.SETTINGS, checkpoint, lambda variant, record: None)
+    for term in ("targets", "loss", "order", "top"):
+        np.testing.assert_allclose([record[term] for record in history], [record[term] for record in expected], rtol=1e-4)
+    for name, weight in alone.named_parameters():
+        torch.testing.assert_close(model.get_parameter(name), weight, rtol=0, atol=1e-3)
+    assert [record["epoch"] for _, record in told] == [1, 2, 3]
+    again, _ = shared(tmp_path / "two", told.append)
+    assert stacks.same(again, model) and len(told) == 3
+
+
+def broken(share: Share, device: torch.device) -> Single:
+    raise FinestError("what went wrong")
+
+
+def test_an_error_in_a_process_is_told_and_too_few_devices_are_one_line(tmp_path, monkeypatch):
+    checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")
+    with pytest.raises(FinestError, match="what went wrong"):
+        train_shared(broken, TWO, checkpoint, CPU, lambda variant, record: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"pretrain.data_parallel: 2 CUDA devices were asked for, but this machine has 1; lower it"):
+        train_shared(broken, TWO, checkpoint, torch.device("cuda"), lambda variant, record: None)
+
+
+@pytest.mark.slow
+def test_a_shard_whose_trainings_take_two_processes_each_has_an_exact_identity_control(tmp_path):
+    _, folder, _ = train_steps(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"data_parallel": 2}))
+    for stage in ("base", "tuned"):
+        assert np.array_equal(lists(folder, stage, "clean").scores, lists(folder, stage, "identity").scores)
