@@ -4,17 +4,30 @@ Shapes: N targets, M of them with a reference list, I items, K items whose order
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
+class Hinge(Protocol):
+    """FINEST's regulariser, wherever its reference lists come from."""
+
+    @property
+    def alpha(self) -> float: ...
+
+    @property
+    def margin(self) -> float: ...
+
+    def lists_of(self, ids_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Which of the N targets, by clean row ids, have a list `[M]` ascending, and the lists `[M, 2K]`: columns of the score matrix."""
+
+
 @dataclass(frozen=True)
 class RankHinge:
-    """FINEST's regulariser. `lists_R2K`: reference lists by row, int32 columns of the score matrix, top K then the K after them;
-    `of_row`: [clean rows] which list is a clean row's, -1 for none."""
+    """The regulariser with stored lists. `lists_R2K`: reference lists by row, int32 columns of the score matrix, top K then the K after
+    them; `of_row`: [clean rows] which list is a clean row's, -1 for none. Lists may stay on the CPU, mapped from disk."""
 
     lists_R2K: Tensor
     of_row: Tensor
@@ -22,10 +35,25 @@ class RankHinge:
     margin: float
 
     def lists_of(self, ids_N: Tensor) -> tuple[Tensor, Tensor]:
-        """Which of the N targets have a list `[M]`, and the lists `[M, 2K]`."""
         list_N = torch.where(ids_N >= 0, self.of_row[ids_N.clamp(min=0)], -1)
         held_M = torch.nonzero(list_N >= 0)[:, 0]
-        return held_M, self.lists_R2K[list_N[held_M]].long()
+        list_M = list_N[held_M].to(self.lists_R2K.device)
+        return held_M, self.lists_R2K[list_M].to(ids_N.device).long()
+
+
+def hinge_terms(scores_M2K: Tensor, lists: int, alpha: float, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The hinge's two terms, means over `lists` lists of which these are all or some, and the gradient `[M, 2K]` of `alpha` times both."""
+    K = scores_M2K.shape[1] // 2
+    order_MK = margin - scores_M2K[:, : K - 1] + scores_M2K[:, 1:K]
+    top_MK = margin - scores_M2K[:, :K] + scores_M2K[:, K:]
+    order, top = order_MK.clamp_min(0).sum() / (lists * (K - 1)), top_MK.clamp_min(0).sum() / (lists * K)
+    order_MK, top_MK = (order_MK > 0) * (alpha / (lists * (K - 1))), (top_MK > 0) * (alpha / (lists * K))
+    change_M2K = torch.zeros_like(scores_M2K)
+    change_M2K[:, : K - 1] -= order_MK
+    change_M2K[:, 1:K] += order_MK
+    change_M2K[:, :K] -= top_MK
+    change_M2K[:, K:] += top_MK
+    return order, top, change_M2K
 
 
 class _Loss(torch.autograd.Function):
@@ -41,17 +69,8 @@ class _Loss(torch.autograd.Function):
         gradient_NI /= N
         order = top = scores_NI.new_zeros(())
         if len(held_M):
-            M, K = len(held_M), lists_M2K.shape[1] // 2
             scores_M2K = scores_NI.index_select(0, held_M).gather(1, lists_M2K)
-            order_MK = margin - scores_M2K[:, : K - 1] + scores_M2K[:, 1:K]
-            top_MK = margin - scores_M2K[:, :K] + scores_M2K[:, K:]
-            order, top = order_MK.clamp_min(0).sum() / (M * (K - 1)), top_MK.clamp_min(0).sum() / (M * K)
-            order_MK, top_MK = (order_MK > 0) * (alpha / (M * (K - 1))), (top_MK > 0) * (alpha / (M * K))
-            change_M2K = torch.zeros_like(scores_M2K)
-            change_M2K[:, : K - 1] -= order_MK
-            change_M2K[:, 1:K] += order_MK
-            change_M2K[:, :K] -= top_MK
-            change_M2K[:, K:] += top_MK
+            order, top, change_M2K = hinge_terms(scores_M2K, len(held_M), alpha, margin)
             row_M2K = held_M[:, None] * scores_NI.shape[1] + lists_M2K
             gradient_NI.view(-1).scatter_add_(0, row_M2K.view(-1), change_M2K.view(-1))
         ctx.save_for_backward(gradient_NI)
@@ -65,7 +84,7 @@ class _Loss(torch.autograd.Function):
         return gradient_NI * upstream[0][0], None, None, None, None, None
 
 
-def loss(scores_NI: Tensor, target_N: Tensor, ids_N: Tensor, hinge: RankHinge | None) -> Tensor:
+def loss(scores_NI: Tensor, target_N: Tensor, ids_N: Tensor, hinge: Hinge | None) -> Tensor:
     """The loss, and the hinge's two terms for the record `[3]`; only the first has a gradient.
 
     `target_N`: item codes; `ids_N`: clean row ids of the targets. Means over targets, the hinge's over those with a list, so the
