@@ -124,7 +124,8 @@ def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(monk
     stored = share(tmp_path / "model", False, data, 4, tmp_path, CPU)
     monkeypatch.setattr(references, "DISK_SHARE", 0.0)
     anew = share(tmp_path / "model", False, data, 4, tmp_path, CPU)
-    assert stored and anew and (stored.file, anew.file) == (tmp_path / "lists.npy", None) and "are taken anew for every batch" in caplog.text
+    assert stored and anew and (stored.file, anew.file) == (tmp_path / "lists.npy", None)
+    assert "are taken anew for every batch" in caplog.text
     for one, other in zip(*(kept.hinge(data, 1.0, 0.1, CPU).lists_of(ids) for kept in (stored, anew)), strict=True):
         assert torch.equal(one, other)
     strange = ["", *(f"other {number}" for number in range(data.items))]
