@@ -27,7 +27,7 @@ from finest.training.objective import loss
 GIB = 2**30
 MEMORY = 8 * GIB
 BATCH, LENGTH = 32, 50
-WHOLE = (3_500, 50_000, 100_000, 200_000, 300_000, 400_000)
+WHOLE = (3_500, 50_000, 100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000)
 """Items of the loss without chunks, until it does not fit."""
 MILLION = 1_000_000
 REPEATS = 3

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from finest.training.profiling import clocked
 from finest.training.store import Store
 
 CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/items.py", "training")
@@ -42,6 +43,7 @@ class Checkpoint:
     def __init__(self, store: Store, name: str):
         self.store, self.name = store, f"{name}.safetensors"
 
+    @clocked("checkpoints")
     def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Replaces what was saved before."""
         with tempfile.TemporaryDirectory() as folder:
@@ -49,6 +51,7 @@ class Checkpoint:
             save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, file, {"facts": json.dumps(facts)})
             self.store.put(self.name, file)
 
+    @clocked("checkpoints")
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What was saved last, or None."""
         with tempfile.TemporaryDirectory() as folder:

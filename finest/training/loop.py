@@ -18,6 +18,7 @@ from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint
 from finest.training.device import precision
 from finest.training.objective import RankHinge, loss
+from finest.training.profiling import traced
 from finest.training.randomness import batches, dropout_masks
 from finest.training.windows import Slots, Windows
 
@@ -82,7 +83,8 @@ def train(
         total = torch.zeros(3, dtype=torch.float64, device=device)
         targets = 0
         step = epoch * math.ceil(slots.count / settings.batch)
-        for number, (window_B, extra) in enumerate(batches(slots, data.home, settings.batch, settings.seed, epoch)):
+        dealt = batches(slots, data.home, settings.batch, settings.seed, epoch)
+        for number, (window_B, extra) in enumerate(traced(dealt, settings.stage, epoch, settings.epochs)):
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)
             words = (settings.stage, settings.seed, epoch, number)

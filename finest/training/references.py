@@ -22,6 +22,7 @@ from finest.lists.match import match
 from finest.models.recommender import Recommender
 from finest.models.saved import load
 from finest.training.objective import Hinge, RankHinge
+from finest.training.profiling import clocked
 from finest.training.windows import Windows, fill, slots
 
 CHUNK = 64
@@ -71,6 +72,7 @@ class Asked:
         """Of all lists, stored."""
         return 4 * 2 * self.top * int((self.windows.ids >= 0).sum())
 
+    @clocked("references")
     def take(self, file: Path | None = None) -> References:
         """All lists: in memory, or written to `file` (.npy) as they are taken, and mapped."""
         ids = self.windows.ids[self.windows.ids >= 0]
