@@ -20,9 +20,8 @@ from finest.data.schema import Manifest
 from finest.models.build import build
 from finest.models.config import Model
 from finest.training import references
-from finest.training.chunked import chunked_loss
+from finest.training.chunked import catalogue_loss
 from finest.training.config import Finetune, Pretrain
-from finest.training.objective import loss
 
 GIB = 2**30
 MEMORY = 8 * GIB
@@ -87,10 +86,7 @@ def step(items: int, chunked: bool) -> dict[str, float]:
     for _ in range(REPEATS):
         began = time.process_time()
         hidden_ND = model.encode(inputs_BT, None).flatten(0, 1)
-        if chunked:
-            terms = chunked_loss(hidden_ND, model.embedding, model.bias, target_N, ids_N, None)
-        else:
-            terms = loss(model.scores(hidden_ND), target_N, ids_N, None)
+        terms = catalogue_loss(hidden_ND, model.embedding, model.bias, target_N, ids_N, None, chunked)
         terms[0].backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from finest.training.objective import Hinge, hinge_terms
+from finest.training.objective import Hinge, hinge_terms, loss
 
 SCORES_BYTES = {"cpu": 2**23, "cuda": 2**30}
 """Scores of a batch that are held at once; more are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on, and a fifth
@@ -35,6 +35,15 @@ def pays(targets: int, items: int, device: torch.device) -> bool:
 def chunk_of(items: int) -> int:
     """Targets of a chunk."""
     return min(max(CHUNK_SCORES // items, FEWEST), MOST)
+
+
+def catalogue_loss(
+    hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, ids_N: Tensor, hinge: Hinge | None, in_chunks: bool
+) -> Tensor:
+    """`chunked_loss`, or the same over all scores at once."""
+    if in_chunks:
+        return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, hinge)
+    return loss(torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float(), target_N, ids_N, hinge)
 
 
 def chunked_loss(

@@ -190,7 +190,7 @@ def share(model: Path, matched: bool, data: Dataset, top: int, folder: Path, dev
     """
     kept = Kept(model, matched, top, folder / "lists.npy")
     asked = kept.ask(data, device)
-    if asked.bytes == 0:
+    if matched and asked.bytes == 0:
         return None
     free = shutil.disk_usage(folder).free
     if asked.bytes > DISK_SHARE * free:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finest.training.chunked import chunked_loss, pays
+from finest.training.chunked import catalogue_loss, chunked_loss, pays
 from finest.training.objective import RankHinge, loss
 
 D, K = 6, 3
@@ -50,6 +50,17 @@ def test_the_same_in_float32_with_chunks_of_the_catalogues_own_choice() -> None:
     ours, theirs = (terms_and_gradients(weights, one(target, ids, hinge)) for one in (lambda *of: in_chunks(*of, None), whole))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("low", [False, True])
+def test_either_way_of_the_loss_is_one_call_under_autocast_too(low: bool) -> None:
+    weights, target, ids, hinge = batch(60, 400, 5, torch.float32)
+    found = []
+    for in_chunks in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            found.append(terms_and_gradients(weights, lambda *of, way=in_chunks: catalogue_loss(*of, target, ids, hinge, way)))
+    for one, other in zip(*found, strict=True):
+        assert (one - other).norm() < (0.05 if low else 1e-5) * other.norm()  # scores around 8 are bfloat16 to 0.03
 
 
 def test_a_second_time_gives_the_same_bits() -> None:
