@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import tuned
 from finest.training.group import Group
+from finest.training.objective import RankHinge
 from finest.training.pretrain import describe, pretrained
 from finest.training.references import References
 from storage import checkpoint_store, resolve, samples
@@ -38,6 +40,17 @@ def clean(seed: int, rounding: bool = False) -> Variant:
     return Variant(name="rounding" if rounding else "clean", role="control" if rounding else "clean", seed=seed, rounding=rounding)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Reference lists at hand, as fine-tuning takes them."""
+
+    references: References
+
+    def hinge(self, data: Dataset, alpha: float, margin: float, device: torch.device) -> RankHinge:
+        """The regulariser that keeps them."""
+        return self.references.hinge(alpha, margin, device)
+
+
 def alone(variant: Variant) -> Group:
     """A variant without edits that trains by itself."""
     return Group((variant,), (None,), 1, stacked=False)
@@ -52,7 +65,7 @@ def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = Fals
 def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> None:
     """Fine-tunes in place, towards the lists in `kept`."""
     with _checkpoint() as checkpoint:
-        tuned(data, alone(clean(seed)), [model], pretrain, config, lambda: kept, checkpoint, lambda event: None)
+        tuned(data, alone(clean(seed)), [model], pretrain, config, Taken(kept), checkpoint, lambda event: None)
 
 
 def lists_of(model: Recommender, data: Dataset) -> RankLists:

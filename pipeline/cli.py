@@ -43,13 +43,14 @@ def run(
     sets: Sets = None,
     state: StateFolder = None,
     runner: Annotated[Literal["subprocess", "docker"], typer.Option(help="Steps in processes, or in containers.")] = "subprocess",
+    profile: Annotated[bool, typer.Option("--profile", help="Write where the run's time went, with traces of its trainings.")] = False,
     image: Annotated[str | None, typer.Option(help="Of the containers; what `make images` has built if not given.")] = None,
 ) -> None:
     """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject."""
     if image and runner != "docker":
         raise typer.BadParameter("only steps in containers have an image: add --runner docker", param_hint="--image")
     here = states.use(state)
-    loaded = configs.load(config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of))
+    loaded = configs.load(config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of, profile="true" if profile else None))
     from pipeline import containers, local
 
     raise typer.Exit(local.run(loaded, here, console(), containers.find(image) if runner == "docker" else None))

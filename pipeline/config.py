@@ -39,6 +39,8 @@ class Config(Section):
     """Keys initial weights, batches, dropout, simulation and the gate's bootstrap."""
     checkpoints: str = ""
     """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from; unset, a local run keeps them in its state."""
+    profile: bool = False
+    """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes no result."""
     preflight: Preflight = Preflight()
     ingest: Ingest = Ingest()
     perturb: Perturb = Perturb()

@@ -47,6 +47,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     )  # fmt: skip
     def finest(
         source: str = config.source, as_of: str = as_of_parameter(config), seed: int = config.seed, checkpoints: str = config.checkpoints,
+        profile: bool = config.profile,
         preflight: dict = default["preflight"], ingest: dict = default["ingest"], perturb: dict = default["perturb"],
         pretrain: dict = default["pretrain"], finetune: dict = default["finetune"], gate: dict = default["gate"],
         promote: dict = default["promote"], notify: dict = default["notify"],
@@ -81,6 +82,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 edits = step(perturb_step, interactions=data, seed=seed, config=perturb, checkpoints=checkpoints)
                 with dsl.ParallelFor(edits.outputs["Output"], name="shards", parallelism=PARALLEL_SHARDS) as shard:
                     shared = {"interactions": data, "edits": edits.outputs["edits"], "shard": shard, "checkpoints": checkpoints}
+                    shared |= {"profile": profile}
                     bases = step(pretrain_step, config=pretrain, **shared).outputs["bases"]
                     tuned = step(
                         finetune_step, pretrain=pretrain, config=finetune, bases=bases, champion=champion.outputs["model"], **shared

@@ -17,15 +17,18 @@ from typing import NoReturn
 from rich.console import Console
 
 from components import events, orphan
+from components.spent import steps
 from components.step import cpu_seconds
 from finest.errors import FinestError
 from finest.stability.verdict import read
+from finest.training.spent import FOLDER, NUMBERS, PAGE, page
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
 from pipeline.progress import duration, renderer, title
 from pipeline.state import State
 from pipeline.table import show
+from tracking.records import log_file
 from tracking.runs import close_parent, outcome
 from tracking.store import check, masked, uri
 
@@ -185,13 +188,16 @@ def keep(folder: Path) -> None:
     """Moves what is worth keeping out of KFP's folder: rank lists (judged again with `gate --lists`), verdict, report, edits, tables."""
     kfp = folder / "kfp"
     for facts in kfp.rglob("tuned/shard.json"):
-        _move(facts.parent / "lists", folder / "lists" / f"shard-{json.loads(facts.read_text())['shard']}")
+        shard = f"shard-{json.loads(facts.read_text())['shard']}"
+        _move(facts.parent / "lists", folder / "lists" / shard)
+        for trace in facts.parent.glob(f"{FOLDER}/*-trace.json.gz"):
+            _move(trace, folder / FOLDER / shard / trace.name)
     for task, name, kept in (
         ("champion", "lists", "lists/baselines"), ("perturb", "edits", "edits"), ("gate", "verdict/verdict.json", "verdict.json"),
         ("gate", "verdict/report.html", "report.html"), ("skip", "verdict/verdict.json", "verdict.json"),
         ("skip", "verdict/report.html", "report.html"), ("ingest", "interactions/manifest.json", "data/manifest.json"),
         ("ingest", "interactions/users.parquet", "data/users.parquet"), ("ingest", "interactions/items.parquet", "data/items.parquet"),
-        ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
+        ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"), ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
     ):  # fmt: skip
         for path in kfp.glob(f"*/{task}/{name}"):
             _move(path, folder / kept)
@@ -218,6 +224,10 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
         f"MLflow   {store}",
         f"Open it  {f'{Path(sys.executable).parent}/mlflow ui --backend-store-uri {store}' if store.startswith('sqlite:') else store}",
     ]
+    if (numbers := folder / FOLDER / NUMBERS).exists():
+        (folder / PAGE).write_text(page(steps(folder / "events.jsonl"), json.loads(numbers.read_text())))
+        log_file(folder / PAGE)
+        lines.append(f"Profile  {folder / PAGE}")
     if verdict.verdict == "pass":
         if found.promoted_version is None:
             raise FinestError(f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}")

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from finest.data.schema import Manifest
 from finest.stability.verdict import Accuracy, ScenarioResult, Verdict, markdown
-from tracking.runs import Run, children, open_child
-from tracking.store import masked, one_line
+from tracking.runs import Run, children, find_parent, open_child
+from tracking.store import connect, masked, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,6 +55,11 @@ def log_curve(run: Run, name: str, value: float, step: int) -> None:
             run.client.log_metric(run.id, name, value, step=step)
         except MlflowException as error:
             logger.warning("the curve %s lacks step %d in MLflow: %s", name, step, one_line(error))
+
+
+def log_file(file: Path) -> None:
+    """A file as artifact of the pipeline run's parent; replaces one of that name."""
+    connect().log_artifact(find_parent(), str(file))
 
 
 COSTS = ("finetune_over_pretrain", "trainings_cpu_seconds", "peak_memory_mb")

@@ -36,6 +36,7 @@ def gate(
     from finest.data.dataset import load
     from finest.data.window import moment
     from finest.stability.config import Gate
+    from finest.training.spent import PAGE
     from tracking.records import log_dataset, log_verdict
 
     with running("gate", checkpoints=checkpoints) as step:
@@ -46,5 +47,6 @@ def gate(
         shutil.copyfile(out / "report.html", report.path)
         log_dataset(step.run, load(data).manifest, source)
         artifacts = {"verdict.json": out / "verdict.json", "report.html": out / "report.html", "edits": Path(edits.path)}
+        artifacts |= {PAGE: out / PAGE} if (out / PAGE).exists() else {}
         log_verdict(step.run, found, artifacts, histories)
         return found.verdict

@@ -1,5 +1,7 @@
 """Judging a run: from the rank lists of its shards to a verdict, a report, and the candidate that it is about."""
 
+import json
+import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +10,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components import events
+from components.spent import steps
 from finest.perturb.plan import read
 from finest.stability.config import Gate
 from finest.stability.judge import judge
@@ -15,6 +19,7 @@ from finest.stability.report import cpu_seconds, render
 from finest.stability.verdict import Verdict, write
 from finest.training.finetune import CANDIDATE
 from finest.training.shard import read_facts
+from finest.training.spent import NUMBERS, PAGE, measured, page
 from tracking.runs import kfp_run_id
 
 T = TypeVar("T")
@@ -29,21 +34,34 @@ def decide(
 ) -> tuple[Verdict, dict[str, pa.Table]]:  # fmt: skip
     """Judges the shards' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
 
+    Of a profiled run it writes `out`/profile.txt too.
+
     `champion`: the version that the lists in `baselines` are of, '' for none.
     """
     _, plan = read(edits)
     shards = sorted(shards, key=lambda shard: [one.id for one in plan.shards].index(read_facts(shard)["shard"]))
     facts, first = [read_facts(shard) for shard in shards], shards[0]
+    by_id = {fact["shard"]: shard for fact, shard in zip(facts, shards, strict=True)}
     ids = {"run": kfp_run_id(), "champion": champion}
     verdict = judge([*shards, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
     histories = by_variant([(fact["shard"], read_histories(shard)) for shard, fact in zip(shards, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
     write(verdict, out / "verdict.json")
-    render(verdict, histories, out / "report.html", f"FINEST, run {kfp_run_id()}")
+    render(verdict, histories, out / "report.html", f"FINEST, run {kfp_run_id()}", profile(by_id, out))
     candidate.mkdir(parents=True, exist_ok=True)
     shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)
     shutil.copyfile(first / "lists" / "tuned" / "clean.parquet", candidate / LISTS)
     return verdict, histories
+
+
+def profile(shards: dict[str, Path], out: Path) -> str | None:
+    """The page of a profiled run, as far as the run has come; writes it and its numbers to `out`. None for any other run."""
+    if not (found := measured(shards)):
+        return None
+    (out / NUMBERS).write_text(json.dumps(found))
+    text = page(steps(Path(file)) if (file := os.environ.get(events.VARIABLE)) else [], found)
+    (out / PAGE).write_text(text)
+    return text
 
 
 def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from components.image import step
 @step
 def pretrain(
     interactions: dsl.Input[dsl.Dataset], edits: dsl.Input[dsl.Dataset], shard: str, config: dict, checkpoints: str,
-    bases: dsl.Output[dsl.Model],
+    profile: bool, bases: dsl.Output[dsl.Model],
 ):  # fmt: skip
     """Trains a shard's variants from random weights.
 
@@ -16,6 +16,7 @@ def pretrain(
         shard: Id of the shard.
         config: Section `pretrain`.
         checkpoints: Folder or URI of the checkpoints.
+        profile: Whether to profile it.
         bases: Base models, their rank lists and histories.
     """
     from pathlib import Path
@@ -27,8 +28,9 @@ def pretrain(
     from finest.perturb.plan import read
     from finest.training.config import Pretrain
     from finest.training.pretrain import pretrain
+    from finest.training.profiling import into
 
-    with running("pretrain", shard, checkpoints) as step:
+    with running("pretrain", shard, checkpoints) as step, into(Path(bases.path), "pretrain", profile):
         data, (table, plan) = load(Path(interactions.path)), read(Path(edits.path))
         pretrain(data, table, plan, shard, parse(Pretrain, config, "pretrain"), open_store(checkpoints), Path(bases.path), step.report)
     bases.metadata["shard"] = shard

@@ -7,8 +7,10 @@ from finest.lists.build import build
 from finest.lists.ranklists import Description, RankLists
 from finest.models.ranking import rank, scored, top
 from finest.models.recommender import Recommender
+from finest.training.profiling import clocked
 
 
+@clocked("lists")
 def take(model: Recommender, data: Dataset, description: Description, instances: Instances | None = None) -> RankLists:
     """Lists `[instances, depth]` from the unperturbed history before each instance, with depth and seen items by the description.
 

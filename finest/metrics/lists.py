@@ -6,9 +6,13 @@ measure for indefinite rankings (TOIS 2010). Two empty lists are equal; an empty
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 P = 0.9
 """Persistence: how much an overlap at depth d + 1 weighs against one at d. The first 10 places carry 86% of the weight."""
@@ -19,12 +23,21 @@ Lists = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
 
-def similarities(X: Lists, Y: Lists) -> dict[str, Values]:
+def similarities(X: "Lists | Tensor", Y: "Lists | Tensor", device: str | None = None) -> dict[str, Values]:
     """All list similarities in one pass: `rbo`, `frbo`, `jaccard_at_10`, `top1_agreement`, each [M].
+
+    Computed by torch where a `device` is given, or lists are tensors (on theirs); numpy, on the CPU, is the faster of the two.
 
     >>> {name: values.tolist() for name, values in similarities(np.array([[1, 2, 3]]), np.array([[1, 2, 3]])).items()}
     {'rbo': [1.0], 'frbo': [1.0], 'jaccard_at_10': [1.0], 'top1_agreement': [1.0]}
     """
+    if device is not None or not (isinstance(X, np.ndarray) and isinstance(Y, np.ndarray)):
+        import torch  # judging lists needs none
+
+        from finest.metrics import device as on_device
+
+        x, y = (torch.as_tensor(of, device=device) for of in (X, Y))
+        return {name: values.cpu().numpy() for name, values in on_device.similarities(x, y, P, HEAD).items()}
     parts = [(*_rank_biased(overlap, x, y, P), _jaccard(overlap, x, y, HEAD)) for overlap, x, y in _overlaps(X, Y)]
     values = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else [np.zeros(0)] * 3
     return dict(zip(("rbo", "frbo", "jaccard_at_10"), values, strict=True)) | {"top1_agreement": top1_agreement(X, Y)}

@@ -21,11 +21,12 @@ STAGE_COLOURS = {"pretrain": charts.OTHER, "finetune": charts.WITH, "lists": cha
 DONE = {"deletion": "deleted", "replacement": "replaced", "insertion": "inserted"}
 
 
-def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: str) -> None:
+def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: str, profile: str | None = None) -> None:
     """Writes the report to `out`. Equal input gives equal bytes.
 
     `histories` maps a variant to its training history (columns stage, epoch, loss, order, top at least). Without histories or without
     `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason and ids only.
+    `profile`: the page of a profiled run.
     """
     here = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
@@ -43,6 +44,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         accuracy=accuracy(verdict),
         curves=training_curves(histories),
         cost=cost(verdict.cost),
+        profile=profile,
         moved=[
             {"of": moved, "with": marks(moved.before, moved.after), "without": marks(moved.before_base, moved.after_base)}
             for moved in verdict.moved

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from finest.training.profiling import clocked
 from finest.training.store import Store
 
 CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/items.py", "training")
@@ -46,6 +47,7 @@ class Checkpoint:
         """The same for a process that another one saves for."""
         return _Followed(self.store, self.name.removesuffix(".safetensors"))
 
+    @clocked("checkpoints")
     def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Replaces what was saved before."""
         with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,9 @@ from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.schema import USERS_SCHEMA
 from finest.lists import file as list_file
 from finest.lists.champion import CUT
-from finest.lists.match import match
 from finest.lists.take import take
 from finest.models.recommender import Recommender
-from finest.models.saved import WEIGHTS, SavedModel, load, save
+from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
 from finest.perturb.variants import Plan
 from finest.training import checkpoint, references, shard
@@ -30,10 +29,9 @@ from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
 from finest.training.group import Group, fit, grouped
 from finest.training.loop import Records, Settings
-from finest.training.objective import RankHinge
+from finest.training.objective import EachOwn, Hinge
 from finest.training.pretrain import describe, model_facts, weight_facts
 from finest.training.progress import Report
-from finest.training.references import References
 from finest.training.replicas.plan import Arrangement
 from finest.training.simulate import simulate
 from finest.training.store import Store
@@ -41,6 +39,13 @@ from finest.training.windows import Slots, Windows, fill, slots
 from finest.training.workers import Event, Job, run
 
 CANDIDATE = "candidate"
+
+
+class Opens(Protocol):
+    """Stored lists, as `references.Kept` is: opened where they are needed."""
+
+    def hinge(self, data: Dataset, alpha: float, margin: float, device: torch.device) -> Hinge:
+        """The regulariser."""
 
 CUT_SCHEMA = pa.schema([USERS_SCHEMA.field("user"), USERS_SCHEMA.field("last_train_timestamp")])
 
@@ -88,16 +93,11 @@ def finetune(
 
 @dataclass(frozen=True)
 class SharedReference:
-    """Reference lists that every variant of a shard keeps, in files that worker processes map; `digest` names the model they are of."""
+    """Reference lists that every variant of a shard keeps; `digest` names the model they are of, `source` it in words."""
 
-    lists: Path
-    of_row: Path
+    kept: references.Kept
     digest: str
     source: str
-
-    def open(self) -> References:
-        """The lists, mapped (copy on write: torch takes no read-only memory)."""
-        return References(np.load(self.lists, mmap_mode="c"), np.load(self.of_row))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[sha
     name = checkpoint.key(facts)
     with job.store.lock(name):
         histories = tuned(
-            job.data, group, models, job.pretrain, config, job.shared.open if job.shared else None,
+            job.data, group, models, job.pretrain, config, job.shared.kept if job.shared else None,
             checkpoint.Checkpoint(job.store, name), on_event,
         )  # fmt: skip
     trained = clock.lap()
@@ -158,18 +158,17 @@ def _references_of(job: FinetuneJob, folders: list[Path]) -> str | list[str]:
 
 def tuned(
     data: Dataset, group: Group, models: list[Recommender], pretrain: Pretrain, config: Finetune,
-    shared: Callable[[], References] | None, saved: checkpoint.Checkpoint, on_event: Callable[[Event], None],
+    shared: Opens | None, saved: checkpoint.Checkpoint, on_event: Callable[[Event], None],
 ) -> Records:  # fmt: skip
     """Fine-tunes `models`, the group's base models, in place; returns its own variants' histories.
 
-    `shared`: opens the reference lists that all keep; None: each keeps those of its own base model.
+    `shared`: reference lists that all keep; None: each keeps those of its own base model.
     """
     clean = data.training_rows()
     slotting = slots(clean, pretrain.model.length)
     hinge = None
     if config.regulariser == "rank_hinge":
-        opened = [shared()] if shared else [references.take(model, clean, config.top) for model in models]
-        hinge = rank_hinge(opened, config, models[0].embedding.device)
+        hinge = _hinge(data, models, config, shared)
 
     every = []
     for variant, edits in zip(group.variants, group.edits, strict=True):
@@ -182,15 +181,11 @@ def _simulated(rows: Rows, clean: Rows, slotting: Slots, counts: Ints, share: fl
     return fill(simulate(rows, clean, counts, share, seed, epoch), slotting)
 
 
-def rank_hinge(opened: list[References], config: Finetune, device: torch.device) -> RankHinge | None:
-    """The regulariser over the one set of lists that all keep, or over one a replica; none where there are no lists."""
-    lists = opened[0].lists if len(opened) == 1 else np.concatenate([one.lists for one in opened])
-    if not len(lists):
-        return None
-    first = np.cumsum([0] + [len(one.lists) for one in opened[:-1]])
-    of_row = np.stack([np.where(one.of_row >= 0, one.of_row + start, -1) for one, start in zip(opened, first, strict=True)])
-    kept = torch.from_numpy(np.ascontiguousarray(lists)).to(device), torch.from_numpy(of_row[0] if len(of_row) == 1 else of_row).to(device)
-    return RankHinge(*kept, config.alpha, config.margin)
+def _hinge(data: Dataset, models: list[Recommender], config: Finetune, shared: Opens | None) -> Hinge:
+    if shared:
+        return shared.hinge(data, config.alpha, config.margin, models[0].embedding.device)
+    own = [references.own(model, data.training_rows(), config.top, config.alpha, config.margin) for model in models]
+    return own[0] if len(own) == 1 else EachOwn(own)
 
 
 def settings(pretrain: Pretrain, config: Finetune) -> Settings:
@@ -216,21 +211,11 @@ def _shared_reference(
     if "anchored" not in _protocols(config):
         return None, "base"
     prepare(device)
-    folder = champion if name and champion else clean_base
-    taken = _reference_lists(data, load(folder, str(device)), config.top, matched=name is not None)
-    if name and not len(taken.lists):
-        name, folder = None, clean_base
-        taken = _reference_lists(data, load(folder, str(device)), config.top, matched=False)
-    shared = SharedReference(scratch / "lists.npy", scratch / "of_row.npy", _digest(folder), name or "base")
-    np.save(shared.lists, taken.lists)
-    np.save(shared.of_row, taken.of_row)
-    return shared, shared.source
-
-
-def _reference_lists(data: Dataset, saved: SavedModel, top: int, matched: bool) -> References:
-    if not matched:
-        return references.take(saved.model, data.training_rows(), top)
-    return references.take_matched(saved.model, data.training_rows(), top, match(data.item_ids, saved.item_ids).forward)
+    kept = references.share(champion, True, data, config.top, scratch, device) if name and champion else None
+    if kept is None:
+        name, kept = None, references.share(clean_base, False, data, config.top, scratch, device)
+    assert kept is not None
+    return SharedReference(kept, _digest(kept.model), name or "base"), name or "base"
 
 
 def champion_name(champion: Path) -> str:

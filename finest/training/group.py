@@ -13,7 +13,7 @@ from finest.perturb.edits import Edits
 from finest.perturb.variants import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.loop import Records, Settings, Trainee, train
-from finest.training.objective import RankHinge
+from finest.training.objective import Hinge
 from finest.training.parallel import train_shared
 from finest.training.replicas.stack import Stack
 from finest.training.single import Share, Single
@@ -47,7 +47,7 @@ def grouped(variants: Sequence[Variant], by_scenario: dict[str, Edits], groups: 
 
 def fit(
     group: Group, models: Sequence[Recommender], slots: Slots, windows: Sequence[Callable[[int], Windows]], settings: Settings,
-    hinge: RankHinge | None, saved: Checkpoint, on_event: Callable[[Event], None],
+    hinge: Hinge | None, saved: Checkpoint, on_event: Callable[[Event], None],
 ) -> Records:  # fmt: skip
     """Trains the variants' models in place; returns the histories of the group's own. `settings.seed` is each variant's."""
     names = [variant.name if place < group.kept else "" for place, variant in enumerate(group.variants)]
@@ -70,7 +70,7 @@ def fit(
 
 
 def _fit_shared(
-    group: Group, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: RankHinge | None,
+    group: Group, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: Hinge | None,
     saved: Checkpoint, report: Callable[[str, dict[str, Any]], None],
 ) -> Records:  # fmt: skip
     """The same for a variant alone, by several processes."""
@@ -83,7 +83,7 @@ def _fit_shared(
 
 
 def _shared_single(
-    name: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: RankHinge | None,
+    name: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: Hinge | None,
     share: Share, device: torch.device,
 ) -> Single:  # fmt: skip
     own = copy.deepcopy(model).to(device)  # what comes here from another process is shared with it, and with the other shares

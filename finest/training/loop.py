@@ -18,6 +18,7 @@ from torch import Tensor
 from finest.errors import FinestError
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint
+from finest.training.profiling import traced
 from finest.training.windows import Slots
 
 
@@ -93,7 +94,7 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
         trainee.load(epoch)
         total_R3 = torch.zeros((R, 3), dtype=torch.float64, device=trainee.device)
         targets_R = np.zeros(R, np.int64)
-        for number in range(batches):
+        for number in traced(range(batches), settings.stage, epoch, settings.epochs):
             step = epoch * batches + number
             for group in optimizer.param_groups:
                 group["lr"] = settings.rate * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, distributed
 
 from finest.models.recommender import Recommender
+from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
 from finest.training.loop import Settings, Trainee
-from finest.training.objective import RankHinge, loss
+from finest.training.objective import Hinge
 from finest.training.randomness import batches, dropout_masks
 from finest.training.windows import Slots, Windows
 
@@ -60,11 +61,13 @@ class Single(Trainee):
 
     def __init__(
         self, variant: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings,
-        hinge: RankHinge | None, share: Share | None = None,
+        hinge: Hinge | None, share: Share | None = None,
     ):  # fmt: skip
         self.variants = [variant]
         self.model, self.slots, self.windows, self.settings, self.hinge = model, slots, windows, settings, hinge
         self.share = share
+        # By what a batch can hold at most, so that variants whose batches differ by an edit are computed alike.
+        self.in_chunks = pays(settings.batch * slots.length, model.items, model.embedding.device)
         self.weights = dict(model.named_parameters())
 
     def load(self, epoch: int) -> None:
@@ -90,8 +93,9 @@ class Single(Trainee):
         if len(place_N):  # slots of users without a target have none
             with precision(self.device, settings.amp):
                 hidden_BTD = model.encode(inputs_BT, masks)
-                scores_NI = model.scores(hidden_BTD.flatten(0, 1).index_select(0, place_N))
-            terms = loss(scores_NI.float(), targets_BT[place_N], ids_BT[place_N], self.hinge, counts)
+                hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N)
+                targets = targets_BT[place_N], ids_BT[place_N]
+                terms = catalogue_loss(hidden_ND, model.embedding, model.bias, *targets, self.hinge, self.in_chunks, counts)
             terms[0].backward()
             terms = terms.detach()
         if self.share:

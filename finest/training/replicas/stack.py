@@ -15,7 +15,7 @@ from torch import Tensor
 from finest.models.recommender import Recommender
 from finest.training.device import precision
 from finest.training.loop import Settings, Trainee
-from finest.training.objective import RankHinge, stacked_loss
+from finest.training.objective import Hinge, stacked_loss
 from finest.training.randomness import dropout_masks, extra_masks, order
 from finest.training.windows import Slots, Windows
 
@@ -68,7 +68,7 @@ class Stack(Trainee):
 
     def __init__(
         self, variants: Sequence[str], models: Sequence[Recommender], slots: Slots, windows: Sequence[Callable[[int], Windows]],
-        seeds: Sequence[int], settings: Settings, hinge: RankHinge | None,
+        seeds: Sequence[int], settings: Settings, hinge: Hinge | None,
     ):  # fmt: skip
         self.variants, self.models, self.slots, self.windows, self.settings, self.hinge = variants, models, slots, windows, settings, hinge
         self.model = stack(models)

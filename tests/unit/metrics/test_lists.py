@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rbo import RankingSimilarity
 
-from finest.metrics import lists
+from finest.metrics import device, lists
 from finest.metrics.full import average_overlap_full
 
 SIMILARITIES = ["rbo", "frbo", "jaccard_at_10", "top1_agreement"]
@@ -40,6 +41,25 @@ def reference(x: list[int], y: list[int], p: float) -> dict[str, float]:
         "jaccard_at_10": len(set(x[:10]) & set(y[:10])) / len(either) if either else 1.0,
         "top1_agreement": float(x[:1] == y[:1]),
     }
+
+
+@given(pairs())
+@settings(max_examples=60, deadline=None)
+def test_similarities_on_a_device_are_those_of_numpy(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    expected = lists.similarities(*pair)
+    for found in (lists.similarities(*pair, device="cpu"), lists.similarities(*map(torch.from_numpy, pair))):
+        for name in SIMILARITIES:
+            assert found[name].dtype == np.float64
+            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-12)
+
+
+def test_similarities_on_a_device_do_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    X, Y = (np.stack([generator.permutation(30)[:20] for _ in range(50)]) for _ in range(2))
+    whole = lists.similarities(X, Y, device="cpu")
+    monkeypatch.setattr(device, "ELEMENTS", 7 * 20**2)
+    assert all(np.array_equal(values, whole[name]) for name, values in lists.similarities(X, Y, device="cpu").items())
+    assert lists.similarities(X, X, device="cpu")["rbo"].tolist() == [1.0] * 50
 
 
 @given(pairs())

@@ -68,6 +68,14 @@ def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked
     assert ranks[:2] == [1.0, 3.0] and np.isnan(ranks[2:]).all()
 
 
+def test_a_rank_among_many_items_is_counted_column_by_column():
+    scores = torch.randint(0, 1000, (5, 200_000), generator=torch.Generator().manual_seed(0)).float()
+    target = np.array([1, 70_000, 131_072, 200_000, 5])
+    own = scores.numpy()[np.arange(5), target - 1][:, None]
+    expected = (scores.numpy() > own).sum(1) + ((scores.numpy() == own).sum(1) + 1) / 2
+    assert rank(scores, target).tolist() == expected.tolist()
+
+
 def test_a_list_that_runs_out_of_items_is_short():
     items, scores = top(torch.tensor([[3.0, -torch.inf, 1.0]]), 4)
     assert items.tolist() == [[1, 3, -1, -1]] and np.isnan(scores[0, 2:]).all()

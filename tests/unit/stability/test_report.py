@@ -92,6 +92,13 @@ def page(folder: Path, verdict: Verdict, histories: dict[str, pa.Table] | None =
     return out.read_text(encoding="utf-8")
 
 
+def test_the_page_of_a_profiled_run_is_a_section_and_of_any_other_there_is_none(tmp_path: Path) -> None:
+    render(verdict(), HISTORIES, tmp_path / "report.html", "profiled", "Steps   wall s\n  pretrain <0>   2.0\n")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Where the time went" in headings(html) and "Steps   wall s\n  pretrain &lt;0&gt;   2.0\n" in html
+    assert "Where the time went" not in headings(page(tmp_path, verdict()))
+
+
 def headings(html: str) -> list[str]:
     return re.findall(r"<h2>(.*?)</h2>", html)
 

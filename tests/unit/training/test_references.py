@@ -1,17 +1,22 @@
 import numpy as np
+import pytest
 import torch
 
 from finest.models.build import build
 from finest.models.config import Model
-from finest.training.references import take, take_matched
+from finest.models.saved import Facts, save
+from finest.training import references
+from finest.training.objective import RankHinge
+from finest.training.references import RecomputedHinge, ask, own, share, take, take_matched
 from finest.training.simulate import simulate
 from tests.unit.training.small import dataset
 
 MODEL = Model(hidden=8, layers=1, length=6, dropout=0.0)
+CPU = torch.device("cpu")
 
 
-def trained_like(items: int, seed: int = 0):
-    model = build(MODEL, items)
+def trained_like(items: int, seed: int = 0, name: str = "sasrec"):
+    model = build(MODEL.model_copy(update={"name": name}), items)
     model.initialise(seed, 0.5)
     return model.eval()
 
@@ -19,17 +24,17 @@ def trained_like(items: int, seed: int = 0):
 def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window():
     data = dataset()
     rows, model = data.training_rows(), trained_like(data.items)
-    references = take(model, rows, 4)
+    kept = take(model, rows, 4)
     user = 3
-    own = np.flatnonzero(rows.user == user)
-    for place in range(1, len(own)):
+    mine = np.flatnonzero(rows.user == user)
+    for place in range(1, len(mine)):
         window = (place - 1) // MODEL.length * MODEL.length  # the window's first input
-        inputs = torch.from_numpy(rows.item[own[window:place]])[None]
+        inputs = torch.from_numpy(rows.item[mine[window:place]])[None]
         with torch.no_grad():
             scores = model.scores(model.encode(inputs, None)[0, -1:])[0]
         expected = scores.argsort(descending=True)[:8]
-        assert references.lists[references.of_row[rows.id[own[place]]]].tolist() == expected.tolist()
-    assert references.of_row[rows.id[own[0]]] == -1
+        assert kept.lists[kept.of_row[rows.id[mine[place]]]].tolist() == expected.tolist()
+    assert kept.of_row[rows.id[mine[0]]] == -1
 
 
 def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_items():
@@ -52,11 +57,11 @@ def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets
     lacking = np.array([5, 17, 23])
     to_theirs = np.zeros(data.items + 1, np.int64)
     to_theirs[np.setdiff1d(np.arange(1, data.items + 1), lacking)] = np.arange(1, data.items - 2)
-    references = take_matched(trained_like(data.items - 3 + 4), rows, 4, to_theirs)  # four items of theirs are not ours
-    assert not np.isin(references.lists + 1, lacking).any()
-    assert references.lists.min() >= 0
+    kept = take_matched(trained_like(data.items - 3 + 4), rows, 4, to_theirs)  # four items of theirs are not ours
+    assert not np.isin(kept.lists + 1, lacking).any()
+    assert kept.lists.min() >= 0
     behind = np.r_[False, np.isin(rows.item[:-1], lacking)] & np.r_[False, rows.user[1:] == rows.user[:-1]]
-    assert np.all(references.of_row[rows.id[behind]] == -1)
+    assert np.all(kept.of_row[rows.id[behind]] == -1)
 
 
 def test_too_few_shared_items_leave_no_references():
@@ -79,3 +84,64 @@ def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():
     fewest = np.flatnonzero(data.item_counts[1:] == data.item_counts[1:].min()) + 1
     for rows in edited:
         assert np.isin(rows.item[rows.id == -1], fewest).all()
+
+
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+@pytest.mark.parametrize("matched", [False, True])
+def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(name, matched, monkeypatch, tmp_path):
+    monkeypatch.setattr(references, "SCORES", 60 * 7)  # a catalogue whose scores are taken in blocks of 7 targets
+    data = dataset(users=30)
+    rows, model = data.training_rows(), trained_like(data.items, name=name)
+    to_theirs = np.r_[0, np.random.default_rng(1).permutation(data.items) + 1] if matched else None
+    if matched:
+        to_theirs[5] = 0
+    asked = ask(model, rows, 4, to_theirs)
+    stored, anew = asked.take(tmp_path / "lists.npy").hinge(1.0, 0.1, CPU), asked.hinge(1.0, 0.1)
+    generator = np.random.default_rng(0)
+    for size in (0, 1, 5, 40, 3 * len(rows)):
+        ids = torch.from_numpy(generator.choice(np.r_[-1, rows.id], size))
+        for one, other in zip(stored.lists_of(ids), anew.lists_of(ids), strict=True):
+            assert torch.equal(one, other)
+    assert len(stored.lists_of(torch.from_numpy(rows.id))[0]) == asked.bytes // 32 > 100
+
+
+def test_lists_in_blocks_and_in_a_file_are_those_taken_whole(monkeypatch, tmp_path):
+    data = dataset(users=30)
+    rows, model = data.training_rows(), trained_like(data.items)
+    whole = take(model, rows, 4)
+    monkeypatch.setattr(references, "SCORES", 60 * 7)
+    blocks = take(model, rows, 4, tmp_path / "lists.npy")
+    assert np.array_equal(whole.lists, blocks.lists) and np.array_equal(whole.of_row, blocks.of_row)
+    assert isinstance(blocks.lists, np.memmap) and blocks.lists.dtype == np.int32
+
+
+def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(references, "SCORES", 60 * 7)
+    data = dataset(users=30)
+    facts = Facts(model=MODEL, seed=0, data_fingerprint="x", depth=10, exclude_seen=True, stage="base")
+    save(tmp_path / "model", trained_like(data.items), facts, list(data.item_ids))
+    ids = torch.from_numpy(data.training_rows().id)
+    stored = share(tmp_path / "model", False, data, 4, tmp_path, CPU)
+    monkeypatch.setattr(references, "DISK_SHARE", 0.0)
+    anew = share(tmp_path / "model", False, data, 4, tmp_path, CPU)
+    assert stored and anew and (stored.file, anew.file) == (tmp_path / "lists.npy", None)
+    assert "are taken anew for every batch" in caplog.text
+    for one, other in zip(*(kept.hinge(data, 1.0, 0.1, CPU).lists_of(ids) for kept in (stored, anew)), strict=True):
+        assert torch.equal(one, other)
+    strange = ["", *(f"other {number}" for number in range(data.items))]
+    save(tmp_path / "strange", trained_like(data.items), facts, strange)
+    assert share(tmp_path / "strange", True, data, 4, tmp_path, CPU) is None
+
+
+def test_a_models_own_lists_stay_as_they_were_while_it_is_trained_on(monkeypatch):
+    monkeypatch.setattr(references, "SCORES", 60 * 7)
+    data = dataset(users=30)
+    rows, model = data.training_rows(), trained_like(data.items)
+    stored = own(model, rows, 4, 1.0, 0.1)
+    monkeypatch.setattr(references, "MEMORY_BYTES", 0)
+    anew = own(model, rows, 4, 1.0, 0.1)
+    with torch.no_grad():
+        model.embedding.mul_(-1)
+    ids = torch.from_numpy(rows.id)
+    assert isinstance(stored, RankHinge) and isinstance(anew, RecomputedHinge)
+    assert torch.equal(stored.lists_of(ids)[1], anew.lists_of(ids)[1])

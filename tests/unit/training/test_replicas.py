@@ -11,8 +11,8 @@ from finest.perturb.edits import Edits, apply
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.loop import Settings, train
-from finest.training.objective import RankHinge
-from finest.training.references import take
+from finest.training.objective import EachOwn, RankHinge
+from finest.training.references import ask, take
 from finest.training.replicas import plan
 from finest.training.replicas.plan import Arrangement, arrange
 from finest.training.replicas.stack import Stack, stack, unstack
@@ -119,18 +119,21 @@ def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, tmp_pa
     assert [record["epoch"] for record in histories["seed"]] == [1, 2, 3]
 
 
-def test_replicas_with_reference_lists_of_their_own_keep_those(tmp_path):
-    torch.set_num_threads(1)
-    names, lists = ["clean", "seed"], [take(made(name), CLEAN, 4) for name in ("clean", "seed")]
-    of_row = torch.stack([torch.from_numpy(one.of_row) for one in lists])
-    of_row[1, of_row[1] >= 0] += len(lists[0].lists)
-    kept = RankHinge(torch.from_numpy(np.concatenate([one.lists for one in lists])), of_row, 1.0, 0.1)
+def test_replicas_with_reference_lists_of_their_own_keep_those():
+    own = [take(made(name), CLEAN, 4).hinge(1.0, 0.1, torch.device("cpu")) for name in ("clean", "seed")]
     ids = torch.from_numpy(np.stack([CLEAN.id, CLEAN.id]))
-    held, both = kept.stacked_lists_of(ids)
-    for replica, one in enumerate(lists):
-        expected = RankHinge(torch.from_numpy(one.lists), torch.from_numpy(one.of_row), 1.0, 0.1).lists_of(ids[replica])[1]
-        assert torch.equal(both.view(2, len(CLEAN), -1)[replica][held[replica]], expected)
-    assert len(names) == len(lists)
+    held, lists = EachOwn(own).stacked_lists_of(ids)
+    assert torch.equal(held, EachOwn(own).held(ids)) and held.any() and not held.all()
+    for replica, hinge in enumerate(own):
+        assert torch.equal(lists.view(2, len(CLEAN), -1)[replica][held[replica]], hinge.lists_of(ids[replica])[1])
+
+
+def test_lists_taken_anew_reach_a_stack_as_stored_ones_do():
+    ids = torch.from_numpy(np.stack([CLEAN.id, np.full_like(CLEAN.id, -1)]))
+    stored = take(made("clean"), CLEAN, 4).hinge(1.0, 0.1, torch.device("cpu")).stacked_lists_of(ids)
+    anew = ask(made("clean"), CLEAN, 4).hinge(1.0, 0.1).to("cpu").stacked_lists_of(ids)
+    assert torch.equal(stored[0], anew[0])
+    assert torch.equal(stored[1][stored[0].view(-1)], anew[1][anew[0].view(-1)])
 
 
 def test_stacking_keeps_every_weight():

@@ -1,0 +1,136 @@
+"""The loss of finest/training/objective.py without the scores of all targets: for catalogues whose scores would not fit.
+
+A chunk holds the scores of some targets over the whole catalogue. Their softmax, and so their gradient, is complete within it: every
+product is computed once, as without chunks (chunks of the catalogue would need a second pass over the scores), and what stays is of the
+size of the weights. Hidden states, not scores, are what autograd keeps.
+
+Shapes: N targets, C targets of a chunk, M targets with a reference list, I items, D hidden units, K items whose order is kept.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from finest.training.objective import Hinge, hinge_terms, loss
+
+SCORES_BYTES = {"cpu": 2**24, "cuda": 2**30}
+"""Scores of a batch that are held at once; more are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on, and a fifth
+faster well beyond, a quarter with the hinge. On a GPU chunks cost launches, and 1 GiB, held three times in a step (scores, softmax, its
+gradient), is what a small one can spare."""
+CHUNK_SCORES = 2**24
+"""Scores of a chunk, 64 MiB in float32."""
+FEWEST, MOST = 64, 256
+"""Targets of a chunk. Each chunk passes over the whole gradient of the embedding: with fewer targets than hidden units that would take
+longer than the scores themselves."""
+
+
+def pays(targets: int, items: int, device: torch.device) -> bool:
+    """Whether a batch of up to `targets` targets is better chunked. Ask once a training, with what its largest batch can hold (windows
+    times length), so that variants whose batches differ by an edit are computed alike."""
+    return 4 * targets * items > SCORES_BYTES[device.type]
+
+
+def chunk_of(items: int) -> int:
+    """Targets of a chunk."""
+    return min(max(CHUNK_SCORES // items, FEWEST), MOST)
+
+
+def catalogue_loss(
+    hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, ids_N: Tensor, hinge: Hinge | None, in_chunks: bool,
+    counts: tuple[int, int] | None = None,
+) -> Tensor:  # fmt: skip
+    """`chunked_loss`, or the same over all scores at once."""
+    if in_chunks:
+        return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, hinge, counts)
+    return loss(torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float(), target_N, ids_N, hinge, counts)
+
+
+def chunked_loss(
+    hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, ids_N: Tensor, hinge: Hinge | None,
+    counts: tuple[int, int] | None = None, chunk: int | None = None,
+) -> Tensor:  # fmt: skip
+    """`objective.loss` of `recommender.scores(hidden_ND)`: the loss and the hinge's two terms `[3]`; only the first has a gradient.
+
+    `embedding`: [I + 1, D] and `bias`: [I + 1], padding at 0. `chunk`: targets of a chunk; what suits the catalogue where not given.
+    Under autocast products are taken in its type; sums and gradients of the weights are float32.
+    """
+    if hinge is None:
+        held_M = target_N.new_empty(0)
+        lists_M2K, alpha, margin = held_M.view(0, 2), 0.0, 0.0
+    else:
+        held_M, lists_M2K = hinge.lists_of(ids_N)
+        alpha, margin = hinge.alpha, hinge.margin
+    targets, lists = counts or (len(target_N), len(held_M))
+    device = hidden_ND.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_ND.dtype
+    with torch.autocast(device, enabled=False):
+        chunk = chunk or chunk_of(len(embedding) - 1)
+        return _Chunked.apply(hidden_ND, embedding, bias, target_N, held_M, lists_M2K, alpha, margin, dtype, chunk, targets, lists)
+
+
+class _Chunked(torch.autograd.Function):
+    """Gradients are made on the way forward, chunk by chunk, and handed out backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, held_M: Tensor, lists_M2K: Tensor,
+        alpha: float, margin: float, dtype: torch.dtype, chunk: int, targets: int, lists: int,
+    ) -> Tensor:  # fmt: skip
+        N, I = len(target_N), len(embedding) - 1
+        exact = bias.dtype
+        hidden_gradient = torch.empty_like(hidden_ND, dtype=exact)
+        embedding_gradient, bias_gradient = torch.zeros_like(embedding), torch.zeros_like(bias)
+        hidden_low, embedding_low = hidden_ND.to(dtype), embedding[1:].to(dtype)
+        scores, softmax = (torch.empty(min(chunk, N), I, dtype=exact, device=bias.device) for _ in range(2))
+        starts = list(range(0, N, chunk))
+        bounds = torch.searchsorted(held_M, torch.tensor([*starts, N], device=held_M.device)).tolist()
+        next_loss, order, top = torch.zeros(3, dtype=exact, device=bias.device)
+        for start, low, high in zip(starts, bounds, bounds[1:], strict=False):
+            hidden_CD = hidden_low[start : start + chunk]
+            scores_CI, gradient_CI = scores[: len(hidden_CD)], softmax[: len(hidden_CD)]
+            _product(hidden_CD, embedding_low.t(), scores_CI)
+            scores_CI += bias[1:]
+            torch.softmax(scores_CI, 1, out=gradient_CI)
+            own_C1 = (target_N[start : start + chunk] - 1)[:, None]
+            next_loss = next_loss - gradient_CI.gather(1, own_C1).clamp_min(torch.finfo(exact).tiny).log().sum() / targets
+            gradient_CI.scatter_add_(1, own_C1, torch.full_like(own_C1, -1, dtype=exact))
+            gradient_CI /= targets
+            if high > low:
+                place_M2K = (held_M[low:high] - start)[:, None] * I + lists_M2K[low:high]
+                order_M, top_M, change_M2K = hinge_terms(scores_CI.view(-1)[place_M2K], lists, alpha, margin)
+                order, top = order + order_M.sum(), top + top_M.sum()
+                gradient_CI.view(-1).scatter_add_(0, place_M2K.view(-1), change_M2K.view(-1))
+            gradient_low = gradient_CI.to(dtype)
+            _product(gradient_low, embedding_low, hidden_gradient[start : start + chunk])
+            _add_product(gradient_low.t(), hidden_CD, embedding_gradient[1:])
+            bias_gradient[1:] += gradient_CI.sum(0)
+        ctx.gradients = hidden_gradient.to(hidden_ND.dtype), embedding_gradient, bias_gradient
+        return torch.stack([next_loss + alpha * (order + top), order, top])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
+        gradients, ctx.gradients = ctx.gradients, None  # as large as the weights: handed over, not copied
+        return *(gradient.mul_(upstream[0][0]) for gradient in gradients), *[None] * 9
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor) -> None:
+    """Writes the product, summed in `out`'s type."""
+    if left.dtype == out.dtype:
+        torch.mm(left, right, out=out)
+    elif left.is_cuda:
+        torch.mm(left, right, out_dtype=out.dtype, out=out)
+    else:
+        out.copy_(left @ right)
+
+
+def _add_product(left: Tensor, right: Tensor, out: Tensor) -> None:
+    """Adds the product to `out`."""
+    if left.dtype == out.dtype:
+        out.addmm_(left, right)
+    elif left.is_cuda:
+        out += torch.mm(left, right, out_dtype=out.dtype)
+    else:
+        out += left @ right

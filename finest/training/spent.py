@@ -1,0 +1,84 @@
+"""Where a run's time went, on one page: its steps, the parts of its trainings, the operators of a traced piece."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+PAGE, NUMBERS = "profile.txt", "profile.json"
+"""The page, and what it is made from beside the steps."""
+FOLDER = "profile"
+"""In a training step's folder: `<stage>.json`, and `<stage>-trace.json.gz` for chrome://tracing or Perfetto."""
+BATCHES = 50
+"""That are traced: a trace of millions of operators opens nowhere."""
+STAGES = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+PARTS = {"lists": "rank lists", "references": "reference lists", "checkpoints": "checkpoints"}
+"""What is clocked, in words."""
+
+
+class Step(NamedTuple):
+    """A step of the run that has ended."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+
+
+def measured(shards: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """What a page says of every profiled shard, by id the folder that `finetune` wrote. Empty where the run was not profiled."""
+    found = []
+    for id, shard in shards.items():
+        if (shard / FOLDER).is_dir():
+            profiles = {stage: json.loads((shard / FOLDER / f"{stage}.json").read_text()) for stage in STAGES}
+            operators = {stage: profile["operators"] for stage, profile in profiles.items()}
+            found.append({"shard": id, "parts": _parts(shard, profiles), "operators": operators})
+    return found
+
+
+def page(steps: list[Step], shards: list[dict[str, Any]]) -> str:
+    """The page, plain text. `shards`: what `measured` gave."""
+    lines = []
+    if steps:
+        total = Step("all", sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps))
+        lines += [f"{'Steps':<38}{'wall s':>10}{'CPU s':>10}{'of CPU':>8}"]
+        for step in (*sorted(steps, key=lambda one: -one.cpu_seconds), total):
+            share = step.cpu_seconds / total.cpu_seconds if total.cpu_seconds else 0.0
+            lines.append(f"  {step.name:<36}{step.seconds:>10.1f}{step.cpu_seconds:>10.1f}{share:>8.1%}")
+        lines.append("")
+    for shard in shards:
+        lines.append(f"{'Trainings of shard ' + shard['shard']:<38}{'wall s':>10}{'CPU s':>10}{'times':>8}")
+        for part in shard["parts"]:
+            lines.append(f"  {part['part']:<36}{part['seconds']:>10.1f}{part['cpu_seconds']:>10.1f}{part['times']:>8}")
+        lines += ["  wall: summed over trainings side by side; epochs that a resumed run found done are counted too", ""]
+        for stage, operators in shard["operators"].items():
+            lines += _operators(f"{STAGES[stage]}, shard {shard['shard']}", operators, f"{FOLDER}/shard-{shard['shard']}/{stage}")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _parts(shard: Path, profiles: dict[str, Any]) -> list[dict[str, Any]]:
+    """Epochs from the histories, the rest from what was clocked."""
+    epochs = [row for file in sorted((shard / "history").glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    found = []
+    for stage, words in STAGES.items():
+        rows = [row for row in epochs if row["stage"].startswith(stage)]
+        spent = {unit: sum(row[unit] for row in rows) for unit in ("seconds", "cpu_seconds")}
+        found.append({"part": f"{words} epochs", "times": len(rows), **spent})
+        for part, values in profiles[stage]["parts"].items():
+            found.append({"part": f"{PARTS[part]}, {words}", **values})
+    return found
+
+
+def _operators(title: str, operators: list[dict[str, Any]], place: str) -> list[str]:
+    if not operators:
+        return [f"Operators of {title}: not traced, for no epoch was left to train", ""]
+    *most, total = operators
+    device = total["device_seconds"] > 0
+    unit = "device_seconds" if device else "cpu_seconds"
+    lines = [f"{f'Operators of {title}':<48}{'ms':>10}{'share':>8}{'calls':>8}"]
+    for one in most:
+        lines.append(f"  {one['name'][:44]:<46}{1e3 * one[unit]:>10.1f}{one[unit] / total[unit]:>8.1%}{one['calls']:>8}")
+    lines.append(f"  {'all':<46}{1e3 * total[unit]:>10.1f}")
+    of = "the device's own time" if device else "CPU time"
+    return [*lines, f"  {of}, without what operators call, of up to {BATCHES} batches; trace: {place}-trace.json.gz", ""]
