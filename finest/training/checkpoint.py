@@ -55,6 +55,7 @@ class Checkpoint:
             save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, file, {"facts": json.dumps(facts)})
             self.store.put(self.name, file)
 
+    @clocked("checkpoints")
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What was saved last, or None."""
         with tempfile.TemporaryDirectory() as folder:
