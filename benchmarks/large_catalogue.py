@@ -53,8 +53,8 @@ def show(name: str, items: int, job: object, *arguments: object) -> object:
     # A process each: the peak of memory is a process's.
     with multiprocessing.get_context("spawn").Pool(1, limited) as pool:
         took, peak = pool.apply(measured, (job, items, *arguments))
-    for part, microseconds in (took or {"does not fit": None}).items():
-        value = "" if microseconds is None else f"{microseconds:,.1f}"
+    for part, microseconds in (took or {"": None}).items():
+        value = "does not fit" if microseconds is None else f"{microseconds:,.1f}"
         print(f"{f'{name}{part}':<34} {items:>9,} {value:>12} {peak:>8.2f}", flush=True)
     return took
 

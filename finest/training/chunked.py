@@ -16,8 +16,8 @@ from torch.autograd.function import once_differentiable
 from finest.training.objective import Hinge, hinge_terms, loss
 
 SCORES_BYTES = {"cpu": 2**24, "cuda": 2**30}
-"""Scores of a batch that are held at once; more are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on, and a fifth
-faster well beyond, a quarter with the hinge. On a GPU chunks cost launches, and 1 GiB, held three times in a step (scores, softmax, its
+"""Scores of a batch that are held at once; more are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on, a tenth
+faster beyond, and a quarter with the hinge. On a GPU chunks cost launches, and 1 GiB, held three times in a step (scores, softmax, its
 gradient), is what a small one can spare."""
 CHUNK_SCORES = 2**24
 """Scores of a chunk, 64 MiB in float32."""
