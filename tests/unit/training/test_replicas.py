@@ -10,6 +10,7 @@ from finest.models.config import Model
 from finest.perturb.edits import Edits, apply
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
+from finest.training.device import prepare
 from finest.training.loop import Settings, train
 from finest.training.objective import EachOwn, RankHinge
 from finest.training.references import ask, take
@@ -45,10 +46,10 @@ VARIANTS = {
 }
 
 
-def made(name: str):
+def made(name: str, device: str = "cpu"):
     model = build(MODEL, DATA.items)
     model.initialise(VARIANTS[name][1])
-    return model
+    return model.to(device)
 
 
 def windows(name: str):
@@ -61,10 +62,11 @@ def hinge():
     return RankHinge(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row), 1.0, 0.1)
 
 
-def together(store, names, stop_after=None):
-    torch.set_num_threads(1)
-    models = [made(name) for name in names]
-    one = Stack(names, models, SLOTS, [windows(name) for name in names], [VARIANTS[name][1] for name in names], SETTINGS, hinge())
+def together(store, names, stop_after=None, device="cpu"):
+    prepare(torch.device(device))
+    models = [made(name, device) for name in names]
+    seeds = [VARIANTS[name][1] for name in names]
+    one = Stack(names, models, SLOTS, [windows(name) for name in names], seeds, SETTINGS, hinge().to(device))
 
     def report(variant, record):
         if record["epoch"] == stop_after:

@@ -1,0 +1,65 @@
+"""What only a GPU can show: run with `pytest tests/gpu` where there is one."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from finest.training.chunked import chunked_loss
+from finest.training.device import prepare
+from finest.training.objective import loss
+from storage import checkpoint_store
+from tests.unit.training import test_chunked as chunks
+from tests.unit.training import test_replicas as stacks
+from tests.unit.training.test_steps import FINETUNE, PRETRAIN, lists, train
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+    pytest.mark.filterwarnings("ignore:.*bf16.*"),
+]
+NAMES = ["clean", "deletion", "insertion", "seed", "many"]
+
+
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(tmp_path, monkeypatch, amp):
+    monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=amp))
+    models, _ = stacks.together(checkpoint_store(str(tmp_path / "a")), NAMES, device="cuda")
+    for number, names in enumerate((NAMES[::-1], ["clean", "clean", "clean", "insertion", "clean"])):
+        again, _ = stacks.together(checkpoint_store(str(tmp_path / str(number))), names, device="cuda")
+        assert all(stacks.same(again[name], models[name]) for name in set(names))
+
+
+def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=False, dropout=0.0))  # devices draw other masks
+    cpu, _ = stacks.together(checkpoint_store(str(tmp_path / "cpu")), NAMES)
+    gpu, _ = stacks.together(checkpoint_store(str(tmp_path / "gpu")), NAMES, device="cuda")
+    for name in NAMES:
+        for part, weight in cpu[name].named_parameters():
+            torch.testing.assert_close(gpu[name].get_parameter(part).cpu(), weight, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("mode", ["auto", "stacked"])
+def test_the_steps_of_a_shard_have_an_exact_identity_control(tmp_path, mode):
+    _, folder, _ = train(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"device": "cuda"}), mode=mode)
+    facts = json.loads((folder / "shard.json").read_text())
+    assert facts["device"] == "cuda" and facts["hardware"] == torch.cuda.get_device_name()
+    assert mode == "auto" or facts["replicas"]["size"] == 6
+    for stage in ("base", "tuned"):
+        assert np.array_equal(lists(folder, stage, "clean").scores, lists(folder, stage, "identity").scores)
+
+
+def test_the_loss_in_chunks_is_the_whole_ones():
+    prepare(torch.device("cuda"))
+    weights, target, ids, hinge = chunks.batch(300, 2000, 1, torch.float32)
+    on = [weight.cuda() for weight in weights], target.cuda(), ids.cuda(), hinge.to("cuda")
+    found = []
+    for function in (chunked_loss, lambda hidden, embedding, bias, *of: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), *of)):
+        leaves = [weight.clone().requires_grad_() for weight in on[0]]
+        terms = function(*leaves, *on[1:])
+        terms[0].backward()
+        found.append([terms.detach(), *(leaf.grad for leaf in leaves)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
