@@ -19,8 +19,10 @@ WHOLE_NUMBER = r"^-?[0-9]{1,18}\z"
 def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
     """Rows as an engine read them, and `time` (microseconds), `told` (whether the timestamp's text says a time), `order` (sequence)."""
     time, told = micros(rows.text, config.timestamp_unit)
+    time = ibis.ifelse(rows.micros.notnull(), rows.micros, time)  # not coalesce, and told apart:
+    told = ibis.ifelse(rows.text.isnull(), ibis.null(bool), told)  # engines skip the branches that no row takes
     order = ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64")
-    return rows.select("file", "record", "user", "item", "text", "sequence", time=ibis.coalesce(rows.micros, time), told=told, order=order)
+    return rows.select("file", "record", "user", "item", "text", "sequence", time=time, told=told, order=order)
 
 
 def judged(rows: ir.Table, config: Ingest) -> ir.Table:
@@ -52,7 +54,13 @@ def quarantined(rows: ir.Table) -> ir.Table:
     return unusable.select("file", "record", "reason", "user", "item", timestamp=shown)
 
 
-def late(rows: ir.Table) -> ir.IntegerScalar:
+def tally(rows: ir.Table, config: Ingest) -> dict[str, ir.IntegerScalar]:
+    """Of the judged rows, how many there are, are unusable, and are late where days are bounded."""
+    counts = {"rows": rows.count(), "unusable": rows.reason.notnull().sum()}
+    return counts if config.since is None and config.until is None else {**counts, "late": _late(rows)}
+
+
+def _late(rows: ir.Table) -> ir.IntegerScalar:
     """How many of the usable rows are of an earlier day than the partition that they came in."""
     day, _ = micros(rows.file.re_extract(PARTITION, 1), "us")
     return (rows.reason.isnull() & (rows.time < day)).sum()
