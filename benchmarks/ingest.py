@@ -47,7 +47,7 @@ def rows(repeats: int = 3) -> list[dict[str, Any]]:
 
 
 def _against_pandas(small: list["Run"], ours: list["Run"], pandas: list["Run"], large: list["Run"]) -> list[dict[str, Any]]:
-    _same(ours[0], pandas[0], ("source_rows", "interactions", "users", "items", "train"))
+    _same(ours[0], pandas[0], ("source_rows", "interactions", "users", "items", "train", "instances", "repeats"))
     per_row = [_median(part, "cpu_s") / part[0]["source_rows"] for part in (ours, small)]
     share = [part[0]["interactions"] / part[0]["source_rows"] for part in (small, ours, large)]
     kept = ", ".join(f"{value:.1%}" for value in share)
@@ -163,7 +163,8 @@ def ours(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         source = [SourceFile(str(file), file.stat().st_size, "")]
         manifest = ingest(pafs.LocalFileSystem(), source, config, out / "data")
         return {"source_rows": manifest.source_rows, "interactions": manifest.interactions, "users": manifest.users,
-                "items": manifest.items, "train": manifest.train_interactions}  # fmt: skip
+                "items": manifest.items, "train": manifest.train_interactions, "instances": manifest.instances,
+                "repeats": round(manifest.repeated_share * manifest.interactions)}  # fmt: skip
 
     return work
 
@@ -204,16 +205,28 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         frame["position"] = by_user.cumcount().astype(np.int32)
         size = by_user["user"].transform("size")
         frame["train"] = frame["position"] < size - np.minimum((size * HELD_OUT_PER_MILLE + 999) // 1000, size - 1)
-        repeats = len(frame) - len(frame[["user", "item"]].drop_duplicates())
-
         train = frame[frame["train"]]
         catalogue = train.groupby("item").size()
         users = frame.groupby("user").agg(interactions=("train", "size"), train_interactions=("train", "sum"))
         users["last_train_timestamp"] = train.groupby("user")["timestamp"].max()
+        first_test = frame[~frame["train"]].groupby("user")["timestamp"].min()
+        cut_inside_a_tie = int((first_test == users["last_train_timestamp"].reindex(first_test.index)).sum())
         del train
         user_of, item_of = (np.zeros(len(ids), dtype=np.int32) for ids in (user_ids, item_ids))
         user_of[users.index] = np.arange(len(users))
         item_of[catalogue.index] = np.arange(1, len(catalogue) + 1)
+
+        known, held = item_of[frame["item"]] > 0, ~frame["train"]
+        since = frame[known].groupby("user")["position"].min().reindex(users.index).fillna(np.inf).to_numpy()
+        instance = held & (frame["position"] > since[user_of[frame["user"]]])
+        again = frame.duplicated(["user", "item"])  # training rows come first
+        manifest = {
+            "repeats": int(again.sum()), "targets_in_history": int((again & held & known).sum()), "instances": int(instance.sum()),
+            "cold_rows": int((held & ~instance).sum()), "targets_outside_catalogue": int((instance & ~known).sum()),
+            "users_cut_inside_a_tie": cut_inside_a_tie, "first_timestamp": int(frame["timestamp"].min()),
+            "last_timestamp": int(frame["timestamp"].max()), "quarantined_rows": len(quarantine),
+        }  # fmt: skip
+        del instance, again, held
 
         items = pd.DataFrame({"item": item_ids[catalogue.index], "train_interactions": catalogue.to_numpy()})
         items.insert(0, "item_code", np.arange(1, len(items) + 1))
@@ -229,11 +242,9 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         pq.write_table(pa.Table.from_pandas(users, schema.USERS_SCHEMA, preserve_index=False), out / schema.USERS)
         pq.write_table(pa.Table.from_pandas(items, schema.ITEMS_SCHEMA, preserve_index=False), out / schema.ITEMS)
         quarantine.to_parquet(out / schema.QUARANTINE)
-        manifest = {"fingerprint": fingerprint.hexdigest(), "repeats": repeats, "first": int(frame["timestamp"].min()),
-                    "last": int(frame["timestamp"].max())}  # fmt: skip
-        (out / schema.MANIFEST).write_text(json.dumps(manifest))
+        (out / schema.MANIFEST).write_text(json.dumps({**manifest, "fingerprint": fingerprint.hexdigest()}))
         return {"source_rows": source_rows, "interactions": len(frame), "users": len(users), "items": len(items),
-                "train": int(users["train_interactions"].sum())}  # fmt: skip
+                "train": int(users["train_interactions"].sum()), "instances": manifest["instances"], "repeats": manifest["repeats"]}  # fmt: skip
 
     return work
 

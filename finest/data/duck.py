@@ -34,7 +34,6 @@ class DuckDB:
             settings["memory_limit"] = memory
         if threads is not None:
             settings["threads"] = threads
-        folder.mkdir(parents=True)
         self._filesystem = filesystem
         self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
         self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")  # a time with a zone is cast in the session's
@@ -52,6 +51,10 @@ class DuckDB:
         parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
         self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
+
+    def reads_again(self, layouts: Layouts) -> bool:
+        """See Engine."""
+        return isinstance(self._filesystem, pafs.LocalFileSystem) and all(layout.format == "parquet" for layout, _ in layouts)
 
     def malformed(self) -> pa.Table:
         """See Engine."""
@@ -125,6 +128,13 @@ def _text(value: str) -> str:
 
 def _name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
+
+
+@contextmanager
+def opened(filesystem: pafs.FileSystem, folder: Path, what: str, memory: str | None, threads: int | None) -> Iterator[DuckDB]:
+    """The engine, and one line of its failures: see `failures`."""
+    with failures(what), DuckDB(filesystem, folder, memory, threads) as engine:
+        yield engine
 
 
 @contextmanager

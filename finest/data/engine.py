@@ -21,6 +21,9 @@ class Engine(Protocol):
         ids are null. `sequence` is null where no column is mapped to it.
         """
 
+    def reads_again(self, layouts: Layouts) -> bool:
+        """Whether reading and parsing the files several times costs less than keeping their rows."""
+
     def malformed(self) -> pa.Table:
         """Records that no row could be made of, of what was read so far, each once: file, byte (of the fault, from 0), reason."""
 

@@ -34,8 +34,8 @@ class Fingerprint:
         return whole.hexdigest()
 
 
-def _numbers(values: pa.Array) -> np.ndarray:
-    return np.ascontiguousarray(values.to_numpy(zero_copy_only=False), dtype="<i8")
+def _numbers(values: pa.Array) -> memoryview:
+    return np.ascontiguousarray(values.to_numpy(zero_copy_only=False), dtype="<i8").data
 
 
 def _bytes(texts: pa.Array) -> memoryview:

@@ -28,7 +28,7 @@ def items(ids: pa.Array, train_of_item: np.ndarray, path: Path) -> None:
     pq.write_table(_table([codes, ids.take(pa.array(known)), pa.array(train_of_item[known])], schema.ITEMS_SCHEMA), path)
 
 
-def stored(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+def batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
     """The batches of an Arrow file."""
     reader = pa.ipc.open_file(file)
     yield from map(reader.get_batch, range(reader.num_record_batches))
