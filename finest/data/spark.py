@@ -37,7 +37,7 @@ class Spark:
 
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
         """See Engine. Parquet only."""
-        parts = [self._part(layout, paths, unit) for layout, files in layouts for paths in _by_type(layout, [file.path for file in files])]
+        parts = [self._part(layout, [file.path for file in files], unit) for layout, files in layouts]
         self._session.sql(" UNION ALL ".join(parts)).createOrReplaceTempView("source")
         return self._ibis.table("source")
 
@@ -72,8 +72,7 @@ class Spark:
         self._session.sql(self._ibis.compile(rows)).write.parquet(str(self._folder / name))
 
     def _part(self, layout: Layout, paths: list[str], unit: Unit) -> str:
-        """SQL for the rows of files whose columns have the same types."""
-        type = pq.read_schema(paths[0]).field(dict(layout.columns)["timestamp"]).type
+        """SQL for the rows of these files."""
         rows = self._session.read.option("recursiveFileLookup", "true").parquet(*(_as_is(path) for path in paths))  # no partition columns
         found = {unquote(urlsplit(uri).path) for uri in rows.inputFiles()}
         if left_out := sorted(set(paths) - found):
@@ -85,21 +84,13 @@ class Spark:
             rows["_metadata.row_index"].alias("record"),
         ).createOrReplaceTempView(view)  # fmt: skip
         sequence = "CAST(sequence AS STRING)" if "sequence" in columns else "CAST(NULL AS STRING)"
+        type = dict(zip((role for role, _ in layout.columns), layout.types, strict=True))["timestamp"]
         micros, text = _time(layout.kind, type, unit)
         file = "url_decode(replace(regexp_replace(uri, '^file:/+', '/'), '+', '%2B'))"
         return (
             f"SELECT {file} AS file, record, nullif(CAST(user AS STRING), '') AS user, nullif(CAST(item AS STRING), '') AS item,"
             f" nullif({text}, '') AS text, {micros} AS micros, {sequence} AS sequence FROM {view}"
         )
-
-
-def _by_type(layout: Layout, paths: list[str]) -> list[list[str]]:
-    """Files by the types of the columns: Spark takes the first file's for all that it reads together."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for path in paths:
-        schema = pq.read_schema(path)
-        groups.setdefault(tuple(str(schema.field(column).type) for _, column in layout.columns), []).append(path)
-    return list(groups.values())
 
 
 def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
