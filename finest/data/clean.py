@@ -26,7 +26,7 @@ def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
 
 
 def judged(rows: ir.Table, config: Ingest) -> ir.Table:
-    """Parsed rows with the reason why a row cannot be used: file, record, user, item, text, time, order, reason (null: it can)."""
+    """Parsed rows with the reason why a row cannot be used (null: it can): file, record, user, item, time, order, text, reason."""
     tests = [
         (rows.user.isnull(), "user missing"),
         (rows.item.isnull(), "item missing"),
@@ -44,7 +44,8 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
         same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=[rows.order, rows.file, rows.record])
         tests.append((ibis.row_number().over(same) > 0, DUPLICATE))
     reason = ibis.cases(*tests, else_=ibis.null(str))
-    return rows.select("file", "record", "user", "item", "text", "time", "order", reason=reason)
+    text = ibis.ifelse(reason.isnull(), ibis.null(str), rows.text)
+    return rows.select("file", "record", "user", "item", "time", "order", text=text, reason=reason)
 
 
 def quarantined(rows: ir.Table) -> ir.Table:

@@ -28,6 +28,8 @@ class DuckDB:
     `memory` is DuckDB's limit such as "3GB" (its own default: 80% of what the machine or container has), `threads` likewise.
     """
 
+    parses_apart = False
+
     def __init__(self, filesystem: pafs.FileSystem, folder: Path, memory: str | None = None, threads: int | None = None):
         settings: dict[str, object] = {"temp_directory": str(folder / "spill")}
         if memory is not None:

@@ -13,6 +13,9 @@ from finest.data.times import Unit
 class Engine(Protocol):
     """A place where ibis expressions run; results are the same on each of them."""
 
+    parses_apart: bool
+    """Whether parsed rows must be kept before more is computed from them."""
+
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
         """Every row of the files, not yet read: file, record, user, item, text, micros, sequence.
 

@@ -64,11 +64,11 @@ def _build(
     filesystem: pafs.FileSystem, layouts: columns.Layouts, absent: tuple[date, ...], config: Ingest, engine: Engine, out: Path
 ) -> Manifest:  # fmt: skip
     parsed, again = clean.parsed(engine.read(layouts, config.timestamp_unit), config), engine.reads_again(layouts)
-    if not again:
-        parsed = engine.keep("parsed", parsed)
     before = _state(filesystem, layouts) if again else []
+    if engine.parses_apart:
+        parsed = engine.keep("parsed", parsed)
     judged = clean.judged(parsed, config)
-    if config.duplicates == "quarantine":  # compares all rows: once
+    if config.duplicates == "quarantine" or not again:  # duplicates: compares all rows, once
         judged = engine.keep("judged", judged)
     tally = engine.small(judged.agg(**clean.tally(judged, config))).to_pylist()[0]
     malformed = engine.malformed()

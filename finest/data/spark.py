@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import ibis
 import ibis.expr.types as ir
@@ -31,6 +30,9 @@ SETTINGS = {
 class Spark:
     """A session whose tables are Parquet in `folder`, which driver and workers share."""
 
+    parses_apart = True
+    """With the parsing inlined into what comes after, Spark's generated code outgrows what Java compiles."""
+
     def __init__(self, session: Any, folder: Path):
         self._session, self._folder = session, folder
         self._ibis = ibis.pyspark.connect(session)
@@ -42,8 +44,8 @@ class Spark:
         return self._ibis.table("source")
 
     def reads_again(self, layouts: Layouts) -> bool:
-        """See Engine. Never: with the parsing inlined into what comes after, Spark's generated code outgrows what Java compiles."""
-        return False
+        """See Engine."""
+        return True  # the parsed rows are
 
     def malformed(self) -> pa.Table:
         """See Engine."""
@@ -74,9 +76,6 @@ class Spark:
     def _part(self, layout: Layout, paths: list[str], unit: Unit) -> str:
         """SQL for the rows of these files."""
         rows = self._session.read.option("recursiveFileLookup", "true").parquet(*(_as_is(path) for path in paths))  # no partition columns
-        found = {unquote(urlsplit(uri).path) for uri in rows.inputFiles()}
-        if left_out := sorted(set(paths) - found):
-            raise DataError(f"{left_out[0]}: Spark takes names that begin with _ or . as hidden; rename it, or set ingest.engine=duckdb")
         view = f"part_{paths[0].encode().hex()}"
         columns = {role: rows[_name(column)] for role, column in layout.columns}
         rows.select(
@@ -132,6 +131,8 @@ def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: 
         raise ConfigError("ingest.engine=spark reads files of a folder that its workers share, no s3://; set ingest.engine=duckdb")
     if text := next((files[0].path for layout, files in layouts if layout.format != "parquet"), None):
         raise ConfigError(f"{text}: ingest.engine=spark reads Parquet alone; convert the source, or set ingest.engine=duckdb")
+    if hidden := next((file.path for _, files in layouts for file in files if Path(file.path).name.startswith(("_", "."))), None):
+        raise DataError(f"{hidden}: Spark skips names that begin with _ or . as hidden; rename it, or set ingest.engine=duckdb")
     try:
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException

@@ -6,9 +6,8 @@ Without pyspark (468 MB: `pip install -c constraints.txt -e '.[pipeline,dev,spar
 import re
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ import pytest
 from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
-from finest.errors import ConfigError, DataError, FinestError
+from finest.errors import ConfigError, DataError
 
 ROWS = 100_000
 FILES = ("interactions.parquet", "users.parquet", "items.parquet", "quarantine.parquet", "manifest.json")
@@ -122,12 +121,12 @@ def test_spark_and_duckdb_write_the_same_files(cluster: Cluster, tmp_path: Path,
     assert len(workers) == 2
 
 
-def test_a_file_that_spark_would_skip_is_an_error(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_file_that_spark_would_skip_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "_hidden.parquet"
     pq.write_table(pa.table({"user_id": ["u"], "item_id": ["i"], "timestamp": [1]}), path)
     files = [SourceFile(str(path), path.stat().st_size, "")]
-    with pytest.raises(DataError, match=r"_hidden.parquet: Spark takes names"):
-        ingest(pafs.LocalFileSystem(), files, Ingest(**CONFIG, spark_master=cluster.url, spark_folder=str(tmp_path)), tmp_path / "out")
+    with pytest.raises(DataError, match=r"_hidden.parquet: Spark skips names"):
+        ingest(pafs.LocalFileSystem(), files, Ingest(**CONFIG), tmp_path / "out")
 
 
 def test_text_files_are_refused_in_one_line(tmp_path: Path) -> None:
