@@ -255,9 +255,10 @@ def main() -> None:
     parser.add_argument("--side")
     parser.add_argument("--file", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     if arguments.side is None:
-        for row in rows():
+        for row in rows(arguments.repeats):
             print(json.dumps(row))
         return
     work = {"ours": ours, "pandas": pandas}[arguments.side](arguments.file, arguments.out)

@@ -70,7 +70,9 @@ class DuckDB:
 
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
         """See Engine."""
-        return self._ibis.create_table(name, rows)
+        # Temporary tables are compressed only where they must go to disk. ibis's own create_table makes them in four statements.
+        self._ibis.con.execute(f"CREATE TEMPORARY TABLE {_name(name)} AS {self._ibis.compile(rows)}").fetchall()
+        return self._ibis.table(name)
 
     def small(self, rows: ir.Table) -> pa.Table:
         """See Engine."""

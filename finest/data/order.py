@@ -58,7 +58,7 @@ def core(engine: Engine, data: Coded, config: Ingest) -> ir.Table:
         lost = lost.group_by(other).agg(lost=lost.count())
         rest = counts[other].left_join(lost, other).select(other, n=counts[other].n - lost.lost.fill_null(0))
         gone[side] = few if gone[side] is None else engine.keep(f"gone_{round}", ibis.union(gone[side], few))
-        counts = {side: engine.keep(f"left_{round}", left), other: engine.keep(f"rest_{round}", rest)}
+        counts = {side: left, other: engine.keep(f"rest_{round}", rest)}
         idle, round = 0, round + 1
     rows = data.rows
     for side in sides:
