@@ -192,22 +192,23 @@ from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
 from finest.errors import FinestError
-file, disk = Path(sys.argv[1]), Path(sys.argv[2])
+file, disk, memory = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 try:
-    ingest(pafs.LocalFileSystem(), [SourceFile(str(file), file.stat().st_size, "")], Ingest(), disk / "out")
+    ingest(pafs.LocalFileSystem(), [SourceFile(str(file), file.stat().st_size, "")], Ingest(), disk / "out", memory=memory, threads=1)
 except FinestError as error:
     print(error, *disk.iterdir(), sep="|")
 """
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "memory"), [("1m", "2GB"), ("3m", "24MB")], ids=["of what ingest writes", "of what DuckDB spills"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Path, size: str, memory: str) -> None:
     disk, file = tmp_path / "disk", tmp_path / "a.csv"
     disk.mkdir()
-    file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(50_000)]))
-    mount = 'mount -t tmpfs -o size=2m none "$3" && exec "$0" -c "$1" "$2" "$3"'
+    file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(100_000)]))
+    mount = 'mount -t tmpfs -o size=$5 none "$3" && exec "$0" -c "$1" "$2" "$3" "$4"'
     try:
         run = subprocess.run(
-            ["unshare", "-rm", "sh", "-c", mount, sys.executable, FULL_DISK, str(file), str(disk)],
+            ["unshare", "-rm", "sh", "-c", mount, sys.executable, FULL_DISK, str(file), str(disk), memory, size],
             capture_output=True,
             text=True,
             check=False,
