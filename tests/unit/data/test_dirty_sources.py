@@ -200,11 +200,11 @@ except FinestError as error:
 """
 
 
-@pytest.mark.parametrize(("memory", "spills"), [("2GB", False), ("24MB", True)])
+@pytest.mark.parametrize(("memory", "spills"), [("2GB", False), ("16MB", True)])
 def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Path, memory: str, spills: bool) -> None:
     disk, file = tmp_path / "disk", tmp_path / "a.csv"
     disk.mkdir()
-    file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(400_000)]))
+    file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(200_000)]))
     mount = 'mount -t tmpfs -o size=1m none "$3" && exec "$0" -c "$1" "$2" "$3" "$4"'
     try:
         run = subprocess.run(
