@@ -19,12 +19,14 @@ WHOLE_NUMBER = r"^-?[0-9]{1,18}\z"
 def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
     """Rows as an engine read them, and `time` (microseconds), `told` (whether the timestamp's text says a time), `order` (sequence)."""
     time, told = micros(rows.text, config.timestamp_unit)
+    time = ibis.ifelse(rows.micros.notnull(), rows.micros, time)  # not coalesce, and told apart:
+    told = ibis.ifelse(rows.text.isnull(), ibis.null(bool), told)  # engines skip the branches that no row takes
     order = ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64")
-    return rows.select("file", "record", "user", "item", "text", "sequence", time=ibis.coalesce(rows.micros, time), told=told, order=order)
+    return rows.select("file", "record", "user", "item", "text", "sequence", time=time, told=told, order=order)
 
 
 def judged(rows: ir.Table, config: Ingest) -> ir.Table:
-    """Parsed rows with the reason why a row cannot be used: file, record, user, item, text, time, order, reason (null: it can)."""
+    """Parsed rows with the reason why a row cannot be used (null: it can): file, record, user, item, time, order, text, reason."""
     tests = [
         (rows.user.isnull(), "user missing"),
         (rows.item.isnull(), "item missing"),
@@ -42,7 +44,8 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
         same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=[rows.order, rows.file, rows.record])
         tests.append((ibis.row_number().over(same) > 0, DUPLICATE))
     reason = ibis.cases(*tests, else_=ibis.null(str))
-    return rows.select("file", "record", "user", "item", "text", "time", "order", reason=reason)
+    text = ibis.ifelse(reason.isnull(), ibis.null(str), rows.text)
+    return rows.select("file", "record", "user", "item", "time", "order", text=text, reason=reason)
 
 
 def quarantined(rows: ir.Table) -> ir.Table:
@@ -52,7 +55,13 @@ def quarantined(rows: ir.Table) -> ir.Table:
     return unusable.select("file", "record", "reason", "user", "item", timestamp=shown)
 
 
-def late(rows: ir.Table) -> ir.IntegerScalar:
+def tally(rows: ir.Table, config: Ingest) -> dict[str, ir.IntegerScalar]:
+    """Of the judged rows, how many there are, are unusable, and are late where days are bounded."""
+    counts = {"rows": rows.count(), "unusable": rows.reason.notnull().sum()}
+    return counts if config.since is None and config.until is None else {**counts, "late": _late(rows)}
+
+
+def _late(rows: ir.Table) -> ir.IntegerScalar:
     """How many of the usable rows are of an earlier day than the partition that they came in."""
     day, _ = micros(rows.file.re_extract(PARTITION, 1), "us")
     return (rows.reason.isnull() & (rows.time < day)).sum()

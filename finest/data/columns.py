@@ -37,6 +37,8 @@ class Layout:
     """(role, column): the column's name in Parquet, its number from 0 in a text file. Roles: user, item, timestamp, sequence."""
     kind: Kind
     """How timestamps are stored."""
+    types: tuple[pa.DataType, ...] = ()
+    """Of Parquet columns, in the order of `columns`: engines cast what they read together to the first file's types, '007' to 7."""
 
 
 def format_of(path: str) -> Format | None:
@@ -76,7 +78,8 @@ def _parquet(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> L
     roles = _roles(file, schema.names, config)
     for role, name in roles.items():
         _check_type(file, role, name, schema.field(name).type)
-    return Layout("parquet", 0, tuple(roles.items()), _kind(schema.field(roles["timestamp"]).type))
+    types = tuple(schema.field(name).type for name in roles.values())
+    return Layout("parquet", 0, tuple(roles.items()), _kind(schema.field(roles["timestamp"]).type), types)
 
 
 def _text(filesystem: pafs.FileSystem, file: SourceFile, format: Format, config: Ingest) -> Layout:

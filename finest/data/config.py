@@ -77,6 +77,12 @@ class Ingest(Section):
     """Read only hive partitions `dt=` on or after this day; only for sources with such partitions."""
     until: date | None = None
     """Read only hive partitions `dt=` on or before this day."""
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    """What reads, cleans and sorts; the data set is the same. `spark` is for what outgrows one machine, and reads Parquet alone."""
+    spark_master: str = "local[*]"
+    """Master of the Spark cluster, such as spark://host:7077; everything else comes from Spark's own spark-defaults.conf."""
+    spark_folder: str | None = None
+    """Folder for Spark's tables, which driver and workers must share, as they must the source; None: this machine's temporary folder."""
     split: Split = Split()
     evaluation: Evaluation = Evaluation()
 

@@ -1,48 +1,20 @@
-"""DuckDB, as ingest uses it: open, read, materialise, hand over. All else in ingest is ibis expressions that know no engine."""
+"""What ingest needs of an engine. The steps between reading and writing are ibis expressions that know none of them."""
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
+from typing import Protocol
 
-import duckdb
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.fs as pafs
 
-from finest.data.columns import DELIMITERS, Layout, Layouts
-from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
-from finest.data.source import SourceFile
-from finest.data.times import END, SHIFT, Unit
-from finest.errors import DataError, FinestError
+from finest.data.columns import Layouts
+from finest.data.times import Unit
 
 
-class DuckDB:
-    """A database in `folder` that spills there and reads from `filesystem`; use as a context manager.
+class Engine(Protocol):
+    """A place where ibis expressions run; results are the same on each of them."""
 
-    Results are the same for any number of threads.
-
-    `memory` is DuckDB's limit such as "3GB" (its own default: 80% of what the machine or container has), `threads` likewise.
-    """
-
-    def __init__(self, filesystem: pafs.FileSystem, folder: Path, memory: str | None = None, threads: int | None = None):
-        settings: dict[str, object] = {"temp_directory": str(folder / "spill")}
-        if memory is not None:
-            settings["memory_limit"] = memory
-        if threads is not None:
-            settings["threads"] = threads
-        folder.mkdir(parents=True)
-        self._filesystem = filesystem
-        self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
-        self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")  # a time with a zone is cast in the session's
-
-    def __enter__(self) -> "DuckDB":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._ibis.disconnect()
+    parses_apart: bool
+    """Whether parsed rows must be kept before more is computed from them."""
 
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
         """Every row of the files, not yet read: file, record, user, item, text, micros, sequence.
@@ -51,102 +23,21 @@ class DuckDB:
         `micros` is a timestamp that the file holds as a number or a time and that is in range; all others are in `text`. Empty
         ids are null. `sequence` is null where no column is mapped to it.
         """
-        if not isinstance(self._filesystem, pafs.LocalFileSystem):
-            self._ibis.con.register_filesystem(Remote(self._filesystem, [file for _, files in layouts for file in files]))
-        parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
-        self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
-        return self._ibis.table("source")
+
+    def reads_again(self, layouts: Layouts) -> bool:
+        """Whether reading and parsing the files several times costs less than keeping their rows."""
 
     def malformed(self) -> pa.Table:
         """Records that no row could be made of, of what was read so far, each once: file, byte (of the fault, from 0), reason."""
-        if not self._ibis.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
-            return pa.table({name: pa.array([], type) for name, type in MALFORMED.items()})
-        file = listed_path(self._filesystem, "file_path")
-        return self._ibis.con.sql(
-            f"SELECT {file} AS file, min(byte_position)::BIGINT - 1 AS byte, min(lower(error_type)) AS reason"
-            " FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, byte"
-        ).to_arrow_table()
 
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
         """The rows, computed now and kept on disk under `name`."""
-        return self._ibis.create_table(name, rows)
 
     def small(self, rows: ir.Table) -> pa.Table:
         """The rows in memory."""
-        return self._ibis.to_pyarrow(rows)
 
-    def batches(self, rows: ir.Table) -> Iterator[pa.RecordBatch]:
-        """The rows in their order, a batch at a time."""
-        yield from self._ibis.con.sql(self._ibis.compile(rows)).to_arrow_reader(1 << 17)  # ibis 12's own batches fail on duckdb 2
+    def batches(self, rows: ir.Table, by: list[str]) -> Iterator[pa.RecordBatch]:
+        """The rows sorted by these columns, a batch at a time."""
 
 
-RAISED = re.compile(r"\w*(Error|Exception): ")
-MALFORMED = {"file": pa.string(), "byte": pa.int64(), "reason": pa.string()}
-
-
-def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile], unit: Unit) -> str:
-    paths = "[" + ", ".join(_text(duckdb_path(filesystem, file.path)) for file in files) + "]"
-    columns = {role: _name(column if layout.format == "parquet" else f"c{column}") for role, column in layout.columns}
-    if layout.format == "parquet":
-        source = f"read_parquet({paths}, filename = true, file_row_number = true, hive_partitioning = false)"
-        record = "file_row_number"
-    else:
-        quote = "''" if layout.format == "inter" else "'\"'"
-        names = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(layout.width))
-        source = (
-            f"read_csv({paths}, auto_detect = false, header = true, delim = {_text(DELIMITERS[layout.format])}, quote = {quote},"
-            f" escape = {quote}, nullstr = '', columns = {{{names}}}, filename = true, hive_partitioning = false, store_rejects = true)"
-        )
-        record = "row_number() OVER ()"  # streams in file order: insertion order is preserved
-    sequence = f"{columns['sequence']}::VARCHAR" if "sequence" in columns else "NULL::VARCHAR"
-    micros = _micros(layout, columns["timestamp"], unit)
-    shown = f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))" if layout.kind == "time" else columns["timestamp"]
-    text = shown if layout.kind == "text" else f"CASE WHEN {micros} IS NULL THEN {shown}::VARCHAR END"
-    return (
-        f"SELECT {listed_path(filesystem, 'filename')} AS file, {record}::BIGINT AS record, nullif({columns['user']}::VARCHAR, '') AS user,"
-        f" nullif({columns['item']}::VARCHAR, '') AS item, nullif({text}, '') AS text,"
-        f" {micros} AS micros, {sequence} AS sequence FROM {source}"
-    )
-
-
-def _micros(layout: Layout, column: str, unit: Unit) -> str:
-    shift = SHIFT[unit]
-    if layout.kind == "text":
-        return "NULL::BIGINT"
-    if layout.kind == "time":
-        time = f"epoch_us({column}::TIMESTAMP)"
-        return f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
-    if layout.kind == "integer":
-        scaled = f"{column}::BIGINT * {10**shift}" if shift >= 0 else f"{column}::BIGINT // {10**-shift}"
-        return f"CASE WHEN {column} >= 0 AND {column} < {END * 10**-shift if shift < 0 else END // 10**shift} THEN {scaled} END"
-    scaled = f"{column}::DOUBLE * {10**shift}" if shift >= 0 else f"{column}::DOUBLE / {10**-shift}"
-    return f"CASE WHEN isfinite({column}) AND {column} >= 0 AND {scaled} < {END} THEN round({scaled})::BIGINT END"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"'
-
-
-@contextmanager
-def failures(what: str) -> Iterator[None]:
-    """Makes one line of what DuckDB raises: FinestError for a full disk or too little memory, DataError for a file it cannot read."""
-    try:
-        yield
-    except duckdb.Error as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        message = lines[0].replace(PREFIX, "")
-        if raised := [line for line in lines if RAISED.match(line)]:  # by the file system, in Python
-            raise FinestError(f"the source cannot be read: {raised[-1].partition(': ')[2].replace(PREFIX, '')}; run again later") from error
-        if "No space left" in message or "max_temp_directory_size" in str(error):
-            raise FinestError(f"{what}: the disk is full; free space there or choose another folder ({message})") from error
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise FinestError(f"{what}: not enough memory; give the step more ({message})") from error
-        if not isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)):
-            raise
-        place = next((line for line in lines if line.startswith("file = ")), "")
-        hint = "; are line ends of two kinds mixed in it?" if "invalid state" in message else ""
-        raise DataError(f"the source cannot be read: {message}{' ' + place if place else ''}{hint}") from error
+MALFORMED = pa.schema([("file", pa.string()), ("byte", pa.int64()), ("reason", pa.string())])

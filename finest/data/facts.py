@@ -1,56 +1,94 @@
-"""What the manifest says about histories and instances, counted by the engine over the split rows."""
+"""What the manifest says about histories and instances, counted batch by batch over whole users.
 
-import ibis
-import ibis.expr.types as ir
+Shapes: N rows of a batch, U users of it.
+"""
 
-from finest.data.engine import DuckDB
+from collections import Counter
+from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-def users(engine: DuckDB, rows: ir.Table) -> ir.Table:
-    """A row a user: user, interactions, train_interactions, last_train, first_test (times; null where there is none)."""
-    counts = rows.group_by("user").agg(
-        interactions=rows.count(),
-        train_interactions=rows.train.sum(),
-        last_train=rows.time.max(where=rows.train),
-        first_test=rows.time.min(where=~rows.train),
-    )
-    return engine.keep("users", counts)
+from finest.data.histories import starts
 
-
-def catalogue(engine: DuckDB, rows: ir.Table) -> ir.Table:
-    """A row an item of the training rows: item, train_interactions."""
-    train = rows.filter(rows.train)
-    return engine.keep("catalogue", train.group_by("item").agg(train_interactions=train.count()))
+COUNTED = (
+    "users", "interactions", "train_interactions", "users_cut_inside_a_tie", "instances", "cold_rows", "targets_outside_catalogue",
+    "targets_in_history", "repeats",
+)  # fmt: skip
+"""What is added up over batches, by the manifest's names."""
 
 
-def count(engine: DuckDB, rows: ir.Table, users: ir.Table, catalogue: ir.Table) -> dict[str, int]:
-    """Interactions, users and so on, by the manifest's names; `repeats` are the interactions that repeat an earlier user-item pair."""
-    of_users = users.agg(
-        users=users.count(),
-        interactions=users.interactions.sum(),
-        train_interactions=users.train_interactions.sum(),
-        users_cut_inside_a_tie=(users.last_train == users.first_test).sum(),
-        last_train_timestamp=users.last_train.max(),
-    )
-    of_rows = rows.agg(first_timestamp=rows.time.min(), last_timestamp=rows.time.max())
+class Users(NamedTuple):
+    """A row a user, sorted by code."""
 
-    known = rows.semi_join(catalogue, "item")
-    known = known.group_by("user").agg(since=known.position.min())  # a history begins with its first item of the catalogue
-    held = rows.filter(~rows.train).left_join(known, "user").left_join(catalogue, "item")
-    instance = (held.position > held.since).fill_null(False)
-    of_instances = held.agg(
-        instances=instance.sum(), cold_rows=(~instance).sum(), targets_outside_catalogue=(instance & held.train_interactions.isnull()).sum()
-    )
+    code: np.ndarray
+    interactions: np.ndarray
+    train_interactions: np.ndarray
+    last_train: pa.Array
+    """Microseconds; null: no training row."""
 
-    pairs = rows.group_by("user", "item").agg(n=rows.count(), train=rows.train.sum())
-    pairs = pairs.left_join(catalogue, "item")
-    first_is_held = (pairs.train == 0).cast("int64")
-    in_history = ibis.ifelse(pairs.train_interactions.notnull(), pairs.n - pairs.train - first_is_held, 0)
-    of_pairs = pairs.agg(repeats=(pairs.n - 1).sum(), targets_in_history=in_history.sum())
 
-    facts: dict[str, int] = {}
-    for part in (of_users, of_rows, of_instances, of_pairs):
-        facts |= {name: value or 0 for name, value in engine.small(part).to_pylist()[0].items()}
-    facts["test_interactions"] = facts["interactions"] - facts["train_interactions"]
-    facts["items"] = engine.small(catalogue.agg(items=catalogue.count()))["items"][0].as_py()
-    return facts
+class Histories:
+    """First pass: users, and which items are in the catalogue."""
+
+    def __init__(self, items: int) -> None:
+        self.train_of_item = np.zeros(items, dtype=np.int64)
+        """Training rows of each engine's code of an item."""
+        self.counts: Counter[str] = Counter()
+        """See COUNTED."""
+        self._users: list[tuple[np.ndarray, ...]] = []
+        self._times: list[tuple[int, int]] = []
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Takes a batch of whole users."""
+        user_N, item_N, time_N, _, train_N = (column.to_numpy(zero_copy_only=False) for column in rows.columns)
+        starts_U = starts(user_N)
+        size_U = np.diff(starts_U, append=len(user_N))
+        train_U = np.add.reduceat(train_N, starts_U, dtype=np.int32)  # training rows come first
+        last_U = time_N[starts_U + np.maximum(train_U - 1, 0)]
+        first_test_U = time_N[starts_U + np.minimum(train_U, size_U - 1)]
+        self.train_of_item += np.bincount(item_N[train_N], minlength=len(self.train_of_item))
+        self._users.append((user_N[starts_U], size_U.astype(np.int32), train_U, last_U))
+        self._times.append((int(time_N.min()), int(time_N.max())))
+        both_U = (train_U > 0) & (train_U < size_U)
+        self.counts.update({
+            "users": len(starts_U), "interactions": len(user_N), "train_interactions": int(train_U.sum()),
+            "users_cut_inside_a_tie": int((both_U & (last_U == first_test_U)).sum()),
+        })  # fmt: skip
+
+    def users(self) -> Users:
+        """All users so far."""
+        if not self._users:
+            return Users(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32), pa.array([], pa.int64()))
+        code, size, train, last = (np.concatenate(parts) for parts in zip(*self._users, strict=True))
+        return Users(code, size, train, pa.array(last, mask=train == 0))
+
+    def times(self) -> dict[str, int]:
+        """first_timestamp, last_timestamp, last_train_timestamp."""
+        first, last = zip(*self._times, strict=True) if self._times else ((0,), (0,))
+        last_train = pc.max(self.users().last_train).as_py()
+        return {"first_timestamp": min(first), "last_timestamp": max(last), "last_train_timestamp": last_train or 0}
+
+
+def of_instances(rows: pa.RecordBatch, known_I: np.ndarray) -> Counter[str]:
+    """Second pass, of a batch of whole users: instances, cold_rows, targets_outside_catalogue, targets_in_history, repeats.
+
+    `known_I`: whether the catalogue has an item. `repeats` are the interactions that repeat an earlier user-item pair.
+    """
+    user_N, item_N, _, position_N, train_N = (column.to_numpy(zero_copy_only=False) for column in rows.columns)
+    starts_U = starts(user_N)
+    size_U = np.diff(starts_U, append=len(user_N))
+    known_N = known_I[item_N]
+    since_U = np.minimum.reduceat(np.where(known_N, position_N, np.iinfo(np.int32).max), starts_U)  # of its first item of the catalogue
+    held_N = ~train_N
+    instance_N = held_N & (position_N > np.repeat(since_U, size_U))
+
+    number_N = np.repeat(np.arange(len(starts_U), dtype=np.int64), size_U)
+    pair_N = np.sort((number_N << 32) | (item_N.astype(np.int64) << 1) | held_N)  # by pair, training rows first
+    first_N = np.append(True, pair_N[1:] >> 1 != pair_N[:-1] >> 1)
+    again_N = ~first_N & (pair_N & 1 == 1) & known_I[(pair_N >> 1) & 0x7FFFFFFF]  # held out, and not the first of its pair
+    return Counter(
+        instances=int(instance_N.sum()), cold_rows=int((held_N & ~instance_N).sum()),
+        targets_outside_catalogue=int((instance_N & ~known_N).sum()), targets_in_history=int(again_N.sum()), repeats=int((~first_N).sum()),
+    )  # fmt: skip

@@ -3,16 +3,18 @@
 import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from finest.data import clean, columns, facts, order, quarantine, schema, window, write
+from finest.data import clean, columns, duck, facts, order, quarantine, schema, spark, window, write
 from finest.data.config import Ingest
-from finest.data.engine import DuckDB, failures
+from finest.data.engine import Engine
+from finest.data.histories import SCHEMA, histories
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError, FinestError
@@ -27,7 +29,7 @@ def ingest(
     config: Ingest,
     out: Path,
     *,
-    memory: str | None = None,
+    memory: str | None = "2GB",
     threads: int | None = None,
 ) -> Manifest:
     """Writes the data set (see schema) to the folder `out`, which must not exist or be empty, and returns its manifest.
@@ -35,57 +37,76 @@ def ingest(
     `config`: with dates, see `window.resolved`. Nothing held out is an error, unless the days that were read go past the cut: a night
     may be empty, and its data set has no instances.
 
-    The files' content alone decides the result: not their format, layout, order or names, nor `threads`. Works out of core, within
-    `memory` ("3GB"; DuckDB's default where None), beside `out`. Raises DataError for a source that cannot be used, FinestError for a
-    full disk; nothing is left behind then.
+    The files' content alone decides the result: not their format, layout, order or names, nor `threads` or the engine. Works out of core
+    beside `out`, in the `memory` that DuckDB is given (None: 80% of what the machine or container has) and about 1 GB beside it. Raises
+    DataError for a source that cannot be used, FinestError for a full disk; nothing is left behind then.
     """
     if config.window_days is not None or config.split.held_out_days is not None:
         raise ConfigError("window_days and split.held_out_days count from a moment: give ingest what finest.data.window.resolved makes")
     partial = out.with_name(out.name + ".partial")
-    with _complete_or_nothing(partial, out), failures(str(out)), DuckDB(filesystem, partial / "work", memory, threads) as engine:
+    with _complete_or_nothing(partial, out):
         absent = window.missing(files, config)
         layouts = columns.check(filesystem, window.prune(files, config.since, config.until), config)
-        manifest = _build(filesystem, layouts, absent, config, engine, partial)
+        work = partial / "work"
+        work.mkdir()
+        opened: AbstractContextManager[Engine] = (
+            spark.opened(filesystem, layouts, config, str(out))
+            if config.engine == "spark"
+            else duck.opened(filesystem, work, str(out), memory, threads)
+        )
+        with opened as engine:
+            manifest = _build(filesystem, layouts, absent, config, engine, partial)
         (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
 
 def _build(
-    filesystem: pafs.FileSystem, layouts: columns.Layouts, absent: tuple[date, ...], config: Ingest, engine: DuckDB, out: Path
+    filesystem: pafs.FileSystem, layouts: columns.Layouts, absent: tuple[date, ...], config: Ingest, engine: Engine, out: Path
 ) -> Manifest:  # fmt: skip
-    parsed = engine.keep("parsed", clean.parsed(engine.read(layouts, config.timestamp_unit), config))
+    parsed, again = clean.parsed(engine.read(layouts, config.timestamp_unit), config), engine.reads_again(layouts)
+    before = _state(filesystem, layouts) if again else []
+    if engine.parses_apart:
+        parsed = engine.keep("parsed", parsed)
     judged = clean.judged(parsed, config)
-    if config.duplicates == "quarantine":  # compares all rows: once
+    if config.duplicates == "quarantine" or not again:  # duplicates: compares all rows, once
         judged = engine.keep("judged", judged)
+    tally = engine.small(judged.agg(**clean.tally(judged, config))).to_pylist()[0]
     malformed = engine.malformed()
-    source_rows = engine.small(judged.agg(n=judged.count()))["n"][0].as_py() + len(malformed)
+    source_rows = tally["rows"] + len(malformed)
     if source_rows == 0:
         raise DataError(f"the source holds no rows: {len(layouts[0][1])} file(s), the first is {layouts[0][1][0].path}")
 
-    unusable = engine.small(clean.quarantined(judged))
-    first: dict[str, int] = {}
-    if len(unusable):
+    unusable, first = quarantine.NO_ROWS, dict[str, int]()
+    if tally["unusable"]:
+        unusable = engine.small(clean.quarantined(judged))
         starts = engine.small(judged.group_by("file").agg(first=judged.record.min()))
         first = dict(zip(starts["file"].to_pylist(), starts["first"].to_pylist(), strict=True))
     aside = quarantine.table(filesystem, layouts, unusable, first, malformed)
     reasons = quarantine.check(aside, source_rows, config)
     pq.write_table(aside, out / schema.QUARANTINE)
 
-    bounded = config.since is not None or config.until is not None
-    late = engine.small(judged.agg(n=clean.late(judged)))["n"][0].as_py() if bounded else 0
-    coded, user_ids, item_ids = order.coded(engine, judged.filter(judged.reason.isnull()))
-    kept, core_users = order.core(engine, coded, config)
-    rows = engine.keep("ordered", order.split(kept, core_users, config.split))
-    users, catalogue = facts.users(engine, rows), facts.catalogue(engine, rows)
-    counts = facts.count(engine, rows, users, catalogue)
-    _check(counts, source_rows - len(aside), config)
+    data = order.coded(engine, judged.filter(judged.reason.isnull()), config)
+    if again and _state(filesystem, layouts) != before:
+        raise DataError("the source's files changed while they were read: run again once nothing writes there")
+    user_ids, item_ids = (engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items))
+    by = ["user", "time"] + (["order"] if config.columns.sequence is not None else [])
+    sorted_rows, found = out / "work" / "histories.arrow", facts.Histories(len(item_ids))
+    with pa.OSFile(str(sorted_rows), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
+        for rows in histories(engine.batches(order.core(engine, data, config), by), user_ids, item_ids, config.split):
+            found.add(rows)
+            writer.write_batch(rows)
+    with pa.OSFile(str(sorted_rows)) as stored:  # not mapped: its pages would count as this process's memory
+        known_I = found.train_of_item > 0
+        for rows in write.batches(stored):
+            found.counts.update(facts.of_instances(rows, known_I))
+        counts = {**dict.fromkeys(facts.COUNTED, 0), **found.counts, **found.times(), "items": int(known_I.sum())}
+        counts["test_interactions"] = counts["interactions"] - counts["train_interactions"]
+        _check(counts, source_rows - len(aside), config)
 
-    ids = [engine.small(table.order_by("code"))["id"].combine_chunks() for table in (user_ids, item_ids)]
-    users, catalogue = engine.small(users.order_by("user")), engine.small(catalogue.order_by("item"))
-    write.users(ids[0], users, out / schema.USERS)
-    write.items(ids[1], catalogue, out / schema.ITEMS)
-    batches = engine.batches(rows.order_by("user", "position"))
-    fingerprint = write.interactions(batches, ids[0], ids[1], users, catalogue, out / schema.INTERACTIONS)
+        users = found.users()
+        write.users(user_ids, users, out / schema.USERS)
+        write.items(item_ids, found.train_of_item, out / schema.ITEMS)
+        fingerprint = write.interactions(write.batches(stored), user_ids, item_ids, users.code, known_I, out / schema.INTERACTIONS)
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         fingerprint=fingerprint,
@@ -100,9 +121,14 @@ def _build(
         since=config.since,
         missing_days=absent,
         until=config.until,
-        late_rows=late or 0,
+        late_rows=tally.get("late") or 0,
         **counts,
     )
+
+
+def _state(filesystem: pafs.FileSystem, layouts: columns.Layouts) -> list[tuple[int, int]]:
+    infos = filesystem.get_file_info([file.path for _, files in layouts for file in files])
+    return [(info.size, info.mtime_ns) for info in infos]
 
 
 def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:

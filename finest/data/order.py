@@ -1,68 +1,70 @@
-"""From clean rows to histories: codes, k-core, a total order and the split. Strings stay behind in two small tables."""
+"""From clean rows to sorted ones: codes and k-core. Strings stay behind in two small tables."""
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import ibis
 import ibis.expr.types as ir
 
-from finest.data.config import Ingest, Split
-from finest.data.engine import DuckDB
+from finest.data.config import Ingest
+from finest.data.engine import Engine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def coded(engine: DuckDB, clean: ir.Table) -> tuple[ir.Table, ir.Table, ir.Table]:
-    """Kept tables: rows (user, item: codes by sorted id; time, order, tie), users and items (code, id).
+class Coded(NamedTuple):
+    """Usable rows by number. `users` and `items` have a row each: code (by sorted id), id, n (interactions)."""
 
-    `tie` orders a user's rows of one time and sequence by a hash of user and item. Item ids or the order in a file would do, too, and
-    would teach a model that item 8 follows item 7; a hash of the item alone would repeat one order for every user.
-    """
+    rows: ir.Table
+    """user, item (codes), time, and `order` where a column is mapped to it."""
+    users: ir.Table
+    items: ir.Table
+
+
+def coded(engine: Engine, clean: ir.Table, config: Ingest) -> Coded:
+    """Kept tables of usable rows: user, item, time, order."""
 
     def codes(column: str) -> ir.Table:
-        ids = clean.select(id=clean[column]).distinct()
-        return engine.keep(f"{column}_codes", ids.select("id", code=ibis.row_number().over(order_by=ids.id)))
+        ids = clean.group_by(id=clean[column]).agg(n=clean.count())
+        return engine.keep(f"{column}_codes", ids.select("id", "n", code=ibis.row_number().over(order_by=ids.id).cast("int32")))
 
     users, items = codes("user"), codes("item")
-    rows = clean.join(users, clean.user == users.id).select("user", "item", "time", "order", user_code="code")
-    rows = rows.join(items, rows.item == items.id).select("user", "item", "time", "order", "user_code", item_code="code")
-    tie = (rows.user + "\x1f" + rows.item).hexdigest("md5").left(16)
-    return engine.keep("coded", rows.select("time", "order", user=rows.user_code, item=rows.item_code, tie=tie)), users, items
+    order = ["order"] if config.columns.sequence is not None else []
+    rows = clean.join(users, clean.user == users.id).select("item", "time", *order, user_code="code")
+    rows = rows.join(items, rows.item == items.id).select("time", *order, user="user_code", item="code")
+    return Coded(engine.keep("coded", rows), users, items)
 
 
-def core(engine: DuckDB, rows: ir.Table, config: Ingest) -> tuple[ir.Table, ir.Table]:
-    """The k-core: rows whose user and item have enough interactions among the rows that are left; and its users (user, n)."""
-    left, round = rows, 0
-    while True:
-        users = left.group_by("user").agg(n=left.count())
-        users = engine.keep(f"users_{round}", users.filter(users.n >= config.min_user_interactions))
-        of_users = left.semi_join(users, "user")
-        items = of_users.group_by("item").agg(n=of_users.count())
-        items = engine.keep(f"items_{round}", items.filter(items.n >= config.min_item_interactions))
-        left, round = rows.semi_join(users, "user").semi_join(items, "item"), round + 1
-        sizes = engine.small(users.agg(rows=users.n.sum())), engine.small(items.agg(rows=items.n.sum()))
-        if sizes[0] == sizes[1]:  # no item was left out: the users' counts hold
-            return left, users
+def core(engine: Engine, data: Coded, config: Ingest) -> ir.Table:
+    """The k-core: rows whose user and item have enough interactions among the rows that are left.
 
-
-def split(rows: ir.Table, users: ir.Table, config: Split) -> ir.Table:
-    """Every row with its position in its user's history and whether it is a training row: user, item, time, position, train."""
-    exact = ibis.window(group_by=[rows.user, rows.item, rows.time, rows.order])
-    twin = ibis.row_number().over(exact)  # identical rows: which is which shows nowhere, but one hash would put them side by side
-    tie = ibis.ifelse(twin > 0, (rows.tie + twin.cast(str)).hexdigest("md5").left(16), rows.tie)
-    rows = rows.select("user", "item", "time", "order", tie=tie)
-    history = ibis.window(group_by=rows.user, order_by=[rows.time, rows.order, rows.tie, rows.item])  # item: should two hashes collide
-    rows = rows.select("user", "item", "time", position=ibis.row_number().over(history))
-    if config.method == "temporal":
-        assert config.cut is not None
-        return rows.mutate(train=rows.time < microseconds(config.cut))
-    if config.method == "leave_one_out":
-        held = ibis.ifelse(users.n > 1, 1, 0)
-    else:
-        per_mille = round(config.fraction * 1000)  # config allows no finer fraction
-        held = ibis.least((users.n * per_mille + 999) // 1000, users.n - 1)
-    ends = users.select("user", trained=users.n - held)
-    rows = rows.join(ends, "user")
-    return rows.select("user", "item", "time", "position", train=rows.position < rows.trained)
+    A round counts only the rows that the last one took away; the first finds the users, the second the items that are too few, and so on.
+    """
+    sides = ("user", "item")
+    least = {"user": config.min_user_interactions, "item": config.min_item_interactions}
+    counts = {"user": data.users.select("n", user="code"), "item": data.items.select("n", item="code")}
+    gone: dict[str, ir.Table | None] = {"user": None, "item": None}
+    round = idle = 0
+    while idle < 2:  # neither side has lost one
+        side, other = sides[round % 2], sides[(round + 1) % 2]
+        few = engine.keep(f"few_{round}", counts[side].filter(counts[side].n < least[side]).select(side))
+        left = counts[side].filter(counts[side].n >= least[side])
+        if engine.small(few.agg(n=few.count()))["n"][0].as_py() == 0:
+            idle, round = idle + 1, round + 1
+            continue
+        lost = data.rows.semi_join(few, side)
+        if (before := gone[other]) is not None:
+            lost = lost.anti_join(before, other)
+        lost = lost.group_by(other).agg(lost=lost.count())
+        rest = counts[other].left_join(lost, other).select(other, n=counts[other].n - lost.lost.fill_null(0))
+        gone[side] = few if gone[side] is None else engine.keep(f"gone_{round}", ibis.union(gone[side], few))
+        counts = {side: left, other: engine.keep(f"rest_{round}", rest)}
+        idle, round = 0, round + 1
+    rows = data.rows
+    for side in sides:
+        if gone[side] is not None:
+            rows = rows.anti_join(gone[side], side)
+    return rows
 
 
 def microseconds(moment: datetime) -> int:

@@ -13,6 +13,7 @@ from finest.data.config import Ingest
 from finest.data.lines import Record, locate
 from finest.errors import DataError
 
+NO_ROWS = pa.table({name: pa.array([], pa.string()) for name in ("file", "record", "reason", "user", "item", "timestamp")})
 SWALLOWING = {"unquoted value", "line size over maximum"}
 """What DuckDB calls the fault of a record whose quote is not closed; it may take thousands of lines for one record then."""
 

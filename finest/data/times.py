@@ -28,10 +28,14 @@ def micros(text: ir.StringColumn, unit: Unit) -> tuple[ir.IntegerColumn, ir.Bool
 
     Numbers are plain decimals in `unit`, digits beyond a microsecond cut off; everything else is ISO 8601, UTC without a zone.
     """
+    shift = SHIFT[unit]
+    whole = text.re_search(rf"^[0-9]{{1,{min(16 - shift, 18)}}}\z")  # most often: for these alone nothing else is computed
+    count = ibis.ifelse(whole, text, ibis.null(str)).cast("int64")
     numeric = text.re_search(PLAIN_NUMBER)
     number = _number(text, unit)
     moment, exists = _iso(ibis.ifelse(numeric, ibis.null(str), ibis.ifelse(text.re_search(ISO_8601), text, ibis.null(str))))
-    return ibis.ifelse(numeric, number, moment), numeric | exists
+    time = ibis.ifelse(whole, count * 10**shift if shift >= 0 else count // 10**-shift, ibis.ifelse(numeric, number, moment))
+    return time, ibis.ifelse(whole, True, ibis.ifelse(numeric, True, exists))  # not `or`: engines would parse numbers as times
 
 
 def within(time: ir.IntegerColumn) -> ir.BooleanColumn:

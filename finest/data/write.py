@@ -8,32 +8,42 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.data import schema
+from finest.data.facts import Users
 from finest.data.fingerprint import Fingerprint
 
 ROWS_A_GROUP = 1 << 20
 
 
-def users(ids: pa.Array, facts: pa.Table, path: Path) -> None:
-    """users.parquet: code 0 is the first user by id. `facts` is sorted by the engine's code of the user, which sorts like the id."""
-    codes = pa.array(np.arange(len(facts), dtype=np.int32))
-    columns = [codes, ids.take(facts["user"]), *(facts[name] for name in ("interactions", "train_interactions", "last_train"))]
+def users(ids: pa.Array, facts: Users, path: Path) -> None:
+    """users.parquet: code 0 is the first user by id. The engine's code of a user, its place in `ids`, sorts like the id."""
+    codes = pa.array(np.arange(len(facts.code), dtype=np.int32))
+    columns = [codes, ids.take(pa.array(facts.code)), pa.array(facts.interactions), pa.array(facts.train_interactions), facts.last_train]
     pq.write_table(_table(columns, schema.USERS_SCHEMA), path)
 
 
-def items(ids: pa.Array, catalogue: pa.Table, path: Path) -> None:
-    """items.parquet: code 1 is the first item of the catalogue by id."""
-    codes = pa.array(np.arange(1, len(catalogue) + 1, dtype=np.int32))
-    pq.write_table(_table([codes, ids.take(catalogue["item"]), catalogue["train_interactions"]], schema.ITEMS_SCHEMA), path)
+def items(ids: pa.Array, train_of_item: np.ndarray, path: Path) -> None:
+    """items.parquet: code 1 is the first item of the catalogue by id. `train_of_item`: training rows of each place in `ids`."""
+    known = np.flatnonzero(train_of_item)
+    codes = pa.array(np.arange(1, len(known) + 1, dtype=np.int32))
+    pq.write_table(_table([codes, ids.take(pa.array(known)), pa.array(train_of_item[known])], schema.ITEMS_SCHEMA), path)
+
+
+def batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+    """The batches of an Arrow file."""
+    reader = pa.ipc.open_file(file)
+    yield from map(reader.get_batch, range(reader.num_record_batches))
 
 
 def interactions(
-    batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, users: pa.Table, catalogue: pa.Table, path: Path
+    batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, users: np.ndarray, known_I: np.ndarray, path: Path
 ) -> str:
-    """interactions.parquet, from rows (user, item, time, position, train) sorted by user and position. Returns the fingerprint."""
+    """interactions.parquet, from rows (histories.SCHEMA) sorted by user and position. Returns the fingerprint.
+
+    `users`: places of the users in `user_ids`, ascending; `known_I`: whether an item is in the catalogue.
+    """
     user_codes = np.full(len(user_ids), -1, dtype=np.int32)
-    user_codes[users["user"].to_numpy()] = np.arange(len(users))
-    item_codes = np.full(len(item_ids), schema.PADDING, dtype=np.int32)
-    item_codes[catalogue["item"].to_numpy()] = np.arange(1, len(catalogue) + 1)
+    user_codes[users] = np.arange(len(users))
+    item_codes = np.where(known_I, np.cumsum(known_I), schema.PADDING).astype(np.int32)
     splits = pa.array(["test", "train"])
 
     fingerprint = Fingerprint()

@@ -192,22 +192,23 @@ from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
 from finest.errors import FinestError
-file, disk = Path(sys.argv[1]), Path(sys.argv[2])
+file, disk, memory = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 try:
-    ingest(pafs.LocalFileSystem(), [SourceFile(str(file), file.stat().st_size, "")], Ingest(), disk / "out")
+    ingest(pafs.LocalFileSystem(), [SourceFile(str(file), file.stat().st_size, "")], Ingest(), disk / "out", memory=memory, threads=1)
 except FinestError as error:
     print(error, *disk.iterdir(), sep="|")
 """
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("memory", "spills"), [("2GB", False), ("16MB", True)])
+def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Path, memory: str, spills: bool) -> None:
     disk, file = tmp_path / "disk", tmp_path / "a.csv"
     disk.mkdir()
-    file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(50_000)]))
-    mount = 'mount -t tmpfs -o size=2m none "$3" && exec "$0" -c "$1" "$2" "$3"'
+    file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(200_000)]))
+    mount = 'mount -t tmpfs -o size=1m none "$3" && exec "$0" -c "$1" "$2" "$3" "$4"'
     try:
         run = subprocess.run(
-            ["unshare", "-rm", "sh", "-c", mount, sys.executable, FULL_DISK, str(file), str(disk)],
+            ["unshare", "-rm", "sh", "-c", mount, sys.executable, FULL_DISK, str(file), str(disk), memory],
             capture_output=True,
             text=True,
             check=False,
@@ -219,3 +220,4 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Pa
     assert run.returncode == 0, run.stderr
     message, *left = run.stdout.strip().split("|")
     assert "the disk is full" in message and str(disk) in message and left == []
+    assert ("offload" in message) == spills

@@ -218,6 +218,18 @@ def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested:
     assert rows["timestamp"].to_pylist() == [number * 1000 for number in numbers]
 
 
+def test_every_file_is_read_with_its_own_types(ingested: Any) -> None:
+    times = pa.array([1_700_000_000 + number for number in range(50)])
+    ids = {"a/number.parquet": pa.array(range(50), pa.int32()), "b/text.parquet": pa.array([f"{number:03}" for number in range(50)])}
+    files = {name: pa.table({"user_id": items, "item_id": items, "timestamp": times}) for name, items in ids.items()}
+    moments = pa.array([0] * 50, pa.date32()), times.cast(pa.timestamp("s"))
+    files |= {f"c/{moment.type}.parquet": pa.table({"user_id": ["u"] * 50, "item_id": ids["b/text.parquet"], "timestamp": moment})
+              for moment in moments}  # fmt: skip
+    rows = pq.read_table(ingested(files)[1] / schema.INTERACTIONS).to_pylist()
+    assert {"7", "007"} <= {row["user"] for row in rows}
+    assert len({row["timestamp"] for row in rows if row["user"] == "u"}) == 51
+
+
 def test_a_fraction_finer_than_per_mille_is_refused() -> None:
     with pytest.raises(ValueError, match="three decimals"):
         Ingest.model_validate({"split": {"fraction": 0.12345}})

@@ -1,0 +1,163 @@
+"""Spark, as ingest uses it: open, read, materialise, hand over. For data that outgrow one machine, on files that all workers see."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from finest.data.columns import Kind, Layout, Layouts
+from finest.data.config import Ingest
+from finest.data.engine import MALFORMED
+from finest.data.times import END, SHIFT, Unit
+from finest.errors import ConfigError, DataError, FinestError
+
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",  # Spark has no nanoseconds
+    "spark.sql.adaptive.enabled": "true",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+class Spark:
+    """A session whose tables are Parquet in `folder`, which driver and workers share."""
+
+    parses_apart = True
+    """With the parsing inlined into what comes after, Spark's generated code outgrows what Java compiles."""
+
+    def __init__(self, session: Any, folder: Path):
+        self._session, self._folder = session, folder
+        self._ibis = ibis.pyspark.connect(session)
+
+    def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
+        """See Engine. Parquet only."""
+        parts = [self._part(layout, [file.path for file in files], unit) for layout, files in layouts]
+        self._session.sql(" UNION ALL ".join(parts)).createOrReplaceTempView("source")
+        return self._ibis.table("source")
+
+    def reads_again(self, layouts: Layouts) -> bool:
+        """See Engine."""
+        return True  # the parsed rows are
+
+    def malformed(self) -> pa.Table:
+        """See Engine."""
+        return MALFORMED.empty_table()
+
+    def keep(self, name: str, rows: ir.Table) -> ir.Table:
+        """See Engine."""
+        self._write(name, rows)
+        # Read back, and not cached: a cached table keeps the way that it came about, which grows with every round of the k-core.
+        self._session.read.parquet(str(self._folder / name)).createOrReplaceTempView(name)
+        return self._ibis.table(name)
+
+    def small(self, rows: ir.Table) -> pa.Table:
+        """See Engine."""
+        found: pa.Table = self._session.sql(self._ibis.compile(rows)).toArrow()
+        return found
+
+    def batches(self, rows: ir.Table, by: list[str]) -> Iterator[pa.RecordBatch]:
+        """See Engine."""
+        self._write("sorted", rows.order_by(by))
+        for part in sorted((self._folder / "sorted").glob("part-*.parquet")):  # Spark numbers them in order
+            with pq.ParquetFile(part) as file:
+                yield from file.iter_batches(1 << 17)
+
+    def _write(self, name: str, rows: ir.Table) -> None:
+        self._session.sql(self._ibis.compile(rows)).write.parquet(str(self._folder / name))
+
+    def _part(self, layout: Layout, paths: list[str], unit: Unit) -> str:
+        """SQL for the rows of these files."""
+        rows = self._session.read.option("recursiveFileLookup", "true").parquet(*(_as_is(path) for path in paths))  # no partition columns
+        view = f"part_{paths[0].encode().hex()}"
+        columns = {role: rows[_name(column)] for role, column in layout.columns}
+        rows.select(
+            *(column.alias(role) for role, column in columns.items()), rows["_metadata.file_path"].alias("uri"),
+            rows["_metadata.row_index"].alias("record"),
+        ).createOrReplaceTempView(view)  # fmt: skip
+        sequence = "CAST(sequence AS STRING)" if "sequence" in columns else "CAST(NULL AS STRING)"
+        type = dict(zip((role for role, _ in layout.columns), layout.types, strict=True))["timestamp"]
+        micros, text = _time(layout.kind, type, unit)
+        file = "url_decode(replace(regexp_replace(uri, '^file:/+', '/'), '+', '%2B'))"
+        return (
+            f"SELECT {file} AS file, record, nullif(CAST(user AS STRING), '') AS user, nullif(CAST(item AS STRING), '') AS item,"
+            f" nullif({text}, '') AS text, {micros} AS micros, {sequence} AS sequence FROM {view}"
+        )
+
+
+def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
+    """SQL for a timestamp's microseconds where it is in range, and for its text where it is not."""
+    shift, column = SHIFT[unit], "timestamp"
+    if kind == "text":
+        return "CAST(NULL AS BIGINT)", column
+    if kind == "time":
+        nanos = pa.types.is_timestamp(type) and type.unit == "ns"
+        time = f"floor({column} / 1000)" if nanos else f"unix_micros(CAST({column} AS TIMESTAMP))"
+        micros = f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
+        return micros, f"CASE WHEN {micros} IS NULL THEN CAST(timestamp_micros({time}) AS STRING) END"
+    if kind == "integer":
+        scaled = f"CAST({column} AS BIGINT) * {10**shift}" if shift >= 0 else f"CAST({column} AS BIGINT) DIV {10**-shift}"
+        limit = END * 10**-shift if shift < 0 else END // 10**shift
+        micros = f"CASE WHEN {column} >= 0 AND {column} < {limit} THEN {scaled} END"
+        return micros, f"CASE WHEN {micros} IS NULL THEN CAST({column} AS STRING) END"
+    number = f"CAST({column} AS DOUBLE)"
+    scaled = f"{number} * {10**shift}D" if shift >= 0 else f"{number} / {10**-shift}D"
+    micros = f"CASE WHEN NOT isnan({number}) AND {number} >= 0 AND {scaled} < {END} THEN CAST(round({scaled}) AS BIGINT) END"
+    plain = rf"regexp_replace(CAST(CAST({number} AS DECIMAL(38, 15)) AS STRING), r'(\.[0-9]+?)0+\z', '$1')"  # as DuckDB writes it
+    text = f"CASE WHEN isnan({number}) OR abs({number}) >= 1e16 THEN CAST({number} AS STRING) ELSE {plain} END"
+    return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
+
+
+def _as_is(path: str) -> str:
+    """A path in which no character stands for others."""
+    return "".join(f"\\{character}" if character in "\\*?[]{}" else character for character in path)
+
+
+def _name(value: str) -> str:
+    return "`" + value.replace("`", "``") + "`"
+
+
+@contextmanager
+def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: str) -> Iterator[Spark]:
+    """The engine, on the master and in the folder that the config names. Its failures are one line: FinestError."""
+    if not isinstance(filesystem, pafs.LocalFileSystem):
+        raise ConfigError("ingest.engine=spark reads files of a folder that its workers share, no s3://; set ingest.engine=duckdb")
+    if text := next((files[0].path for layout, files in layouts if layout.format != "parquet"), None):
+        raise ConfigError(f"{text}: ingest.engine=spark reads Parquet alone; convert the source, or set ingest.engine=duckdb")
+    if hidden := next((file.path for _, files in layouts for file in files if Path(file.path).name.startswith(("_", "."))), None):
+        raise DataError(f"{hidden}: Spark skips names that begin with _ or . as hidden; rename it, or set ingest.engine=duckdb")
+    try:
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise ConfigError("ingest.engine=spark needs pyspark and Java 17: pip install 'finest[spark]'") from error
+    folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=config.spark_folder))
+    folder.chmod(0o777)  # workers may be another user
+    try:
+        builder = SparkSession.builder.appName("finest ingest").master(config.spark_master)
+        for name, value in SETTINGS.items():
+            builder = builder.config(name, value)
+        session = builder.getOrCreate()
+        try:
+            session.sparkContext.setLogLevel("ERROR")
+            yield Spark(session, folder)
+        finally:
+            session.stop()
+    except (PySparkException, Py4JError) as error:
+        raise FinestError(f"{what}: Spark ({config.spark_master}) failed: {_cause(error)}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cause(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes or lines or [type(error).__name__])[-1 if causes else 0]
