@@ -1,0 +1,33 @@
+"""Virtual environments of the programs that benchmarks compare with, under .venv-peers: their requirements exclude the product's."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / ".venv-peers"
+REQUIREMENTS = {
+    "recbole": ("recbole==1.2.1", "setuptools<80", "ray", "pandas<2.3", "scipy<1.14", "torch==2.13.0"),
+}
+"""By the environment's name. RecBole 1.2.1 imports ray without asking for it, and uses what later setuptools, pandas and scipy lack."""
+
+
+def recbole_python() -> Path:
+    """The interpreter that imports RecBole."""
+    return peer_python("recbole")
+
+
+def peer_python(name: str) -> Path:
+    """The interpreter of a peer's environment, which is made where it is not there or was made from other requirements (minutes)."""
+    folder, wanted = FOLDER / name, "\n".join(REQUIREMENTS[name])
+    python, installed = folder / "bin" / "python", folder / "installed"
+    if not installed.is_file() or installed.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, *REQUIREMENTS[name]], check=True, stdout=sys.stderr)
+        installed.write_text(wanted)
+    return python
+
+
+if __name__ == "__main__":
+    for peer in REQUIREMENTS:
+        print(peer_python(peer))
