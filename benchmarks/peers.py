@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parents[1] / ".venv-peers"
 REQUIREMENTS = {
     "recbole": ("recbole==1.2.1", "setuptools<80", "ray", "pandas<2.3", "scipy<1.14", "numpy<2", "torch==2.13.0"),
 }
-"""By the environment's name. RecBole 1.2.1 imports ray without asking for it, and uses what later setuptools, pandas, scipy and numpy lack."""
+"""By the environment's name. RecBole imports ray without asking for it, and uses what later releases of the others lack."""
 
 
 def recbole_python() -> Path:
