@@ -11,7 +11,7 @@ REQUIREMENTS = {
 """By the environment's name. RecBole imports ray without asking for it, and uses what later releases of the others lack."""
 
 
-def recbole_python() -> Path:
+def recbole() -> Path:
     """The interpreter that imports RecBole."""
     return peer_python("recbole")
 
