@@ -1,0 +1,125 @@
+"""Trained to convergence by validation, ours against RecBole's curve: `python -m benchmarks.convergence`, 10 minutes of one core.
+
+ml-100k, leave-one-out (benchmarks/leave_one_out.py), full ranking without a mask on both sides. Both train in one thread, are validated
+after every epoch and stop when 10 epochs in a row bring no better MRR@10; the best epoch is tested.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.leave_one_out import leave_one_out, testing, validating
+from benchmarks.validation import CPU, clean
+from finest.data.dataset import Dataset, Instances
+from finest.lists.take import take
+from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
+from finest.models.build import build
+from finest.models.config import Model
+from finest.models.recommender import Recommender
+from finest.training.checkpoint import Checkpoint
+from finest.training.config import Pretrain
+from finest.training.pretrain import describe, pretrained
+from storage import checkpoint_store
+
+PATIENCE = 10
+"""RecBole's default."""
+RECIPES = {
+    "sasrec": Pretrain(epochs=100),
+    "gru4rec": Pretrain(epochs=100, model=Model(name="gru4rec")),
+}
+"""Chosen on validation alone; `python -m benchmarks.convergence --choose` shows what was tried."""
+
+
+@dataclass
+class Converging:
+    """What is kept of a training that stops by validation."""
+
+    data: Dataset
+    config: Pretrain
+    checkpoint: Checkpoint
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+
+    def on_epoch(self, event: tuple[str, dict[str, Any]]) -> None:
+        """Validates the averaged weights that the checkpoint holds; raises Converged when patience is over."""
+        began = time.process_time()
+        tensors, _ = self.checkpoint.load() or ({}, {})
+        weights = {name.removeprefix("average/"): tensor for name, tensor in tensors.items() if name.startswith("average/")}
+        found = metrics(model_of(self.config, self.data, weights), self.data, validating(self.data))
+        self.epochs.append({**event[1], **found, "valid_cpu_seconds": time.process_time() - began})
+        if found["mrr@10"] >= max(epoch["mrr@10"] for epoch in self.epochs):
+            self.best, self.best_epoch = weights, len(self.epochs)
+        if len(self.epochs) - self.best_epoch > PATIENCE:
+            raise Converged
+
+
+class Converged(Exception):
+    """Training has stopped by validation."""
+
+
+def converge(data: Dataset, config: Pretrain, seed: int = 0) -> dict[str, Any]:
+    """Trains until validation says stop; the curve, the best epoch and its test metrics, as in benchmarks/peers."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Converging(data, config, Checkpoint(checkpoint_store(folder), "checkpoint"))
+        try:
+            pretrained(data, clean(seed), None, config, CPU, run.checkpoint, run.on_epoch)
+            ended = False
+        except Converged:
+            ended = True
+    return {
+        "best_epoch": run.best_epoch, "ended": ended, "epochs": run.epochs, "valid": run.epochs[run.best_epoch - 1],
+        "cpu_seconds": sum(epoch["cpu_seconds"] for epoch in run.epochs), "seconds": sum(epoch["seconds"] for epoch in run.epochs),
+        "test": metrics(model_of(config, data, run.best), data, testing(data)),
+    }  # fmt: skip
+
+
+def model_of(config: Pretrain, data: Dataset, weights: dict[str, Tensor]) -> Recommender:
+    model = build(config.model, data.items)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def metrics(model: Recommender, data: Dataset, instances: Instances) -> dict[str, float]:
+    """Means over all instances; a target outside the catalogue counts as not found."""
+    description = describe(data, clean(0), None, "0", Pretrain(), "base", None, None)
+    rank = take(model, data, description, instances).target_rank
+    at_10: dict[str, Callable[[Any], Any]] = {
+        "mrr@10": lambda rank: reciprocal_rank(rank) * recall_at(rank, 10), "ndcg@10": ndcg_at, "recall@10": recall_at,
+    }  # fmt: skip
+    return {name: float(values(rank).mean()) for name, values in at_10.items()}
+
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "decay .1": {"decay": 0.1},
+    "decay 1": {"decay": 1.0},
+    "rate 1e-3": {"rate": 1e-3},
+    "batch 64": {"batch": 64},
+    "dropout .3": {"model": {"dropout": 0.3}},
+    "dropout .5": {"model": {"dropout": 0.5}},
+    "2 heads": {"model": {"heads": 2}},
+}
+
+
+def choose(names: list[str]) -> None:
+    """Prints validation metrics of recipes. Test metrics are never looked at here."""
+    data = leave_one_out()
+    for model in names or RECIPES:
+        for name, change in CHOICES.items():
+            fixed = {"epochs": 100, **change, "model": {"name": model, **change.get("model", {})}}
+            found = converge(data, Pretrain.model_validate(fixed))
+            valid = ", ".join(f"{metric} {found['valid'][metric]:.4f}" for metric in ("mrr@10", "ndcg@10", "recall@10"))
+            print(f"{model:8} {name:12} {valid}, epoch {found['best_epoch']}, {found['cpu_seconds']:.0f} CPU s", flush=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    torch.set_num_threads(1)
+    choose(sys.argv[2:])

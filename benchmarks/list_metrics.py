@@ -1,0 +1,54 @@
+"""List metrics against the `rbo` package, in one thread: `python -m benchmarks.bench --only list_metrics`, 2 minutes.
+
+On as many pairs of rankings as ml-100k has instances. The pairs are made up: each is a ranking and the same with noise, like a
+model's and its retrained copy's (rbo about .8). Lists reach the package as it wants them, as Python lists, before its clock starts.
+"""
+
+import numpy as np
+import rbo as package
+
+from benchmarks.row import Row, alternating, measured, row, spread
+from finest.metrics.full import average_overlap_full
+from finest.metrics.lists import Lists, rbo, similarities
+
+INSTANCES, ITEMS, DEPTH = 10_439, 1_682, 100
+NOISE = 0.05
+REPEATS = 5
+P = 0.9
+
+
+def rows() -> list[Row]:
+    X, Y = pairs()
+    X_top, Y_top = np.ascontiguousarray(X[:, :DEPTH]), np.ascontiguousarray(Y[:, :DEPTH])
+    similar = rbo(X_top, Y_top)
+    sampled = [package.RankingSimilarity(x, y).rbo_ext(p=P) for x, y in zip(X_top[:20].tolist(), Y_top[:20].tolist(), strict=True)]
+    np.testing.assert_allclose(similar[:20], sampled, atol=1e-9)
+    overlap = average_overlap_full(X[:3], Y[:3])
+    np.testing.assert_allclose(overlap, [package.RankingSimilarity(x, y).rbo() for x, y in zip(X[:3], Y[:3], strict=True)], atol=1e-9)
+
+    top, full = _as_lists(X_top, Y_top), _as_lists(X, Y)
+    ours_top = [measured(lambda: similarities(X_top, Y_top)) for _ in range(REPEATS)]
+    peer_top = [measured(lambda: [package.RankingSimilarity(x, y).rbo_ext(p=P) for x, y in top]) for _ in range(REPEATS)]
+    ours_full = [measured(lambda: average_overlap_full(X, Y)) for _ in range(REPEATS)]
+    peer_full = [measured(lambda: [package.RankingSimilarity(x, y).rbo() for x, y in full])]
+    note = {"pairs": INSTANCES, "mean rbo": float(similar.mean())}
+    return [
+        row(
+            "four list metrics at depth 100 : `rbo` package, rbo alone", ours_top, peer_top, ">= 100", **note,
+        ),
+        row(
+            "full-list average overlap, 1,682 items : `rbo` package, sorting not counted", ours_full, peer_full, ">= 100", **note,
+        ),
+    ]  # fmt: skip
+
+
+def pairs() -> tuple[Lists, Lists]:
+    """Two rankings of the catalogue for each instance `[M, I]`, as item codes."""
+    random = np.random.default_rng(0)
+    scores = random.standard_normal((INSTANCES, ITEMS), np.float32)
+    moved = scores + np.float32(NOISE) * random.standard_normal((INSTANCES, ITEMS), np.float32)
+    return np.argsort(-scores, axis=1) + 1, np.argsort(-moved, axis=1) + 1
+
+
+def _as_lists(X: Lists, Y: Lists) -> list[tuple[list[int], list[int]]]:
+    return list(zip(X.tolist(), Y.tolist(), strict=True))
