@@ -59,7 +59,7 @@ class Converging:
             raise Converged
 
 
-class Converged(Exception):
+class Converged(Exception):  # noqa: N818 not an error
     """Training has stopped by validation."""
 
 

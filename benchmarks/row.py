@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
+from pydantic import Field
+
 from finest.errors import FinestError
 from finest.section import Section
 
@@ -38,7 +40,7 @@ class Row(Section):
     target: str
     """A bound of `ratio`, like `>= 50`; what stands behind a comma is said in words and is part of `met`."""
     met: bool
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = Field(default_factory=dict)
     """Minimum, median and maximum over repeats, and what must be known to read the row."""
 
 

@@ -23,14 +23,16 @@ def average_overlap_full(X: Lists, Y: Lists) -> Values:
     M, D = X.shape
     items = int(max(X.max(initial=0), Y.max(initial=0))) + 1
     rows = max(1, min(M, TABLE_BYTES // (8 * items)))
+    of_x, at = np.empty((rows, D)), np.empty((rows, D), np.int64)
     weight = np.cumsum((1 / np.arange(1, D + 1))[::-1])[::-1]
     weights = np.tile(weight, (rows, 1))
-    table = np.zeros((rows, items))
+    flat = np.zeros(rows * items)
     first = np.arange(rows)[:, None] * items
-    summed = np.zeros(M)
+    summed, each = np.zeros(M), np.ones(D)
     for start in range(0, M, rows):
         x, y = X[start : start + rows], Y[start : start + rows]
-        table.reshape(-1)[first[: len(y)] + y] = weights[: len(y)]
-        of_x = table.reshape(-1).take(first[: len(x)] + x, mode="clip")  # "raise", the default, checks every index first
-        summed[start : start + rows] = np.minimum(of_x, weight, out=of_x).sum(1)
+        count = len(x)
+        flat[np.add(first[:count], y, out=at[:count])] = weights[:count]
+        found = flat.take(np.add(first[:count], x, out=at[:count]), out=of_x[:count], mode="clip")  # not "raise": that checks first
+        summed[start : start + rows] = np.minimum(found, weight, out=found) @ each
     return summed / D

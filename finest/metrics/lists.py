@@ -110,7 +110,7 @@ def _lengths(X: Lists) -> Lists:
 
 
 def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
-    """Chunks of rows: how deep both lists must be read to have read each item of X in both, less one; D for never. With the chunk's X and Y.
+    """Chunks of rows: the depth index since which both lists hold each item of X, D for never, with the chunk's X and Y.
 
     A table [rows, vocabulary] holds where each item stands in Y, counted from a base that falls by D from chunk to chunk: what earlier
     chunks have left lies at base + D or above, as good as absent. Chunks keep the table in the processor's cache.
@@ -120,7 +120,7 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
     rows = int(np.clip(2**20 // (vocabulary + D), 64, ROWS))
     rows = min(rows, max(M, 1))
     place = np.arange(D, dtype=np.int16 if 2 * D < 2**15 else np.int32)
-    depth, top = place.dtype.type(D), np.iinfo(place.dtype).max
+    depth, top = place.dtype.type(D), place.dtype.type(2**15 - 1 if place.dtype == np.int16 else 2**31 - 1)
     table = np.full((rows, vocabulary), top, place.dtype)
     flat = table.reshape(-1)
     first = np.arange(rows)[:, None] * vocabulary + 1
