@@ -119,8 +119,9 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
     vocabulary = int(max(X.max(initial=-1), Y.max(initial=-1))) + 2  # column 0 is for -1
     rows = int(np.clip(2**20 // (vocabulary + D), 64, ROWS))
     rows = min(rows, max(M, 1))
-    place = np.arange(D, dtype=np.int16 if 2 * D < 2**15 else np.int32)
-    depth, top = place.dtype.type(D), place.dtype.type(2**15 - 1 if place.dtype == np.int16 else 2**31 - 1)
+    narrow = 2 * D < 2**15
+    place: Depths = np.arange(D, dtype=np.int16 if narrow else np.int32)
+    top = 2**15 - 1 if narrow else 2**31 - 1
     table = np.full((rows, vocabulary), top, place.dtype)
     flat = table.reshape(-1)
     first = np.arange(rows)[:, None] * vocabulary + 1
@@ -132,11 +133,11 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
         count = len(x)
         if base < 2 * D:
             table[:], base = top, top
-        base = base - depth
+        base -= D
         flat[np.add(first[:count], y, out=at[:count])] = places[:count] + base
         table[:, 0] = top
         found = flat.take(np.add(first[:count], x, out=at[:count]), out=since[:count], mode="clip")  # not "raise": that checks first
-        np.minimum(np.subtract(found, base, out=found), depth, out=found)
+        np.minimum(np.subtract(found, base, out=found), D, out=found)
         yield np.maximum(found, place, out=found), x, y
 
 
@@ -171,12 +172,14 @@ class _RankBiased:
         # By the shorter list's length n: what full agreement adds up to, the largest sum, and the weight of an item behind depth n.
         self.full, self.most, self.beyond = np.cumsum(self.weight) - self.weight - n * self.weight, 1 - p**length, p**n / length
         self.each = np.ones(D)
-        self.found = np.empty((min(len(X), ROWS), D))
+        self.index, self.found = np.empty((min(len(X), ROWS), D), np.int64), np.empty((min(len(X), ROWS), D))
 
     def __call__(self, since: Depths, x: Lists, y: Lists) -> tuple[Values, Values]:
         x_length, y_length = _lengths(x), _lengths(y)
         n = np.minimum(x_length, y_length)
-        found = self.weight.take(since, out=self.found[: len(x)], mode="clip")
+        index, found = self.index[: len(x)], self.found[: len(x)]
+        np.copyto(index, since)
+        self.weight.take(index, out=found, mode="clip")
         if n.min() < since.shape[1]:  # short lists: the depths behind the shorter of the two do not count
             found = np.maximum(found - self.weight[n][:, None], 0)
         lost = self.full[n] - found @ self.each
