@@ -97,14 +97,15 @@ def metrics(model: Recommender, data: Dataset, instances: Instances) -> dict[str
 
 CHOICES: dict[str, dict[str, Any]] = {
     "default": {},
-    "decay .1": {"decay": 0.1},
     "decay 1": {"decay": 1.0},
-    "rate 1e-3": {"rate": 1e-3},
-    "batch 64": {"batch": 64},
-    "dropout .3": {"model": {"dropout": 0.3}},
-    "dropout .5": {"model": {"dropout": 0.5}},
-    "2 heads": {"model": {"heads": 2}},
+    "decay .1": {"decay": 0.1},
+    "decay .03": {"decay": 0.03},
+    "decay .1, dropout .5": {"decay": 0.1, "model": {"dropout": 0.5}},
+    "decay .03, dropout .5": {"decay": 0.03, "model": {"dropout": 0.5}},
+    "decay .1, 2 heads": {"decay": 0.1, "model": {"heads": 2}},
+    "decay .1, rate 1e-3": {"decay": 0.1, "rate": 1e-3},
 }
+"""Tried in this order."""
 
 
 def choose(names: list[str]) -> None:

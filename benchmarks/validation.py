@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -43,10 +44,10 @@ def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = Fals
         return pretrained(data, clean(seed, rounding), None, config, CPU, checkpoint, lambda event: None)[0]
 
 
-def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> None:
-    """Fine-tunes in place, towards the lists in `kept`."""
+def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> list[dict[str, Any]]:
+    """Fine-tunes in place, towards the lists in `kept`; returns the history."""
     with _checkpoint() as checkpoint:
-        tuned(data, clean(seed), None, model, pretrain, config, lambda: kept, checkpoint, lambda event: None)
+        return tuned(data, clean(seed), None, model, pretrain, config, lambda: kept, checkpoint, lambda event: None)
 
 
 def lists_of(model: Recommender, data: Dataset) -> RankLists:
