@@ -4,6 +4,8 @@ On as many pairs of rankings as ml-100k has instances. The pairs are made up: ea
 model's and its retrained copy's (rbo about .8). Lists reach the package as it wants them, as Python lists, before its clock starts.
 """
 
+from typing import Any
+
 import numpy as np
 import rbo as package
 
@@ -34,7 +36,7 @@ def rows() -> list[Row]:
     ours_full, peer_full = alternating(
         lambda: average_overlap_full(X, Y), lambda: [package.RankingSimilarity(x, y).rbo() for x, y in full], REPEATS
     )
-    note = {"pairs": INSTANCES, "mean rbo": float(similar.mean())}
+    note: dict[str, Any] = {"pairs": INSTANCES, "mean rbo": float(similar.mean())}
     return [
         row("rbo at depth 100 : `rbo` package", ours_top, peer_top, ">= 100", **note, four_metrics_in_one_pass=spread(all_four)),
         row("full-list average overlap, 1,682 items : `rbo` package, sorting not counted", ours_full, peer_full, ">= 100", **note),

@@ -71,7 +71,7 @@ def main() -> None:
     if checkpoint.is_file():
         curve = restore(checkpoint, model, trainer, training)
     while not curve["ended"] and (given.epochs is None or len(curve["epochs"]) < given.epochs):
-        record = {"epoch": len(curve["epochs"]) + 1}
+        record: dict[str, Any] = {"epoch": len(curve["epochs"]) + 1}
         wall, cpu = time.perf_counter(), time.process_time()
         record["loss"] = trainer._train_epoch(training, record["epoch"] - 1)
         record |= {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
