@@ -3,8 +3,8 @@
 ml-100k, leave-one-out (benchmarks/leave_one_out.py), the same 943 targets, full ranking. RecBole masks no history of a sequential model,
 so ours does not either. Its catalogue is all 1,682 items; ours is the 1,679 of training rows, and a target outside it counts as not found.
 Both train in one thread, are validated after every epoch, stop when more than 10 epochs in a row bring no better MRR@10, and the best
-epoch is tested. Time is that of all epochs, validation apart. RecBole's curve is the committed one (`make bench-peers` makes it anew);
-its time is its number of epochs, times the CPU seconds of the epoch of RecBole's that this run has measured.
+epoch is tested. Time is CPU seconds of all epochs, validation apart. RecBole's are those of the committed curve, which `make bench-peers`
+makes anew.
 """
 
 import json
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.leave_one_out import leave_one_out, testing, validating
 from benchmarks.row import Row, Spent, in_python, row
-from benchmarks.training import PEERS, recbole_epoch
+from benchmarks.training import PEERS
 from benchmarks.validation import CPU, clean
 from finest.data.dataset import Dataset, Instances
 from finest.lists.take import take
@@ -58,17 +58,17 @@ def against(model: str, target: str) -> Row:
     """A training that has not ended is no peer to meet a target against: its curve so far is shown."""
     curve = json.loads((CURVES / f"{PEERS[model]}.json").read_text())
     runs = [in_python("benchmarks.convergence", model, str(seed)) for seed in SEEDS]
-    epoch, epochs = recbole_epoch(model), len(curve["epochs"])
+    peer = Spent(*(sum(epoch[name] for epoch in curve["epochs"]) for name in ("cpu_seconds", "seconds")))
     ours = [Spent(run["cpu_seconds"], run["seconds"], run["peak_gib"]) for run in runs]
     tested = {name: statistics.median(run["test"][name] for run in runs) for name in ("mrr@10", "ndcg@10", "recall@10")}
     better = all(tested[name] >= curve["test"][name] for name in ("mrr@10", "ndcg@10"))
     return row(
-        f"trained to convergence, leave-one-out, {model} : RecBole's", ours, [Spent(epochs * epoch.cpu_s, epochs * epoch.wall_s)],
+        f"trained to convergence, leave-one-out, {model} : RecBole's", ours, [peer],
         f"{target}, MRR@10 and NDCG@10 at least RecBole's", met=better and curve["ended"] and all(run["ended"] for run in runs),
         test={"ours, median": tested, "ours, seeds": [run["test"] for run in runs], "peer": curve["test"]},
         valid={"ours, seeds": [run["valid"]["mrr@10"] for run in runs], "peer": curve["best"]},
-        epochs={"ours, seeds": [len(run["epochs"]) for run in runs], "peer": epochs, "peer's best": curve["best_epoch"]},
-        peer_has_ended=curve["ended"], peer_cpu_seconds_in_its_own_run=sum(one["cpu_seconds"] for one in curve["epochs"]),
+        epochs={"ours, seeds": [len(run["epochs"]) for run in runs], "peer": len(curve["epochs"]), "peer's best": curve["best_epoch"]},
+        peer_has_ended=curve["ended"], peer_written=curve["written"],
     )  # fmt: skip
 
 

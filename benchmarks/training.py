@@ -9,7 +9,6 @@ import statistics
 import sys
 import tempfile
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,6 @@ def our_epochs(model: str) -> list[Spent]:
     return [Spent(epoch["cpu_seconds"], epoch["seconds"], told["peak_gib"]) for epoch in told["epochs"][1:]]
 
 
-@cache
 def recbole_epoch(model: str) -> Spent:
     """RecBole's epoch, by its own trainer and the settings of the committed curves."""
     with tempfile.TemporaryDirectory() as folder:

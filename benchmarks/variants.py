@@ -25,7 +25,7 @@ from pipeline.config import QUICKSTART
 from storage import checkpoint_store
 
 PROCESSES = 2
-REPEATS = 2
+REPEATS = 1
 FOURTH = {"family": "earliest", "kind": "deletion"}
 
 

@@ -4,6 +4,7 @@ The `rbo` package's default p of 1 weighs all depths alike: random lists score 0
 """
 
 import numpy as np
+import torch
 
 from finest.metrics.lists import Lists, Values
 
@@ -21,18 +22,17 @@ def average_overlap_full(X: Lists, Y: Lists) -> Values:
     [1.0, 0.5]
     """
     M, D = X.shape
+    X_codes, Y_codes = (torch.from_numpy(np.require(codes, np.int64, ["C", "W"])) for codes in (X, Y))
     items = int(max(X.max(initial=0), Y.max(initial=0))) + 1
     rows = max(1, min(M, TABLE_BYTES // (8 * items)))
-    of_x, at = np.empty((rows, D)), np.empty((rows, D), np.int64)
     weight = np.cumsum((1 / np.arange(1, D + 1))[::-1])[::-1]
-    weights = np.tile(weight, (rows, 1))
-    flat = np.zeros(rows * items)
-    first = np.arange(rows)[:, None] * items
+    weights = torch.from_numpy(np.tile(weight, (rows, 1)))
+    table, of_x = torch.zeros((rows, items), dtype=weights.dtype), torch.empty_like(weights)
     summed, each = np.zeros(M), np.ones(D)
     for start in range(0, M, rows):
-        x, y = X[start : start + rows], Y[start : start + rows]
+        x, y = X_codes[start : start + rows], Y_codes[start : start + rows]
         count = len(x)
-        flat[np.add(first[:count], y, out=at[:count])] = weights[:count]
-        found = flat.take(np.add(first[:count], x, out=at[:count]), out=of_x[:count], mode="clip")  # not "raise": that checks first
+        table[:count].scatter_(1, y, weights[:count])
+        found = torch.gather(table[:count], 1, x, out=of_x[:count]).numpy()
         summed[start : start + rows] = np.minimum(found, weight, out=found) @ each
     return summed / D

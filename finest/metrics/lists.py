@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 P = 0.9
 """Persistence: how much an overlap at depth d + 1 weighs against one at d. The first 10 places carry 86% of the weight."""
@@ -116,29 +117,29 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
     chunks have left lies at base + D or above, as good as absent. Chunks keep the table in the processor's cache.
     """
     M, D = X.shape
-    vocabulary = int(max(X.max(initial=-1), Y.max(initial=-1))) + 2  # column 0 is for -1
-    rows = int(np.clip(2**20 // (vocabulary + D), 64, ROWS))
-    rows = min(rows, max(M, 1))
+    short = bool((X[:, -1:] < 0).any() or (Y[:, -1:] < 0).any())  # then column 0 is for -1
+    X_codes, Y_codes = (torch.from_numpy(np.require(codes + 1 if short else codes, np.int64, ["C", "W"])) for codes in (X, Y))
+    vocabulary = int(max(X.max(initial=-1), Y.max(initial=-1))) + 1 + short
+    rows = min(int(np.clip(2**20 // (vocabulary + D), 64, ROWS)), max(M, 1))
     narrow = 2 * D < 2**15
     place: Depths = np.arange(D, dtype=np.int16 if narrow else np.int32)
     top = 2**15 - 1 if narrow else 2**31 - 1
-    table = np.full((rows, vocabulary), top, place.dtype)
-    flat = table.reshape(-1)
-    first = np.arange(rows)[:, None] * vocabulary + 1
     # Written anew by every chunk: memory fresh from the system costs more than the work done in it.
-    at, places, since = np.empty((rows, D), np.int64), np.tile(place, (rows, 1)), np.empty((rows, D), place.dtype)
+    places = torch.from_numpy(np.tile(place, (rows, 1)))
+    table, since = torch.full((rows, vocabulary), top, dtype=places.dtype), torch.empty_like(places)
     base = top
     for start in range(0, M, rows):
-        x, y = X[start : start + rows], Y[start : start + rows]
+        x, y = X_codes[start : start + rows], Y_codes[start : start + rows]
         count = len(x)
         if base < 2 * D:
             table[:], base = top, top
         base -= D
-        flat[np.add(first[:count], y, out=at[:count])] = places[:count] + base
-        table[:, 0] = top
-        found = flat.take(np.add(first[:count], x, out=at[:count]), out=since[:count], mode="clip")  # not "raise": that checks first
+        table[:count].scatter_(1, y, places[:count] + base)
+        if short:
+            table[:, 0] = top
+        found = torch.gather(table[:count], 1, x, out=since[:count]).numpy()
         np.minimum(np.subtract(found, base, out=found), D, out=found)
-        yield np.maximum(found, place, out=found), x, y
+        yield np.maximum(found, place, out=found), X[start : start + rows], Y[start : start + rows]
 
 
 def _overlaps(X: Lists, Y: Lists) -> Iterator[tuple[Lists, Lists, Lists]]:
