@@ -1,7 +1,8 @@
 """The benchmarks' table: `python -m benchmarks.bench [--gpu] [--only GROUP ...] [--check]`.
 
 Runs the groups of rows, prints them and writes benchmarks/latest.json (of `--gpu`: latest-gpu.json): hardware, date, commit, rows. A group
-that was not asked for keeps its rows. `--check` runs nothing: it compares a table (`--table`) with the committed one, by ratios.
+that was not asked for keeps its rows. `--check` runs nothing: it compares a table (`--table`) with the committed one, by ratios. Neither
+does `--markdown`, which prints a table for docs/benchmarks.md.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from benchmarks.row import Row, bound
 from finest.section import Section
 
 FOLDER = Path(__file__).parent
-GROUPS = ("list_metrics", "cascades", "training", "convergence", "variants", "quickstart", "ingest")
+GROUPS = ("list_metrics", "cascades", "training", "convergence", "variants", "quickstart")
 GPU_GROUPS = ("gpu",)
 """Modules of this folder; each has `rows() -> list[Row]`."""
 TOLERANCE = 0.25
@@ -49,11 +50,15 @@ def main() -> int:
     asked.add_argument("--only", nargs="+", default=[], metavar="GROUP", help=f"of {', '.join(GROUPS + GPU_GROUPS)}")
     asked.add_argument("--table", type=Path, help="where the table is written, or what --check looks at")
     asked.add_argument("--check", action="store_true", help="compare --table with the committed table, and run nothing")
+    asked.add_argument("--markdown", action="store_true", help="print --table for the documentation, and run nothing")
     given = asked.parse_args()
     name = "latest-gpu.json" if given.gpu else "latest.json"
     file = given.table or FOLDER / name
     if given.check:
         return check(read(file), committed(f"{FOLDER.name}/{name}"))
+    if given.markdown:
+        print(markdown(read(file)))
+        return 0
     if given.gpu and not torch.cuda.is_available():
         print("no CUDA device: the rows of a GPU cannot be measured here", file=sys.stderr)
         return 2
@@ -123,6 +128,17 @@ def show(rows: Iterable[Row]) -> None:
         print(
             f"{row.row:90} {row.ours:>9.4g} {row.peer:>9.4g} {row.ratio:>8.3g}  {'met' if row.met else 'MISS':4} {row.target}", flush=True
         )
+
+
+def markdown(table: Table) -> str:
+    """The table of docs/benchmarks.md: medians, and CPU or wall seconds as the row says."""
+    lines = ["| row | by | ours | peer | ratio | target | met | commit, date, load |", "|---|---|---|---|---|---|---|---|"]
+    for group in table.values():
+        for row in group.rows:
+            measure, sides = row.detail.get("by", ""), " | ".join(f"{value:.4g}" for value in (row.ours, row.peer, row.ratio))
+            about = f"{group.commit}, {group.date}, {group.load:.0f}"
+            lines.append(f"| {row.row} | {measure} | {sides} | {row.target} | {'yes' if row.met else 'no'} | {about} |")
+    return "\n".join(lines)
 
 
 def commit() -> str:

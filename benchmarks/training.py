@@ -1,7 +1,8 @@
 """An epoch, ours against RecBole's; FINEST's epoch against cross-entropy's; what checkpoints cost. 10 minutes, most of them RecBole's.
 
-`python -m benchmarks.bench --only training`. ml-100k, leave-one-out (benchmarks/leave_one_out.py), one thread on each side. A pass
-predicts each of the 97,171 training targets once: RecBole from a row of up to 50 inputs for each target, ours from windows of 50 targets.
+`python -m benchmarks.bench --only training`; `python -m benchmarks.training --profile sasrec` shows what an epoch of ours is made of.
+ml-100k, leave-one-out (benchmarks/leave_one_out.py), one thread on each side. A pass predicts each of the 97,171 training targets once:
+RecBole from a row of up to 50 inputs for each target, ours from windows of 50 targets.
 """
 
 import json
@@ -11,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from benchmarks.leave_one_out import leave_one_out, write_inter
 from benchmarks.peers import recbole
@@ -129,6 +132,17 @@ def checkpoints_of(model: str) -> dict[str, Any]:
     return {"kept": (checkpoint.cpu + resumed[0], checkpoint.wall + resumed[1]), "trained": trained}
 
 
+def profile_of(model: str) -> dict[str, float]:
+    """Shares of an epoch's CPU time by operation, the ten largest; of an epoch after the first, which warms up."""
+    data = leave_one_out()
+    history(data, Pretrain(epochs=1, model=Model.model_validate({"name": model})))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+        history(data, Pretrain(epochs=1, model=Model.model_validate({"name": model})))
+    spent = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
+    largest = sorted(spent, key=lambda name: -spent[name])[:10]
+    return {name: round(spent[name] / sum(spent.values()), 3) for name in largest}
+
+
 if __name__ == "__main__":
-    kinds = {"--epochs-of": epochs_of, "--finest-of": finest_of, "--checkpoints-of": checkpoints_of}
+    kinds = {"--epochs-of": epochs_of, "--finest-of": finest_of, "--checkpoints-of": checkpoints_of, "--profile": profile_of}
     print(json.dumps(kinds[sys.argv[1]](sys.argv[2])))
