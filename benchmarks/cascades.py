@@ -5,7 +5,6 @@ lists. Beside it ours at larger sizes, on made-up interactions (benchmarks/scale
 """
 
 import json
-import resource
 import sys
 import tempfile
 from collections import deque
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.row import GIB, Row, in_python, measured, row
+from benchmarks.row import Row, in_python, measured, peak_gib, row
 from benchmarks.scale import write
 from benchmarks.validation import ml_100k
 from finest.data.config import Ingest
@@ -82,10 +81,14 @@ def larger(interactions: int, items: int) -> dict[str, Any]:
 def counted(folder: Path) -> None:
     """Prints what counting takes on the data set in `folder`."""
     data = load(folder / "data")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / GIB
+    before = peak_gib()
     spent = measured(lambda: cascades(data, LOOK_BACK))
     start, reached = cascades(data, LOOK_BACK)
-    print(json.dumps({**spent._asdict(), "loaded_gib": before, "start nodes": len(start), "visits": int(reached.sum())}))
+    print(
+        json.dumps(
+            {**spent._asdict(), "peak_gib": peak_gib(), "loaded_gib": before, "start nodes": len(start), "visits": int(reached.sum())}
+        )
+    )
 
 
 if __name__ == "__main__":

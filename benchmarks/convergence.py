@@ -20,7 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.leave_one_out import leave_one_out, testing, validating
-from benchmarks.row import Row, Spent, in_python, row
+from benchmarks.row import Row, Spent, in_python, peak_gib, row
 from benchmarks.training import PEERS
 from benchmarks.validation import CPU, clean
 from finest.data.dataset import Dataset, Instances
@@ -38,8 +38,8 @@ from storage import checkpoint_store
 PATIENCE = 10
 """RecBole's default."""
 RECIPES = {
-    "sasrec": Pretrain(epochs=100),
-    "gru4rec": Pretrain(epochs=100, model=Model(name="gru4rec")),
+    "sasrec": Pretrain(epochs=100, decay=0.03),
+    "gru4rec": Pretrain(epochs=100, decay=0.03, rate=1e-3, model=Model(name="gru4rec", dropout=0.4)),
 }
 """Chosen on validation alone; `python -m benchmarks.convergence --choose` shows what was tried."""
 
@@ -161,4 +161,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--choose":
         choose(sys.argv[2:])
     else:
-        print(json.dumps(converge(leave_one_out(), RECIPES[sys.argv[1]], int(sys.argv[2]))))
+        print(json.dumps({**converge(leave_one_out(), RECIPES[sys.argv[1]], int(sys.argv[2])), "peak_gib": peak_gib()}))

@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import random
-import resource
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,8 +85,11 @@ def main() -> None:
         if better:
             # The test metrics of the best epoch so far, known even of a training that is cut short; nothing is chosen by them.
             curve |= {"best_epoch": record["epoch"], "test": dict(trainer.evaluate(test, load_best_model=False))}
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        curve |= {"peak_bytes": max(peak, curve["peak_bytes"]), "written": datetime.now(UTC).isoformat(timespec="seconds")}
+        status = Path("/proc/self/status").read_text()
+        curve |= {
+            "peak_bytes": max(int(status.split("VmHWM:")[1].split()[0]) * 1024, curve["peak_bytes"]),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         save(checkpoint, curve, model, trainer, training)
         replace(result, json.dumps(curve, indent=1).encode())
         print(json.dumps(record), flush=True)

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.leave_one_out import leave_one_out, write_inter
 from benchmarks.peers import recbole
-from benchmarks.row import GIB, Row, Spent, in_process, in_python, row
+from benchmarks.row import GIB, Row, Spent, in_process, in_python, peak_gib, row
 from benchmarks.validation import CPU, base_model, clean, fine_tune, ml_100k
 from finest.data.dataset import Dataset
 from finest.models.config import Model
@@ -145,4 +145,4 @@ def profile_of(model: str) -> dict[str, float]:
 
 if __name__ == "__main__":
     kinds = {"--epochs-of": epochs_of, "--finest-of": finest_of, "--checkpoints-of": checkpoints_of, "--profile": profile_of}
-    print(json.dumps(kinds[sys.argv[1]](sys.argv[2])))
+    print(json.dumps({**kinds[sys.argv[1]](sys.argv[2]), "peak_gib": peak_gib()}))
