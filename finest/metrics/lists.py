@@ -111,7 +111,7 @@ def _lengths(X: Lists) -> Lists:
 
 
 def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
-    """Chunks of rows: the depth index since which both lists hold each item of X, D for never, with the chunk's X and Y.
+    """Chunks of rows: the depth index since which both lists hold each item of X, D or more for never, with the chunk's X and Y.
 
     A table [rows, vocabulary] holds where each item stands in Y, counted from a base that falls by D from chunk to chunk: what earlier
     chunks have left lies at base + D or above, as good as absent. Chunks keep the table in the processor's cache.
@@ -138,7 +138,7 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
         if short:
             table[:, 0] = top
         found = torch.gather(table[:count], 1, x, out=since[:count]).numpy()
-        np.minimum(np.subtract(found, base, out=found), D, out=found)
+        np.subtract(found, base, out=found)
         yield np.maximum(found, place, out=found), X[start : start + rows], Y[start : start + rows]
 
 
@@ -147,7 +147,7 @@ def _overlaps(X: Lists, Y: Lists) -> Iterator[tuple[Lists, Lists, Lists]]:
     D = X.shape[1]
     for since, x, y in _since(X, Y):
         line = np.arange(len(x))[:, None] * (D + 1)
-        new = np.bincount((line + since).ravel(), minlength=len(x) * (D + 1)).reshape(len(x), D + 1)[:, :D]
+        new = np.bincount((line + np.minimum(since, D)).ravel(), minlength=len(x) * (D + 1)).reshape(len(x), D + 1)[:, :D]
         yield np.cumsum(new, axis=1), x, y
 
 
