@@ -36,6 +36,15 @@ lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(INSTALLED) ## Measure ratios against named peers; most of an hour, writes benchmarks/latest.json
+	$(BIN)/python -m benchmarks.bench
+
+bench-gpu: $(INSTALLED) ## The rows that need a GPU; writes benchmarks/latest-gpu.json
+	$(BIN)/python -m benchmarks.bench --gpu
+
+bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for most of a day; writes benchmarks/peers
+	$(BIN)/python -m benchmarks.peer_curves
+
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/python -m pipeline compile --output pipeline.yaml
 
@@ -66,4 +75,4 @@ clean: ## Remove the virtual environment and caches; runs and models in $(STATE)
 	rm -rf .venv build finest.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint compile images image-cpu image-gpu image-mlflow run-docker services-stop ui clean
+.PHONY: help run test lint bench bench-gpu bench-peers compile images image-cpu image-gpu image-mlflow run-docker services-stop ui clean

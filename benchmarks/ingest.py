@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.row import Row
+
 PER_USER, PER_ITEM = 20, 100
 """Rows a user and an item on average, whatever the size: the share that the k-core keeps stays the same."""
 MIN_USER, MIN_ITEM = 5, 10
@@ -31,7 +33,7 @@ MEMORY_BOUND = 3.5
 """GiB."""
 
 
-def rows(repeats: int = 3) -> list[dict[str, Any]]:
+def rows(repeats: int = 3) -> list[Row]:
     """The rows of the table of benchmarks; takes the time of all of them."""
     with tempfile.TemporaryDirectory() as folder:
         files = {n: Path(folder, f"{n // 1_000_000}m.parquet") for n in (2_000_000, 20_000_000, 60_000_000)}
@@ -43,7 +45,8 @@ def rows(repeats: int = 3) -> list[dict[str, Any]]:
         large = [measured("ours", files[60_000_000])]
         found = _against_pandas(small, ours, pandas, large)
         files[60_000_000].unlink()
-        return [*found, *_against_recbole(files[2_000_000], Path(folder), repeats)]
+        found += _against_recbole(files[2_000_000], Path(folder), repeats)
+        return [Row.model_validate(one) for one in found]
 
 
 def _against_pandas(small: list["Run"], ours: list["Run"], pandas: list["Run"], large: list["Run"]) -> list[dict[str, Any]]:
@@ -260,7 +263,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.side is None:
         for row in rows(arguments.repeats):
-            print(json.dumps(row))
+            print(row.model_dump_json())
         return
     work = {"ours": ours, "pandas": pandas}[arguments.side](arguments.file, arguments.out)
     cpu, wall = time.process_time(), time.perf_counter()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -62,10 +63,11 @@ def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = Fals
         return pretrained(data, alone(clean(seed, rounding)), config, CPU, checkpoint, lambda event: None)[0][0]
 
 
-def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> None:
-    """Fine-tunes in place, towards the lists in `kept`."""
+def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> list[dict[str, Any]]:
+    """Fine-tunes in place, towards the lists in `kept`; returns the history."""
     with _checkpoint() as checkpoint:
-        tuned(data, alone(clean(seed)), [model], pretrain, config, Taken(kept), checkpoint, lambda event: None)
+        kept_by = Taken(kept)
+        return tuned(data, alone(clean(seed)), [model], pretrain, config, kept_by, checkpoint, lambda event: None)[0]
 
 
 def lists_of(model: Recommender, data: Dataset) -> RankLists:

@@ -164,6 +164,14 @@ def test_values_do_not_depend_on_what_else_is_compared() -> None:
         assert {name: values[row] for name, values in together.items()} == {name: values[0] for name, values in alone.items()}
 
 
+def test_values_do_not_depend_on_what_else_is_compared_when_the_table_is_used_up_and_filled_again() -> None:
+    generator = np.random.default_rng(2)
+    X, Y = (np.stack([generator.permutation(6000)[:5000] for _ in range(700)]) for _ in range(2))
+    together, alone = lists.similarities(X, Y), lists.similarities(X[-5:], Y[-5:])
+    for name in SIMILARITIES:
+        assert np.array_equal(together[name][-5:], alone[name])
+
+
 def test_no_instances_give_no_values() -> None:
     nothing = np.zeros((0, 5), dtype=np.int64)
     assert {name: len(values) for name, values in lists.similarities(nothing, nothing).items()} == dict.fromkeys(SIMILARITIES, 0)

@@ -1,0 +1,163 @@
+"""The benchmarks' table: `python -m benchmarks.bench [--gpu] [--only GROUP ...] [--check]`.
+
+Runs the groups of rows, prints them and writes benchmarks/latest.json (of `--gpu`: latest-gpu.json): hardware, date, commit, rows. A group
+that was not asked for keeps its rows. `--check` runs nothing: it compares a table (`--table`) with the committed one, by ratios. Neither
+does `--markdown`, which prints a table for docs/benchmarks.md.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.row import Row, bound
+from finest.section import Section
+
+FOLDER = Path(__file__).parent
+GROUPS = ("list_metrics", "cascades", "ingest", "training", "convergence", "variants", "quickstart")
+GPU_GROUPS = ("gpu",)
+"""Modules of this folder; each has `rows() -> list[Row]`."""
+TOLERANCE = 0.25
+"""How much worse than the committed one a ratio may be. Ratios of one machine and hour differ by a tenth between runs."""
+
+
+class Group(Section):
+    """A group's rows, and what they were measured on."""
+
+    date: str
+    commit: str
+    hardware: str
+    load: float
+    """Processes that wanted a core when the group began (mean of a minute), this one among them."""
+    rows: list[Row]
+
+
+Table = dict[str, Group]
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description="Ratios against named peers.")
+    asked.add_argument("--gpu", action="store_true", help="the rows of a GPU")
+    asked.add_argument("--only", nargs="+", default=[], metavar="GROUP", help=f"of {', '.join(GROUPS + GPU_GROUPS)}")
+    asked.add_argument("--table", type=Path, help="where the table is written, or what --check looks at")
+    asked.add_argument("--check", action="store_true", help="compare --table with the committed table, and run nothing")
+    asked.add_argument("--markdown", action="store_true", help="print --table for the documentation, and run nothing")
+    given = asked.parse_args()
+    name = "latest-gpu.json" if given.gpu else "latest.json"
+    file = given.table or FOLDER / name
+    if given.check:
+        return check(read(file), committed(f"{FOLDER.name}/{name}"))
+    if given.markdown:
+        print(markdown(read(file)))
+        return 0
+    if given.gpu and not torch.cuda.is_available():
+        print("no CUDA device: the rows of a GPU cannot be measured here", file=sys.stderr)
+        return 2
+    for group in given.only or (GPU_GROUPS if given.gpu else GROUPS):
+        measured = measure(group)
+        file.write_text(json.dumps({name: one.model_dump() for name, one in (read(file) | {group: measured}).items()}, indent=1) + "\n")
+        show(measured.rows)
+    return 0
+
+
+def measure(group: str) -> Group:
+    """Runs a group."""
+    about = {"date": datetime.now(UTC).date().isoformat(), "commit": commit(), "hardware": hardware(), "load": os.getloadavg()[0]}
+    found = importlib.import_module(f"benchmarks.{group}").rows()
+    return Group.model_validate({**about, "rows": [one if isinstance(one, dict) else one.model_dump() for one in found]})
+
+
+def read(file: Path) -> Table:
+    return parse(file.read_text()) if file.is_file() else {}
+
+
+def parse(text: str) -> Table:
+    return {name: Group.model_validate(group) for name, group in json.loads(text).items()}
+
+
+def committed(path: str) -> Table:
+    """The table at HEAD."""
+    found = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=FOLDER.parent, capture_output=True, text=True)
+    return parse(found.stdout) if found.returncode == 0 else {}
+
+
+def check(found: Table, before: Table) -> int:
+    """Prints what got worse; 1 where anything did."""
+    worse = regressions(rows_of(found), rows_of(before))
+    print("\n".join(worse) or f"no ratio is worse than the committed one by more than {TOLERANCE:.0%}")
+    return 1 if worse else 0
+
+
+def regressions(found: Iterable[Row], before: Iterable[Row], tolerance: float = TOLERANCE) -> list[str]:
+    """A sentence for each row that got worse: its ratio by more than `tolerance`, a target that was met and is not, a row that is gone.
+
+    Ratios, never times: they hold on another machine.
+    """
+    rows = {row.row: row for row in found}
+    return [sentence for old in before if (sentence := _regression(rows.get(old.row), old, tolerance))]
+
+
+def _regression(new: Row | None, old: Row, tolerance: float) -> str | None:
+    if new is None:
+        return f"{old.row}: not measured, was {old.ratio:.3g}"
+    compare, _ = bound(old.target)
+    allowed = old.ratio / (1 + tolerance) if compare(1, 0) else old.ratio * (1 + tolerance)
+    if not compare(new.ratio, allowed):
+        return f"{new.row}: {new.ratio:.3g}, was {old.ratio:.3g}, allowed {allowed:.3g}"
+    if old.met and not new.met:
+        return f"{new.row}: {new.ratio:.3g} misses its target, {new.target}, which was met"
+    return None
+
+
+def rows_of(table: Table) -> list[Row]:
+    return [row for group in table.values() for row in group.rows]
+
+
+def show(rows: Iterable[Row]) -> None:
+    print(f"{'row':90} {'ours':>9} {'peer':>9} {'ratio':>8}  {'':4} target")
+    for row in rows:
+        print(
+            f"{row.row:90} {row.ours:>9.4g} {row.peer:>9.4g} {row.ratio:>8.3g}  {'met' if row.met else 'MISS':4} {row.target}", flush=True
+        )
+
+
+def markdown(table: Table) -> str:
+    """The table of docs/benchmarks.md: medians, and CPU or wall seconds as the row says."""
+    lines = ["| row | by | ours | peer | ratio | target | met | commit, date, load |", "|---|---|---|---|---|---|---|---|"]
+    for group in table.values():
+        for row in group.rows:
+            measure, sides = row.detail.get("by", ""), " | ".join(f"{value:.4g}" for value in (row.ours, row.peer, row.ratio))
+            about = f"{group.commit}, {group.date}, {group.load:.0f}"
+            lines.append(f"| {row.row} | {measure} | {sides} | {row.target} | {'yes' if row.met else 'no'} | {about} |")
+    return "\n".join(lines)
+
+
+def commit() -> str:
+    """What is checked out, with `+` behind it where files were changed."""
+    git: Any = lambda *words: subprocess.run(["git", *words], cwd=FOLDER.parent, capture_output=True, text=True).stdout.strip()  # noqa: E731
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/*.json")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+
+
+def hardware() -> str:
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{os.cpu_count()} cores {_cpu()}{gpu}, torch {torch.__version__}, Python {platform.python_version()}"
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

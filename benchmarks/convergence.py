@@ -1,0 +1,164 @@
+"""Trained to convergence by validation, ours against RecBole's curve: `python -m benchmarks.bench --only convergence`, 10 minutes.
+
+ml-100k, leave-one-out (benchmarks/leave_one_out.py), the same 943 targets, full ranking. RecBole masks no history of a sequential model,
+so ours does not either. Its catalogue is all 1,682 items; ours is the 1,679 of training rows, and a target outside it counts as not found.
+Both train in one thread, are validated after every epoch, stop when more than 10 epochs in a row bring no better MRR@10, and the best
+epoch is tested. Time is CPU seconds of all epochs, validation apart. RecBole's are those of the committed curve, which `make bench-peers`
+makes anew.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from benchmarks.leave_one_out import leave_one_out, testing, validating
+from benchmarks.row import Row, Spent, in_python, peak_gib, row
+from benchmarks.training import PEERS
+from benchmarks.validation import CPU, alone, clean
+from finest.data.dataset import Dataset, Instances
+from finest.lists.take import take
+from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
+from finest.models.build import build
+from finest.models.config import Model
+from finest.models.recommender import Recommender
+from finest.training.checkpoint import Checkpoint
+from finest.training.config import Pretrain
+from finest.training.device import prepare
+from finest.training.pretrain import describe, pretrained
+from storage import checkpoint_store
+
+PATIENCE = 10
+"""RecBole's default."""
+RECIPES = {
+    "sasrec": Pretrain(epochs=100, decay=0.03),
+    "gru4rec": Pretrain(epochs=100, decay=0.03, rate=1e-3, model=Model(name="gru4rec", dropout=0.4)),
+}
+"""Chosen on validation alone; `python -m benchmarks.convergence --choose` shows what was tried."""
+
+
+TARGETS = {"sasrec": "<= 0.05", "gru4rec": "<= 0.125"}
+"""And MRR@10 and NDCG@10 on the test rows, our median over seeds, at least RecBole's."""
+SEEDS = (0, 1, 2)
+CURVES = Path(__file__).parent / "peers"
+
+
+def rows() -> list[Row]:
+    return [against(model, target) for model, target in TARGETS.items()]
+
+
+def against(model: str, target: str) -> Row:
+    """A training that has not ended is no peer to meet a target against: its curve so far is shown."""
+    curve = json.loads((CURVES / f"{PEERS[model]}.json").read_text())
+    runs = [in_python("benchmarks.convergence", model, str(seed)) for seed in SEEDS]
+    peer = Spent(*(sum(epoch[name] for epoch in curve["epochs"]) for name in ("cpu_seconds", "seconds")))
+    ours = [Spent(run["cpu_seconds"], run["seconds"], run["peak_gib"]) for run in runs]
+    tested = {name: statistics.median(run["test"][name] for run in runs) for name in ("mrr@10", "ndcg@10", "recall@10")}
+    better = all(tested[name] >= curve["test"][name] for name in ("mrr@10", "ndcg@10"))
+    return row(
+        f"trained to convergence, leave-one-out, {model} : RecBole's", ours, [peer],
+        f"{target}, MRR@10 and NDCG@10 at least RecBole's", met=better and curve["ended"] and all(run["ended"] for run in runs),
+        test={"ours, median": tested, "ours, seeds": [run["test"] for run in runs], "peer": curve["test"]},
+        valid={"ours, seeds": [run["valid"]["mrr@10"] for run in runs], "peer": curve["best"]},
+        epochs={"ours, seeds": [len(run["epochs"]) for run in runs], "peer": len(curve["epochs"]), "peer's best": curve["best_epoch"]},
+        peer_has_ended=curve["ended"], peer_written=curve["written"],
+    )  # fmt: skip
+
+
+@dataclass
+class Converging:
+    """What is kept of a training that stops by validation."""
+
+    data: Dataset
+    config: Pretrain
+    checkpoint: Checkpoint
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_epoch: int = 0
+
+    def on_epoch(self, event: tuple[str, dict[str, Any]]) -> None:
+        """Validates the averaged weights that the checkpoint holds; raises Converged when patience is over."""
+        began = time.process_time()
+        tensors, _ = self.checkpoint.load() or ({}, {})
+        weights = {name.removeprefix("average/"): tensor for name, tensor in tensors.items() if name.startswith("average/")}
+        found = metrics(model_of(self.config, self.data, weights), self.data, validating(self.data))
+        self.epochs.append({**event[1], **found, "valid_cpu_seconds": time.process_time() - began})
+        if found["mrr@10"] >= max(epoch["mrr@10"] for epoch in self.epochs):
+            self.best, self.best_epoch = weights, len(self.epochs)
+        if len(self.epochs) - self.best_epoch > PATIENCE:
+            raise Converged
+
+
+class Converged(Exception):  # noqa: N818 not an error
+    """Training has stopped by validation."""
+
+
+def converge(data: Dataset, config: Pretrain, seed: int = 0) -> dict[str, Any]:
+    """Trains until validation says stop; the curve, the best epoch and its test metrics, as in benchmarks/peers."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Converging(data, config, Checkpoint(checkpoint_store(folder), "checkpoint"))
+        try:
+            pretrained(data, alone(clean(seed)), config, CPU, run.checkpoint, run.on_epoch)
+            ended = False
+        except Converged:
+            ended = True
+    return {
+        "best_epoch": run.best_epoch, "ended": ended, "epochs": run.epochs, "valid": run.epochs[run.best_epoch - 1],
+        "cpu_seconds": sum(epoch["cpu_seconds"] for epoch in run.epochs), "seconds": sum(epoch["seconds"] for epoch in run.epochs),
+        "test": metrics(model_of(config, data, run.best), data, testing(data)),
+    }  # fmt: skip
+
+
+def model_of(config: Pretrain, data: Dataset, weights: dict[str, Tensor]) -> Recommender:
+    model = build(config.model, data.items)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def metrics(model: Recommender, data: Dataset, instances: Instances) -> dict[str, float]:
+    """Means over all instances; a target outside the catalogue counts as not found."""
+    description = describe(data, clean(0), None, "0", Pretrain(), "base", None, None)
+    rank = take(model, data, description, instances).target_rank
+    at_10: dict[str, Callable[[Any], Any]] = {
+        "mrr@10": lambda rank: reciprocal_rank(rank) * recall_at(rank, 10), "ndcg@10": ndcg_at, "recall@10": recall_at,
+    }  # fmt: skip
+    return {name: float(values(rank).mean()) for name, values in at_10.items()}
+
+
+CHOICES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "decay 1": {"decay": 1.0},
+    "decay .1": {"decay": 0.1},
+    "decay .03": {"decay": 0.03},
+    "decay .1, dropout .5": {"decay": 0.1, "model": {"dropout": 0.5}},
+    "decay .03, dropout .5": {"decay": 0.03, "model": {"dropout": 0.5}},
+    "decay .1, 2 heads": {"decay": 0.1, "model": {"heads": 2}},
+    "decay .1, rate 1e-3": {"decay": 0.1, "rate": 1e-3},
+}
+"""Tried in this order."""
+
+
+def choose(names: list[str]) -> None:
+    """Prints validation metrics of recipes. Test metrics are never looked at here."""
+    data = leave_one_out()
+    for model in names or RECIPES:
+        for name, change in CHOICES.items():
+            fixed = {"epochs": 100, **change, "model": {"name": model, **change.get("model", {})}}
+            found = converge(data, Pretrain.model_validate(fixed))
+            valid = ", ".join(f"{metric} {found['valid'][metric]:.4f}" for metric in ("mrr@10", "ndcg@10", "recall@10"))
+            print(f"{model:8} {name:12} {valid}, epoch {found['best_epoch']}, {found['cpu_seconds']:.0f} CPU s", flush=True)
+
+
+if __name__ == "__main__":
+    prepare(CPU)
+    if sys.argv[1] == "--choose":
+        choose(sys.argv[2:])
+    else:
+        print(json.dumps({**converge(leave_one_out(), RECIPES[sys.argv[1]], int(sys.argv[2])), "peak_gib": peak_gib()}))
