@@ -6,7 +6,6 @@ process's peak of resident memory. Both sides read the same file and must keep t
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.row import Row
+from benchmarks.row import Row, peak_gib
 
 PER_USER, PER_ITEM = 20, 100
 """Rows a user and an item on average, whatever the size: the share that the k-core keeps stays the same."""
@@ -269,7 +268,7 @@ def main() -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     counts = work()
     spent = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    peak = peak_gib()
     print(json.dumps({**counts, **spent, "peak_gib": peak}))
 
 
