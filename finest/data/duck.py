@@ -50,6 +50,8 @@ class DuckDB:
         """See Engine."""
         if not isinstance(self._filesystem, pafs.LocalFileSystem):
             self._ibis.con.register_filesystem(Remote(self._filesystem, [file for _, files in layouts for file in files]))
+        paths = sorted({file.path for _, files in layouts for file in files})
+        self._ibis.con.execute(f"CREATE TYPE path AS ENUM ({', '.join(map(_text, paths))})")  # a number a row, and sorts like the text
         parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
         self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
@@ -72,7 +74,7 @@ class DuckDB:
         """See Engine."""
         # Temporary tables are compressed only where they must go to disk. ibis's own create_table makes them in four statements.
         self._ibis.con.execute(f"CREATE TEMPORARY TABLE {_name(name)} AS {self._ibis.compile(rows)}").fetchall()
-        return self._ibis.table(name)
+        return ibis.table(rows.schema(), name=name)
 
     def small(self, rows: ir.Table) -> pa.Table:
         """See Engine."""
@@ -106,8 +108,8 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
     shown = f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))" if layout.kind == "time" else columns["timestamp"]
     text = shown if layout.kind == "text" else f"CASE WHEN {micros} IS NULL THEN {shown}::VARCHAR END"
     return (
-        f"SELECT {listed_path(filesystem, 'filename')} AS file, {record}::BIGINT AS record, nullif({columns['user']}::VARCHAR, '') AS user,"
-        f" nullif({columns['item']}::VARCHAR, '') AS item, nullif({text}, '') AS text,"
+        f"SELECT {listed_path(filesystem, 'filename')}::path AS file, {record}::BIGINT AS record,"
+        f" nullif({columns['user']}::VARCHAR, '') AS user, nullif({columns['item']}::VARCHAR, '') AS item, nullif({text}, '') AS text,"
         f" {micros} AS micros, {sequence} AS sequence FROM {source}"
     )
 

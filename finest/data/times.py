@@ -28,14 +28,17 @@ def micros(text: ir.StringColumn, unit: Unit) -> tuple[ir.IntegerColumn, ir.Bool
 
     Numbers are plain decimals in `unit`, digits beyond a microsecond cut off; everything else is ISO 8601, UTC without a zone.
     """
-    shift = SHIFT[unit]
-    whole = text.re_search(rf"^[0-9]{{1,{min(16 - shift, 18)}}}\z")  # most often: for these alone nothing else is computed
-    count = ibis.ifelse(whole, text, ibis.null(str)).cast("int64")
     numeric = text.re_search(PLAIN_NUMBER)
     number = _number(text, unit)
     moment, exists = _iso(ibis.ifelse(numeric, ibis.null(str), ibis.ifelse(text.re_search(ISO_8601), text, ibis.null(str))))
-    time = ibis.ifelse(whole, count * 10**shift if shift >= 0 else count // 10**-shift, ibis.ifelse(numeric, number, moment))
-    return time, ibis.ifelse(whole, True, ibis.ifelse(numeric, True, exists))  # not `or`: engines would parse numbers as times
+    return ibis.ifelse(numeric, number, moment), ibis.ifelse(numeric, True, exists)  # not `or`: engines would parse numbers as times
+
+
+def whole(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:
+    """What `micros` gives for a text of up to 18 digits alone that is in its range, for much less; null for every other text."""
+    shift = SHIFT[unit]
+    count = ibis.ifelse(text.re_search(rf"^[0-9]{{1,{min(16 - shift, 18)}}}\z"), text, ibis.null(str)).cast("int64")
+    return count * 10**shift if shift >= 0 else count // 10**-shift
 
 
 def within(time: ir.IntegerColumn) -> ir.BooleanColumn:

@@ -1,6 +1,8 @@
 """Timestamps from text."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import ROUND_FLOOR, Decimal
+from typing import get_args
 
 import ibis
 import pyarrow as pa
@@ -8,17 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finest.data.times import END, micros, within
+from finest.data.times import END, SHIFT, Unit, micros, whole, within
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def parse(texts: list[str], unit: str = "s") -> list[int | str]:
-    """Microseconds of each text, or what is wrong with it."""
+def parse(texts: list[str], unit: Unit = "s") -> list[int | str]:
+    """Microseconds of each text, or what is wrong with it. Where `whole` says a time, it is the same."""
     connection = ibis.duckdb.connect()
     table = connection.create_table("texts", pa.table({"text": pa.array(texts, pa.string())}))
-    time, told = micros(table.text, unit)  # type: ignore[arg-type]
-    rows = connection.to_pyarrow(table.select(time=time, told=told, within=within(time))).to_pylist()
+    time, told = micros(table.text, unit)
+    rows = connection.to_pyarrow(table.select(time=time, told=told, within=within(time), whole=whole(table.text, unit))).to_pylist()
+    assert all(row["told"] and row["whole"] == row["time"] for row in rows if row["whole"] is not None)
     return [row["time"] if row["told"] and row["within"] else "out of range" if row["told"] else "unparsable" for row in rows]
 
 
@@ -35,8 +38,16 @@ def parse(texts: list[str], unit: str = "s") -> list[int | str]:
         ("ns", "12", 0),
     ],
 )
-def test_plain_numbers_are_exact_in_every_unit(unit: str, text: str, expected: int) -> None:
+def test_plain_numbers_are_exact_in_every_unit(unit: Unit, text: str, expected: int) -> None:
     assert parse([text], unit) == [expected]
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.sampled_from(get_args(Unit)), st.lists(st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,4})?", fullmatch=True), min_size=50))
+def test_plain_numbers_are_what_decimal_arithmetic_says(unit: Unit, texts: list[str]) -> None:
+    exact = [int(Decimal(text).scaleb(SHIFT[unit]).to_integral_value(ROUND_FLOOR)) for text in texts]
+    assert parse(texts, unit) == [time if 0 <= time < END and not text.startswith("-") else "out of range"
+                                  for time, text in zip(exact, texts, strict=True)]  # fmt: skip
 
 
 def test_whatever_is_no_plain_decimal_and_no_iso_time_is_unparsable() -> None:
