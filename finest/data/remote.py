@@ -1,5 +1,6 @@
 """A pyarrow file system as DuckDB takes it: through fsspec, under a scheme of its own, with a listing that is not asked for again."""
 
+import re
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ PREFIX = f"{SCHEME}://"
 
 
 def duckdb_path(filesystem: pafs.FileSystem, path: str) -> str:
-    """What DuckDB is to open; its own reading is for files of this machine."""
-    return path if isinstance(filesystem, pafs.LocalFileSystem) else PREFIX + path
+    """What DuckDB is to open; its own reading is for files of this machine. A `*` in a file's name is that character and no pattern."""
+    if not isinstance(filesystem, pafs.LocalFileSystem):
+        return PREFIX + path
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def listed_path(filesystem: pafs.FileSystem, column: str) -> str:

@@ -240,6 +240,15 @@ def test_names_with_glob_characters_and_quotes_are_plain_names(ingested: Any, pl
     assert ingested(files)[0].interactions == 200
 
 
+def test_a_name_with_a_star_stands_for_its_own_file_alone(plain_csv: Any, clean_rows: list[Row], tmp_path: Path) -> None:
+    for name, rows in {"a*.csv": clean_rows, "ab.csv": [("other", "x", 1), ("other", "y", 2)]}.items():
+        (tmp_path / name).write_text(plain_csv(rows))
+    starred = SourceFile(str(tmp_path / "a*.csv"), (tmp_path / "a*.csv").stat().st_size, "")
+    config = Ingest(evaluation={"depth": 10, "exclude_seen": False}, min_user_interactions=1)
+    manifest = ingest(pafs.LocalFileSystem(), [starred], config, tmp_path / "out")
+    assert manifest.source_rows == len(clean_rows)
+
+
 def test_a_folder_that_holds_something_is_not_overwritten(plain_csv: Any, clean_rows: list[Row], tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text(plain_csv(clean_rows))
