@@ -6,17 +6,19 @@ reference lists. Everything that docs/operations.md computes for larger windows 
 """
 
 import multiprocessing
-import resource
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from benchmarks.row import GIB, peak_gib
 from benchmarks.validation import base_model, fine_tune
 from finest.data.config import Ingest
 from finest.data.dataset import load
@@ -38,20 +40,26 @@ DAY = 86_400
 def main() -> None:
     print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
     for interactions, items, trained in SIZES:
-        # A process each: the peak of memory is a process's.
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            print(pool.apply(row, (interactions, items, trained)), flush=True)
+        with tempfile.TemporaryDirectory() as name:
+            source = Path(name, "source.parquet")
+            _in_a_process(write, interactions, items, source)
+            print(_in_a_process(row, interactions, items, trained, source), flush=True)
 
 
-def row(interactions: int, items: int, trained: bool) -> str:
+def _in_a_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The peak of memory is a process's."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def row(interactions: int, items: int, trained: bool, file: Path) -> str:
     """A line of the table."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        write(interactions, items, Path(folder, "source.parquet"))
-        source = resolve(str(Path(folder, "source.parquet")))
+        source = resolve(str(file))
         before = time.process_time()
         ingest(source.filesystem, source.files, Ingest.model_validate({"evaluation": {"exclude_seen": False}}), Path(folder, "data"))
-        spent, peak = time.process_time() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+        spent, peak = time.process_time() - before, peak_gib() * GIB / 1e9
         training = per_target(Path(folder, "data")) if trained else ()
     values = [str(interactions), str(items), f"{spent:.1f}", f"{peak:.2f}", *(f"{microseconds:.1f}" for microseconds in training)]
     return " ".join(f"{value:>{width}}" for value, width in zip(values, COLUMNS.values(), strict=False))
