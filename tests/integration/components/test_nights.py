@@ -73,8 +73,8 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
     else:
         edits, bases, tuned, candidate = (artifact(name) for name in ("edits", "bases", "tuned", "candidate"))
         (shard,) = perturb.python_func(data, 0, config["perturb"], checkpoints, edits)
-        pretrain.python_func(data, edits, shard, config["pretrain"], checkpoints, bases)
-        finetune.python_func(data, edits, bases, model, shard, config["pretrain"], config["finetune"], checkpoints, tuned)
+        pretrain.python_func(data, edits, shard, config["pretrain"], checkpoints, False, bases)
+        finetune.python_func(data, edits, bases, model, shard, config["pretrain"], config["finetune"], checkpoints, False, tuned)
         judged = gate.python_func(
             SOURCE, checked.as_of, data, edits, [tuned], lists, checked.champion, 0, config["gate"], checkpoints, candidate, verdict, report
         )  # fmt: skip
