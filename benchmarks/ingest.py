@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.row import Row, peak_gib
+from benchmarks.row import Row, holds, peak_gib
 
 PER_USER, PER_ITEM = 20, 100
 """Rows a user and an item on average, whatever the size: the share that the k-core keeps stays the same."""
@@ -44,11 +44,10 @@ def rows(repeats: int = 3) -> list[Row]:
         large = [measured("ours", files[60_000_000])]
         found = _against_pandas(small, ours, pandas, large)
         files[60_000_000].unlink()
-        found += _against_recbole(files[2_000_000], Path(folder), repeats)
-        return [Row.model_validate(one) for one in found]
+        return [*found, *_against_recbole(files[2_000_000], Path(folder), repeats)]
 
 
-def _against_pandas(small: list["Run"], ours: list["Run"], pandas: list["Run"], large: list["Run"]) -> list[dict[str, Any]]:
+def _against_pandas(small: list["Run"], ours: list["Run"], pandas: list["Run"], large: list["Run"]) -> list[Row]:
     _same(ours[0], pandas[0], ("source_rows", "interactions", "users", "items", "train", "instances", "repeats"))
     share = ", ".join(f"{part[0]['interactions'] / part[0]['source_rows']:.1%}" for part in (small, ours, large))
     bound = [{**large[0], "peak_gib": MEMORY_BOUND}]
@@ -61,7 +60,7 @@ def _against_pandas(small: list["Run"], ours: list["Run"], pandas: list["Run"], 
     ]
 
 
-def _against_recbole(file: Path, folder: Path, repeats: int) -> list[dict[str, Any]]:
+def _against_recbole(file: Path, folder: Path, repeats: int) -> list[Row]:
     inter = folder / "synthetic" / "synthetic.inter"
     write_inter(file, inter)
     pairs = [(measured("ours", inter), measured_recbole(inter)) for _ in range(repeats)]
@@ -74,13 +73,11 @@ Run = dict[str, Any]
 """What one process measured: cpu_s, wall_s, peak_gib, and counts of what it kept."""
 
 
-def _row(name: str, ours: list[Run], peer: list[Run], by: str, target: str, met: bool = True, **detail: Any) -> dict[str, Any]:
+def _row(name: str, ours: list[Run], peer: list[Run], by: str, target: str, met: bool = True, **detail: Any) -> Row:
     mine, its = _median(ours, by), _median(peer, by)
     ratio = its / mine if target.startswith(">=") else mine / its
-    bound = float(target.split()[1].rstrip(","))
-    met = met and (ratio >= bound if target.startswith(">=") else ratio <= bound)
-    return {"row": name, "ours": mine, "peer": its, "ratio": ratio, "target": target, "met": met,
-            "detail": {"by": by, "ours": _spread(ours), "peer": _spread(peer), **detail}}  # fmt: skip
+    detail = {"by": by, "ours": _spread(ours), "peer": _spread(peer), **detail}
+    return Row(row=name, ours=mine, peer=its, ratio=ratio, target=target, met=met and holds(ratio, target), detail=detail)
 
 
 def _median(runs: list[Run], value: str) -> float:

@@ -87,7 +87,7 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
     optimizer = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=settings.decay, fused=True)
     average = Average(list(weights), settings.average)
     histories: Records = _resume(checkpoint, names, weights, optimizer, average) or [[] for _ in range(R)]
-    batches = math.ceil(trainee.slots.count / settings.batch)
+    batches = trainee.slots.batches(settings.batch)
     steps = settings.epochs * batches
     for epoch in range(len(histories[0]), settings.epochs):
         began, cpu_began = time.perf_counter(), time.process_time()

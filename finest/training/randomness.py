@@ -3,6 +3,7 @@
 Shapes: B windows of a batch, S dropout sites, T positions, D hidden units.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,15 +20,20 @@ def order(slots: Slots, seed: int, epoch: int) -> Tensor:
     return torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
 
 
+def batch_of(order_W: Tensor, size: int) -> Ints:
+    """The batch of each slot `[W]`, and so of the extra windows that ride with it."""
+    batch_W = np.empty(len(order_W), np.int64)
+    batch_W[order_W.numpy()] = np.arange(len(order_W)) // size
+    return batch_W
+
+
 def batches(slots: Slots, home_E: Ints, size: int, seed: int, epoch: int) -> list[tuple[Tensor, int]]:
     """The epoch's batches on the CPU: window numbers, and how many of them, the last, are extra ones.
 
     Extra windows ride with the slot that overflowed.
     """
     order_W = order(slots, seed, epoch)
-    place = torch.empty_like(order_W)
-    place[order_W] = torch.arange(slots.count)
-    batch_of_extra = place[torch.from_numpy(home_E)] // size
+    batch_of_extra = torch.from_numpy(batch_of(order_W, size)[home_E])
     result = []
     for number, batch in enumerate(order_W.split(size)):
         extra = torch.nonzero(batch_of_extra == number)[:, 0]

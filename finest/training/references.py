@@ -241,11 +241,6 @@ def take(model: Recommender, rows: Rows, top: int, file: Path | None = None) -> 
     return ask(model, rows, top).take(file)
 
 
-def take_matched(model: Recommender, rows: Rows, top: int, ours_to_theirs: Ints, file: Path | None = None) -> References:
-    """The same from a model of another catalogue, like the champion's; see `ask`."""
-    return ask(model, rows, top, ours_to_theirs).take(file)
-
-
 def ask(model: Recommender, rows: Rows, top: int, ours_to_theirs: Ints | None = None) -> Asked:
     """What to ask a model for lists of its top 2 x `top` items for the clean `rows`.
 

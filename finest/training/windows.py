@@ -23,6 +23,10 @@ class Slots:
     of_row: Ints
     """[largest clean row id + 1] slot of each clean training row."""
 
+    def batches(self, size: int) -> int:
+        """Batches of an epoch, the last of which may be smaller."""
+        return -(-self.count // size)
+
 
 @dataclass(frozen=True)
 class Windows:

@@ -66,8 +66,9 @@ def arrange(
 ) -> Arrangement:
     """Decides by `pretrain.replicas`.
 
-    `auto`: on a GPU what a trial of both ways finds; on a CPU each alone, without a trial. There a stack takes longer at every size that
-    fills a core (`benchmarks.replicas`), and where it would not, noise would decide about the weights' last bits.
+    `auto`: on a GPU what a trial of both ways finds; on a CPU each alone, without a trial. There a stack takes longer (on two
+    cores and ml-100k: 8 variants as one take 2.6 times the seconds of two processes), and where it would not, for models that do not fill a
+    core, noise would decide about the weights' last bits.
     """
     if not RECOMMENDERS[config.model.name].stackable:
         return Arrangement(0, f"{config.model.name} has no stacked form")
@@ -77,7 +78,7 @@ def arrange(
         return Arrangement(0, "as configured" if config.replicas == "separate" else "a single variant")
     if config.replicas == "auto" and device.type == "cpu":
         return Arrangement(0, "on a CPU, where a stack takes longer")
-    fits = max(1, min(variants, int(MEMORY_SHARE * free_bytes(device) // replica_bytes(config, items, slots, variants))))
+    fits = max(1, min(variants, int(MEMORY_SHARE * free_bytes(device) // replica_bytes(config, items, slots))))
     stacks = -(-variants // fits)
     size = -(-variants // stacks)
     if config.replicas == "stacked":
@@ -112,7 +113,7 @@ def trial(
 
 def _step_seconds(trainee: Trainee, settings: Settings) -> float:
     trainee.load(0)
-    batches = -(-trainee.slots.count // settings.batch)
+    batches = trainee.slots.batches(settings.batch)
     wait: Callable[[], None] = torch.cuda.synchronize if trainee.device.type == "cuda" else lambda: None
     optimizer = torch.optim.AdamW(trainee.weights.values(), fused=True)
     began = 0.0
@@ -135,7 +136,7 @@ def free_bytes(device: torch.device) -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def replica_bytes(config: Pretrain, items: int, slots: Slots, variants: int) -> int:
+def replica_bytes(config: Pretrain, items: int, slots: Slots) -> int:
     """What one replica of a stack takes, estimated from above."""
     model = config.model
     positions = config.batch * model.length

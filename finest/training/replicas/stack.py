@@ -12,11 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from finest.data.dataset import Ints
 from finest.models.recommender import Recommender
 from finest.training.device import precision
 from finest.training.loop import Settings, Trainee
 from finest.training.objective import Hinge, stacked_loss
-from finest.training.randomness import dropout_masks, extra_masks, order
+from finest.training.randomness import batch_of, dropout_masks, extra_masks, order
 from finest.training.windows import Slots, Windows
 
 EXTRAS = 8
@@ -83,13 +84,15 @@ class Stack(Trainee):
         self.epoch = epoch
         self.of_slots = Windowed.of([(one.inputs[:W], one.targets[:W], one.ids[:W]) for one in windows_R], device)
         self.order_RW = torch.stack([orders[seed] for seed in self.seed_R]).to(device)
-        self._load_extras(windows_R, orders)
-        self._count(windows_R, orders)
+        batches = [batch_of(order_W, self.settings.batch) for order_W in orders]
+        batch_RW = [batches[seed] for seed in self.seed_R]
+        self._load_extras(windows_R, batch_RW)
+        self._count(windows_R, batch_RW)
 
-    def _load_extras(self, windows_R: Sequence[Windows], orders: Sequence[Tensor]) -> None:
+    def _load_extras(self, windows_R: Sequence[Windows], batch_RW: Sequence[Ints]) -> None:
         """Packs the extra windows by batch, in chunks; windows of code 0 fill up."""
-        W, T, batches = self.slots.count, self.slots.length, -(-self.slots.count // self.settings.batch)
-        batch_RE = [self._batch_of(orders[seed])[one.home] for seed, one in zip(self.seed_R, windows_R, strict=True)]
+        W, T, batches = self.slots.count, self.slots.length, self.slots.batches(self.settings.batch)
+        batch_RE = [batch_W[one.home] for batch_W, one in zip(batch_RW, windows_R, strict=True)]
         most = np.zeros(batches, np.int64)
         for batch_E in batch_RE:
             most = np.maximum(most, np.bincount(batch_E, minlength=batches))
@@ -106,28 +109,21 @@ class Stack(Trainee):
             parts.append((inputs, targets, ids))
         self.of_extras = Windowed.of(parts, self.device)
 
-    def _batch_of(self, order_W: Tensor) -> npt.NDArray[np.int64]:
-        """[W] the batch of each slot."""
-        batch = np.empty(self.slots.count, np.int64)
-        batch[order_W.numpy()] = np.arange(self.slots.count) // self.settings.batch
-        return batch
-
-    def _count(self, windows_R: Sequence[Windows], orders: Sequence[Tensor]) -> None:
+    def _count(self, windows_R: Sequence[Windows], batch_RW: Sequence[Ints]) -> None:
         """Targets a batch `[batches, R]`: known here, so that no step waits for the device."""
         rows = []
-        for seed, one in zip(self.seed_R, windows_R, strict=True):
-            batch = self._batch_of(orders[seed])
-            rows.append(np.bincount(np.r_[batch, batch[one.home]], weights=(one.targets > 0).sum(1)))
+        for batch_W, one in zip(batch_RW, windows_R, strict=True):
+            rows.append(np.bincount(np.r_[batch_W, batch_W[one.home]], weights=(one.targets > 0).sum(1)))
         self.counts = np.stack(rows, 1).astype(np.int64)
         self.count_NR = torch.from_numpy(self.counts).to(self.device, torch.float32, non_blocking=True)
 
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
         low = number * self.settings.batch
         window_RB = self.order_RW[:, low : low + self.settings.batch]
-        parts = [(*self.of_slots.take(window_RB), self._masks(number, window_RB.shape[1], 0))]
+        parts = [(*self.of_slots.take(window_RB), self._masks(number, window_RB.shape[1], None))]
         for first in range(*self.extras[number], EXTRAS):
             window_RE = torch.arange(first, first + EXTRAS, device=self.device).expand(len(self.variants), -1)
-            parts.append((*self.of_extras.take(window_RE), self._masks(number, EXTRAS, first - self.extras[number][0], extra=True)))
+            parts.append((*self.of_extras.take(window_RE), self._masks(number, EXTRAS, first - self.extras[number][0])))
         held_R = sum((self.hinge.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(())) if self.hinge else None
         total_R3 = torch.zeros((len(self.variants), 3), device=self.device)
         for inputs_RBT, targets_RP, ids_RP, masks in parts:
@@ -138,8 +134,8 @@ class Stack(Trainee):
             total_R3 += terms_R3.detach()
         return total_R3, self.counts[number]
 
-    def _masks(self, number: int, windows: int, first: int, extra: bool = False) -> Tensor | None:
-        """Masks `[S, R, windows, T, D]`, one draw a seed."""
+    def _masks(self, number: int, windows: int, first: int | None) -> Tensor | None:
+        """Masks `[S, R, windows, T, D]` of the batch's slots, or of its extra windows from number `first` on; one draw a seed."""
         settings = self.settings
         if not settings.dropout:
             return None
@@ -147,8 +143,10 @@ class Stack(Trainee):
         drawn = []
         for seed in self.seeds:
             words = (settings.stage, seed, self.epoch, number)
-            draw = extra_masks(shape, first, settings.dropout, words, self.device) if extra else None
-            drawn.append(draw if draw is not None else dropout_masks(shape, 0, settings.dropout, words, self.device))
+            if first is None:
+                drawn.append(dropout_masks(shape, 0, settings.dropout, words, self.device))
+            else:
+                drawn.append(extra_masks(shape, first, settings.dropout, words, self.device))
         if len(drawn) == 1:
             return drawn[0][:, None]
         return torch.stack(drawn, 1)[:, self.seed_R]

@@ -7,7 +7,7 @@ from finest.models.config import Model
 from finest.models.saved import Facts, save
 from finest.training import references
 from finest.training.objective import RankHinge
-from finest.training.references import RecomputedHinge, ask, own, share, take, take_matched
+from finest.training.references import RecomputedHinge, ask, own, share, take
 from finest.training.simulate import simulate
 from tests.unit.training.small import dataset
 
@@ -45,7 +45,7 @@ def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_it
     with torch.no_grad():
         shuffled.embedding[torch.from_numpy(order)] = model.embedding[1:].clone()
         shuffled.bias[torch.from_numpy(order)] = model.bias[1:].clone()
-    ours, theirs = take(model, rows, 4), take_matched(shuffled, rows, 4, np.r_[0, order])
+    ours, theirs = take(model, rows, 4), ask(shuffled, rows, 4, np.r_[0, order]).take()
     assert np.array_equal(ours.of_row >= 0, theirs.of_row >= 0)
     known = np.flatnonzero(ours.of_row >= 0)
     assert np.array_equal(ours.lists[ours.of_row[known]], theirs.lists[theirs.of_row[known]])
@@ -57,7 +57,7 @@ def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets
     lacking = np.array([5, 17, 23])
     to_theirs = np.zeros(data.items + 1, np.int64)
     to_theirs[np.setdiff1d(np.arange(1, data.items + 1), lacking)] = np.arange(1, data.items - 2)
-    kept = take_matched(trained_like(data.items - 3 + 4), rows, 4, to_theirs)  # four items of theirs are not ours
+    kept = ask(trained_like(data.items - 3 + 4), rows, 4, to_theirs).take()  # four items of theirs are not ours
     assert not np.isin(kept.lists + 1, lacking).any()
     assert kept.lists.min() >= 0
     behind = np.r_[False, np.isin(rows.item[:-1], lacking)] & np.r_[False, rows.user[1:] == rows.user[:-1]]
@@ -68,7 +68,7 @@ def test_too_few_shared_items_leave_no_references():
     data = dataset()
     to_theirs = np.zeros(data.items + 1, np.int64)
     to_theirs[1:8] = np.arange(1, 8)
-    assert len(take_matched(trained_like(10), data.training_rows(), 4, to_theirs).lists) == 0
+    assert len(ask(trained_like(10), data.training_rows(), 4, to_theirs).take().lists) == 0
 
 
 def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():

@@ -159,7 +159,7 @@ def test_a_cpu_trains_variants_alone_unless_told_otherwise_and_a_gru_always():
 
 def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with_the_clean_variant(monkeypatch):
     config = Pretrain(model=MODEL, batch=5)
-    one = plan.replica_bytes(config, DATA.items, SLOTS, 5)
+    one = plan.replica_bytes(config, DATA.items, SLOTS)
     monkeypatch.setattr(plan, "free_bytes", lambda device: int(2.5 * one / plan.MEMORY_SHARE))
     split = arranged("stacked")
     assert split.size == 2
