@@ -228,6 +228,12 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         }  # fmt: skip
         del instance, again, held
 
+        occurs = np.zeros(len(item_ids), dtype=bool)
+        occurs[frame["item"]] = True
+        sizes = users["interactions"].to_numpy()
+        fingerprint = Fingerprint(pa.array(user_ids[users.index]), sizes, pa.array(item_ids[occurs]))
+        fingerprint.add((np.cumsum(occurs) - 1)[frame["item"]], frame["timestamp"].to_numpy(), frame["train"].to_numpy())
+
         items = pd.DataFrame({"item": item_ids[catalogue.index], "train_interactions": catalogue.to_numpy()})
         items.insert(0, "item_code", np.arange(1, len(items) + 1))
         users.insert(0, "user", user_ids[users.index])
@@ -235,9 +241,7 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         frame["user_code"], frame["item_code"] = user_of[frame["user"]], item_of[frame["item"]]
         frame["user"], frame["item"] = user_ids[frame["user"]], item_ids[frame["item"]]
         frame["split"] = np.where(frame.pop("train"), "train", "test")
-        fingerprint = Fingerprint()
         rows = pa.Table.from_pandas(frame, schema.INTERACTIONS_SCHEMA, preserve_index=False)
-        fingerprint.add(rows)
         pq.write_table(rows, out / schema.INTERACTIONS)
         pq.write_table(pa.Table.from_pandas(users, schema.USERS_SCHEMA, preserve_index=False), out / schema.USERS)
         pq.write_table(pa.Table.from_pandas(items, schema.ITEMS_SCHEMA, preserve_index=False), out / schema.ITEMS)

@@ -6,7 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from finest.data.config import Ingest
-from finest.data.order import microseconds
+from finest.data.order import microseconds, sequence
 from finest.data.schema import DUPLICATE
 from finest.data.times import micros, whole, within
 from finest.data.window import CLOCK_DAYS, PARTITION
@@ -17,19 +17,22 @@ WHOLE_NUMBER = r"^-?[0-9]{1,18}\z"
 
 
 def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
-    """Rows as an engine read them, and `time` (microseconds), `told` (whether the timestamp's text says a time), `order` (sequence)."""
+    """Rows as an engine read them, and `time` (microseconds), `told` (whether the timestamp's text says a time), and where a column is
+    mapped to the sequence, `order`."""
     known = ibis.ifelse(rows.micros.notnull(), rows.micros, whole(rows.text, config.timestamp_unit))
     rows = rows.mutate(micros=known)  # a step of its own: computed once, though used three times
     time, told = micros(rows.text, config.timestamp_unit)
     time = ibis.ifelse(rows.micros.notnull(), rows.micros, time)  # not coalesce, and told apart:
     told = ibis.ifelse(rows.micros.notnull(), True, told)  # engines skip the branches that no row takes
     told = ibis.ifelse(rows.text.isnull(), ibis.null(bool), told)
-    order = ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64")
-    return rows.select("file", "record", "user", "item", "text", "sequence", time=time, told=told, order=order)
+    rows = rows.select("file", "record", "user", "item", "text", "sequence", time=time, told=told)
+    if config.columns.sequence is None:
+        return rows.drop("sequence")
+    return rows.mutate(order=ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64"))
 
 
 def judged(rows: ir.Table, config: Ingest) -> ir.Table:
-    """Parsed rows with the reason why a row cannot be used (null: it can): file, record, user, item, time, order, text, reason."""
+    """Parsed rows with the reason why a row cannot be used (null: it can): file, record, user, item, time, text, reason, order."""
     tests = [
         (rows.user.isnull(), "user missing"),
         (rows.item.isnull(), "item missing"),
@@ -42,13 +45,15 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
         tests.append((rows.time >= microseconds(end), "timestamp after the days read"))
     if config.columns.sequence is not None:
         tests += [(rows.sequence.isnull(), "sequence missing"), (rows.order.isnull(), "sequence unparsable")]
+    order = sequence(config)
     if config.duplicates == "quarantine":
         usable = ~ibis.or_(*[test for test, _ in tests])
-        same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=[rows.order, rows.file, rows.record])
+        by = [rows[name] for name in (*order, "file", "record")]
+        same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=by)
         tests.append((ibis.row_number().over(same) > 0, DUPLICATE))
     reason = ibis.cases(*tests, else_=ibis.null(str))
     text = ibis.ifelse(reason.isnull(), ibis.null(str), rows.text)
-    return rows.select("file", "record", "user", "item", "time", "order", text=text, reason=reason)
+    return rows.select("file", "record", "user", "item", "time", *order, text=text, reason=reason)
 
 
 def quarantined(rows: ir.Table) -> ir.Table:

@@ -107,25 +107,34 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
     micros = _micros(layout, columns["timestamp"], unit)
     shown = f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))" if layout.kind == "time" else columns["timestamp"]
     text = shown if layout.kind == "text" else f"CASE WHEN {micros} IS NULL THEN {shown}::VARCHAR END"
+    user, item = columns["user"], columns["item"]
+    if layout.format == "parquet":  # a text file's empty fields are null already
+        user, item, text = (f"nullif({value}::VARCHAR, '')" for value in (user, item, text))
     return (
         f"SELECT {listed_path(filesystem, 'filename')}::path AS file, {record}::BIGINT AS record,"
-        f" nullif({columns['user']}::VARCHAR, '') AS user, nullif({columns['item']}::VARCHAR, '') AS item, nullif({text}, '') AS text,"
-        f" {micros} AS micros, {sequence} AS sequence FROM {source}"
+        f" {user} AS user, {item} AS item, {text} AS text, {micros} AS micros, {sequence} AS sequence FROM {source}"
     )
 
 
 def _micros(layout: Layout, column: str, unit: Unit) -> str:
-    shift = SHIFT[unit]
-    if layout.kind == "text":
-        return "NULL::BIGINT"
+    if layout.kind == "text":  # as the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge
+        number = f"TRY_CAST({column} AS BIGINT)"
+        return f"CASE WHEN {number}::VARCHAR = {column} THEN {_scaled(number, unit)} END"
     if layout.kind == "time":
         time = f"epoch_us({column}::TIMESTAMP)"
         return f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
     if layout.kind == "integer":
-        scaled = f"{column}::BIGINT * {10**shift}" if shift >= 0 else f"{column}::BIGINT // {10**-shift}"
-        return f"CASE WHEN {column} >= 0 AND {column} < {END * 10**-shift if shift < 0 else END // 10**shift} THEN {scaled} END"
+        return _scaled(column, unit)
+    shift = SHIFT[unit]
     scaled = f"{column}::DOUBLE * {10**shift}" if shift >= 0 else f"{column}::DOUBLE / {10**-shift}"
     return f"CASE WHEN isfinite({column}) AND {column} >= 0 AND {scaled} < {END} THEN round({scaled})::BIGINT END"
+
+
+def _scaled(number: str, unit: Unit) -> str:
+    """Microseconds of a whole number that is in range."""
+    shift = SHIFT[unit]
+    scaled = f"{number}::BIGINT * {10**shift}" if shift >= 0 else f"{number}::BIGINT // {10**-shift}"
+    return f"CASE WHEN {number} >= 0 AND {number} < {END * 10**-shift if shift < 0 else END // 10**shift} THEN {scaled} END"
 
 
 def _text(value: str) -> str:

@@ -35,6 +35,8 @@ class Histories:
     def __init__(self, items: int) -> None:
         self.train_of_item = np.zeros(items, dtype=np.int64)
         """Training rows of each engine's code of an item."""
+        self.occurs = np.zeros(items, dtype=bool)
+        """Whether an item has a row at all."""
         self.counts: Counter[str] = Counter()
         """See COUNTED."""
         self._users: list[tuple[np.ndarray, ...]] = []
@@ -49,6 +51,7 @@ class Histories:
         last_U = time_N[starts_U + np.maximum(train_U - 1, 0)]
         first_test_U = time_N[starts_U + np.minimum(train_U, size_U - 1)]
         self.train_of_item += np.bincount(item_N[train_N], minlength=len(self.train_of_item))
+        self.occurs[item_N] = True
         self._users.append((user_N[starts_U], size_U.astype(np.int32), train_U, last_U))
         self._times.append((int(time_N.min()), int(time_N.max())))
         both_U = (train_U > 0) & (train_U < size_U)

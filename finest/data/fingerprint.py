@@ -6,36 +6,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-COLUMNS = ("user", "item", "timestamp", "position", "split")
-
 
 class Fingerprint:
-    """sha256 over the values of sorted rows, fed batch by batch; where a batch ends makes no difference."""
+    """sha256 over sorted rows and the ids that they name by number: text is taken in once an id, not once a row.
 
-    def __init__(self) -> None:
-        self._digests = {name: hashlib.sha256() for name in COLUMNS}
-        self._lengths = {name: hashlib.sha256() for name in COLUMNS}
+    `users` and `items`: the ids that occur, sorted, `interactions`: how many rows each user has.
+    """
 
-    def add(self, rows: pa.Table) -> None:
-        """Takes the next rows, with at least the columns of COLUMNS."""
-        for name in COLUMNS:
-            for chunk in rows.column(name).chunks:
-                if pa.types.is_string(chunk.type):
-                    self._lengths[name].update(_numbers(pc.binary_length(chunk)))
-                    self._digests[name].update(_bytes(chunk))
-                else:
-                    self._digests[name].update(_numbers(chunk))
+    def __init__(self, users: pa.Array, interactions: np.ndarray, items: pa.Array) -> None:
+        self._fixed = [part for ids in (users, items) for part in (_little(pc.binary_length(ids)), _bytes(ids))]
+        self._fixed.append(_little(interactions))
+        self._rows = [hashlib.sha256() for _ in range(3)]
+
+    def add(self, item_N: np.ndarray, time_N: np.ndarray, train_N: np.ndarray) -> None:
+        """Takes the next rows, sorted by user and position; where a call ends makes no difference.
+
+        `item_N`: places in the items; `time_N`: microseconds; `train_N`: whether each is a training row.
+        """
+        for digest, values in zip(self._rows, (item_N.astype("<i4"), time_N.astype("<i8"), train_N.astype("u1")), strict=True):
+            digest.update(values.data)
 
     def hexdigest(self) -> str:
         """64 hexadecimal digits."""
         whole = hashlib.sha256()
-        for name in COLUMNS:
-            whole.update(name.encode() + self._lengths[name].digest() + self._digests[name].digest())
+        for part in self._fixed:
+            whole.update(hashlib.sha256(part).digest())
+        for digest in self._rows:
+            whole.update(digest.digest())
         return whole.hexdigest()
 
 
-def _numbers(values: pa.Array) -> memoryview:
-    return np.ascontiguousarray(values.to_numpy(zero_copy_only=False), dtype="<i8").data
+def _little(numbers: pa.Array | np.ndarray) -> memoryview:
+    return np.ascontiguousarray(numbers, dtype="<i8").data
 
 
 def _bytes(texts: pa.Array) -> memoryview:

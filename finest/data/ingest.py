@@ -89,7 +89,7 @@ def _build(
     if again and _state(filesystem, layouts) != before:
         raise DataError("the source's files changed while they were read: run again once nothing writes there")
     user_ids, item_ids = (engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items))
-    by = ["user", "time"] + (["order"] if config.columns.sequence is not None else [])
+    by = ["user", "time", *order.sequence(config)]
     sorted_rows, found = out / "work" / "histories.arrow", facts.Histories(len(item_ids))
     with pa.OSFile(str(sorted_rows), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         for rows in histories(engine.batches(order.core(engine, data, config), by), user_ids, item_ids, config.split):
@@ -106,7 +106,8 @@ def _build(
         users = found.users()
         write.users(user_ids, users, out / schema.USERS)
         write.items(item_ids, found.train_of_item, out / schema.ITEMS)
-        fingerprint = write.interactions(write.batches(stored), user_ids, item_ids, users.code, known_I, out / schema.INTERACTIONS)
+        items = write.Catalogue(found.occurs, known_I)
+        fingerprint = write.interactions(write.batches(stored), user_ids, item_ids, users, items, out / schema.INTERACTIONS)
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         fingerprint=fingerprint,

@@ -29,7 +29,7 @@ def coded(engine: Engine, clean: ir.Table, config: Ingest) -> Coded:
         return engine.keep(f"{column}_codes", ids.select("id", "n", code=ibis.row_number().over(order_by=ids.id).cast("int32")))
 
     users, items = codes("user"), codes("item")
-    order = ["order"] if config.columns.sequence is not None else []
+    order = sequence(config)
     rows = clean.join(users, clean.user == users.id).select("item", "time", *order, user_code="code")
     rows = rows.join(items, rows.item == items.id).select("time", *order, user="user_code", item="code")
     return Coded(engine.keep("coded", rows), users, items)
@@ -65,6 +65,11 @@ def core(engine: Engine, data: Coded, config: Ingest) -> ir.Table:
         if gone[side] is not None:
             rows = rows.anti_join(gone[side], side)
     return rows
+
+
+def sequence(config: Ingest) -> list[str]:
+    """The column, if any, that orders a user's rows of the same time."""
+    return ["order"] if config.columns.sequence is not None else []
 
 
 def microseconds(moment: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -34,30 +35,57 @@ def batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
     yield from map(reader.get_batch, range(reader.num_record_batches))
 
 
-def interactions(
-    batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, users: np.ndarray, known_I: np.ndarray, path: Path
-) -> str:
-    """interactions.parquet, from rows (histories.SCHEMA) sorted by user and position. Returns the fingerprint.
+class Catalogue(NamedTuple):
+    """Which of the engine's codes of items occur in the rows that are left.
 
-    `users`: places of the users in `user_ids`, ascending; `known_I`: whether an item is in the catalogue.
+    Shapes: I codes of the engine, each a place in its sorted ids.
     """
-    user_codes = np.full(len(user_ids), -1, dtype=np.int32)
-    user_codes[users] = np.arange(len(users))
-    item_codes = np.where(known_I, np.cumsum(known_I), schema.PADDING).astype(np.int32)
-    splits = pa.array(["test", "train"])
 
-    fingerprint = Fingerprint()
-    with pq.ParquetWriter(path, schema.INTERACTIONS_SCHEMA) as writer:
+    occurs_I: np.ndarray
+    known_I: np.ndarray
+    """In the catalogue: in a training row."""
+
+
+def interactions(
+    batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, users: Users, items: Catalogue, path: Path
+) -> str:
+    """interactions.parquet, from rows (histories.SCHEMA) sorted by user and position. Returns the fingerprint."""
+    code_of_user = np.full(len(user_ids), -1, dtype=np.int32)
+    code_of_user[users.code] = np.arange(len(users.code))
+    code_of_item = np.where(items.known_I, np.cumsum(items.known_I), schema.PADDING).astype(np.int32)
+    place_of_item = (np.cumsum(items.occurs_I) - 1).astype(np.int32)
+    user_ids, item_ids = user_ids.take(pa.array(users.code)), item_ids.filter(pa.array(items.occurs_I))
+
+    fingerprint = Fingerprint(user_ids, users.interactions, item_ids)
+    with pq.ParquetWriter(path, _ENCODED, store_schema=False, write_statistics=_WITH_STATISTICS) as writer:
         for rows in _groups(batches):
-            user, item = rows["user"].to_numpy(), rows["item"].to_numpy()
+            user_N, item_N, time_N, position_N, train_N = (column.to_numpy() for column in rows.columns)
+            user_N, place_N = code_of_user[user_N], place_of_item[item_N]
+            fingerprint.add(place_N, time_N, train_N)
             columns = [
-                user_ids.take(rows["user"]), item_ids.take(rows["item"]), rows["time"], rows["position"],
-                pa.array(user_codes[user]), pa.array(item_codes[item]), splits.take(rows["train"].cast(pa.int8())),
+                _encoded(user_N, user_ids), _encoded(place_N, item_ids), time_N, position_N,
+                user_N, code_of_item[item_N], pa.DictionaryArray.from_arrays(train_N.astype(np.int32), _SPLITS),
             ]  # fmt: skip
-            table = _table(columns, schema.INTERACTIONS_SCHEMA)
-            fingerprint.add(table)
-            writer.write_table(table, row_group_size=ROWS_A_GROUP)
+            writer.write_table(pa.table(columns, schema=_ENCODED), row_group_size=ROWS_A_GROUP)
     return fingerprint.hexdigest()
+
+
+_SPLITS = pa.array(["test", "train"])
+_TEXT = ("user", "item", "split")
+_ENCODED = pa.schema(
+    [field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXT else field for field in schema.INTERACTIONS_SCHEMA]
+)
+"""As Parquet stores text: a dictionary a group of rows, and numbers. Readers of the file see text."""
+_WITH_STATISTICS = [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _TEXT]
+"""Least and greatest of a text column take longer than writing it; rows are sorted by the user's code."""
+
+
+def _encoded(place_N: np.ndarray, ids: pa.Array) -> pa.DictionaryArray:
+    """The ids at these places, with a dictionary of those alone that occur."""
+    occurs = np.zeros(len(ids), bool)
+    occurs[place_N] = True
+    number = (np.cumsum(occurs) - 1).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(number[place_N], ids.filter(pa.array(occurs)))
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
