@@ -16,6 +16,9 @@ class Pretrain(Section):
     """Passes over the training targets."""
     batch: int = Field(default=32, ge=1)
     """Windows in a batch."""
+    bucketed: bool | None = None
+    """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled. Unset: where that
+    saves a quarter of all positions. It decides who shares a batch, and with that the weights."""
     rate: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     decay: float = Field(default=0.5, ge=0)

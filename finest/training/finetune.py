@@ -165,7 +165,7 @@ def tuned(
     `shared`: reference lists that all keep; None: each keeps those of its own base model.
     """
     clean = data.training_rows()
-    slotting = slots(clean, pretrain.model.length)
+    slotting = slots(clean, pretrain.model.length, pretrain.bucketed)
     hinge = None
     if config.regulariser == "rank_hinge":
         hinge = _hinge(data, models, config, shared)

@@ -71,7 +71,7 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
 def _arrange(data: Dataset, config: Pretrain, variants: int, device: torch.device, processes: int) -> Arrangement:
     prepare(device)
     rows = data.training_rows()
-    slotting = slots(rows, config.model.length)
+    slotting = slots(rows, config.model.length, config.bucketed)
     return arrange(variants, config, settings(config), data.items, slotting, fill(rows, slotting), device, processes)
 
 
@@ -110,7 +110,7 @@ def pretrained(
     """The base models of a group, and its own variants' histories."""
     prepare(device)
     clean = data.training_rows()
-    slotting = slots(clean, config.model.length)
+    slotting = slots(clean, config.model.length, config.bucketed)
     models, windows = [], []
     for variant, edits in zip(group.variants, group.edits, strict=True):
         model = build(config.model, data.items)

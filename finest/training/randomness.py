@@ -3,6 +3,8 @@
 Shapes: B windows of a batch, S dropout sites, T positions, D hidden units.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,29 +17,41 @@ Shape = tuple[int, int, int, int]
 Words = tuple[str | int, ...]
 
 
-def order(slots: Slots, seed: int, epoch: int) -> Tensor:
-    """Slots in the order of an epoch `[W]`. Keyed by (seed, epoch): edits never move it."""
-    return torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
+def order(slots: Slots, size: int, seed: int, epoch: int) -> Tensor:
+    """Slots in the order of an epoch `[W]`, batch after batch (`slots.shapes`). Keyed by (seed, epoch): edits never move it."""
+    drawn_W = torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
+    width_W, (width_Q, _) = slots.width[drawn_W.numpy()], slots.shapes(size)
+    batch_W = np.empty(slots.count, np.int64)
+    for width in np.unique(width_Q):
+        mine = np.flatnonzero(width_W == width)
+        batch_W[mine] = np.flatnonzero(width_Q == width)[np.arange(len(mine)) // size]
+    return drawn_W[torch.from_numpy(np.argsort(batch_W, kind="stable"))]
 
 
-def batch_of(order_W: Tensor, size: int) -> Ints:
+def batch_of(order_W: Tensor, slots: Slots, size: int) -> Ints:
     """The batch of each slot `[W]`, and so of the extra windows that ride with it."""
+    _, count_Q = slots.shapes(size)
     batch_W = np.empty(len(order_W), np.int64)
-    batch_W[order_W.numpy()] = np.arange(len(order_W)) // size
+    batch_W[order_W.numpy()] = np.repeat(np.arange(len(count_Q)), count_Q)
     return batch_W
 
 
-def batches(slots: Slots, home_E: Ints, size: int, seed: int, epoch: int) -> list[tuple[Tensor, int]]:
-    """The epoch's batches on the CPU: window numbers, and how many of them, the last, are extra ones.
+class Batch(NamedTuple):
+    """Window numbers, how many of them, the last, are extra ones, and the positions that are computed."""
 
-    Extra windows ride with the slot that overflowed.
-    """
-    order_W = order(slots, seed, epoch)
-    batch_of_extra = torch.from_numpy(batch_of(order_W, size)[home_E])
+    window_B: Tensor
+    extra: int
+    width: int
+
+
+def batches(slots: Slots, home_E: Ints, size: int, seed: int, epoch: int) -> list[Batch]:
+    """The epoch's batches on the CPU. Extra windows ride with the slot that overflowed."""
+    order_W, (width_Q, count_Q) = order(slots, size, seed, epoch), slots.shapes(size)
+    batch_of_extra = torch.from_numpy(batch_of(order_W, slots, size)[home_E])
     result = []
-    for number, batch in enumerate(order_W.split(size)):
+    for number, (batch, width) in enumerate(zip(order_W.split(count_Q.tolist()), width_Q.tolist(), strict=True)):
         extra = torch.nonzero(batch_of_extra == number)[:, 0]
-        result.append((torch.cat([batch, slots.count + extra]), len(extra)))
+        result.append(Batch(torch.cat([batch, slots.count + extra]), len(extra), width))
     return result
 
 

@@ -1,6 +1,6 @@
 """One variant, trained alone: on the CPU in a process of its own, beside others.
 
-Shapes: B windows of a batch, T positions, N targets of a batch.
+Shapes: B windows of a batch, T positions, P = B x T, N targets of a batch.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
 from finest.training.loop import Settings, Trainee
 from finest.training.objective import Hinge
-from finest.training.randomness import batches, dropout_masks
+from finest.training.randomness import Batch, batches, dropout_masks
 from finest.training.windows import Slots, Windows
 
 
@@ -46,12 +46,17 @@ class Resident:
     inputs: Tensor
     targets: Tensor
     ids: Tensor
-    batches: list[tuple[Tensor, int]]
+    batches: list[Batch]
 
     @classmethod
-    def of(cls, windows: Windows, dealt: list[tuple[Tensor, int]], device: torch.device) -> "Resident":
+    def of(cls, windows: Windows, dealt: list[Batch], device: torch.device) -> "Resident":
         inputs, targets, ids = (torch.from_numpy(x).to(device) for x in (windows.inputs, windows.targets, windows.ids))
-        return cls(inputs, targets, ids, [(window_B.to(device), extra) for window_B, extra in dealt])
+        return cls(inputs, targets, ids, [batch._replace(window_B=batch.window_B.to(device)) for batch in dealt])
+
+    def take(self, window_B: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs `[B, T]`, targets and ids `[B x T]` of those windows' first positions."""
+        inputs, targets, ids = (array[:, :width].index_select(0, window_B) for array in (self.inputs, self.targets, self.ids))
+        return inputs, targets.view(-1), ids.view(-1)
 
 
 class Single(Trainee):
@@ -77,24 +82,24 @@ class Single(Trainee):
 
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
         model, data, settings = self.model, self.data, self.settings
-        window_B, extra = data.batches[number]
+        window_B, extra, width = data.batches[number]
         masks = None
         if settings.dropout:
-            shape = (model.sites, len(window_B), self.slots.length, model.embedding.shape[1])
+            shape = (model.sites, len(window_B), width, model.embedding.shape[1])
             words = (settings.stage, settings.seed, self.epoch, number)
             masks = dropout_masks(shape, extra, settings.dropout, words, self.device)
         counts = None
         if self.share:
             counts = self._counts(window_B)
             window_B, masks = self.share.of(window_B), masks if masks is None else self.share.of(masks, axis=1)
-        inputs_BT, targets_BT, ids_BT = data.inputs[window_B], data.targets[window_B].view(-1), data.ids[window_B].view(-1)
-        place_N = torch.nonzero(targets_BT)[:, 0]
+        inputs_BT, targets_P, ids_P = data.take(window_B, width)
+        place_N = torch.nonzero(targets_P)[:, 0]
         terms = torch.zeros(3, device=self.device)
         if len(place_N):  # slots of users without a target have none
             with precision(self.device, settings.amp):
                 hidden_BTD = model.encode(inputs_BT, masks)
                 hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N)
-                targets = targets_BT[place_N], ids_BT[place_N]
+                targets = targets_P[place_N], ids_P[place_N]
                 terms = catalogue_loss(hidden_ND, model.embedding, model.bias, *targets, self.hinge, self.in_chunks, counts)
             terms[0].backward()
             terms = terms.detach()

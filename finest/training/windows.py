@@ -1,6 +1,6 @@
 """Windows over training rows, and the slots that keep an edit from moving anybody else's.
 
-Shapes: N rows, W slots (clean windows), E extra windows, T positions.
+Shapes: N rows, W slots (clean windows), E extra windows, T positions, Q batches of an epoch.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,10 @@ import numpy.typing as npt
 from finest.data.dataset import Ints, Rows
 
 Codes = npt.NDArray[np.int64]
+PAYS = 0.25
+"""The share of all positions from which buckets pay for their smaller batches."""
+NARROWEST = 4
+"""Positions of the narrowest slots, unless `length` is less."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,24 @@ class Slots:
     """W"""
     of_row: Ints
     """[largest clean row id + 1] slot of each clean training row."""
+    width: Ints
+    """[W] positions that are computed of a slot's windows: all `length`, or what its clean rows need and one more, rounded up."""
 
     def batches(self, size: int) -> int:
-        """Batches of an epoch, the last of which may be smaller."""
-        return -(-self.count // size)
+        """Q"""
+        return len(self.shapes(size)[0])
+
+    def shapes(self, size: int) -> tuple[Ints, Ints]:
+        """Width and number of slots of each batch `[Q]`, the same in every epoch and for every seed.
+
+        A batch holds `size` slots of one width, the last of a width the rest; widths are spread evenly over the epoch.
+        """
+        widths, slots = np.unique(self.width, return_counts=True)
+        batches = -(-slots // size)
+        number_Q = np.arange(batches.sum()) - np.repeat(np.cumsum(batches) - batches, batches)
+        width_Q, count_Q = np.repeat(widths, batches), np.minimum(np.repeat(slots, batches) - number_Q * size, size)
+        spread = np.argsort((number_Q + 0.5) / np.repeat(batches, batches), kind="stable")
+        return width_Q[spread], count_Q[spread]
 
 
 @dataclass(frozen=True)
@@ -42,18 +60,30 @@ class Windows:
     """[E] the slot whose batch an extra window rides in: the one that overflowed."""
 
 
-def slots(rows: Rows, length: int) -> Slots:
+def slots(rows: Rows, length: int, bucketed: bool | None = None) -> Slots:
     """Slots of the clean `rows`: a user's targets, all rows but the first, in runs of `length`. A user of one row has an empty slot,
-    since an insertion can give it a target."""
+    since an insertion can give it a target. `bucketed`: see `Pretrain`."""
     if len(rows) == 0:
-        return Slots(length, 0, np.zeros(0, np.int64))
+        return Slots(length, 0, np.zeros(0, np.int64), np.zeros(0, np.int64))
     first = np.r_[True, rows.user[1:] != rows.user[:-1]]
     start = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
     within = np.maximum(np.arange(len(rows)) - start - 1, 0) // length
     number = np.cumsum(first | (within != np.r_[0, within[:-1]])) - 1
     of_row = np.full(rows.id.max() + 1, -1, np.int64)
     of_row[rows.id] = number
-    return Slots(length, int(number[-1]) + 1, of_row)
+    whole = np.full(int(number[-1]) + 1, length)
+    width = _widths(np.bincount(number[~first], minlength=len(whole)), length)
+    if bucketed is None:
+        bucketed = width.sum() <= (1 - PAYS) * whole.sum()
+    return Slots(length, len(whole), of_row, width if bucketed else whole)
+
+
+def _widths(targets_W: Ints, length: int) -> Ints:
+    """The least of `length` and its halves that leaves room for one insertion more than a slot holds."""
+    widths = [length]
+    while widths[0] > NARROWEST:
+        widths.insert(0, -(-widths[0] // 2))
+    return np.array(widths)[np.minimum(np.searchsorted(widths, targets_W, side="right"), len(widths) - 1)]
 
 
 def fill(rows: Rows, slots: Slots) -> Windows:
@@ -64,7 +94,7 @@ def fill(rows: Rows, slots: Slots) -> Windows:
     fresh = np.r_[True, slot[1:] != slot[:-1]] if len(slot) else np.zeros(0, bool)
     order = np.arange(len(slot))
     offset = order - np.maximum.accumulate(np.where(fresh, order, 0))
-    spill, offset = offset // slots.length, offset % slots.length
+    spill, offset = np.divmod(offset, slots.width[slot])
     key = spill * slots.count + slot
     extra = np.unique(key[spill > 0])
     window = np.where(spill > 0, slots.count + np.searchsorted(extra, key), slot)

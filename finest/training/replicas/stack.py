@@ -54,10 +54,10 @@ class Windowed:
         arrays = (np.stack(arrays).astype(np.int32) for arrays in zip(*parts, strict=True))
         return cls(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
 
-    def take(self, window_RB: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs `[R, B, T]`, targets and ids `[R, B x T]` of those windows."""
+    def take(self, window_RB: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs `[R, B, T]`, targets and ids `[R, B x T]` of those windows' first positions."""
         replica = torch.arange(len(window_RB), device=window_RB.device)[:, None]
-        inputs, targets, ids = (array[replica, window_RB].long() for array in (self.inputs, self.targets, self.ids))
+        inputs, targets, ids = (array[replica, window_RB, :width].long() for array in (self.inputs, self.targets, self.ids))
         return inputs, targets.flatten(1), ids.flatten(1)
 
 
@@ -76,22 +76,24 @@ class Stack(Trainee):
         self.weights = dict(self.model.named_parameters())
         self.seeds = sorted(set(seeds))
         self.seed_R = [self.seeds.index(seed) for seed in seeds]
+        width_Q, count_Q = slots.shapes(settings.batch)
+        self.widths, self.ends = width_Q.tolist(), np.cumsum(count_Q).tolist()
 
     def load(self, epoch: int) -> None:
         windows_R = [windows(epoch) for windows in self.windows]
-        orders = [order(self.slots, seed, epoch) for seed in self.seeds]
+        orders = [order(self.slots, self.settings.batch, seed, epoch) for seed in self.seeds]
         W, device = self.slots.count, self.device
         self.epoch = epoch
         self.of_slots = Windowed.of([(one.inputs[:W], one.targets[:W], one.ids[:W]) for one in windows_R], device)
         self.order_RW = torch.stack([orders[seed] for seed in self.seed_R]).to(device)
-        batches = [batch_of(order_W, self.settings.batch) for order_W in orders]
+        batches = [batch_of(order_W, self.slots, self.settings.batch) for order_W in orders]
         batch_RW = [batches[seed] for seed in self.seed_R]
         self._load_extras(windows_R, batch_RW)
         self._count(windows_R, batch_RW)
 
     def _load_extras(self, windows_R: Sequence[Windows], batch_RW: Sequence[Ints]) -> None:
         """Packs the extra windows by batch, in chunks; windows of code 0 fill up."""
-        W, T, batches = self.slots.count, self.slots.length, self.slots.batches(self.settings.batch)
+        W, T, batches = self.slots.count, self.slots.length, len(self.ends)
         batch_RE = [batch_W[one.home] for batch_W, one in zip(batch_RW, windows_R, strict=True)]
         most = np.zeros(batches, np.int64)
         for batch_E in batch_RE:
@@ -118,12 +120,12 @@ class Stack(Trainee):
         self.count_NR = torch.from_numpy(self.counts).to(self.device, torch.float32, non_blocking=True)
 
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        low = number * self.settings.batch
-        window_RB = self.order_RW[:, low : low + self.settings.batch]
-        parts = [(*self.of_slots.take(window_RB), self._masks(number, window_RB.shape[1], None))]
+        width = self.widths[number]
+        window_RB = self.order_RW[:, self.ends[number - 1] if number else 0 : self.ends[number]]
+        parts = [(*self.of_slots.take(window_RB, width), self._masks(number, window_RB.shape[1], None))]
         for first in range(*self.extras[number], EXTRAS):
             window_RE = torch.arange(first, first + EXTRAS, device=self.device).expand(len(self.variants), -1)
-            parts.append((*self.of_extras.take(window_RE), self._masks(number, EXTRAS, first - self.extras[number][0])))
+            parts.append((*self.of_extras.take(window_RE, width), self._masks(number, EXTRAS, first - self.extras[number][0])))
         held_R = sum((self.hinge.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(())) if self.hinge else None
         total_R3 = torch.zeros((len(self.variants), 3), device=self.device)
         for inputs_RBT, targets_RP, ids_RP, masks in parts:
@@ -139,7 +141,7 @@ class Stack(Trainee):
         settings = self.settings
         if not settings.dropout:
             return None
-        shape = (self.model.sites, windows, self.slots.length, self.model.embedding.shape[-1])
+        shape = (self.model.sites, windows, self.widths[number], self.model.embedding.shape[-1])
         drawn = []
         for seed in self.seeds:
             words = (settings.stage, seed, self.epoch, number)

@@ -29,7 +29,8 @@ MODEL = Model(hidden=16, layers=2, heads=2, length=6)
 SETTINGS = Settings(
     stage="finetune", seed=4, epochs=3, batch=5, rate=0.01, cosine=True, decay=0.1, average=0.9, clip=0.5, dropout=0.3, amp=True
 )
-SLOTS = slots(CLEAN, MODEL.length)
+SLOTS = slots(CLEAN, MODEL.length, bucketed=False)
+BUCKETS = slots(CLEAN, MODEL.length, bucketed=True)
 
 
 def edited(kind, rows) -> Rows:
@@ -52,9 +53,9 @@ def made(name: str, device: str = "cpu"):
     return model.to(device)
 
 
-def windows(name: str):
+def windows(name: str, slotting=SLOTS):
     rows, seed = VARIANTS[name]
-    return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), SLOTS)
+    return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), slotting)
 
 
 def hinge():
@@ -62,11 +63,11 @@ def hinge():
     return RankHinge(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row), 1.0, 0.1)
 
 
-def together(store, names, stop_after=None, device="cpu"):
+def together(store, names, stop_after=None, device="cpu", slotting=SLOTS):
     prepare(torch.device(device))
     models = [made(name, device) for name in names]
     seeds = [VARIANTS[name][1] for name in names]
-    one = Stack(names, models, SLOTS, [windows(name) for name in names], seeds, SETTINGS, hinge().to(device))
+    one = Stack(names, models, slotting, [windows(name, slotting) for name in names], seeds, SETTINGS, hinge().to(device))
 
     def report(variant, record):
         if record["epoch"] == stop_after:
@@ -81,26 +82,32 @@ def same(one, other) -> bool:
     return all(torch.equal(weight, other.get_parameter(name)) for name, weight in one.named_parameters())
 
 
+@pytest.fixture(scope="module", params=[SLOTS, BUCKETS], ids=["whole", "bucketed"])
+def slotting(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def stacked(tmp_path_factory):
-    return together(checkpoint_store(str(tmp_path_factory.mktemp("stack"))), ["clean", "deletion", "insertion", "seed", "many"])
+def stacked(tmp_path_factory, slotting):
+    store = checkpoint_store(str(tmp_path_factory.mktemp("stack")))
+    return together(store, ["clean", "deletion", "insertion", "seed", "many"], slotting=slotting)
 
 
-def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(stacked, tmp_path):
+def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(stacked, slotting, tmp_path):
     models, _ = stacked
     for names in (["many", "seed", "deletion", "clean", "insertion"], ["clean", "clean", "clean", "insertion", "clean"]):
-        again, _ = together(checkpoint_store(str(tmp_path)), names)
+        again, _ = together(checkpoint_store(str(tmp_path)), names, slotting=slotting)
         assert all(same(again[name], models[name]) for name in set(names))
     assert not same(models["clean"], models["deletion"])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, tmp_path, name):
+def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, tmp_path, name):
     models, histories = stacked
     _, seed = VARIANTS[name]
     alone = made(name)
     settings = Settings(**{**SETTINGS.__dict__, "seed": seed})
-    single = Single(name, alone, SLOTS, windows(name), settings, hinge())
+    single = Single(name, alone, slotting, windows(name, slotting), settings, hinge())
     (history,) = train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
     for ours, theirs in zip(histories[name], history, strict=True):
         assert ours["targets"] == theirs["targets"]
@@ -111,12 +118,12 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, tmp_path, 
         torch.testing.assert_close(models[name].get_parameter(part), weight, rtol=0, atol=1e-3)
 
 
-def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, tmp_path):
+def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, slotting, tmp_path):
     models, _ = stacked
     store = checkpoint_store(str(tmp_path))
     with pytest.raises(InterruptedError):
-        together(store, list(models), stop_after=1)
-    resumed, histories = together(store, list(models))
+        together(store, list(models), stop_after=1, slotting=slotting)
+    resumed, histories = together(store, list(models), slotting=slotting)
     assert all(same(resumed[name], models[name]) for name in models)
     assert [record["epoch"] for record in histories["seed"]] == [1, 2, 3]
 

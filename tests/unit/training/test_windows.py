@@ -21,10 +21,10 @@ def contents(windows) -> list[tuple[int, int]]:
     return sorted(zip(windows.inputs[windows.targets > 0].tolist(), windows.targets[windows.targets > 0].tolist(), strict=True))
 
 
-@given(st.lists(st.integers(1, 17), min_size=1, max_size=8))
-def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths):
+@given(st.lists(st.integers(1, 17), min_size=1, max_size=8), st.booleans())
+def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths, bucketed):
     rows = rows_of(lengths)
-    windows = fill(rows, slots(rows, LENGTH))
+    windows = fill(rows, slots(rows, LENGTH, bucketed))
     expected = [(before, after) for before, after, u, v in zip(rows.item, rows.item[1:], rows.user, rows.user[1:], strict=False) if u == v]
     assert contents(windows) == sorted(expected)
     assert len(windows.home) == 0
@@ -48,19 +48,19 @@ def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_wit
     assert windows.home.tolist() == [0]
 
 
-edits = st.tuples(st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.data())
+edits = st.tuples(st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.booleans(), st.data())
 
 
 @settings(max_examples=60, deadline=None)
 @given(edits)
 def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_masks_bitwise_unchanged(edit):
-    kind, user, draw = edit
+    kind, user, bucketed, draw = edit
     generator = np.random.default_rng(3)
     clean = rows_of(generator.integers(1, 18, 12).tolist())
     own = np.flatnonzero(clean.user == user)
     chosen = np.array(sorted(draw.draw(st.sets(st.sampled_from(own.tolist()), min_size=1))))
     edited = apply(clean, Edits(kind, clean.id[chosen], np.full(len(chosen), 0 if kind == "deletion" else 500)))
-    slotting = slots(clean, LENGTH)
+    slotting = slots(clean, LENGTH, bucketed)
     before, after = fill(clean, slotting), fill(edited, slotting)
     owner = np.zeros(slotting.count, int)
     owner[slotting.of_row[clean.id]] = clean.user
@@ -71,13 +71,47 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
     for epoch in range(2):
         old = batches(slotting, before.home, 4, 9, epoch)
         new = batches(slotting, after.home, 4, 9, epoch)
-        for number, ((windows, _), (edited_windows, extra)) in enumerate(zip(old, new, strict=True)):
-            assert torch.equal(windows, edited_windows[: len(windows)])
+        for number, ((windows, _, width), (edited_windows, extra, same_width)) in enumerate(zip(old, new, strict=True)):
+            assert torch.equal(windows, edited_windows[: len(windows)]) and width == same_width
+            assert np.all(after.targets[edited_windows.numpy(), width:] == 0)  # nothing is cut off
             assert len(edited_windows) == len(windows) + extra
             words = ("pretrain", 9, epoch, number)
             masks = dropout_masks((3, len(windows), LENGTH, 2), 0, 0.5, words, torch.device("cpu"))
             with_extra = dropout_masks((3, len(windows) + extra, LENGTH, 2), extra, 0.5, words, torch.device("cpu"))
             assert torch.equal(masks, with_extra[:, : len(windows)])
+
+
+def test_slots_of_short_histories_are_as_wide_as_they_need_with_room_for_an_insertion():
+    rows = rows_of([2, 4, 9, 10, 30])  # a target fewer each
+    assert slots(rows, 20, bucketed=True).width.tolist() == [3, 5, 10, 10, 20, 10]
+    assert slots(rows, 20, bucketed=False).width.tolist() == [20] * 6
+
+
+def test_buckets_are_made_where_they_save_a_quarter_of_the_positions():
+    def chosen(lengths):
+        return len(set(slots(rows_of(lengths), 20).width)) > 1
+
+    assert chosen([21, 21, 9, 9])
+    assert not chosen([21, 21, 21, 9, 9])  # a fifth
+
+
+@given(st.lists(st.integers(1, 70), min_size=1, max_size=30), st.integers(1, 6))
+def test_an_epochs_batches_hold_every_slot_once_are_of_one_width_each_and_of_the_same_shapes_for_every_seed(lengths, size):
+    slotting = slots(rows_of(lengths), 20, bucketed=True)
+    width_Q, count_Q = slotting.shapes(size)
+    assert slotting.batches(size) == len(width_Q) and count_Q.max() <= size
+    none = np.zeros(0, np.int64)
+    orders = [batches(slotting, none, size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    for dealt in orders:
+        assert sorted(torch.cat([batch.window_B for batch in dealt]).tolist()) == list(range(slotting.count))
+        for batch, width, count in zip(dealt, width_Q, count_Q, strict=True):
+            assert (batch.width, len(batch.window_B)) == (width, count)
+            assert np.all(slotting.width[batch.window_B.numpy()] == width)
+
+
+def test_batches_of_short_and_long_histories_alternate():
+    width_Q, _ = slots(rows_of([21] * 8 + [5] * 4), 20, bucketed=True).shapes(2)
+    assert width_Q.tolist() == [20, 20, 5, 20, 20, 5] or width_Q.tolist() == [20, 5, 20, 20, 5, 20]
 
 
 def test_an_edit_moves_no_more_than_its_own_window_and_the_overflow():

@@ -1,0 +1,73 @@
+"""What buckets save where histories are short: `python -m benchmarks.short_histories`, 3 minutes.
+
+Made-up interactions: 6,000 users with 9 on average (geometric), 3,000 items by Zipf's law; windows of 50. CPU seconds of an epoch, padded
+to 50 and in buckets, for a variant alone and for a stack of 4, whose padding is scored too. One thread, taking turns, medians.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.validation import CPU, clean
+from finest.data.config import Ingest
+from finest.data.dataset import Dataset, load
+from finest.data.ingest import ingest
+from finest.perturb.variants import Variant
+from finest.training.checkpoint import Checkpoint
+from finest.training.config import Pretrain
+from finest.training.device import prepare
+from finest.training.group import Group
+from finest.training.pretrain import pretrained
+from finest.training.windows import slots
+from storage import checkpoint_store, resolve
+
+USERS, ITEMS, MEAN, STACK = 6_000, 3_000, 9, 4
+EPOCHS = 3
+"""Of a training; the first warms up."""
+REPEATS = 3
+
+
+def main() -> None:
+    prepare(CPU)
+    data = short()
+    rows = data.training_rows()
+    widths, counts = np.unique(slots(rows, Pretrain().model.length).width, return_counts=True)
+    print(f"{len(rows)} training rows; slots by width: {dict(zip(widths.tolist(), counts.tolist(), strict=True))}")
+    variants = [clean(seed) for seed in range(STACK)]
+    for name, chosen in (("alone", variants[:1]), (f"a stack of {STACK}", variants)):
+        taken: dict[bool, list[float]] = {False: [], True: []}
+        for _ in range(REPEATS):
+            for bucketed, seconds in taken.items():
+                seconds += epochs(data, chosen, Pretrain(epochs=EPOCHS, bucketed=bucketed))
+        padded, bucketed = (statistics.median(taken[kind]) for kind in (False, True))
+        print(f"{name}: padded {padded:.2f} CPU s a variant, in buckets {bucketed:.2f}: {padded / bucketed:.2f} times as fast")
+
+
+def epochs(data: Dataset, variants: list[Variant], config: Pretrain) -> list[float]:
+    group = Group(tuple(variants), (None,) * len(variants), len(variants), stacked=len(variants) > 1)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Checkpoint(checkpoint_store(folder), "checkpoint")
+        _, histories = pretrained(data, group, config, CPU, saved, lambda event: None)
+    return [epoch["cpu_seconds"] for epoch in histories[0][1:]]
+
+
+def short() -> Dataset:
+    random = np.random.default_rng(0)
+    users = np.repeat(np.arange(USERS), 1 + random.geometric(1 / (MEAN - 1), USERS))
+    weight = 1 / np.arange(1, ITEMS + 1)
+    item = random.choice(ITEMS, size=len(users), p=weight / weight.sum())
+    config = Ingest.model_validate({"evaluation": {"exclude_seen": False}})
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "source.parquet")
+        at = np.arange(len(users))
+        pq.write_table(pa.table({"user_id": users.astype(str), "item_id": item.astype(str), "timestamp": at}), source)
+        ingest(resolve(str(source)).filesystem, resolve(str(source)).files, config, Path(folder, "data"))
+        return load(Path(folder, "data"))
+
+
+if __name__ == "__main__":
+    main()
