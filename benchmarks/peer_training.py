@@ -1,7 +1,7 @@
 """RecBole's training to convergence, one thread: run by the interpreter of `benchmarks.peers`, which has none of the product's packages.
 
 `python benchmarks/peer_training.py MODEL DATA FOLDER`: RecBole's name of a model, a folder with `rows/rows.inter`, and the folder that
-holds the checkpoint and gets `MODEL.json`, written anew after every epoch. The same command goes on where a stopped one was.
+holds the checkpoint and gets `MODEL-SEED.json`, written anew after every epoch. The same command goes on where a stopped one was.
 Leave-one-out, full ranking without a mask (RecBole masks no history of a sequential model), cross-entropy; RecBole's defaults for the rest.
 """
 
@@ -46,12 +46,13 @@ def main() -> None:
     asked.add_argument("data", type=Path)
     asked.add_argument("folder", type=Path)
     asked.add_argument("--epochs", type=int, help="stop after so many, instead of by validation")
+    asked.add_argument("--seed", type=int, default=2020, help="RecBole's own is 2020")
     given = asked.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     data, folder = given.data.resolve(), given.folder.resolve()
     os.chdir(folder)  # RecBole leaves logs where it runs
     torch.set_num_threads(1)
-    settings = COMMON | SETTINGS[given.model]
+    settings = COMMON | SETTINGS[given.model] | {"seed": given.seed}
     config = Config(given.model, "rows", config_dict={**settings, "data_path": str(data)})
     init_seed(config["seed"], config["reproducibility"])
     training, valid, test = data_preparation(config, create_dataset(config))
@@ -60,7 +61,7 @@ def main() -> None:
     trainer = Trainer(config, model)
     trainer.eval_collector.data_collect(training)
 
-    checkpoint, result = folder / f"{given.model}.checkpoint", folder / f"{given.model}.json"
+    checkpoint, result = (folder / f"{given.model}-{given.seed}.{kind}" for kind in ("checkpoint", "json"))
     curve: dict[str, Any] = {
         "peer": f"recbole {recbole.__version__}", "model": given.model, "settings": settings, "torch": torch.__version__, "threads": 1,
         "hardware": f"{platform.machine()} CPU, {os.cpu_count()} cores", "begun": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -62,7 +62,8 @@ def recbole_epoch(model: str) -> Spent:
         data = write_inter(leave_one_out(), Path(folder))
         command = [str(recbole()), "-W", "ignore", str(Path(__file__).with_name("peer_training.py")), PEERS[model], str(data), folder]
         in_process([*command, "--epochs", "1"], OMP_NUM_THREADS="1")
-        curve = json.loads(Path(folder, f"{PEERS[model]}.json").read_text())
+        (file,) = Path(folder).glob(f"{PEERS[model]}-*.json")
+        curve = json.loads(file.read_text())
         epoch = curve["epochs"][0]
         return Spent(epoch["cpu_seconds"], epoch["seconds"], curve["peak_bytes"] / GIB)
 

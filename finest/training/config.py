@@ -18,7 +18,8 @@ class Pretrain(Section):
     """Windows in a batch."""
     bucketed: bool | None = None
     """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled. Unset: where that
-    saves a quarter of all positions. It decides who shares a batch, and with that the weights."""
+    saves a quarter of all positions. It decides who shares a batch, and with that the weights. A batch then has `batch` windows on average:
+    more short ones, fewer long ones."""
     rate: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     decay: float = Field(default=0.5, ge=0)

@@ -20,11 +20,11 @@ Words = tuple[str | int, ...]
 def order(slots: Slots, size: int, seed: int, epoch: int) -> Tensor:
     """Slots in the order of an epoch `[W]`, batch after batch (`slots.shapes`). Keyed by (seed, epoch): edits never move it."""
     drawn_W = torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
-    width_W, (width_Q, _) = slots.width[drawn_W.numpy()], slots.shapes(size)
+    width_W, (width_Q, count_Q) = slots.width[drawn_W.numpy()], slots.shapes(size)
     batch_W = np.empty(slots.count, np.int64)
     for width in np.unique(width_Q):
-        mine = np.flatnonzero(width_W == width)
-        batch_W[mine] = np.flatnonzero(width_Q == width)[np.arange(len(mine)) // size]
+        its = np.flatnonzero(width_Q == width)
+        batch_W[width_W == width] = np.repeat(its, count_Q[its])
     return drawn_W[torch.from_numpy(np.argsort(batch_W, kind="stable"))]
 
 

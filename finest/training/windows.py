@@ -36,12 +36,16 @@ class Slots:
     def shapes(self, size: int) -> tuple[Ints, Ints]:
         """Width and number of slots of each batch `[Q]`, the same in every epoch and for every seed.
 
-        A batch holds `size` slots of one width, the last of a width the rest; widths are spread evenly over the epoch.
+        A batch holds slots of one width, the last of a width the rest; widths are spread evenly over the epoch. Batches have `size` slots
+        on average and the same number of positions, more of the narrow slots than of the wide ones: each step is a mean over its targets,
+        so the targets of a batch with few of them would weigh more than others.
         """
         widths, slots = np.unique(self.width, return_counts=True)
-        batches = -(-slots // size)
+        sizes = np.maximum(np.rint(size * self.width.mean() / widths).astype(np.int64), 1) if self.count else widths
+        batches = -(-slots // sizes)
         number_Q = np.arange(batches.sum()) - np.repeat(np.cumsum(batches) - batches, batches)
-        width_Q, count_Q = np.repeat(widths, batches), np.minimum(np.repeat(slots, batches) - number_Q * size, size)
+        width_Q, size_Q = np.repeat(widths, batches), np.repeat(sizes, batches)
+        count_Q = np.minimum(np.repeat(slots, batches) - number_Q * size_Q, size_Q)
         spread = np.argsort((number_Q + 0.5) / np.repeat(batches, batches), kind="stable")
         return width_Q[spread], count_Q[spread]
 
