@@ -42,7 +42,7 @@ bench: $(INSTALLED) ## Measure ratios against named peers; most of an hour, writ
 bench-gpu: $(INSTALLED) ## The rows that need a GPU; writes benchmarks/latest-gpu.json
 	$(BIN)/python -m benchmarks.bench --gpu
 
-bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for most of a day; writes benchmarks/peers
+bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for hours; writes benchmarks/peers
 	$(BIN)/python -m benchmarks.peer_curves
 
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend

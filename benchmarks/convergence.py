@@ -60,9 +60,8 @@ def against(model: str, target: str) -> Row:
     runs = [in_python("benchmarks.convergence", model, str(seed)) for seed in SEEDS]
     peer = [Spent(*(sum(epoch[name] for epoch in curve["epochs"]) for name in ("cpu_seconds", "seconds"))) for curve in curves]
     ours = [Spent(run["cpu_seconds"], run["seconds"], run["peak_gib"]) for run in runs]
-    tested, theirs = (
-        {name: statistics.median(one["test"][name] for one in side) for name in ("mrr@10", "ndcg@10", "recall@10")} for side in (runs, curves)
-    )
+    names = ("mrr@10", "ndcg@10", "recall@10")
+    tested, theirs = ({name: statistics.median(one["test"][name] for one in side) for name in names} for side in (runs, curves))
     better = all(tested[name] >= theirs[name] for name in ("mrr@10", "ndcg@10"))
     return row(
         f"trained to convergence, leave-one-out, {model} : RecBole's", ours, peer,

@@ -1,4 +1,4 @@
-"""RecBole trained to convergence: `python -m benchmarks.peer_curves`, a day of two cores. Stopped, it goes on where it was.
+"""RecBole trained to convergence: `python -m benchmarks.peer_curves`, two hours of two cores. Stopped, it goes on where it was.
 
 Writes benchmarks/peers/MODEL-SEED.json. Two train at once, a process of one thread each; CPU seconds count.
 """
@@ -14,7 +14,7 @@ from benchmarks.leave_one_out import leave_one_out, write_inter
 from benchmarks.peers import FOLDER, recbole
 
 TRAININGS = (("SASRec", 2020), ("GRU4Rec", 2020), ("GRU4Rec", 2021), ("GRU4Rec", 2022))
-"""An hour and more each, and SASRec's three times as long: it has one seed, RecBole's own."""
+"""Half an hour each, SASRec's more than an hour: that has one seed, RecBole's own."""
 
 
 def main() -> None:
