@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from finest.data.config import Ingest
 from finest.data.order import microseconds, sequence
 from finest.data.schema import DUPLICATE
-from finest.data.times import micros, whole, within
+from finest.data.times import iso_8601, micros, whole, within
 from finest.data.window import CLOCK_DAYS, PARTITION
 
 UNPARSABLE = "timestamp unparsable"
@@ -20,8 +20,9 @@ def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
     """Rows as an engine read them, and `time` (microseconds), `told` (whether the timestamp's text says a time), and where a column is
     mapped to the sequence, `order`."""
     known = ibis.ifelse(rows.micros.notnull(), rows.micros, whole(rows.text, config.timestamp_unit))
-    rows = rows.mutate(micros=known)  # a step of its own: computed once, though used three times
-    time, told = micros(rows.text, config.timestamp_unit)
+    rows = rows.mutate(micros=known)  # a step of its own, and so the next: computed once, though used often
+    rows = rows.mutate(iso=ibis.ifelse(rows.micros.notnull(), ibis.null(str), iso_8601(rows.text)))
+    time, told = micros(rows.text, config.timestamp_unit, rows.iso)
     time = ibis.ifelse(rows.micros.notnull(), rows.micros, time)  # not coalesce, and told apart:
     told = ibis.ifelse(rows.micros.notnull(), True, told)  # engines skip the branches that no row takes
     told = ibis.ifelse(rows.text.isnull(), ibis.null(bool), told)

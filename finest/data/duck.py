@@ -14,6 +14,7 @@ import pyarrow.fs as pafs
 
 from finest.data.columns import DELIMITERS, Layout, Layouts
 from finest.data.engine import MALFORMED
+from finest.data.packed import BATCH, SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, Unit
@@ -80,10 +81,21 @@ class DuckDB:
         """See Engine."""
         return self._ibis.to_pyarrow(rows)
 
-    def batches(self, rows: ir.Table, by: list[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, rows: ir.Table, by: list[str], among: ir.Table) -> Iterator[pa.RecordBatch]:
         """See Engine."""
-        query = self._ibis.compile(rows.order_by(by))
-        yield from self._ibis.con.sql(query).to_arrow_reader(1 << 17)  # ibis 12's own batches fail on duckdb 2
+        how = self._packing(among) if by == ["user", "time"] else None
+        if how is None:
+            yield from self._ibis.con.sql(self._ibis.compile(rows.order_by(by))).to_arrow_reader(BATCH)  # ibis 12's fail on duckdb 2
+        else:
+            number = how.pack(rows.user.cast("int64"), rows.item.cast("int64"), rows.time)
+            packed = self._ibis.con.sql(self._ibis.compile(rows.select(number=number))).fetchnumpy()["number"]
+            yield from how.batches(packed)
+
+    def _packing(self, rows: ir.Table) -> Packing | None:
+        bounds = {"users": rows.user.max(), "items": rows.item.max(), "first": rows.time.min(), "last": rows.time.max()}
+        seconds = (rows.time % SECOND == 0).all()
+        (found,) = self.small(rows.agg(rows=rows.count(), seconds=seconds, **bounds)).to_pylist()
+        return packing(**found) if found["rows"] else None
 
 
 RAISED = re.compile(r"\w*(Error|Exception): ")

@@ -36,8 +36,8 @@ class Engine(Protocol):
     def small(self, rows: ir.Table) -> pa.Table:
         """The rows in memory."""
 
-    def batches(self, rows: ir.Table, by: list[str]) -> Iterator[pa.RecordBatch]:
-        """The rows sorted by these columns, a batch at a time."""
+    def batches(self, rows: ir.Table, by: list[str], among: ir.Table) -> Iterator[pa.RecordBatch]:
+        """The rows sorted by these columns, a batch at a time. `among`: a kept table with all of these rows, and maybe more."""
 
 
 MALFORMED = pa.schema([("file", pa.string()), ("byte", pa.int64()), ("reason", pa.string())])

@@ -92,7 +92,7 @@ def _build(
     by = ["user", "time", *order.sequence(config)]
     sorted_rows, found = out / "work" / "histories.arrow", facts.Histories(len(item_ids))
     with pa.OSFile(str(sorted_rows), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-        for rows in histories(engine.batches(order.core(engine, data, config), by), user_ids, item_ids, config.split):
+        for rows in histories(engine.batches(order.core(engine, data, config), by, data.rows), user_ids, item_ids, config.split):
             found.add(rows)
             writer.write_batch(rows)
     with pa.OSFile(str(sorted_rows)) as stored:  # not mapped: its pages would count as this process's memory

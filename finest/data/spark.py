@@ -63,7 +63,7 @@ class Spark:
         found: pa.Table = self._session.sql(self._ibis.compile(rows)).toArrow()
         return found
 
-    def batches(self, rows: ir.Table, by: list[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, rows: ir.Table, by: list[str], among: ir.Table) -> Iterator[pa.RecordBatch]:
         """See Engine."""
         self._write("sorted", rows.order_by(by))
         for part in sorted((self._folder / "sorted").glob("part-*.parquet")):  # Spark numbers them in order

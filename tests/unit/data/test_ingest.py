@@ -90,6 +90,15 @@ def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any
     assert ingested({"a.csv": plain_csv(clean_rows)}, split={"fraction": 0.2})[0].fingerprint != before.fingerprint
 
 
+def test_rows_that_memory_cannot_hold_are_sorted_by_the_engine_to_the_same_files(
+    ingested: Any, plain_csv: Any, clean_rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    _, packed = ingested({"a.csv": plain_csv(clean_rows)})
+    monkeypatch.setattr("finest.data.packed.MOST", 0)
+    _, sorted_ = ingested({"a.csv": plain_csv(clean_rows)})
+    assert (packed / schema.INTERACTIONS).read_bytes() == (sorted_ / schema.INTERACTIONS).read_bytes()
+
+
 def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clean_rows: list[Row]) -> None:
     lines = ["uid:token\tiid:token\trating:float\tts:float", *(f'{user}\t"{item}\t3\t{time}' for user, item, time in clean_rows)]
     columns = {"user": "uid", "item": "iid", "timestamp": "ts"}
