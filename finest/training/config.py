@@ -1,8 +1,8 @@
 """Config of pretraining and of FINEST fine-tuning."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from finest.models.config import Model
 from finest.section import Section
@@ -20,6 +20,9 @@ class Pretrain(Section):
     """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled. Unset: where that
     saves a quarter of all positions. It decides who shares a batch, and with that the weights. A batch then has `batch` windows on average:
     more short ones, fewer long ones."""
+    shifted: bool = False
+    """Whether windows begin elsewhere in every epoch, the same for all users, so that a target is read after histories of many lengths:
+    more accurate where there are epochs enough (docs/benchmarks.md). Then there are no buckets."""
     rate: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     decay: float = Field(default=0.5, ge=0)
@@ -40,6 +43,13 @@ class Pretrain(Section):
     replicas: Literal["auto", "stacked", "separate"] = "auto"
     """`stacked`: a shard's variants train as one, which pays where one alone leaves the device idle; `separate`: each alone; `auto`:
     on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `shard.json` and the log say what it found."""
+
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.shifted and self.bucketed:
+            raise ValueError("shifted and bucketed exclude each other: unset one of the two")
+        return self
 
 
 class Finetune(Section):

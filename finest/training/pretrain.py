@@ -10,8 +10,8 @@ import pyarrow as pa
 import torch
 
 from finest import whole
-from finest.data.dataset import Dataset
-from finest.keys import torch_generator
+from finest.data.dataset import Dataset, Rows
+from finest.keys import numpy_generator, torch_generator
 from finest.lists import file as list_file
 from finest.lists.build import describe_catalogue
 from finest.lists.ranklists import Description, Stage
@@ -29,7 +29,7 @@ from finest.training.loop import Records, Settings
 from finest.training.progress import Report
 from finest.training.replicas.plan import Arrangement, arrange
 from finest.training.store import Store
-from finest.training.windows import Windows, fill, slots
+from finest.training.windows import Slots, Windows, fill, slots
 from finest.training.workers import Event, Job, run
 
 ROUNDING = 1e-7
@@ -71,7 +71,7 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
 def _arrange(data: Dataset, config: Pretrain, variants: int, device: torch.device, processes: int) -> Arrangement:
     prepare(device)
     rows = data.training_rows()
-    slotting = slots(rows, config.model.length, config.bucketed)
+    slotting = _slots(rows, config)
     return arrange(variants, config, settings(config), data.items, slotting, fill(rows, slotting), device, processes)
 
 
@@ -110,7 +110,7 @@ def pretrained(
     """The base models of a group, and its own variants' histories."""
     prepare(device)
     clean = data.training_rows()
-    slotting = slots(clean, config.model.length, config.bucketed)
+    slotting = _slots(clean, config)
     models, windows = [], []
     for variant, edits in zip(group.variants, group.edits, strict=True):
         model = build(config.model, data.items)
@@ -118,12 +118,22 @@ def pretrained(
         if variant.rounding:
             add_rounding(model, variant.seed)
         models.append(model.to(device))
-        windows.append(partial(_always, fill(apply(clean, edits) if edits else clean, slotting)))
+        rows = apply(clean, edits) if edits else clean
+        windows.append(partial(_shifted, rows, clean, config, variant.seed) if config.shifted else partial(_always, fill(rows, slotting)))
     return models, fit(group, models, slotting, windows, settings(config), None, saved, on_event)
+
+
+def _slots(clean: Rows, config: Pretrain, offset: int = 0) -> Slots:
+    return slots(clean, config.model.length, config.bucketed, offset if config.shifted else None)
 
 
 def _always(windows: Windows, epoch: int) -> Windows:
     return windows
+
+
+def _shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
+    offset = numpy_generator("offset", seed, epoch).integers(config.model.length)
+    return fill(rows, _slots(clean, config, int(offset)))
 
 
 @torch.no_grad()

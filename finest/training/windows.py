@@ -64,19 +64,28 @@ class Windows:
     """[E] the slot whose batch an extra window rides in: the one that overflowed."""
 
 
-def slots(rows: Rows, length: int, bucketed: bool | None = None) -> Slots:
+def slots(rows: Rows, length: int, bucketed: bool | None = None, offset: int | None = None) -> Slots:
     """Slots of the clean `rows`: a user's targets, all rows but the first, in runs of `length`. A user of one row has an empty slot,
-    since an insertion can give it a target. `bucketed`: see `Pretrain`."""
+    since an insertion can give it a target.
+
+    `bucketed`: see `Pretrain`. `offset`: the first run of every user is so many targets shorter; slots are as many as any offset needs, so
+    some are empty, and all of one width.
+    """
     if len(rows) == 0:
         return Slots(length, 0, np.zeros(0, np.int64), np.zeros(0, np.int64))
-    first = np.r_[True, rows.user[1:] != rows.user[:-1]]
-    start = np.maximum.accumulate(np.where(first, np.arange(len(rows)), 0))
-    within = np.maximum(np.arange(len(rows)) - start - 1, 0) // length
-    number = np.cumsum(first | (within != np.r_[0, within[:-1]])) - 1
+    start = np.flatnonzero(np.r_[True, rows.user[1:] != rows.user[:-1]])
+    size = np.diff(start, append=len(rows))
+    spare = 0 if offset is None else length - 1
+    slots_of_user = (np.maximum(size - 1, 1) + length - 1 + spare) // length
+    first = np.cumsum(slots_of_user) - slots_of_user
+    target = np.maximum(np.arange(len(rows)) - np.repeat(start, size) - 1, 0)  # number of the user's target
+    number = np.repeat(first, size) + (target + (offset or 0)) // length
     of_row = np.full(rows.id.max() + 1, -1, np.int64)
     of_row[rows.id] = number
-    whole = np.full(int(number[-1]) + 1, length)
-    width = _widths(np.bincount(number[~first], minlength=len(whole)), length)
+    whole = np.full(slots_of_user.sum(), length)
+    if offset is not None:
+        return Slots(length, len(whole), of_row, whole)
+    width = _widths(np.bincount(np.delete(number, start), minlength=len(whole)), length)
     if bucketed is None:
         bucketed = width.sum() <= (1 - PAYS) * whole.sum()
     return Slots(length, len(whole), of_row, width if bucketed else whole)

@@ -146,6 +146,21 @@ def test_a_stacked_shard_leaves_what_a_separate_one_does_with_an_exact_identity(
             np.testing.assert_allclose(lists(folder, stage, variant).scores, lists(separate, stage, variant).scores, atol=1e-3)
 
 
+@pytest.mark.parametrize("change", [{"shifted": True}, {"bucketed": True}], ids=str)
+@pytest.mark.parametrize("mode", ["auto", "stacked"])
+def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(trained, in_process, tmp_path, change, mode):
+    _, other, _ = train(tmp_path, pretrain_config=PRETRAIN.model_copy(update=change), mode=mode)
+    for stage in ("base", "tuned"):
+        clean = lists(other, stage, "clean")
+        assert np.array_equal(clean.scores, lists(other, stage, "identity").scores)
+        assert not np.array_equal(clean.scores, lists(trained[1], stage, "clean").scores)
+
+
+def test_shifted_windows_have_no_buckets():
+    with pytest.raises(ValueError, match="exclude each other"):
+        Pretrain(shifted=True, bucketed=True)
+
+
 def test_both_protocols_are_trained_side_by_side(in_process, tmp_path):
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}))
     anchored, independent = lists(folder, "tuned", "seed"), lists(folder, "independent", "seed")

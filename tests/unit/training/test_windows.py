@@ -21,10 +21,13 @@ def contents(windows) -> list[tuple[int, int]]:
     return sorted(zip(windows.inputs[windows.targets > 0].tolist(), windows.targets[windows.targets > 0].tolist(), strict=True))
 
 
-@given(st.lists(st.integers(1, 17), min_size=1, max_size=8), st.booleans())
-def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths, bucketed):
+KINDS = [{"bucketed": False}, {"bucketed": True}, *({"offset": offset} for offset in range(LENGTH))]
+
+
+@given(st.lists(st.integers(1, 17), min_size=1, max_size=8), st.sampled_from(KINDS))
+def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths, kind):
     rows = rows_of(lengths)
-    windows = fill(rows, slots(rows, LENGTH, bucketed))
+    windows = fill(rows, slots(rows, LENGTH, **kind))
     expected = [(before, after) for before, after, u, v in zip(rows.item, rows.item[1:], rows.user, rows.user[1:], strict=False) if u == v]
     assert contents(windows) == sorted(expected)
     assert len(windows.home) == 0
@@ -48,19 +51,19 @@ def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_wit
     assert windows.home.tolist() == [0]
 
 
-edits = st.tuples(st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.booleans(), st.data())
+edits = st.tuples(st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.sampled_from(KINDS), st.data())
 
 
 @settings(max_examples=60, deadline=None)
 @given(edits)
 def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_masks_bitwise_unchanged(edit):
-    kind, user, bucketed, draw = edit
+    kind, user, how, draw = edit
     generator = np.random.default_rng(3)
     clean = rows_of(generator.integers(1, 18, 12).tolist())
     own = np.flatnonzero(clean.user == user)
     chosen = np.array(sorted(draw.draw(st.sets(st.sampled_from(own.tolist()), min_size=1))))
     edited = apply(clean, Edits(kind, clean.id[chosen], np.full(len(chosen), 0 if kind == "deletion" else 500)))
-    slotting = slots(clean, LENGTH, bucketed)
+    slotting = slots(clean, LENGTH, **how)
     before, after = fill(clean, slotting), fill(edited, slotting)
     owner = np.zeros(slotting.count, int)
     owner[slotting.of_row[clean.id]] = clean.user
@@ -79,6 +82,14 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
             masks = dropout_masks((3, len(windows), LENGTH, 2), 0, 0.5, words, torch.device("cpu"))
             with_extra = dropout_masks((3, len(windows) + extra, LENGTH, 2), extra, 0.5, words, torch.device("cpu"))
             assert torch.equal(masks, with_extra[:, : len(windows)])
+
+
+def test_an_offset_makes_every_users_first_window_shorter_and_no_offset_changes_the_number_of_slots():
+    rows = rows_of([8, 1, 2])
+    windows = fill(rows, slots(rows, LENGTH, offset=3))
+    assert windows.targets.tolist() == [[2, 3, 0, 0, 0], [4, 5, 6, 7, 8], [0] * 5, [0] * 5, [11, 0, 0, 0, 0]]
+    assert {slots(rows, LENGTH, offset=offset).count for offset in range(LENGTH)} == {5}
+    assert slots(rows, LENGTH).count == 4
 
 
 def test_slots_of_short_histories_are_as_wide_as_they_need_with_room_for_an_insertion():
