@@ -3,8 +3,8 @@
 ml-100k, leave-one-out (benchmarks/leave_one_out.py), the same 943 targets, full ranking. RecBole masks no history of a sequential model,
 so ours does not either. Its catalogue is all 1,682 items; ours is the 1,679 of training rows, and a target outside it counts as not found.
 Both train in one thread, are validated after every epoch, stop when no epoch of the last ones brings a better MRR@10, RecBole after more
-than its default of 10 and ours after more than 25, and the best epoch is tested. Time is CPU seconds of all epochs, validation apart. RecBole's are those of the committed curve, which `make bench-peers`
-makes anew.
+than its default of 10 and ours after more than 25, and the best epoch is tested. Time is CPU seconds of all epochs, validation apart.
+RecBole's are those of the committed curves, which `make bench-peers` makes anew.
 """
 
 import json
