@@ -39,7 +39,7 @@ PATIENCE = 25
 """Epochs, of some two seconds each: over 943 targets the MRR is noisy enough to stop some seeds in their first ten."""
 RECIPES = {
     "sasrec": Pretrain(epochs=200, decay=0.03, average=0.998, shifted=True),
-    "gru4rec": Pretrain(epochs=100, decay=0.03, rate=1e-3, model=Model(name="gru4rec", dropout=0.4)),
+    "gru4rec": Pretrain(epochs=200, decay=0.03, rate=1e-3, shifted=True, model=Model(name="gru4rec", layers=1, dropout=0.4)),
 }
 """Chosen on validation alone; `python -m benchmarks.convergence --choose` shows what was tried."""
 

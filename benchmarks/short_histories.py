@@ -35,8 +35,7 @@ def main() -> None:
     prepare(CPU)
     data = short()
     rows = data.training_rows()
-    widths, counts = np.unique(slots(rows, Pretrain().model.length).width, return_counts=True)
-    print(f"{len(rows)} training rows; slots by width: {dict(zip(widths.tolist(), counts.tolist(), strict=True))}")
+    print(f"{len(rows)} training rows; slots by width: {slots(rows, Pretrain().model.length).by_width()}")
     variants = [clean(seed) for seed in range(STACK)]
     for name, chosen in (("alone", variants[:1]), (f"a stack of {STACK}", variants)):
         taken: dict[bool, list[float]] = {False: [], True: []}

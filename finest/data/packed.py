@@ -11,8 +11,8 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-MOST = 2**26
-"""Rows in memory, half a GiB of them."""
+MOST = 2**25
+"""Rows in memory: half a GiB of them, with what the engine holds until it has handed them over."""
 BATCH = 2**17
 SECOND = 1_000_000
 """Microseconds."""
@@ -51,4 +51,4 @@ def packing(rows: int, users: int, items: int, first: int, last: int, seconds: b
     """
     unit = SECOND if seconds else 1
     found = Packing(((last - first) // unit).bit_length(), items.bit_length(), first, unit)
-    return found if rows <= MOST and users.bit_length() + found.time_bits + found.item_bits <= 63 else None
+    return found if rows <= MOST and max(users.bit_length(), 1) + found.time_bits + found.item_bits <= 63 else None

@@ -20,3 +20,4 @@ class Model(Section):
     length: int = Field(default=50, ge=2)
     """Interactions in a window: the history that a prediction sees."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    """SASRec: on the embeddings and on what each layer adds; GRU4Rec: on the embeddings."""

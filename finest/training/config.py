@@ -15,14 +15,15 @@ class Pretrain(Section):
     epochs: int = Field(default=12, ge=1)
     """Passes over the training targets."""
     batch: int = Field(default=32, ge=1)
-    """Windows in a batch."""
+    """Windows in a batch; where they are bucketed, on average."""
     bucketed: bool | None = None
     """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled. Unset: where that
     saves a quarter of all positions. It decides who shares a batch, and with that the weights. A batch then has `batch` windows on average:
     more short ones, fewer long ones."""
     shifted: bool = False
-    """Whether windows begin elsewhere in every epoch, the same for all users, so that a target is read after histories of many lengths:
-    more accurate where there are epochs enough (docs/benchmarks.md). Then there are no buckets."""
+    """Whether pretraining's windows begin elsewhere in every epoch, as many targets earlier for all users, so that a target is read after
+    histories of many lengths: more accurate where histories are long and epochs enough (docs/benchmarks.md, convergence). Pretraining then
+    has no buckets, and a user whose rows fit one window has two, of which one is often empty."""
     rate: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     decay: float = Field(default=0.5, ge=0)
@@ -43,7 +44,6 @@ class Pretrain(Section):
     replicas: Literal["auto", "stacked", "separate"] = "auto"
     """`stacked`: a shard's variants train as one, which pays where one alone leaves the device idle; `separate`: each alone; `auto`:
     on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `shard.json` and the log say what it found."""
-
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -27,7 +27,7 @@ from finest.training.device import THREADS, choose, hardware, prepare
 from finest.training.group import Group, fit, grouped
 from finest.training.loop import Records, Settings
 from finest.training.progress import Report
-from finest.training.replicas.plan import Arrangement, arrange
+from finest.training.replicas.plan import arrange
 from finest.training.store import Store
 from finest.training.windows import Slots, Windows, fill, slots
 from finest.training.workers import Event, Job, run
@@ -44,7 +44,11 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
     device = choose(config.device)
     variants = plan.shard(shard_id).variants
     processes = config.processes or shard.default_processes()
-    arrangement = _arrange(data, config, len(variants), device, processes)
+    clean = data.training_rows()
+    slotting = _slots(clean, config)
+    prepare(device)
+    windows = fill(clean, slotting)
+    arrangement = arrange(len(variants), config, settings(config), data.items, slotting, windows, device, processes)
     groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
     with whole.folder(out, replace=True) as folder:
@@ -63,16 +67,10 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
                 "threads": THREADS,
                 "processes": min(workers, len(jobs)) if device.type == "cpu" else 0,
                 "replicas": arrangement.facts(),
+                "slots": slotting.by_width(),
                 "cost": {variant.name: result.cost for variant, result in zip(variants, results, strict=True)},
             },
         )
-
-
-def _arrange(data: Dataset, config: Pretrain, variants: int, device: torch.device, processes: int) -> Arrangement:
-    prepare(device)
-    rows = data.training_rows()
-    slotting = _slots(rows, config)
-    return arrange(variants, config, settings(config), data.items, slotting, fill(rows, slotting), device, processes)
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def pretrained(
             add_rounding(model, variant.seed)
         models.append(model.to(device))
         rows = apply(clean, edits) if edits else clean
-        windows.append(partial(_shifted, rows, clean, config, variant.seed) if config.shifted else partial(_always, fill(rows, slotting)))
+        windows.append(partial(shifted, rows, clean, config, variant.seed) if config.shifted else partial(_always, fill(rows, slotting)))
     return models, fit(group, models, slotting, windows, settings(config), None, saved, on_event)
 
 
@@ -131,7 +129,8 @@ def _always(windows: Windows, epoch: int) -> Windows:
     return windows
 
 
-def _shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
+def shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
+    """The windows of `rows` in an epoch: all variants of a seed are shifted alike."""
     offset = numpy_generator("offset", seed, epoch).integers(config.model.length)
     return fill(rows, _slots(clean, config, int(offset)))
 

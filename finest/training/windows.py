@@ -14,12 +14,13 @@ Codes = npt.NDArray[np.int64]
 PAYS = 0.25
 """The share of all positions from which buckets pay for their smaller batches."""
 NARROWEST = 4
-"""Positions of the narrowest slots, unless `length` is less."""
+"""Positions from which a width is not halved again."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """The clean data's windows. Each clean row belongs to one, whatever is edited later."""
+    """The clean data's windows. Each clean row belongs to one, whatever is edited later; where windows are shifted, to another one in
+    another epoch, of the same number of slots."""
 
     length: int
     count: int
@@ -29,6 +30,11 @@ class Slots:
     width: Ints
     """[W] positions that are computed of a slot's windows: all `length`, or what its clean rows need and one more, rounded up."""
 
+    def by_width(self) -> dict[int, int]:
+        """How many slots there are of each width."""
+        widths, slots = np.unique(self.width, return_counts=True)
+        return dict(zip(widths.tolist(), slots.tolist(), strict=True))
+
     def batches(self, size: int) -> int:
         """Q"""
         return len(self.shapes(size)[0])
@@ -36,17 +42,20 @@ class Slots:
     def shapes(self, size: int) -> tuple[Ints, Ints]:
         """Width and number of slots of each batch `[Q]`, the same in every epoch and for every seed.
 
-        A batch holds slots of one width, the last of a width the rest; widths are spread evenly over the epoch. Batches have `size` slots
-        on average and the same number of positions, more of the narrow slots than of the wide ones: each step is a mean over its targets,
-        so the targets of a batch with few of them would weigh more than others.
+        A batch holds slots of one width; widths are spread evenly over the epoch. Where there are several, batches have `size` slots on
+        average and about the same number of positions, more of the narrow slots than of the wide ones: each step is a mean over its
+        targets, so the targets of a batch with few of them would weigh more than others. For the same reason slots are dealt evenly then.
         """
         widths, slots = np.unique(self.width, return_counts=True)
         sizes = np.maximum(np.rint(size * self.width.mean() / widths).astype(np.int64), 1) if self.count else widths
         batches = -(-slots // sizes)
         number_Q = np.arange(batches.sum()) - np.repeat(np.cumsum(batches) - batches, batches)
-        width_Q, size_Q = np.repeat(widths, batches), np.repeat(sizes, batches)
-        count_Q = np.minimum(np.repeat(slots, batches) - number_Q * size_Q, size_Q)
-        spread = np.argsort((number_Q + 0.5) / np.repeat(batches, batches), kind="stable")
+        width_Q, slots_Q, batches_Q = (np.repeat(values, batches) for values in (widths, slots, batches))
+        if len(widths) > 1:
+            count_Q = slots_Q // batches_Q + (number_Q < slots_Q % batches_Q)
+        else:
+            count_Q = np.minimum(slots_Q - number_Q * size, size)
+        spread = np.argsort((number_Q + 0.5) / batches_Q, kind="stable")
         return width_Q[spread], count_Q[spread]
 
 
@@ -106,14 +115,14 @@ def fill(rows: Rows, slots: Slots) -> Windows:
     slot = slots.of_row[rows.anchor[target]]
     fresh = np.r_[True, slot[1:] != slot[:-1]] if len(slot) else np.zeros(0, bool)
     order = np.arange(len(slot))
-    offset = order - np.maximum.accumulate(np.where(fresh, order, 0))
-    spill, offset = np.divmod(offset, slots.width[slot])
+    place = order - np.maximum.accumulate(np.where(fresh, order, 0))
+    spill, place = np.divmod(place, slots.width[slot])
     key = spill * slots.count + slot
     extra = np.unique(key[spill > 0])
     window = np.where(spill > 0, slots.count + np.searchsorted(extra, key), slot)
     shape = (slots.count + len(extra), slots.length)
     inputs, targets, ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
-    inputs[window, offset] = rows.item[target - 1]
-    targets[window, offset] = rows.item[target]
-    ids[window, offset] = rows.id[target]
+    inputs[window, place] = rows.item[target - 1]
+    targets[window, place] = rows.item[target]
+    ids[window, place] = rows.id[target]
     return Windows(inputs, targets, ids, extra % max(slots.count, 1))

@@ -27,5 +27,6 @@ def test_what_does_not_fit_63_bits_or_memory_is_not_packed():
     assert packing(MOST, 3_000_000, 10_000, 0, year, seconds=True)
     assert packing(MOST + 1, 3_000_000, 10_000, 0, year, seconds=True) is None
     assert packing(MOST, 3_000_000, 10_000, 0, year, seconds=False) is None
+    assert packing(1, 0, 2**21 - 1, 0, 2**42 - 1, seconds=False) is None  # 2**63 is no number for the user
     assert packing(1, 2**21 - 1, 2**21 - 1, 0, 2**21 - 1, seconds=False)
     assert packing(1, 2**21, 2**21 - 1, 0, 2**21 - 1, seconds=False) is None

@@ -38,6 +38,10 @@ def edited(kind, rows) -> Rows:
     return apply(CLEAN, Edits(kind, ids, np.full(len(ids), 0 if kind == "deletion" else 7)))
 
 
+SPARSE = Rows(np.array([0, 1, 1, 1, 2, 3, 4, 4, 5]), *[np.arange(1, 10)] * 3)
+"""Half of the users have no target."""
+
+
 VARIANTS = {
     "clean": (CLEAN, 4),
     "deletion": (edited("deletion", [3, 20, 21]), 4),
@@ -116,6 +120,25 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, 
     for part, weight in alone.named_parameters():
         # Adam makes steps of a gradient's rounding where it is near zero.
         torch.testing.assert_close(models[name].get_parameter(part), weight, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["clean", "insertion"])
+def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path, name):
+    rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
+    slotting = slots(SPARSE, MODEL.length)
+    settings = Settings(**{**SETTINGS.__dict__, "batch": 1, "epochs": 2})
+    model, stacked = made("clean"), made("clean")
+    store = checkpoint_store(str(tmp_path))
+    train(Single(name, model, slotting, lambda epoch: fill(rows, slotting), settings, None), settings, Checkpoint(store, "1"), quiet)
+    stack_of_one = Stack([name], [stacked], slotting, [lambda epoch: fill(rows, slotting)], [4], settings, None)
+    train(stack_of_one, settings, Checkpoint(store, "2"), quiet)
+    stack_of_one.finish()
+    for part, weight in model.named_parameters():
+        torch.testing.assert_close(stacked.get_parameter(part), weight, rtol=0, atol=2e-3)
+
+
+def quiet(variant, record):
+    pass
 
 
 def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, slotting, tmp_path):

@@ -79,8 +79,8 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
             assert np.all(after.targets[edited_windows.numpy(), width:] == 0)  # nothing is cut off
             assert len(edited_windows) == len(windows) + extra
             words = ("pretrain", 9, epoch, number)
-            masks = dropout_masks((3, len(windows), LENGTH, 2), 0, 0.5, words, torch.device("cpu"))
-            with_extra = dropout_masks((3, len(windows) + extra, LENGTH, 2), extra, 0.5, words, torch.device("cpu"))
+            masks = dropout_masks((3, len(windows), width, 2), 0, 0.5, words, torch.device("cpu"))
+            with_extra = dropout_masks((3, len(windows) + extra, width, 2), extra, 0.5, words, torch.device("cpu"))
             assert torch.equal(masks, with_extra[:, : len(windows)])
 
 
