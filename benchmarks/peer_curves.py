@@ -9,12 +9,10 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.convergence import CURVES
+from benchmarks.convergence import CURVES, PEER_SEEDS
 from benchmarks.leave_one_out import leave_one_out, write_inter
 from benchmarks.peers import FOLDER, recbole
-
-TRAININGS = (("SASRec", 2020), ("GRU4Rec", 2020), ("GRU4Rec", 2021), ("GRU4Rec", 2022))
-"""Half an hour each, SASRec's more than an hour: that has one seed, RecBole's own."""
+from benchmarks.training import PEERS
 
 
 def main() -> None:
@@ -28,7 +26,7 @@ def main() -> None:
         shutil.copyfile(folder / f"{model}-{seed}.json", CURVES / f"{model}-{seed}.json")
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(trained, *zip(*TRAININGS, strict=True)))
+        list(pool.map(trained, *zip(*((PEERS[model], seed) for model, seeds in PEER_SEEDS.items() for seed in seeds), strict=True)))
 
 
 if __name__ == "__main__":
