@@ -5,6 +5,7 @@ import io
 import random
 from collections import Counter
 from datetime import UTC, datetime
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from hypothesis import strategies as st
 from finest.data import dataset, schema
 from finest.data.config import Ingest
 from finest.data.ingest import ingest
+from finest.data.packed import packing
 from finest.data.source import SourceFile
+from finest.data.times import END, SHIFT, Unit
 from finest.errors import FinestError
 
 ODD_IDS = ["007", "7", "NA", "null", "nan", "1e3", "0x10", " x", "x ", "a,b", 'say "hi"', "two\nlines", "Z\u00fcrich"]
@@ -93,10 +96,28 @@ def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any
 def test_rows_that_memory_cannot_hold_are_sorted_by_the_engine_to_the_same_files(
     ingested: Any, plain_csv: Any, clean_rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    _, packed = ingested({"a.csv": plain_csv(clean_rows)})
+    asked = []
+    monkeypatch.setattr("finest.data.duck.packing", lambda **bounds: asked.append(packing(**bounds)) or asked[-1])
+    rows = [*clean_rows, *((user, f"{item}x", time) for user, item, time in clean_rows[::2])]  # with ties
+    _, packed = ingested({"a.csv": plain_csv(rows)})
     monkeypatch.setattr("finest.data.packed.MOST", 0)
-    _, sorted_ = ingested({"a.csv": plain_csv(clean_rows)})
+    _, sorted_ = ingested({"a.csv": plain_csv(rows)})
+    assert [how is not None for how in asked] == [True, False]
     assert (packed / schema.INTERACTIONS).read_bytes() == (sorted_ / schema.INTERACTIONS).read_bytes()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_numbers_in_text_are_plain_decimals_in_range_and_nothing_that_only_a_cast_reads(ingested: Any, plain_csv: Any, unit: Unit) -> None:
+    scale = Fraction(10) ** SHIFT[unit]
+    end = int(END / scale)
+    good = ["0", "7", "007", "1000", str(end - 1), *map(str, range(100, 140))]
+    bad = ["1e3", "5e2", "0x10", "1_000", " 7", "7 ", "+7", "-1", "-0", "1.", ".5", "", str(end), "9" * 19, "9" * 25, "1e-2"]
+    rows = [("u", f"i{number}", text) for number, text in enumerate([*good, *bad])]
+    manifest, folder = ingested({"a.csv": plain_csv(rows)}, timestamp_unit=unit, max_quarantined_share=1)
+    found = pq.read_table(folder / schema.INTERACTIONS)
+    times = dict(zip(found["item"].to_pylist(), found["timestamp"].to_pylist(), strict=True))
+    assert times == {f"i{number}": int(int(text) * scale) for number, text in enumerate(good)}
+    assert manifest.quarantined_rows == len(bad)
 
 
 def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clean_rows: list[Row]) -> None:
