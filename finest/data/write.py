@@ -57,15 +57,13 @@ def interactions(
     user_ids, item_ids = user_ids.take(pa.array(users.code)), item_ids.filter(pa.array(items.occurs_I))
 
     fingerprint = Fingerprint(user_ids, users.interactions, item_ids)
-    with pq.ParquetWriter(path, _ENCODED, store_schema=False, write_statistics=_WITH_STATISTICS) as writer:
+    with pq.ParquetWriter(path, _ENCODED, **_HOW) as writer:
         for rows in _groups(batches):
             user_N, item_N, time_N, position_N, train_N = (column.to_numpy() for column in rows.columns)
-            user_N, place_N = code_of_user[user_N], place_of_item[item_N]
+            user_N, place_N, code_N = code_of_user[user_N], place_of_item[item_N], code_of_item[item_N]
             fingerprint.add(place_N, time_N, train_N)
-            columns = [
-                _encoded(user_N, user_ids), _encoded(place_N, item_ids), time_N, position_N,
-                user_N, code_of_item[item_N], pa.DictionaryArray.from_arrays(train_N.astype(np.int32), _SPLITS),
-            ]  # fmt: skip
+            splits = pa.DictionaryArray.from_arrays(train_N.astype(np.int32), _SPLITS)
+            columns = [_encoded(user_N, user_ids), _encoded(place_N, item_ids), time_N, position_N, user_N, code_N, splits]
             writer.write_table(pa.table(columns, schema=_ENCODED), row_group_size=ROWS_A_GROUP)
     return fingerprint.hexdigest()
 
@@ -76,7 +74,13 @@ _ENCODED = pa.schema(
     [field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXT else field for field in schema.INTERACTIONS_SCHEMA]
 )
 """As Parquet stores text: a dictionary a group of rows, and numbers. Readers of the file see text."""
-_WITH_STATISTICS = [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _TEXT]
+_RISING = ("position", "user_code")
+_HOW = {
+    "store_schema": False,
+    "use_dictionary": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _RISING],
+    "column_encoding": dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),
+    "write_statistics": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _TEXT],
+}
 """Least and greatest of a text column take longer than writing it; rows are sorted by the user's code."""
 
 
