@@ -74,23 +74,25 @@ def _levels(nodes: int, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]:
     """Nodes that have an edge, by the length of the longest path to them; where each level ends."""
     after_user, after_item = _inverse(by_user), _inverse(by_item)
     waiting = (by_user >= 0).astype(np.int64) + (by_item >= 0)
-    level = np.flatnonzero((waiting == 0) & ((after_user >= 0) | (after_item >= 0)))
+    level = np.flatnonzero((waiting == 0) & ((after_user < nodes) | (after_item < nodes)))
+    waiting = np.append(waiting, np.iinfo(np.int64).max)  # for no node, which never is ready: levels are many, and a test for it is a call
     ends: list[int] = []
     order = [level]
     while len(level):
         ends.append(len(level) + (ends[-1] if ends else 0))
         ready = []
         for after in (after_user[level], after_item[level]):
-            after = after[after >= 0]
-            waiting[after] -= 1
-            ready.append(after[waiting[after] == 0])
+            left = waiting[after] - 1
+            waiting[after] = left
+            ready.append(after[left == 0])
         level = np.concatenate(ready)
         order.append(level)
     return ends, np.concatenate(order)
 
 
 def _inverse(before: Ints) -> Ints:
-    after = np.full(len(before), -1, dtype=np.int64)
+    """The node after each; their number for none."""
+    after = np.full(len(before), len(before), dtype=np.int64)
     has = np.flatnonzero(before >= 0)
     after[before[has]] = has
     return after
