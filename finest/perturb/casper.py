@@ -9,6 +9,7 @@ Counts are exact: every node carries a bit for each start node of a block, and t
 of the graph at a time.
 """
 
+from array import array
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,8 @@ import numpy.typing as npt
 
 from finest.data.dataset import Dataset, Ints
 
+CHUNK = 2**20
+"""Nodes that are plain numbers at a time."""
 BLOCK_BYTES = 2**28
 """Memory for the bits of one block of start nodes."""
 
@@ -23,9 +26,10 @@ BLOCK_BYTES = 2**28
 def cascades(data: Dataset, look_back: int) -> tuple[Ints, Ints]:
     """Start nodes that have an outgoing edge, as ids of training rows, ascending [S], and the number of rows reachable from each [S]."""
     row = np.flatnonzero(data.train)
+    in_time = np.lexsort((row, data.timestamp[row]))
     by_user = _chains(data.user[row], np.arange(len(row)), look_back)
-    by_item = _chains(data.item[row], np.lexsort((row, data.timestamp[row])), look_back)
-    start, reached = count_reachable(len(row), by_user, by_item)
+    by_item = _chains(data.item[row], in_time, look_back)
+    start, reached = count_reachable(in_time, by_user, by_item)
     return row[start].astype(np.int64), reached
 
 
@@ -41,16 +45,18 @@ def _chains(group: Ints, order: Ints, look_back: int) -> Ints:
     return before
 
 
-def count_reachable(nodes: int, by_user: Ints, by_item: Ints) -> tuple[Ints, Ints]:
+def count_reachable(order: Ints, by_user: Ints, by_item: Ints) -> tuple[Ints, Ints]:
     """Nodes with an outgoing but no incoming edge, ascending [S], and how many other nodes each reaches [S].
 
     `by_user` and `by_item` [nodes]: a node's predecessor of each kind, -1 where it has none; of each kind a node precedes at most one.
+    `order` [nodes]: the nodes, each behind its predecessors.
 
-    >>> start, reached = count_reachable(4, np.array([-1, 0, -1, -1]), np.array([-1, -1, 1, -1]))
+    >>> start, reached = count_reachable(np.arange(4), np.array([-1, 0, -1, -1]), np.array([-1, -1, 1, -1]))
     >>> start.tolist(), reached.tolist()
     ([0], [2])
     """
-    level_ends, node = _levels(nodes, by_user, by_item)
+    nodes = len(order)
+    level_ends, node = _levels(order, by_user, by_item)
     # The graph's nodes renumbered by level, so that a level is a slice; the row behind the last is all zeros, for no predecessor.
     N = len(node)
     number = np.full(nodes + 1, N)
@@ -70,32 +76,23 @@ def count_reachable(nodes: int, by_user: Ints, by_item: Ints) -> tuple[Ints, Int
     return node[:S][order], reached[order]
 
 
-def _levels(nodes: int, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]:
-    """Nodes that have an edge, by the length of the longest path to them; where each level ends."""
-    after_user, after_item = _inverse(by_user), _inverse(by_item)
-    waiting = (by_user >= 0).astype(np.int64) + (by_item >= 0)
-    level = np.flatnonzero((waiting == 0) & ((after_user < nodes) | (after_item < nodes)))
-    waiting = np.append(waiting, np.iinfo(np.int64).max)  # for no node, which never is ready: levels are many, and a test for it is a call
-    ends: list[int] = []
-    order = [level]
-    while len(level):
-        ends.append(len(level) + (ends[-1] if ends else 0))
-        ready = []
-        for after in (after_user[level], after_item[level]):
-            left = waiting[after] - 1
-            waiting[after] = left
-            ready.append(after[left == 0])
-        level = np.concatenate(ready)
-        order.append(level)
-    return ends, np.concatenate(order)
-
-
-def _inverse(before: Ints) -> Ints:
-    """The node after each; their number for none."""
-    after = np.full(len(before), len(before), dtype=np.int64)
-    has = np.flatnonzero(before >= 0)
-    after[before[has]] = has
-    return after
+def _levels(order: Ints, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]:
+    """Where each level ends, and the nodes that have an edge, by level: the length of the longest path to them."""
+    number = np.zeros(len(order) + 1, dtype=np.int64)  # in `order`, from 1; the last is for no predecessor
+    number[order] = np.arange(1, len(order) + 1)
+    levels = array("q", [-1])
+    # A loop over plain numbers: levels are so many and so small that arrays of them take several times as long.
+    for first in range(0, len(order), CHUNK):
+        node = order[first : first + CHUNK]
+        for user, item in zip(number[by_user[node]].tolist(), number[by_item[node]].tolist(), strict=True):
+            one, other = levels[user], levels[item]
+            levels.append((one if one > other else other) + 1)
+    level = np.empty(len(order), dtype=np.int64)
+    level[order] = np.frombuffer(levels, dtype=np.int64)[1:]
+    precedes = np.zeros(len(order) + 1, dtype=bool)
+    precedes[by_user] = precedes[by_item] = True  # index -1 is the last again
+    node = np.flatnonzero(precedes[:-1] | (level > 0))
+    return np.cumsum(np.bincount(level[node])).tolist(), node[np.argsort(level[node], kind="stable")]
 
 
 def _column_sums(bits: npt.NDArray[np.uint64]) -> Ints:
