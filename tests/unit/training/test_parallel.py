@@ -34,20 +34,23 @@ def shared(folder, report):
     return model, history
 
 
-def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch):
+@pytest.mark.parametrize(("slotting", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"])
+def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch, slotting, batch):
     torch.set_num_threads(1)
     monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
-    shares = None, Share(0, 2), Share(1, 2)
-    whole, *parts = (Single("x", stacks.made("clean"), stacks.SLOTS, many, TWO, stacks.hinge(), share) for share in shares)
-    for one in (whole, *parts):
+    shares = None, Share(0, 3), Share(1, 3), Share(2, 3)
+    settings, windows = replace(TWO, batch=batch), fill(stacks.VARIANTS["insertion"][0], slotting)
+    of = [Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.hinge(), share) for share in shares]
+    for one in of:
         one.load(0)
+    whole, *parts = of
     for number in range(3):
         terms, counts = whole.step(number)
-        halves = [part.step(number) for part in parts]
-        torch.testing.assert_close(halves[0][0] + halves[1][0], terms)
-        assert [count.tolist() for _, count in halves] == [counts.tolist()] * 2
+        thirds = [part.step(number) for part in parts]
+        torch.testing.assert_close(sum(terms for terms, _ in thirds), terms)
+        assert [count.tolist() for _, count in thirds] == [counts.tolist()] * 3
     for name, weight in whole.weights.items():
-        torch.testing.assert_close(parts[0].weights[name].grad + parts[1].weights[name].grad, weight.grad, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(sum(part.weights[name].grad for part in parts), weight.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_checkpoint(tmp_path):
