@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.leave_one_out import leave_one_out, testing, validating
+from benchmarks.peers import RECBOLE_SEED
 from benchmarks.row import Row, Spent, in_python, peak_gib, row
 from benchmarks.training import PEERS
 from benchmarks.validation import CPU, alone, clean
@@ -41,14 +42,12 @@ RECIPES = {
     "sasrec": Pretrain(epochs=200, decay=0.03, average=0.998, shifted=True),
     "gru4rec": Pretrain(epochs=200, decay=0.03, shifted=True, model=Model(name="gru4rec", layers=1, dropout=0.4)),
 }
-"""Chosen on validation alone; `python -m benchmarks.convergence --choose` shows what was tried."""
-
-
+"""Chosen on validation; `python -m benchmarks.convergence --choose` shows what was tried."""
 TARGETS = {"sasrec": "<= 0.05", "gru4rec": "<= 0.125"}
 """And MRR@10 and NDCG@10 on the test rows, medians over seeds, at least RecBole's."""
 SEEDS = (0, 1, 2)
 CURVES = Path(__file__).parent / "peers"
-PEER_SEEDS = {"sasrec": (2020,), "gru4rec": (2020, 2021)}
+PEER_SEEDS = {"sasrec": (RECBOLE_SEED,), "gru4rec": (RECBOLE_SEED, 2021)}
 """RecBole's own seed, and one more where an hour is enough."""
 
 
@@ -150,7 +149,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "a layer, dropout .4, decay .03": {"decay": 0.03, "model": {"layers": 1, "dropout": 0.4}},
     "a layer, dropout .4, decay .03, shifted": {"decay": 0.03, "shifted": True, "model": {"layers": 1, "dropout": 0.4}},
 }
-"""The last steps of it are the recipes'."""
+"""What was tried, on either model; the recipes are among it."""
 
 
 def choose(names: list[str]) -> None:

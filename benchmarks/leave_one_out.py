@@ -1,16 +1,15 @@
 """ml-100k cut as recommender papers cut it, the same for us and for peers: each user's last interaction tests, the one before validates."""
 
-import tempfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.validation import ingested
 from finest.data.config import Ingest
-from finest.data.dataset import Dataset, Instances, Ints, load
-from finest.data.ingest import ingest
-from storage import resolve, samples
+from finest.data.dataset import Dataset, Instances, Ints
+from storage import samples
 
 
 @cache
@@ -19,10 +18,7 @@ def leave_one_out() -> Dataset:
     config = Ingest.model_validate(
         {"split": {"method": "leave_one_out"}, "evaluation": {"exclude_seen": False}, "min_user_interactions": 1}
     )
-    with tempfile.TemporaryDirectory() as folder:
-        source = resolve(str(samples.fetch("ml-100k")))
-        ingest(source.filesystem, source.files, config, Path(folder) / "data")
-        data = load(Path(folder) / "data")
+    data = ingested(samples.fetch("ml-100k"), config)
     return data.with_split(data.position < _length(data) - 2, np.ones(len(data.user), bool))
 
 

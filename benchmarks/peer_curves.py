@@ -11,22 +11,23 @@ from pathlib import Path
 
 from benchmarks.convergence import CURVES, PEER_SEEDS
 from benchmarks.leave_one_out import leave_one_out, write_inter
-from benchmarks.peers import FOLDER, recbole
+from benchmarks.peers import FOLDER, recbole_training
 from benchmarks.training import PEERS
 
 
 def main() -> None:
     folder = FOLDER / "curves"
-    data, python = write_inter(leave_one_out(), folder), recbole()
+    data = write_inter(leave_one_out(), folder)
+    trainings = [recbole_training(PEERS[model], seed, data, folder) for model, seeds in PEER_SEEDS.items() for seed in seeds]
     CURVES.mkdir(exist_ok=True)
 
-    def trained(model: str, seed: int) -> None:
-        command = [python, "-W", "ignore", Path(__file__).with_name("peer_training.py"), model, data, folder, "--seed", str(seed)]
+    def run(training: tuple[list[str], Path]) -> None:
+        command, result = training
         subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        shutil.copyfile(folder / f"{model}-{seed}.json", CURVES / f"{model}-{seed}.json")
+        shutil.copyfile(result, CURVES / result.name)
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(trained, *zip(*((PEERS[model], seed) for model, seeds in PEER_SEEDS.items() for seed in seeds), strict=True)))
+        list(pool.map(run, trainings))
 
 
 if __name__ == "__main__":

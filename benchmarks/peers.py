@@ -11,9 +11,20 @@ REQUIREMENTS = {
 """By the environment's name. RecBole imports ray without asking for it, and uses what later releases of the others lack."""
 
 
+RECBOLE_SEED = 2020
+"""Its own default."""
+
+
 def recbole() -> Path:
     """The interpreter that imports RecBole."""
     return peer_python("recbole")
+
+
+def recbole_training(model: str, seed: int, data: Path, folder: Path) -> tuple[list[str], Path]:
+    """The command that trains one of RecBole's models (benchmarks/peer_training.py), and the file in `folder` that it writes."""
+    script = Path(__file__).with_name("peer_training.py")
+    command = [recbole(), "-W", "ignore", script, model, data, folder, "--seed", seed]
+    return [str(word) for word in command], folder / f"{model}-{seed}.json"
 
 
 def peer_python(name: str) -> Path:

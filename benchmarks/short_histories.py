@@ -14,18 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.validation import CPU, base_model, clean, lists_of, ml_100k, mrr
+from benchmarks.training import history
+from benchmarks.validation import CPU, base_model, clean, ingested, lists_of, ml_100k, mrr
 from finest.data.config import Ingest
-from finest.data.dataset import Dataset, load
-from finest.data.ingest import ingest
+from finest.data.dataset import Dataset
 from finest.perturb.variants import Variant
-from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.device import prepare
 from finest.training.group import Group
-from finest.training.pretrain import pretrained
 from finest.training.windows import slots
-from storage import checkpoint_store, resolve
 
 USERS, ITEMS, MEAN, STACK = 6_000, 3_000, 9, 4
 EPOCHS = 3
@@ -54,10 +51,7 @@ def main() -> None:
 
 def epochs(data: Dataset, variants: list[Variant], config: Pretrain) -> list[float]:
     group = Group(tuple(variants), (None,) * len(variants), len(variants), stacked=len(variants) > 1)
-    with tempfile.TemporaryDirectory() as folder:
-        saved = Checkpoint(checkpoint_store(folder), "checkpoint")
-        _, histories = pretrained(data, group, config, CPU, saved, lambda event: None)
-    return [epoch["cpu_seconds"] for epoch in histories[0][1:]]
+    return [epoch["cpu_seconds"] for epoch in history(data, config, group)[1:]]
 
 
 def short() -> Dataset:
@@ -65,7 +59,7 @@ def short() -> Dataset:
     users = np.repeat(np.arange(USERS), 1 + random.geometric(1 / (MEAN - 1), USERS))
     weight = 1 / np.arange(1, ITEMS + 1)
     item = random.choice(ITEMS, size=len(users), p=weight / weight.sum())
-    return ingested(users, item.astype(str), np.arange(len(users)))
+    return made(users, item.astype(str), np.arange(len(users)))
 
 
 def cut(data: Dataset) -> Dataset:
@@ -75,16 +69,14 @@ def cut(data: Dataset) -> Dataset:
     for start, end in zip(data.starts, np.append(data.starts[1:], len(data.user)), strict=True):
         ends = start + np.cumsum(lengths[start:end])
         fresh[[start, *ends[ends < end]]] = True
-    return ingested(np.cumsum(fresh), data.target_ids, data.timestamp // 1_000_000)
+    return made(np.cumsum(fresh), data.target_ids, data.timestamp // 1_000_000)
 
 
-def ingested(user: np.ndarray, item: np.ndarray, at: np.ndarray) -> Dataset:
+def made(user: np.ndarray, item: np.ndarray, at: np.ndarray) -> Dataset:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.parquet")
         pq.write_table(pa.table({"user_id": user.astype(str), "item_id": item.astype(str), "timestamp": at}), source)
-        config = Ingest.model_validate({"evaluation": {"exclude_seen": False}, "split": {"fraction": 0.2}})
-        ingest(resolve(str(source)).filesystem, resolve(str(source)).files, config, Path(folder, "data"))
-        return load(Path(folder, "data"))
+        return ingested(source, Ingest.model_validate({"evaluation": {"exclude_seen": False}, "split": {"fraction": 0.2}}))
 
 
 def without_last(data: Dataset) -> Dataset:

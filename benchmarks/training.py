@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.leave_one_out import leave_one_out, write_inter
-from benchmarks.peers import recbole
+from benchmarks.peers import RECBOLE_SEED, recbole_training
 from benchmarks.row import GIB, Row, Spent, in_process, in_python, peak_gib, row
 from benchmarks.validation import CPU, alone, base_model, clean, fine_tune, ml_100k
 from finest.data.dataset import Dataset
@@ -24,6 +24,7 @@ from finest.models.config import Model
 from finest.training import references
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
+from finest.training.group import Group
 from finest.training.pretrain import pretrained
 from storage import checkpoint_store
 
@@ -60,10 +61,9 @@ def recbole_epoch(model: str) -> Spent:
     """RecBole's epoch, by its own trainer and the settings of the committed curves."""
     with tempfile.TemporaryDirectory() as folder:
         data = write_inter(leave_one_out(), Path(folder))
-        command = [str(recbole()), "-W", "ignore", str(Path(__file__).with_name("peer_training.py")), PEERS[model], str(data), folder]
+        command, result = recbole_training(PEERS[model], RECBOLE_SEED, data, Path(folder))
         in_process([*command, "--epochs", "1"], OMP_NUM_THREADS="1")
-        (file,) = Path(folder).glob(f"{PEERS[model]}-*.json")
-        curve = json.loads(file.read_text())
+        curve = json.loads(result.read_text())
         epoch = curve["epochs"][0]
         return Spent(epoch["cpu_seconds"], epoch["seconds"], curve["peak_bytes"] / GIB)
 
@@ -87,10 +87,11 @@ def epochs_of(model: str) -> dict[str, Any]:
     return {"epochs": history(leave_one_out(), Pretrain(epochs=EPOCHS, model=Model.model_validate({"name": model})))}
 
 
-def history(data: Dataset, config: Pretrain) -> list[dict[str, Any]]:
+def history(data: Dataset, config: Pretrain, group: Group | None = None) -> list[dict[str, Any]]:
+    """The epochs of a training from nothing: of the clean variant alone, or of a group's first."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(checkpoint_store(folder), "checkpoint")
-        return pretrained(data, alone(clean(0)), config, CPU, checkpoint, lambda event: None)[1][0]
+        return pretrained(data, group or alone(clean(0)), config, CPU, checkpoint, lambda event: None)[1][0]
 
 
 def finest_of(model: str) -> dict[str, Any]:

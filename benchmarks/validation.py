@@ -31,9 +31,14 @@ CPU = torch.device("cpu")
 
 def ml_100k() -> Dataset:
     """The whole data set, as quickstart.yaml ingests it."""
+    return ingested(samples.fetch("ml-100k"), Ingest())
+
+
+def ingested(file: Path, config: Ingest) -> Dataset:
+    """The data set of a file, whose folder is not kept."""
     with tempfile.TemporaryDirectory() as folder:
-        source = resolve(str(samples.fetch("ml-100k")))
-        ingest(source.filesystem, source.files, Ingest(), Path(folder) / "data")
+        source = resolve(str(file))
+        ingest(source.filesystem, source.files, config, Path(folder) / "data")
         return load(Path(folder) / "data")
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from finest.data.columns import DELIMITERS, Layout, Layouts
-from finest.data.engine import MALFORMED
-from finest.data.packed import BATCH, SECOND, Packing, packing
+from finest.data.engine import BATCH, MALFORMED
+from finest.data.packed import SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, Unit

@@ -40,4 +40,6 @@ class Engine(Protocol):
         """The rows sorted by these columns, a batch at a time. `among`: a kept table with all of these rows, and maybe more."""
 
 
+BATCH = 2**17
+"""Rows that are handed over at a time."""
 MALFORMED = pa.schema([("file", pa.string()), ("byte", pa.int64()), ("reason", pa.string())])

@@ -11,9 +11,10 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
+from finest.data.engine import BATCH
+
 MOST = 2**25
 """Rows in memory: half a GiB of them, with what the engine holds until it has handed them over."""
-BATCH = 2**17
 SECOND = 1_000_000
 """Microseconds."""
 Number = TypeVar("Number", np.ndarray, ir.IntegerColumn)

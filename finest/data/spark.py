@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from finest.data.columns import Kind, Layout, Layouts
 from finest.data.config import Ingest
-from finest.data.engine import MALFORMED
+from finest.data.engine import BATCH, MALFORMED
 from finest.data.times import END, SHIFT, Unit
 from finest.errors import ConfigError, DataError, FinestError
 
@@ -68,7 +68,7 @@ class Spark:
         self._write("sorted", rows.order_by(by))
         for part in sorted((self._folder / "sorted").glob("part-*.parquet")):  # Spark numbers them in order
             with pq.ParquetFile(part) as file:
-                yield from file.iter_batches(1 << 17)
+                yield from file.iter_batches(BATCH)
 
     def _write(self, name: str, rows: ir.Table) -> None:
         self._session.sql(self._ibis.compile(rows)).write.parquet(str(self._folder / name))

@@ -13,6 +13,21 @@ from finest.data.facts import Users
 from finest.data.fingerprint import Fingerprint
 
 ROWS_A_GROUP = 1 << 20
+_SPLITS = pa.array(["test", "train"])
+_TEXT = ("user", "item", "split")
+_ENCODED = pa.schema(
+    [field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXT else field for field in schema.INTERACTIONS_SCHEMA]
+)
+"""As Parquet stores text: a dictionary a group of rows, and numbers. Readers of the file see text."""
+_RISING = ("position", "user_code")
+_HOW = {
+    "store_schema": False,
+    "use_dictionary": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _RISING],
+    "column_encoding": dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),
+    "write_statistics": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _TEXT],
+}
+"""How it is written. Numbers that rise row by row are kept as differences; least and greatest of a text column take longer than writing
+it, and rows are sorted by the user's code."""
 
 
 def users(ids: pa.Array, facts: Users, path: Path) -> None:
@@ -66,22 +81,6 @@ def interactions(
             columns = [_encoded(user_N, user_ids), _encoded(place_N, item_ids), time_N, position_N, user_N, code_N, splits]
             writer.write_table(pa.table(columns, schema=_ENCODED), row_group_size=ROWS_A_GROUP)
     return fingerprint.hexdigest()
-
-
-_SPLITS = pa.array(["test", "train"])
-_TEXT = ("user", "item", "split")
-_ENCODED = pa.schema(
-    [field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXT else field for field in schema.INTERACTIONS_SCHEMA]
-)
-"""As Parquet stores text: a dictionary a group of rows, and numbers. Readers of the file see text."""
-_RISING = ("position", "user_code")
-_HOW = {
-    "store_schema": False,
-    "use_dictionary": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _RISING],
-    "column_encoding": dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),
-    "write_statistics": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _TEXT],
-}
-"""Least and greatest of a text column take longer than writing it; rows are sorted by the user's code."""
 
 
 def _encoded(place_N: np.ndarray, ids: pa.Array) -> pa.DictionaryArray:

@@ -72,8 +72,8 @@ def count_reachable(order: Ints, by_user: Ints, by_item: Ints) -> tuple[Ints, In
         for low, high in pairwise(level_ends):
             bits[low:high] = bits[before_user[low:high]] | bits[before_item[low:high]]
         reached[block] = _column_sums(bits)[: len(block)] - 1
-    order = np.argsort(node[:S])
-    return node[:S][order], reached[order]
+    ascending = np.argsort(node[:S])
+    return node[:S][ascending], reached[ascending]
 
 
 def _levels(order: Ints, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]:

@@ -17,23 +17,18 @@ Shape = tuple[int, int, int, int]
 Words = tuple[str | int, ...]
 
 
-def order(slots: Slots, size: int, seed: int, epoch: int) -> Tensor:
-    """Slots in the order of an epoch `[W]`, batch after batch (`slots.shapes`). Keyed by (seed, epoch): edits never move it."""
+def order(slots: Slots, size: int, seed: int, epoch: int) -> tuple[Tensor, Ints]:
+    """Slots in the order of an epoch `[W]`, batch after batch (`slots.shapes`), and the batch of each slot `[W]`, in which its extra
+    windows ride. Keyed by (seed, epoch): edits never move them."""
     drawn_W = torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
     width_W, (width_Q, count_Q) = slots.width[drawn_W.numpy()], slots.shapes(size)
     batch_W = np.empty(slots.count, np.int64)
     for width in np.unique(width_Q):
         its = np.flatnonzero(width_Q == width)
         batch_W[width_W == width] = np.repeat(its, count_Q[its])
-    return drawn_W[torch.from_numpy(np.argsort(batch_W, kind="stable"))]
-
-
-def batch_of(order_W: Tensor, slots: Slots, size: int) -> Ints:
-    """The batch of each slot `[W]`, and so of the extra windows that ride with it."""
-    _, count_Q = slots.shapes(size)
-    batch_W = np.empty(len(order_W), np.int64)
-    batch_W[order_W.numpy()] = np.repeat(np.arange(len(count_Q)), count_Q)
-    return batch_W
+    of_slot_W = np.empty(slots.count, np.int64)
+    of_slot_W[drawn_W.numpy()] = batch_W
+    return drawn_W[torch.from_numpy(np.argsort(batch_W, kind="stable"))], of_slot_W
 
 
 class Batch(NamedTuple):
@@ -46,8 +41,8 @@ class Batch(NamedTuple):
 
 def batches(slots: Slots, home_E: Ints, size: int, seed: int, epoch: int) -> list[Batch]:
     """The epoch's batches on the CPU. Extra windows ride with the slot that overflowed."""
-    order_W, (width_Q, count_Q) = order(slots, size, seed, epoch), slots.shapes(size)
-    batch_of_extra = torch.from_numpy(batch_of(order_W, slots, size)[home_E])
+    (order_W, of_slot_W), (width_Q, count_Q) = order(slots, size, seed, epoch), slots.shapes(size)
+    batch_of_extra = torch.from_numpy(of_slot_W[home_E])
     result = []
     for number, (batch, width) in enumerate(zip(order_W.split(count_Q.tolist()), width_Q.tolist(), strict=True)):
         extra = torch.nonzero(batch_of_extra == number)[:, 0]

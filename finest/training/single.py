@@ -103,8 +103,9 @@ class Single(Trainee):
                 terms = catalogue_loss(hidden_ND, model.embedding, model.bias, *targets, self.hinge, self.in_chunks, counts)
             terms[0].backward()
             terms = terms.detach()
-        for weight in self.weights.values():  # without a gradient the optimizer would skip the step that variants with targets take
-            weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        else:
+            for weight in self.weights.values():  # without a gradient the optimizer would skip the step that variants with targets take
+                weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
         if self.share:
             self.share.add_up([weight.grad for weight in self.weights.values() if weight.grad is not None] + [terms])
         return terms[None], np.array([counts[0] if counts else len(place_N)])

@@ -17,7 +17,7 @@ from finest.models.recommender import Recommender
 from finest.training.device import precision
 from finest.training.loop import Settings, Trainee
 from finest.training.objective import Hinge, stacked_loss
-from finest.training.randomness import batch_of, dropout_masks, extra_masks, order
+from finest.training.randomness import dropout_masks, extra_masks, order
 from finest.training.windows import Slots, Windows
 
 EXTRAS = 8
@@ -81,12 +81,11 @@ class Stack(Trainee):
 
     def load(self, epoch: int) -> None:
         windows_R = [windows(epoch) for windows in self.windows]
-        orders = [order(self.slots, self.settings.batch, seed, epoch) for seed in self.seeds]
+        orders, batches = zip(*(order(self.slots, self.settings.batch, seed, epoch) for seed in self.seeds), strict=True)
         W, device = self.slots.count, self.device
         self.epoch = epoch
         self.of_slots = Windowed.of([(one.inputs[:W], one.targets[:W], one.ids[:W]) for one in windows_R], device)
         self.order_RW = torch.stack([orders[seed] for seed in self.seed_R]).to(device)
-        batches = [batch_of(order_W, self.slots, self.settings.batch) for order_W in orders]
         batch_RW = [batches[seed] for seed in self.seed_R]
         self._load_extras(windows_R, batch_RW)
         self._count(windows_R, batch_RW)

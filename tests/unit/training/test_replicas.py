@@ -39,7 +39,7 @@ def edited(kind, rows) -> Rows:
 
 
 SPARSE = Rows(np.array([0, 1, 1, 1, 2, 3, 4, 4, 5]), *[np.arange(1, 10)] * 3)
-"""Half of the users have no target."""
+"""Four of six users have no target."""
 
 
 VARIANTS = {
