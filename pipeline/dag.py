@@ -6,12 +6,16 @@
     notify at the end, always.
 
 A shard holds variants that are trained together: a clean one and some probes. The first shard's clean variant is the candidate.
+
+On a cluster every task has a driver pod of some ten seconds, and so has everything that tasks are nested in. So a config with one shard
+compiles without the loop, and a choice is two conditions, since an Else puts both into one more group.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from kfp import dsl
+from kfp.dsl.pipeline_channel import PipelineArtifactChannel
 
 from components.champion.component import champion as champion_step
 from components.finetune.component import finetune as finetune_step
@@ -30,6 +34,8 @@ from pipeline.policy import Channels, Cluster, pipeline_config, stepper
 
 NAME = "finest"
 PARALLEL_SHARDS = 8
+ONLY_SHARD = "0"
+"""Id of the first shard, where there is no other."""
 
 
 def build(config: Config, image: str, cluster: Cluster | None = None) -> Callable[..., Any]:
@@ -39,6 +45,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     """
     default = parameters(config)
     place = default["placement"]
+    fans_out = config.perturb.shards > 1
     scheduled = dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER if cluster else ""  # kfp.local does not know it
 
     @dsl.pipeline(
@@ -67,7 +74,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
             checked = step(
                 preflight_step, source=source, as_of=as_of, scheduled=scheduled, seed=seed,
                 checkpoints=checkpoints, config=preflight, ingest=ingest, perturb=perturb, pretrain=pretrain, finetune=finetune,
-                gate=gate, promote=promote, notify=notify,
+                gate=gate, promote=promote, notify=notify, fans_out=fans_out,
             )  # fmt: skip
             data = step(
                 ingest_step, source=source, listing=checked.outputs["listing"], items_needed=checked.outputs["items_needed"],
@@ -77,31 +84,42 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 champion_step, version=checked.outputs["champion"], seen=checked.outputs["seen"], interactions=data, config=promote
             )  # fmt: skip
 
-            # A loop and what collects its outputs must stand in one condition.
-            with dsl.If(champion.outputs["Output"] == "retrain", name="something-new"):
-                edits = step(perturb_step, interactions=data, seed=seed, config=perturb, checkpoints=checkpoints)
-                with dsl.ParallelFor(edits.outputs["Output"], name="shards", parallelism=PARALLEL_SHARDS) as shard:
-                    shared = {"interactions": data, "edits": edits.outputs["edits"], "shard": shard, "checkpoints": checkpoints}
-                    shared |= {"profile": profile}
-                    bases = step(pretrain_step, config=pretrain, **shared).outputs["bases"]
-                    tuned = step(
-                        finetune_step, pretrain=pretrain, config=finetune, bases=bases, champion=champion.outputs["model"], **shared
-                    ).outputs["tuned"]
+            def trained(shard: Any) -> Any:
+                shared = {"interactions": data, "edits": edits.outputs["edits"], "shard": shard, "checkpoints": checkpoints}
+                shared |= {"profile": profile}
+                bases = step(pretrain_step, config=pretrain, **shared).outputs["bases"]
+                tuned = step(finetune_step, pretrain=pretrain, config=finetune, bases=bases, champion=champion.outputs["model"], **shared)
+                return tuned.outputs["tuned"]
 
+            new = champion.outputs["Output"]
+            # A loop and what collects its outputs must stand in one condition.
+            with dsl.If(new == "retrain", name="something-new"):
+                edits = step(perturb_step, interactions=data, seed=seed, config=perturb, checkpoints=checkpoints)
+                if fans_out:
+                    with dsl.ParallelFor(edits.outputs["Output"], name="shards", parallelism=PARALLEL_SHARDS) as shard:
+                        tuned = trained(shard)
+                    variants = dsl.Collected(tuned)
+                else:
+                    variants = alone(trained(ONLY_SHARD))
                 verdict = step(
                     gate_step, source=source, as_of=checked.outputs["as_of"], interactions=data, edits=edits.outputs["edits"],
-                    variants=dsl.Collected(tuned), baselines=champion.outputs["lists"], champion=checked.outputs["champion"],
+                    variants=variants, baselines=champion.outputs["lists"], champion=checked.outputs["champion"],
                     seed=seed, config=gate, checkpoints=checkpoints,
                 )  # fmt: skip
                 judged = {name: verdict.outputs[name] for name in ("candidate", "verdict")} | {"interactions": data, "config": promote}
                 with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
                     step(promote_step, **judged)
-                with dsl.Else(name="failed"):
+                with dsl.If(verdict.outputs["Output"] != "pass", name="failed"):
                     step(reject_step, **judged)
-            with dsl.Else(name="nothing-new"):
+            with dsl.If(new != "retrain", name="nothing-new"):
                 step(
                     skip_step, source=source, as_of=checked.outputs["as_of"], interactions=data, baselines=champion.outputs["lists"],
                     champion=checked.outputs["champion"],
                 )  # fmt: skip
 
     return finest
+
+
+def alone(output: PipelineArtifactChannel) -> PipelineArtifactChannel:
+    """The output as the one element of a list, which is what a backend and kfp.local hand to an input that takes a list."""
+    return PipelineArtifactChannel(output.name, output.channel_type, output.task_name, is_artifact_list=True)

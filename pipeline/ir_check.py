@@ -6,6 +6,7 @@ The backend's rules are those of kubeflow/pipelines 2.17, backend/src/v2/driver/
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 Document = dict[str, Any]
@@ -13,6 +14,9 @@ Document = dict[str, Any]
 NUMBERS = {"NUMBER_DOUBLE", "NUMBER_INTEGER"}
 PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['(.+?)'\]\}\}")
 PLATFORM_INPUT = re.compile(r"'componentInputParameter': '(.+?)'")
+CONDITION = re.compile(r"(?P<negated>!\()?(?P<left>\S+) (?P<operator>[=!]=) (?P<right>\S+?)\)?")
+MOST_DRIVERS = 16
+"""Of a night with one shard. A driver is a pod of some ten seconds: more of them make a night longer without doing anything."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,44 @@ def problems(pipeline: Document, platform: Document | None = None) -> list[str]:
             container = pipeline["deploymentSpec"]["executors"][label].get("container", {})
             lines += _settings(scope, task, container, kubernetes.get(label, {}))
         found += [f"{scope.path}/{name}: {line}" for line in lines]
+    if (count := drivers(pipeline)) > MOST_DRIVERS + 2 * has_loop(pipeline):  # its own, and that of its turn
+        found.append(f"root: {count} drivers a night, {MOST_DRIVERS} are enough: flatten what only nests")
     return found
+
+
+def has_loop(pipeline: Document) -> bool:
+    """Whether the pipeline does something as often as a step says."""
+    return any("parameterIterator" in task for _, _, task in _tasks(pipeline))
+
+
+def drivers(pipeline: Document, iterations: int = 1) -> int:
+    """Driver pods of the longest way through the pipeline: one for the root, each task and each turn of a loop, whatever is in it.
+
+    A task whose condition does not hold has a driver too, and nothing below it.
+    """
+    atoms = sorted({_condition(task)[0] for _, _, task in _tasks(pipeline)} - {""})
+    worlds = (dict(zip(atoms, truths, strict=True)) for truths in product((True, False), repeat=len(atoms)))
+    return 1 + max(_drivers(pipeline, pipeline["root"], iterations, world) for world in worlds)
+
+
+def _drivers(pipeline: Document, component: Document, iterations: int, world: dict[str, bool]) -> int:
+    count = 0
+    for task in component.get("dag", {"tasks": {}})["tasks"].values():
+        atom, holds = _condition(task)
+        turns = iterations if "parameterIterator" in task else 0
+        inside = _drivers(pipeline, pipeline["components"][task["componentRef"]["name"]], iterations, world)
+        count += 1 + turns + (inside * max(turns, 1) if world.get(atom, holds) == holds else 0)
+    return count
+
+
+def _condition(task: Document) -> tuple[str, bool]:
+    """The comparison that decides whether a task runs, and whether it must hold; nothing for a task that always runs."""
+    text = " ".join(task.get("triggerPolicy", {}).get("condition", "").split())
+    if not text:
+        return "", True
+    if (found := CONDITION.fullmatch(text)) is None:
+        return text, True
+    return f"{found['left']} == {found['right']}", (found["operator"] == "==") != bool(found["negated"])
 
 
 def _tasks(pipeline: Document) -> Iterator[tuple[_Scope, str, Document]]:

@@ -17,7 +17,7 @@ from components.promote.config import Promote
 from components.sections import parameters, parse
 from finest.data.config import Ingest
 from finest.data.window import moment, resolved
-from finest.errors import FinestError
+from finest.errors import ConfigError, FinestError
 from finest.perturb.config import Perturb
 from finest.section import Section
 from finest.stability.config import Gate
@@ -47,15 +47,20 @@ class Checked(NamedTuple):
     """What the champion's data was; empty where that is no reason to skip the run."""
 
 
-def check(uri: str, as_of: datetime, seed: int, checkpoints: str, values: Mapping[str, Mapping[str, Any]]) -> Checked:
+def check(
+    uri: str, as_of: datetime, seed: int, checkpoints: str, values: Mapping[str, Mapping[str, Any]], fans_out: bool
+) -> Checked:  # fmt: skip
     """Checks config, source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
 
-    `as_of`: the moment that the run stands for.
+    `as_of`: the moment that the run stands for. `fans_out`: whether the pipeline trains any number of shards, or one.
     """
     sections = {name: parse(section, values[name], name) for name, section in SECTIONS.items()}
-    preflight, ingest, finetune, promote = (sections[name] for name in ("preflight", "ingest", "finetune", "promote"))
-    assert isinstance(preflight, Preflight) and isinstance(ingest, Ingest)
+    preflight, ingest, perturb, finetune, promote = (sections[name] for name in ("preflight", "ingest", "perturb", "finetune", "promote"))
+    assert isinstance(preflight, Preflight) and isinstance(ingest, Ingest) and isinstance(perturb, Perturb)
     assert isinstance(finetune, Finetune) and isinstance(promote, Promote)
+    if perturb.shards > 1 and not fans_out:
+        asked = f"perturb.shards: {perturb.shards}, but this pipeline was compiled for one shard"
+        raise ConfigError(f"{asked}; compile it with such a config: python -m pipeline compile --config FILE")
     sections["ingest"] = ingest = resolved(ingest, as_of)
     listing = source.listing_of(source.resolve(uri), ingest)
     for folder in local_folders(checkpoints):

@@ -8,6 +8,7 @@ from components.sections import parameters
 from finest.errors import ConfigError
 from pipeline.cluster import versions
 from pipeline.config import Config, as_of_parameter
+from pipeline.ir_check import has_loop
 
 MOST_BYTES = 10_000
 """What all parameters of a run may take together: the backend keeps them in a column of that size."""
@@ -18,10 +19,13 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
 
     Raises ConfigError where a cluster could not run the config, or they are too many for a backend.
     """
-    known = versions.read(compiled)[0]["root"]["inputDefinitions"]["parameters"]
-    values = of(config)
+    pipeline = versions.read(compiled)[0]
+    known, values = pipeline["root"]["inputDefinitions"]["parameters"], of(config)
     if missing := sorted(set(values) - set(known)):
         raise ConfigError(f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again")
+    if config.perturb.shards > 1 and not has_loop(pipeline):
+        asked = f"perturb.shards: {config.perturb.shards}, but {compiled} is compiled for one shard"
+        raise ConfigError(f"{asked}; compile it with this config: python -m pipeline compile --config FILE --image ...")
     changed = {name: value for name, value in values.items() if value != known[name].get("defaultValue")}
     check_size(changed)
     return changed

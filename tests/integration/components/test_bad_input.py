@@ -120,12 +120,22 @@ def test_a_state_without_room_is_refused_before_mlflow_has_a_run(local_run: str,
     assert outcome(local_run, "finest").verdict is None
 
 
+def test_more_shards_than_the_pipeline_trains_are_refused_before_anything_is_read(
+    local_run: str, small: dict[str, Any], tmp_path: Path
+) -> None:
+    several = small | {"perturb": {**small["perturb"], "shards": 2}}
+    with pytest.raises(FinestError, match=r"perturb\.shards: 2, but this pipeline was compiled for one shard") as caught:
+        read(tmp_path / "nothing.csv", tmp_path / "interactions", str(tmp_path / "checkpoints"), several)
+    assert caught.value.exit_code == 2
+
+
 def read(source: Path, out: Path, checkpoints: str, sections: dict[str, Any], between: Callable[[], None] = lambda: None) -> None:
     """Preflight, then ingest."""
     others = {name: sections[name] for name in ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")}
     checked = preflight.python_func(
-        source=str(source), as_of="2026-11-24", scheduled="", seed=0, checkpoints=checkpoints, config=sections["preflight"], **others
-    )
+        source=str(source), as_of="2026-11-24", scheduled="", seed=0, checkpoints=checkpoints, config=sections["preflight"],
+        fans_out=False, **others,
+    )  # fmt: skip
     between()
     artifact = SimpleNamespace(path=str(out), metadata={})
     ingest.python_func(

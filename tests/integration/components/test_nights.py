@@ -62,7 +62,7 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
 
     names = ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")
     checked = preflight.python_func(
-        SOURCE, as_of, "", 0, checkpoints, config["preflight"], **{name: config[name] for name in names}
+        SOURCE, as_of, "", 0, checkpoints, config["preflight"], **{name: config[name] for name in names}, fans_out=False
     )  # fmt: skip
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
     ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, checkpoints, data)

@@ -12,8 +12,12 @@ from kfp import compiler, dsl
 from components.image import IMAGE
 from components.sections import parse
 from finest.errors import ConfigError
+from finest.perturb.config import Perturb
+from finest.perturb.plan import deal
 from pipeline.compile import compile_to
-from pipeline.ir_check import problems
+from pipeline.config import load
+from pipeline.dag import ONLY_SHARD
+from pipeline.ir_check import drivers, problems
 from pipeline.placement import Placement
 from pipeline.policy import POLICIES, Cluster
 
@@ -28,14 +32,43 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     return list(yaml.safe_load_all(output.read_text()))
 
 
+@pytest.fixture(scope="module")
+def looped(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+    """Compiled for more than one shard."""
+    output = tmp_path_factory.mktemp("looped") / "pipeline.yaml"
+    compile_to(output, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.shards=2"]))
+    return list(yaml.safe_load_all(output.read_text()))
+
+
 def test_the_compiled_pipeline_in_the_repository_is_current(fresh: list[Document]) -> None:
     checked_in = list(yaml.safe_load_all((ROOT / "pipeline.yaml").read_text()))
     current = checked_in == fresh
     assert current, "pipeline.yaml is not what the code compiles to: run `make compile`"
 
 
-def test_a_backend_would_take_it(fresh: list[Document]) -> None:
-    assert problems(*fresh) == []
+def test_a_backend_would_take_it(fresh: list[Document], looped: list[Document]) -> None:
+    assert problems(*fresh) == problems(*looped) == []
+
+
+def test_a_night_has_few_drivers(fresh: list[Document], looped: list[Document]) -> None:
+    """Nine steps, the root and the exit handler, and four conditions; a loop adds one, and each turn one and its two steps'."""
+    assert drivers(fresh[0]) == 15
+    assert [drivers(looped[0], shards) for shards in (1, 2, 4)] == [17, 20, 26]
+
+
+def test_the_only_shard_is_the_one_that_is_dealt() -> None:
+    assert [shard.id for shard in deal(Perturb(), 0).shards] == [ONLY_SHARD]
+
+
+def test_the_gate_gets_a_list_of_one_where_there_is_one_shard(fresh: list[Document]) -> None:
+    assert fresh[0]["components"]["comp-gate"]["inputDefinitions"]["artifacts"]["variants"]["isArtifactList"]
+    given = tasks(fresh[0])["gate"]["inputs"]["artifacts"]["variants"]
+    assert given == {"taskOutputArtifact": {"outputArtifactKey": "tuned", "producerTask": "finetune"}}
+
+
+def test_preflight_knows_how_many_shards_the_pipeline_trains(fresh: list[Document], looped: list[Document]) -> None:
+    given = [tasks(document[0])["preflight"]["inputs"]["parameters"]["fans_out"] for document in (fresh, looped)]
+    assert [one["runtimeValue"]["constant"] for one in given] == [False, True]
 
 
 def test_every_step_runs_in_the_image_that_was_asked_for(tmp_path: Path) -> None:
@@ -201,11 +234,28 @@ def test_the_schedules_time_reaches_preflight_and_no_other_step(fresh: list[Docu
     assert {name for name, constant in constants if "schedule_time" in str(constant)} == {"preflight"}
 
 
-def test_training_and_gate_stand_in_one_condition_and_its_other_branch_skips(fresh: list[Document]) -> None:
-    branches = [component["dag"]["tasks"] for name, component in fresh[0]["components"].items() if name.startswith("comp-condition-")]
-    trains = next(set(branch) for branch in branches if "gate" in branch)
-    assert {"perturb", "gate"} <= trains and any(name.startswith("for-loop") for name in trains)
-    assert any(set(branch) == {"skip"} for branch in branches)
+def test_training_and_gate_stand_in_one_condition_and_its_other_branch_skips(fresh: list[Document], looped: list[Document]) -> None:
+    for document in fresh, looped:
+        components = document[0]["components"]
+        branches = [component["dag"]["tasks"] for name, component in components.items() if name.startswith("comp-condition-")]
+        trains = next(set(branch) for branch in branches if "gate" in branch)
+        assert {"perturb", "gate"} <= trains
+        assert "pretrain" in trains if document is fresh else any(name.startswith("for-loop") for name in trains)
+        assert any(set(branch) == {"skip"} for branch in branches)
+
+
+def test_every_choice_has_exactly_one_outcome(fresh: list[Document]) -> None:
+    conditions = [" ".join(task["triggerPolicy"]["condition"].split()) for task in tasks(fresh[0]).values() if condition_of(task)]
+    assert sorted(conditions) == [
+        "inputs.parameter_values['pipelinechannel--champion-Output'] != 'retrain'",
+        "inputs.parameter_values['pipelinechannel--champion-Output'] == 'retrain'",
+        "inputs.parameter_values['pipelinechannel--gate-Output'] != 'pass'",
+        "inputs.parameter_values['pipelinechannel--gate-Output'] == 'pass'",
+    ]
+
+
+def condition_of(task: Document) -> bool:
+    return "condition" in task.get("triggerPolicy", {})
 
 
 def test_ingest_is_given_the_days_that_preflight_has_counted(fresh: list[Document]) -> None:
@@ -286,11 +336,37 @@ def forget_a_toleration(pipeline: Document, platform: Document) -> None:
         (forget_a_toleration, "a platform setting refers to pipelinechannel--tolerations"),
     ],
 )
-def test_the_check_finds_a_fault(fresh: list[Document], break_it: Callable[[Document, Document], None], said: str) -> None:
-    pipeline, platform = copy.deepcopy(fresh)
+def test_the_check_finds_a_fault(looped: list[Document], break_it: Callable[[Document, Document], None], said: str) -> None:
+    pipeline, platform = copy.deepcopy(looped)
     break_it(pipeline, platform)
     found = problems(pipeline, platform)
     assert any(said in problem for problem in found), found
+
+
+def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path) -> None:
+    @dsl.component(base_image="x", install_kfp_package=False)
+    def choose(number: int) -> str:
+        return "yes" if number else "no"
+
+    @dsl.pipeline(name="nested")
+    def nested(number: int = 1):  # type: ignore[no-untyped-def]
+        with dsl.If(choose(number=number).output == "yes"):
+            choose(number=1)
+            with dsl.If(choose(number=number).output == "yes"):
+                choose(number=2)
+            with dsl.Else():
+                choose(number=3)
+                choose(number=4)
+        with dsl.Else():
+            choose(number=5)
+
+    compiler.Compiler().compile(nested, str(tmp_path / "pipeline.yaml"))
+    pipeline = next(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
+    # The root, the first choice, and three for each of the two groups of branches; then two steps, and the longer branch's two.
+    assert drivers(pipeline) == 2 + 3 + 2 + 3 + 2
+    assert problems(pipeline) == []
+    pipeline["root"]["dag"]["tasks"] |= {f"more-{number}": {"componentRef": {"name": "comp-choose"}} for number in range(5)}
+    assert problems(pipeline) == ["root: 17 drivers a night, 16 are enough: flatten what only nests"]
 
 
 def test_the_check_finds_what_the_compiler_forgets_in_a_group(tmp_path: Path) -> None:
