@@ -11,10 +11,13 @@ from pydantic import BaseModel
 VARIABLE = "FINEST_EVENTS"
 
 
+Kind = Literal["start", "progress", "notice", "finish", "failure"]
+
+
 class Event(BaseModel):
     """Something that happened in a step."""
 
-    kind: Literal["start", "progress", "finish", "failure"]
+    kind: Kind
     step: str
     shard: str | None = None
     time: float
@@ -22,14 +25,14 @@ class Event(BaseModel):
     done: float = 0.0
     """Share of the step that is done, 0 to 1."""
     text: str = ""
-    """Of progress: what is going on. Of a failure: one line that says what is wrong."""
+    """Of progress: what is going on. Of a notice: what is waited for, or begun again. Of a failure: one line that says what is wrong."""
     cpu: float = 0.0
     """Of an end: CPU seconds of the step, its children included."""
     exit_code: int = 1
     """Of a failure: what `run` exits with."""
 
 
-def emit(kind: Literal["start", "progress", "finish", "failure"], step: str, shard: str | None, **values: Any) -> None:
+def emit(kind: Kind, step: str, shard: str | None, **values: Any) -> None:
     """Appends one event in a single write, so that steps that run at the same time do not mix their lines."""
     if path := os.environ.get(VARIABLE):
         line = Event(kind=kind, step=step, shard=shard, time=time.time(), **values).model_dump_json(exclude_defaults=True) + "\n"

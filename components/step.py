@@ -1,21 +1,28 @@
 """What every step does around its work: it reports to the terminal and to MLflow, fails with one line, and never outlives its run."""
 
 import errno
+import logging
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from components.events import emit
 from components.failures import failing_once
+from components.logs import configure
 from components.orphan import die_with_parent
+from components.supervised import Work, supervised
+from finest.durations import duration
 from finest.errors import FinestError
-from finest.training.progress import Progress
-from tracking.records import log_curve
+from finest.training.progress import LINE_SECONDS, Progress
+from tracking.records import Curves
 from tracking.runs import Run, step_run
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True)
+
+@dataclass
 class Step:
     """A step at work, and its MLflow run."""
 
@@ -23,10 +30,26 @@ class Step:
     shard: str | None
     run: Run
 
-    def report(self, progress: Progress) -> None:
-        """Tells the terminal how far a training step is, and MLflow the loss of the variant."""
-        emit("progress", self.name, self.shard, done=progress.done, text=progress.text)
-        log_curve(self.run, f"train/loss/{progress.variant}", progress.loss, progress.epoch)
+    def train(self, work: Work) -> None:
+        """Does a training step's work in a process of its own, followed on the terminal, in the log and in MLflow."""
+        began = said = time.monotonic()
+        curves = Curves(self.run)
+
+        def report(progress: Progress) -> None:
+            nonlocal said
+            emit("progress", self.name, self.shard, done=progress.done, text=progress.text)
+            if not progress.resumed:
+                curves.add(f"train/loss/{progress.variant}", progress.loss, progress.epoch)
+            if time.monotonic() - said >= LINE_SECONDS:
+                said = time.monotonic()
+                left = (said - began) / max(progress.done, 1e-9) * (1 - progress.done)
+                figures = {"event": "progress", "done": round(progress.done, 4), "left_seconds": round(left, 1)}
+                logger.info("%.0f%% of all epochs, about %s left", 100 * progress.done, duration(left), extra=figures)
+
+        restarts = supervised(work, self.name, report)
+        if restarts:
+            self.run.client.set_tag(self.run.id, "restarts", restarts)
+        curves.end()
 
 
 @contextmanager
@@ -44,6 +67,7 @@ def watched(name: str, shard: str | None = None, checkpoints: str = "") -> Itera
     final is remembered there, and another attempt ends with it at once.
     """
     die_with_parent()
+    configure(name, shard)
     emit("start", name, shard)
     try:
         with _disk_full_explained(name), failing_once(checkpoints, name, shard):

@@ -1,5 +1,7 @@
 """Errors that a user can act on: one line saying what is wrong, where, and what to do."""
 
+import signal
+
 
 class FinestError(Exception):
     """Anything that is not the user's config or data but still has a clear cause."""
@@ -15,3 +17,22 @@ class ConfigError(FinestError):
 
 class DataError(FinestError):
     """Input data (interactions, rank lists, edit files) that cannot be used."""
+
+
+class UnavailableError(FinestError):
+    """A service that does not answer now and may well in a minute."""
+
+
+class KilledError(FinestError):
+    """A process that a signal has ended; the same may well succeed."""
+
+    def __init__(self, what: str, number: int):
+        super().__init__(what, number)
+        self.what, self.number = what, number
+
+    def __str__(self) -> str:
+        return f"{self.what} was killed by {signal.Signals(self.number).name}"
+
+
+class OutOfMemoryError(FinestError):
+    """More memory is needed than there is, however often it is tried."""

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import Field, field_validator
 
+from components.config import Steps
 from components.notify.config import Notify
 from components.preflight.config import Preflight
 from components.promote.config import Promote
@@ -41,6 +42,7 @@ class Config(Section):
     """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from; unset, a local run keeps them in its state."""
     profile: bool = False
     """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes no result."""
+    steps: Steps = Steps()
     preflight: Preflight = Preflight()
     ingest: Ingest = Ingest()
     perturb: Perturb = Perturb()

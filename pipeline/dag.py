@@ -69,7 +69,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
             accelerator, accelerators, cpu, memory, tolerations, node_selector, data_cpu, data_memory, small_cpu, small_memory,
             other_tolerations, other_node_selector,
         )  # fmt: skip
-        step = stepper(image, placement, cluster)
+        step = stepper(image, placement, config.steps, cluster)
         with dsl.ExitHandler(step(notify_step, config=notify, promote=promote, checkpoints=checkpoints), name="retrain"):
             checked = step(
                 preflight_step, source=source, as_of=as_of, scheduled=scheduled, seed=seed,

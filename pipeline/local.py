@@ -53,6 +53,7 @@ def run(config: Config, state: State, console: Console, image: containers.Image 
 
     With an `image` the steps run in containers of it.
     """
+    os.environ |= config.steps.environment()
     with state.locked():
         if image:
             containers.remove(state.root)  # of runs that were killed: one that holds this state's lock has none yet
@@ -127,7 +128,7 @@ def _silent(last: Iterable[events.Event], failure: events.Event | None) -> event
 
     `last`: of every step, the last thing that it said. A killed step says nothing more, and the next one then lacks its outputs.
     """
-    cut_off = min((event for event in last if event.kind in ("start", "progress")), key=lambda event: event.time, default=None)
+    cut_off = min((event for event in last if event.kind in ("start", "progress", "notice")), key=lambda event: event.time, default=None)
     if failure and not (cut_off and cut_off.time < failure.time):
         return None
     text = "ended without a word, most often killed for want of memory" if cut_off else "the pipeline's process broke off"

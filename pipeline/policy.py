@@ -7,6 +7,7 @@ from kfp import dsl, kubernetes
 from kfp.dsl import PipelineTask
 from pydantic import Field
 
+from components.config import Steps
 from finest.section import Section
 
 
@@ -15,7 +16,7 @@ class Policy(NamedTuple):
 
     title: str
     minutes: int
-    """Longest an attempt may take."""
+    """Longest an attempt may take, but for what it waits for services that are away."""
     size: Literal["small", "data", "training"] = "small"
     retries: int = 2
     """A bad config or bad data fails once all the same: components.step keeps an attempt from repeating what cannot end differently."""
@@ -37,6 +38,8 @@ POLICIES = {
 }
 """A row a component, in the order in which they run."""
 
+ABSENCES = 2
+"""Of a service that is waited for to the limit, that an attempt has time for besides its work."""
 BACKOFF_SECONDS = 60
 """Before the second attempt; doubles with each."""
 
@@ -96,16 +99,17 @@ def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
     )  # fmt: skip
 
 
-def stepper(image: str, placement: Channels, cluster: Cluster | None) -> Callable[..., PipelineTask]:
-    """The function that the DAG makes its tasks with. Without a `cluster`, for a local run, a task gets its title and image alone."""
+def stepper(image: str, placement: Channels, steps: Steps, cluster: Cluster | None) -> Callable[..., PipelineTask]:
+    """The function that the DAG makes its tasks with. Without a `cluster`, for a local run, a task gets its title and image alone: its
+    environment is that of the run."""
 
     def step(component: Any, **inputs: Any) -> PipelineTask:
         policy, task = POLICIES[component.name], component(**inputs)
         task.set_display_name(policy.title).set_container_image(image).set_caching_options(policy.cached and digest(image) != "")
         if cluster is not None:
-            _limit(task, policy)
+            _limit(task, policy, steps)
             _place(task, policy, placement, cluster)
-            _configure(task, image, cluster, webhook=component.name == "notify")
+            _configure(task, image, steps, cluster, webhook=component.name == "notify")
         return task
 
     return step
@@ -120,10 +124,11 @@ def digest(image: str) -> str:
     return image.partition("@")[2]
 
 
-def _limit(task: PipelineTask, policy: Policy) -> None:
-    kubernetes.set_timeout(task, policy.minutes * 60)
+def _limit(task: PipelineTask, policy: Policy, steps: Steps) -> None:
+    longest = round(60 * (policy.minutes + ABSENCES * steps.patience_minutes))
+    kubernetes.set_timeout(task, longest)
     # The window counts from the first attempt's start, and its default of an hour never retries a step that is longer.
-    window = (policy.minutes * 60 + 600) * (policy.retries + 1)
+    window = (longest + 600) * (policy.retries + 1)
     task.set_retry(policy.retries, backoff_duration=f"{BACKOFF_SECONDS}s", backoff_factor=2, backoff_max_duration=f"{window}s")
 
 
@@ -150,8 +155,9 @@ def _place(task: PipelineTask, policy: Policy, placement: Channels, cluster: Clu
     kubernetes.set_security_context(task, run_as_user=cluster.user, run_as_group=cluster.user, run_as_non_root=True)
 
 
-def _configure(task: PipelineTask, image: str, cluster: Cluster, webhook: bool) -> None:
-    task.set_env_variable("HOME", "/tmp")
+def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster, webhook: bool) -> None:
+    for name, value in {"HOME": "/tmp", **steps.environment()}.items():
+        task.set_env_variable(name, value)
     if known := digest(image):
         task.set_env_variable("IMAGE_DIGEST", known)
     kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", "metadata.labels['pipeline/runid']")

@@ -7,22 +7,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from components.events import Event
+from finest.durations import duration
 from pipeline.policy import POLICIES
 
 PLAIN_SECONDS = 20.0
 """Least time between two lines about one step where the output is not a terminal."""
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people.
-
-    >>> duration(7.26), duration(83.4), duration(4000)
-    ('7.3 s', '1 min 23 s', '1 h 6 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    whole = int(seconds)
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def title(event: Event) -> str:
@@ -68,6 +57,8 @@ class Plain:
                 self.shown[name] = event.time
                 parts = [f"{event.done:.0%}", event.text, left(event, self.started[name])]
                 self.write(f"{name}: {', '.join(part for part in parts if part)}")
+        elif event.kind == "notice":
+            self.write(f"{name}: {event.text}")
         else:
             self.write(f"{name}: {ended(event, self.started[name])}")
 
@@ -104,6 +95,8 @@ class Live:
         if event.kind == "progress":
             parts = [f"{event.done:.0%}", event.text, left(event, started)]
             self.progress.update(task, completed=event.done, text=", ".join(part for part in parts if part))
+        elif event.kind == "notice":
+            self.progress.console.print(f"{name}: {event.text}", markup=False, highlight=False, soft_wrap=True)
         elif event.kind == "finish":
             self.progress.update(task, completed=1.0, text=ended(event, started))
         else:

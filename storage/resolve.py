@@ -35,6 +35,15 @@ def listing_hash(source: Source) -> str:
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
+def cut_off(uri: str, error: BaseException) -> str | None:
+    """Why an error of reading what lies there may be gone in a minute, in words; None for one that will not."""
+    if not uri.startswith("s3://"):
+        return None
+    from storage.s3.errors import passing
+
+    return passing(error)
+
+
 def _local(uri: str) -> Source:
     path = Path(unquote(urlsplit(uri).path) if uri.startswith("file://") else uri).expanduser().absolute()
     if path.is_file():

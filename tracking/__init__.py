@@ -23,7 +23,7 @@ history   pipeline runs of the past
 
 records   what runs hold
     log_dataset(run, manifest, source) -> None      on the step's run and on the parent
-    log_curve(run, name, value, step) -> None       live; never fails a training
+    Curves(run)                                     live: add(name, value, step), end(); a training never waits for them
     log_verdict(run, verdict, artifacts, histories) -> None       artifacts: path in the run -> file or folder
 
 describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them in an image)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from finest.data.schema import Manifest
 from finest.stability.verdict import Verdict, markdown
 from tracking.records import DIGEST_LENGTH, note
 from tracking.runs import Run
+from tracking.store import waiting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +60,8 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
             place = folder / "code" / module.relative_to(Path(finest.__file__).parents[1])
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(module, place)
-        Model.log(
+        upload = partial(
+            Model.log,
             artifact_path=None,
             flavor=mlflow.pyfunc,
             model_id=model.model_id,
@@ -69,6 +72,7 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
             input_example=_example(folder / "model"),
             pip_requirements=requirements,
         )
+        waiting(upload)
         run.client.log_artifact(run.parent, str(card))
     run.client.log_outputs(run.parent, [LoggedModelOutput(model.model_id, step=0)])
     _log_metrics(run, model.model_id, verdict, manifest)

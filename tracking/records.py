@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from finest.data.schema import Manifest
+from finest.errors import UnavailableError
+from finest.patience import at_most
 from finest.stability.verdict import Accuracy, ScenarioResult, Verdict, markdown
 from tracking.runs import Run, children, find_parent, open_child
 from tracking.store import connect, masked, one_line
@@ -25,6 +27,8 @@ logger = logging.getLogger(__name__)
 DIGEST_LENGTH = 36
 """MLflow keeps this much of a data set's digest; the whole fingerprint is in the tag `data_fingerprint`."""
 
+CURVES_SECONDS = 30.0
+"""How long a live curve waits after the store has not taken its points."""
 CURVES = {"loss": "train/loss", "order": "train/order", "top": "train/top", "rate": "train/rate"}
 """Metric by column of a history table."""
 
@@ -46,15 +50,40 @@ def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
         run.client.set_tag(id, "data_fingerprint", manifest.fingerprint)
 
 
-def log_curve(run: Run, name: str, value: float, step: int) -> None:
-    """One point of a live curve, such as `train/loss`. The history file keeps every point, so a store that is away is only warned about."""
-    from mlflow.exceptions import MlflowException
+class Curves:
+    """Live curves of a step's run, such as `train/loss`. Points that the store does not take now go with later ones: a training never
+    waits for them. The history file keeps every point."""
 
-    if math.isfinite(value):
+    def __init__(self, run: Run):
+        self.run, self.again = run, 0.0
+        self.waiting: list[tuple[str, float, int]] = []
+
+    def add(self, name: str, value: float, step: int) -> None:
+        """A point; nothing for one that is not finite."""
+        from mlflow.exceptions import MlflowException
+
+        if math.isfinite(value):
+            self.waiting.append((name, value, step))
+            if time.monotonic() >= self.again:
+                try:
+                    with at_most(0):
+                        self._send()
+                except MlflowException as error:
+                    self.again = time.monotonic() + CURVES_SECONDS
+                    logger.warning("points of the curves wait for MLflow, %d so far: %s", len(self.waiting), one_line(error))
+
+    def end(self) -> None:
+        """Sends what is left, as patiently as anything. A store that stays away costs the curves their points, not the training."""
+        from mlflow.exceptions import MlflowException
+
         try:
-            run.client.log_metric(run.id, name, value, step=step)
-        except MlflowException as error:
-            logger.warning("the curve %s lacks step %d in MLflow: %s", name, step, one_line(error))
+            self._send()
+        except (MlflowException, UnavailableError) as error:
+            logger.warning("the live curves lack %d points: %s", len(self.waiting), one_line(error))
+
+    def _send(self) -> None:
+        _log_points(self.run.client, self.run.id, self.waiting)
+        self.waiting = []
 
 
 def log_file(file: Path) -> None:

@@ -17,7 +17,7 @@ from tracking import sample as samples
 from tracking.package import log_package, model_card
 from tracking.records import note
 from tracking.runs import Run, kfp_run_id
-from tracking.store import connect, one_line
+from tracking.store import connect, one_line, waiting
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -197,7 +197,8 @@ def _package(version: Version, folder: Path) -> Path:
 
     connect()
     folder.mkdir(parents=True, exist_ok=True)
-    return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(folder)))
+    uri = f"models:/{version.name}/{version.version}"
+    return Path(waiting(lambda: mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))))
 
 
 def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:

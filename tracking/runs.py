@@ -12,7 +12,7 @@ from datetime import datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from finest.errors import FinestError
+from finest.errors import FinestError, UnavailableError
 from finest.perturb.variants import Plan
 from tracking.describe import code_tags, flattened, log_params, short_name
 from tracking.store import connect, experiment_id, masked, one_line
@@ -146,14 +146,14 @@ def _ending(error: BaseException) -> tuple[Status, str]:
 
 
 def _end(client: "MlflowClient", id: str, status: Status, error: str) -> None:
-    """Ends a step's run. A store that is away must not hide what ended the step; the parent's end then closes the run too."""
+    """Ends a step's run. A store that stays away must not hide what ended the step; the parent's end then closes the run too."""
     from mlflow.exceptions import MlflowException
 
     try:
         if error:
             client.set_tag(id, "error", error)
         client.set_terminated(id, status)
-    except MlflowException as away:
+    except (MlflowException, UnavailableError) as away:
         logger.warning("the step's MLflow run %s could not be closed as %s: %s", id, status, one_line(away))
 
 
@@ -243,7 +243,15 @@ def _close_children(client: "MlflowClient", parent: str, why: str, keep: str | N
 def _system_metrics(run: str) -> Iterator[None]:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    monitor = SystemMetricsMonitor(run, sampling_interval=SYSTEM_METRICS_SECONDS, resume_logging=True)
+    class Monitor(SystemMetricsMonitor):
+        """MLflow's own ends for good when the store is away once."""
+
+        def monitor(self) -> None:
+            super().monitor()
+            while not self._shutdown_event.wait(SYSTEM_METRICS_SECONDS * self.samples_before_logging):
+                super().monitor()
+
+    monitor = Monitor(run, sampling_interval=SYSTEM_METRICS_SECONDS, resume_logging=True)
     monitor.start()
     try:
         yield

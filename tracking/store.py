@@ -10,9 +10,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from finest.errors import FinestError
+from finest import patience
+from finest.errors import FinestError, UnavailableError
+from tracking.away import Patient, away, no_connection
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -57,15 +59,26 @@ def masked(text: str) -> str:
     return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+", mask, text)
 
 
+DEFAULTS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # Artifacts go through the server: to go past it, a client must reach the server's own store, which is behind policies and proxies,
+    # and knows nothing of the server's users. Whoever wants presigned URLs all the same sets these to true.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false", "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}  # fmt: skip
+"""Of MLflow's settings, where the environment says nothing else: no usage statistics, no links and progress bars, one way to artifacts."""
+
+
 def connect() -> "MlflowClient":
     """A client of the store that `uri` names; MLflow's own functions use that store too from then on.
 
-    Creates the embedded database on first use. The environment is left as it was, but for defaults: MLflow reports no usage
-    statistics, prints no links and draws no progress bars.
+    Creates the embedded database on first use. The environment is left as it was, but for DEFAULTS. The client waits for a store that
+    is away as long as `finest.patience` says.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if patience.limit():  # ours are the waits, with a line each; MLflow's would be silent
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     import mlflow
 
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.store.model_registry", "mlflow.pyfunc"):
@@ -74,7 +87,17 @@ def connect() -> "MlflowClient":
     mlflow.set_tracking_uri(address)
     if before is None:  # a later call must see a moved state folder, not what this one resolved
         os.environ.pop("MLFLOW_TRACKING_URI", None)
-    return mlflow.MlflowClient(tracking_uri=address)
+    return cast("MlflowClient", Patient(mlflow.MlflowClient(tracking_uri=address), service()))
+
+
+def service() -> str:
+    """The store, as messages name it."""
+    return f"MLflow at {masked(uri())}"
+
+
+def waiting(call: Callable[[], T]) -> T:
+    """What MLflow's own functions return, which make clients of their own: as patient as ours, and the work done anew each time."""
+    return patience.patiently(service(), call, away)
 
 
 def experiment_id(client: "MlflowClient") -> str:
@@ -107,13 +130,26 @@ def _artifacts(address: str) -> str | None:
 def check() -> None:
     """Writes, reads and deletes a small artifact in the experiment, creating database and experiment on first use.
 
-    Raises: FinestError within half a minute where the store does not answer or does not keep artifacts.
+    Raises: FinestError within half a minute where the store does not answer or does not keep artifacts, UnavailableError where it may in
+    a minute and has been waited for as long as `finest.patience` says.
     """
+    patience.patiently(service(), _check_once, lambda error: error.why if isinstance(error, _NoAnswerError) else None)
+
+
+class _NoAnswerError(UnavailableError):
+    """The store does not answer, and may in a minute."""
+
+    def __init__(self, why: str):
+        super().__init__(f"{service()} cannot be used: {why}; {_advice()}")
+        self.why = why
+
+
+def _check_once() -> None:
     problem: list[BaseException] = []
 
     def probe() -> None:
         try:
-            with _impatient():
+            with patience.at_most(0), _impatient():
                 client = connect()
                 _probe_artifacts(client, experiment_id(client))
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
@@ -121,24 +157,53 @@ def check() -> None:
 
     # A thread of its own, because database drivers and object stores have no common timeout; a daemon, so that it cannot hold the process.
     thread = threading.Thread(target=probe, daemon=True, name="mlflow-check")
-    thread.start()
-    thread.join(CHECK_SECONDS)
+    with _overheard() as retries:
+        thread.start()
+        thread.join(CHECK_SECONDS)
     if thread.is_alive():
-        raise FinestError(f"MLflow at {masked(uri())} has not answered within {CHECK_SECONDS} s; {_advice()}")
+        seen = f": {no_connection(retries[-1])}" if retries else ""
+        raise _NoAnswerError(f"no answer within {CHECK_SECONDS} s{seen}")
+    # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
     if problem:
-        # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
-        raise FinestError(f"MLflow at {masked(uri())} cannot be used: {_reason(problem[0])}; {_advice()}") from None
+        raise _refusal(problem[0]) from None
 
 
 def asked(question: Callable[[], T]) -> T:
     """What the store answers. Raises FinestError soon where it does not, unlike MLflow's own many minutes. Nothing is written."""
+
+    def ask() -> T:
+        try:
+            with patience.at_most(0), _impatient():
+                return question()
+        except FinestError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
+            raise _refusal(error) from None
+
+    return patience.patiently(service(), ask, lambda error: error.why if isinstance(error, _NoAnswerError) else None)
+
+
+def _refusal(error: BaseException) -> FinestError:
+    why = away(error)
+    return _NoAnswerError(why) if why else FinestError(f"{service()} cannot be used: {_reason(error)}; {_advice()}")
+
+
+@contextmanager
+def _overheard() -> Iterator[list[BaseException]]:
+    """What breaks urllib3's connections while it tries them again: the cause of a call that takes too long to say it itself."""
+    broken: list[BaseException] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found = [one for one in record.args or () if isinstance(one, BaseException)]
+            broken.extend(found)
+
+    listener, urllib3 = Listener(logging.WARNING), logging.getLogger("urllib3.connectionpool")
+    urllib3.addHandler(listener)
     try:
-        with _impatient():
-            return question()
-    except FinestError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
-        raise FinestError(f"MLflow at {masked(uri())} cannot be used: {_reason(error)}; {_advice()}") from None
+        yield broken
+    finally:
+        urllib3.removeHandler(listener)
 
 
 def _advice() -> str:
@@ -182,7 +247,6 @@ def _probe_artifacts(client: "MlflowClient", experiment: str) -> None:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, in a few words: the deepest cause that says something, on one line, without credentials."""
-    import requests  # type: ignore[import-untyped]
     import sqlalchemy.exc
 
     chain: list[BaseException] = []
@@ -193,10 +257,6 @@ def _reason(error: BaseException) -> str:
         if isinstance(link, (PermissionError, FileNotFoundError, sqlite3.Error, FinestError)):
             return one_line(link)
     for link in chain:
-        if isinstance(link, (requests.ConnectTimeout, requests.ReadTimeout)):
-            return "no answer in time"
-        if isinstance(link, requests.ConnectionError):
-            return "no connection"
         if isinstance(link, sqlalchemy.exc.DBAPIError):
             return one_line(link.orig or link)
     return one_line(chain[0])

@@ -22,22 +22,16 @@ def finetune(
         profile: Whether to profile it.
         tuned: Rank lists with and without FINEST, histories, and the tuned model of the clean variant.
     """
+    from functools import partial
     from pathlib import Path
 
-    from components.champion.work import saved_champion
-    from components.checkpoints import open_store
+    from components.finetune.work import train
     from components.sections import parse
     from components.step import running
-    from finest.data.dataset import load
-    from finest.perturb.plan import read
     from finest.training.config import Finetune, Pretrain
-    from finest.training.finetune import finetune
-    from finest.training.profiling import into
 
-    out = Path(tuned.path)
-    with running("finetune", shard, checkpoints) as step, into(out, "finetune", profile, Path(bases.path)):
-        data, (table, plan) = load(Path(interactions.path)), read(Path(edits.path))
+    with running("finetune", shard, checkpoints) as step:
+        data, models = (Path(interactions.path), Path(edits.path)), (Path(bases.path), Path(champion.path))
         sections = parse(Pretrain, pretrain, "pretrain"), parse(Finetune, config, "finetune")
-        old, store = saved_champion(Path(champion.path)), open_store(checkpoints)
-        finetune(data, table, plan, shard, *sections, Path(bases.path), old, store, out, step.report)
+        step.train(partial(train, *data, shard, *sections, *models, checkpoints, profile, Path(tuned.path)))
     tuned.metadata["shard"] = shard

@@ -19,18 +19,15 @@ def pretrain(
         profile: Whether to profile it.
         bases: Base models, their rank lists and histories.
     """
+    from functools import partial
     from pathlib import Path
 
-    from components.checkpoints import open_store
+    from components.pretrain.work import train
     from components.sections import parse
     from components.step import running
-    from finest.data.dataset import load
-    from finest.perturb.plan import read
     from finest.training.config import Pretrain
-    from finest.training.pretrain import pretrain
-    from finest.training.profiling import into
 
-    with running("pretrain", shard, checkpoints) as step, into(Path(bases.path), "pretrain", profile):
-        data, (table, plan) = load(Path(interactions.path)), read(Path(edits.path))
-        pretrain(data, table, plan, shard, parse(Pretrain, config, "pretrain"), open_store(checkpoints), Path(bases.path), step.report)
+    with running("pretrain", shard, checkpoints) as step:
+        data, section = (Path(interactions.path), Path(edits.path)), parse(Pretrain, config, "pretrain")
+        step.train(partial(train, *data, shard, section, checkpoints, profile, Path(bases.path)))
     bases.metadata["shard"] = shard

@@ -1,6 +1,7 @@
 """The FINEST step: a shard's base models, fine-tuned to keep their reference lists' order, and their rank lists."""
 
 import hashlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -40,6 +41,8 @@ from finest.training.workers import Event, Job, run
 
 CANDIDATE = "candidate"
 
+logger = logging.getLogger(__name__)
+
 
 class Opens(Protocol):
     """Stored lists, as `references.Kept` is: opened where they are needed."""
@@ -73,6 +76,8 @@ def finetune(
             for group in groups:
                 job = FinetuneJob(data, group, shard_id, pretrain, config, protocol, kept, bases, store, folder, device)
                 jobs.append(partial(_tune_group, job))
+        shard.announce(variants, device, groups, facts["processes"])
+        logger.info("reference lists are those of %s; protocol %s", reference, " and ".join(protocols))
         on_event = shard.progress(report, config.epochs, len(protocols) * len(variants))
         results = [one for results in run(jobs, device, facts["processes"], on_event) for one in results]
         cost = {name: dict(base) for name, base in facts["cost"].items()}

@@ -18,6 +18,7 @@ from torch import Tensor
 from finest.errors import FinestError
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint
+from finest.training.diary import Diary
 from finest.training.profiling import traced
 from finest.training.windows import Slots
 
@@ -50,6 +51,8 @@ class Trainee(ABC):
     slots: Slots
     variants: Sequence[str]
     """[R]"""
+    leads = True
+    """Whether this process speaks for the training, where several share it."""
 
     @abstractmethod
     def load(self, epoch: int) -> None:
@@ -58,6 +61,10 @@ class Trainee(ABC):
     @abstractmethod
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
         """Adds up the gradients of the epoch's batch `number`; its loss terms `[R, 3]` and its numbers of targets `[R]`."""
+
+    @abstractmethod
+    def hits(self, number: int) -> float:
+        """Share of some targets of the epoch's batch `number` that the model has among its best, `diary.hit_share`; changes nothing."""
 
     @abstractmethod
     def clip(self, norm: float) -> None:
@@ -77,7 +84,8 @@ Records = list[list[dict[str, Any]]]
 
 
 def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: Callable[[str, dict[str, Any]], None]) -> Records:
-    """Trains in place and leaves the averaged weights; returns the histories. `report` takes a variant and its record of an epoch.
+    """Trains in place and leaves the averaged weights; returns the histories. `report` takes a variant and its record of an epoch; of the
+    last epoch that was found in the checkpoint, with `resumed`.
 
     Goes on from `checkpoint` where that holds a started training, and ends with the same weights as if it had never stopped. Seconds in
     a record are the variant's share of the trainee's.
@@ -89,6 +97,10 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
     histories: Records = _resume(checkpoint, names, weights, optimizer, average) or [[] for _ in range(R)]
     batches = trainee.slots.batches(settings.batch)
     steps = settings.epochs * batches
+    diary = Diary(trainee.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainee.leads else None
+    if histories[0]:
+        for variant, history in zip(trainee.variants, histories, strict=True):
+            report(variant, {**history[-1], "resumed": True})
     for epoch in range(len(histories[0]), settings.epochs):
         began, cpu_began = time.perf_counter(), time.process_time()
         trainee.load(epoch)
@@ -105,6 +117,8 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
             average.update(list(weights), step)
             total_R3 += terms_R3.double() * torch.from_numpy(count_R).to(trainee.device, non_blocking=True)[:, None]
             targets_R += count_R
+            if diary and diary.due():
+                diary.line(step + 1, float(total_R3[:, 0].sum()) / max(int(targets_R.sum()), 1), trainee.hits(number))
         mean_R3 = (total_R3.cpu() / torch.from_numpy(targets_R).clamp(min=1)[:, None]).tolist()
         seconds, cpu_seconds = (time.perf_counter() - began) / R, (time.process_time() - cpu_began) / R
         for variant, history, (loss, order, top), targets in zip(trainee.variants, histories, mean_R3, targets_R.tolist(), strict=True):
@@ -116,6 +130,8 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
         checkpoint.save(_state(names, weights, optimizer, average), {"histories": histories})
         for variant, history in zip(trainee.variants, histories, strict=True):
             report(variant, history[-1])
+    if diary and histories[0]:
+        diary.end(sum(history[-1]["loss"] for history in histories) / R)
     average.copy_to(list(weights))
     return histories
 

@@ -4,6 +4,7 @@ Every process holds all windows and takes every `world`-th of a batch's. Gradien
 one of a single device up to rounding, and the same bit for bit for a number of devices.
 """
 
+import logging
 import multiprocessing
 import os
 import threading
@@ -16,7 +17,8 @@ from torch import Tensor, distributed
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, record
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from finest.errors import ConfigError, FinestError
+from finest.errors import ConfigError, FinestError, KilledError
+from finest.processes import forward
 from finest.training.checkpoint import Checkpoint
 from finest.training.device import prepare
 from finest.training.loop import Records, Settings, train
@@ -46,6 +48,8 @@ def train_shared(
         results = elastic_launch(config, _train_share)(single, settings, checkpoint, device.type, events)
     except ChildFailedError as error:
         _, first = error.get_first_failure()
+        if first.exitcode < 0:
+            raise KilledError("a training process", -first.exitcode) from error
         raise FinestError(str(first.message["message"] if isinstance(first.message, dict) else first.message)) from error
     finally:
         events.put(None)
@@ -55,13 +59,17 @@ def train_shared(
 
 def _tell(events: Any, report: Callable[[str, dict[str, Any]], None]) -> None:
     while (event := events.get()) is not None:
-        report(*event)
+        if isinstance(event, logging.LogRecord):
+            logging.getLogger(event.name).handle(event)
+        else:
+            report(*event)
 
 
 @record
 def _train_share(
     single: Callable[[Share, torch.device], Single], settings: Settings, checkpoint: Checkpoint, device_type: str, events: Any
 ) -> tuple[dict[str, Tensor], Records] | None:
+    forward(events.put)
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     device = torch.device(device_type, int(os.environ["LOCAL_RANK"])) if device_type == "cuda" else torch.device("cpu")
     if device.type == "cuda":

@@ -51,6 +51,7 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
     arrangement = arrange(len(variants), config, settings(config), data.items, slotting, windows, device, processes)
     groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
+    shard.announce(variants, device, groups, workers)
     with whole.folder(out, replace=True) as folder:
         jobs: list[Job[list[shard.Trained]]] = [
             partial(_train_group, PretrainJob(data, group, shard_id, config, store, folder, device)) for group in groups

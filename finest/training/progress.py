@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LINE_SECONDS = 30.0
+"""Least time between two lines of a log about the same."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -18,6 +21,8 @@ class Progress:
     epoch: int
     """From 1."""
     loss: float
+    resumed: bool = False
+    """Whether the epoch is one that an earlier process has trained, and this one goes on from."""
 
 
 Report = Callable[[Progress], None]

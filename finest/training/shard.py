@@ -1,22 +1,28 @@
 """What a training step leaves behind: the shard's folder, with facts and costs in `shard.json`."""
 
 import json
+import logging
 import os
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
+from finest.perturb.variants import Variant
+from finest.training.device import hardware
 from finest.training.progress import Progress, Report
 from finest.training.workers import Event
 
 FACTS = "shard.json"
+
+logger = logging.getLogger(__name__)
 HISTORY_SCHEMA = pa.schema(
     [
         ("stage", pa.string()),
@@ -91,6 +97,15 @@ def read_history(folder: Path, variant: str) -> list[dict[str, Any]]:
     return pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist()
 
 
+def announce(variants: Sequence[Variant], device: torch.device, groups: Sequence[object], processes: int) -> None:
+    """Says in the log what is trained, where, and how many at a time."""
+    if len(groups) < len(variants):
+        how = f"in {len(groups)} stack{'s' if len(groups) > 1 else ''}"
+    else:
+        how = f"{max(1, min(processes, len(groups)))} at a time" if device.type == "cpu" else "one by one"
+    logger.info("%d variants on %s, %s: %s", len(variants), hardware(device), how, ", ".join(variant.name for variant in variants))
+
+
 def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], None]:
     """Turns the events of a step's trainings into its progress."""
     finished: dict[str, int] = {}
@@ -98,13 +113,15 @@ def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], N
 
     def on_event(event: Event) -> None:
         variant, record = event
+        resumed = record.get("resumed", False)
         if record["epoch"] <= finished.get(variant, 0):
             over[variant] += finished[variant]
         finished[variant] = record["epoch"]
         done = (sum(finished.values()) + over.total()) / (epochs * trainings)
         speed = record["targets"] / max(record["seconds"], 1e-9) / 1000
-        text = f"{variant} {record['epoch']}/{epochs}, {speed:.0f}k targets/s"
-        report(Progress(done, text, variant, record["stage"], record["epoch"], record["loss"]))
+        pace = "resumed" if resumed else f"{speed:.0f}k targets/s"
+        text = f"{variant} {record['epoch']}/{epochs}, {pace}"
+        report(Progress(done, text, variant, record["stage"], record["epoch"], record["loss"], resumed))
 
     return on_event
 

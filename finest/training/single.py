@@ -14,6 +14,7 @@ from torch import Tensor, distributed
 from finest.models.recommender import Recommender
 from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
+from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainee
 from finest.training.objective import Hinge
 from finest.training.randomness import Batch, batches, dropout_masks
@@ -71,6 +72,7 @@ class Single(Trainee):
         self.variants = [variant]
         self.model, self.slots, self.windows, self.settings, self.hinge = model, slots, windows, settings, hinge
         self.share = share
+        self.leads = share is None or share.rank == 0
         # By what a batch can hold at most, so that variants whose batches differ by an edit are computed alike.
         self.in_chunks = pays(settings.batch * slots.length, model.items, model.embedding.device)
         self.weights = dict(model.named_parameters())
@@ -115,6 +117,15 @@ class Single(Trainee):
         ids = self.data.ids[window_B]
         held = int(self.hinge.held(ids).sum()) if self.hinge else 0
         return int((self.data.targets[window_B] > 0).sum()), held
+
+    @torch.no_grad()
+    def hits(self, number: int) -> float:
+        window_B, _, width = self.data.batches[number]
+        inputs_BT, targets_P, _ = self.data.take(window_B, width)
+        place_N = torch.nonzero(targets_P)[:HIT_TARGETS, 0]
+        with precision(self.device, self.settings.amp):
+            hidden_ND = self.model.encode(inputs_BT, None).flatten(0, 1).index_select(0, place_N)
+            return hit_share(self.model.scores(hidden_ND), targets_P[place_N])
 
     def clip(self, norm: float) -> None:
         torch.nn.utils.clip_grad_norm_(self.weights.values(), norm, foreach=True)

@@ -4,18 +4,17 @@ import logging
 import multiprocessing
 import os
 import queue
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import torch
 
-from finest.errors import FinestError
+from finest.errors import FinestError, KilledError
+from finest.processes import end_with, forward, without_main
 from finest.training.device import prepare
 
 Result = TypeVar("Result")
@@ -24,7 +23,6 @@ Event = tuple[str, dict[str, Any]]
 Job = Callable[[Callable[[Event], None]], Result]
 """A training, picklable for the CPU: takes what to call after an epoch."""
 
-log = logging.getLogger(__name__)
 _events: Any = None
 
 
@@ -36,8 +34,9 @@ def run(jobs: list[Job[Result]], device: torch.device, processes: int, on_event:
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
     count = min(processes, len(jobs))
-    with _without_main(), ProcessPoolExecutor(count, context, initializer=_start, initargs=(events, os.getpid())) as pool:
+    with without_main(), ProcessPoolExecutor(count, context, initializer=_start, initargs=(events, os.getpid())) as pool:
         futures: list[Future[Result]] = [pool.submit(_call, job) for job in jobs]
+        workers = list(pool._processes.values())
         try:
             pending = set(futures)
             while pending:
@@ -46,12 +45,11 @@ def run(jobs: list[Job[Result]], device: torch.device, processes: int, on_event:
                 for future in finished:
                     future.result()
         except BaseException as error:
-            for process in list((pool._processes or {}).values()):
+            for process in workers:
                 process.terminate()
             pool.shutdown(cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
-                why = "a training process was killed, most often for want of memory; lower pretrain.processes or pretrain.batch"
-                raise FinestError(why) from error
+                raise _ended(workers) from error
             raise
     _drain(events, on_event)
     return [future.result() for future in futures]
@@ -60,40 +58,33 @@ def run(jobs: list[Job[Result]], device: torch.device, processes: int, on_event:
 def _drain(events: Any, on_event: Callable[[Event], None]) -> None:
     while True:
         try:
-            on_event(events.get_nowait())
+            event = events.get_nowait()
         except queue.Empty:
             return
+        if isinstance(event, logging.LogRecord):
+            logging.getLogger(event.name).handle(event)
+        else:
+            on_event(event)
+
+
+def _ended(workers: Sequence[BaseProcess]) -> FinestError:
+    """What broke the pool. The other workers were ended with SIGTERM, by the pool and by us."""
+    for process in workers:
+        process.join()
+    codes = [process.exitcode or 0 for process in workers]
+    first = next((code for code in codes if code not in (0, -signal.SIGTERM)), -signal.SIGTERM)
+    if first < 0:
+        return KilledError("a training process", -first)
+    return FinestError(f"a training process ended with exit code {first} and without a word; its log says more")
 
 
 def _start(events: Any, parent: int) -> None:
     global _events
     _events = events
+    forward(events.put)
     prepare(torch.device("cpu"))
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """A worker whose step was killed must not go on training: it holds the locks of its checkpoints."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    end_with(parent)
 
 
 def _call(job: Job[Result]) -> Result:
     return job(_events.put)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Keeps spawned workers from importing the program that started us: they need this library alone."""
-    main = sys.modules["__main__"]
-    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
-    main.__spec__ = None
-    if file is not None:
-        del main.__file__
-    try:
-        yield
-    finally:
-        main.__spec__ = spec
-        if file is not None:
-            main.__file__ = file

@@ -12,6 +12,7 @@ from pipeline.ir_check import has_loop
 
 MOST_BYTES = 10_000
 """What all parameters of a run may take together: the backend keeps them in a column of that size."""
+AGAIN = "compile it with this config: python -m pipeline compile --config FILE --image ..."
 
 
 def given(config: Config, compiled: Path) -> dict[str, Any]:
@@ -24,11 +25,20 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
     if missing := sorted(set(values) - set(known)):
         raise ConfigError(f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again")
     if config.perturb.shards > 1 and not has_loop(pipeline):
-        asked = f"perturb.shards: {config.perturb.shards}, but {compiled} is compiled for one shard"
-        raise ConfigError(f"{asked}; compile it with this config: python -m pipeline compile --config FILE --image ...")
+        raise ConfigError(f"perturb.shards: {config.perturb.shards}, but {compiled} is compiled for one shard; {AGAIN}")
+    variables, fixed = config.steps.environment(), _variables(pipeline)
+    if other := [name for name in variables if fixed.get(name) != variables[name]]:
+        said = ", ".join(f"{name}={variables[name]}, but {fixed.get(name, 'nothing')} in {compiled}" for name in other)
+        raise ConfigError(f"steps: the config means {said}; {AGAIN}")
     changed = {name: value for name, value in values.items() if value != known[name].get("defaultValue")}
     check_size(changed)
     return changed
+
+
+def _variables(pipeline: dict[str, Any]) -> dict[str, str]:
+    """Constants in the environment of the compiled pipeline's steps."""
+    container = next(iter(pipeline["deploymentSpec"]["executors"].values()))["container"]
+    return {one["name"]: one["value"] for one in container.get("env", [])}
 
 
 def of(config: Config) -> dict[str, Any]:
@@ -39,7 +49,7 @@ def of(config: Config) -> dict[str, Any]:
     if not config.checkpoints:
         raise ConfigError("checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there")
     values = parameters(config)
-    found = {name: value for name, value in values.items() if name not in ("placement", "as_of")} | values["placement"]
+    found = {name: value for name, value in values.items() if name not in ("placement", "steps", "as_of")} | values["placement"]
     return found | {"as_of": as_of_parameter(config)}
 
 

@@ -13,10 +13,14 @@ from botocore.exceptions import ClientError
 from fsspec import AbstractFileSystem
 from fsspec.implementations.arrow import ArrowFSWrapper
 
+from finest import patience
+from finest.patience import Absence
+from storage.s3.errors import busy, passing, shown
 from storage.s3.place import Place
 
 ATTEMPTS = 8
-"""Of each request, with growing, random waits between them; AWS_MAX_ATTEMPTS overrides it."""
+"""Of each request, with growing, random waits between them; AWS_MAX_ATTEMPTS overrides it. Those of boto3 are tried for as long as
+`patience` says, where it says anything."""
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 DEFAULT_REGION = "us-east-1"
 AMAZON = re.compile(r"https://s3(\.[a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
@@ -28,6 +32,7 @@ class Connection:
 
     def __init__(self) -> None:
         self._session = boto3.Session()
+        self._session.events.register_first("needs-retry", _patient)  # of every client: a role's credentials come over the network too
         retries = {"mode": "standard", "total_max_attempts": attempts()}
         config = Config(
             retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
@@ -69,6 +74,24 @@ class Connection:
         if isinstance(credentials, RefreshableCredentials):
             return pafs.PyFileSystem(pafs.FSSpecHandler(Renewed(connect, credentials)))
         return connect(credentials.get_frozen_credentials())
+
+
+def _patient(response: Any, endpoint: Any, caught_exception: Any, request_dict: dict[str, Any], **more: Any) -> float | None:
+    """botocore's question after each try of each request: seconds until the next one, or None for its own rules."""
+    why, context = passing(caught_exception) if caught_exception else _refused_for_now(response), request_dict["context"]
+    if why is not None and patience.limit():
+        return context.setdefault("absence", Absence(shown(endpoint.host))).wait(why)
+    if caught_exception is None and "absence" in context:
+        context["absence"].ended()
+    return None
+
+
+def _refused_for_now(response: Any) -> str | None:
+    """Why a server's answer may be another one in a minute; None for any other answer. botocore gives (HTTP response, parsed)."""
+    if response is None:
+        return None
+    code = str(response[1].get("Error", {}).get("Code", ""))
+    return busy(code or str(response[0].status_code))
 
 
 def attempts() -> int:

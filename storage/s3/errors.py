@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
-from finest.errors import ConfigError, FinestError
+from finest import patience
+from finest.durations import duration
+from finest.errors import ConfigError, FinestError, UnavailableError
 from storage.s3.place import parse
 
 NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError)
@@ -57,10 +59,11 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
     except UNRESOLVED as error:
         raise FinestError(f"{uri}: no AWS credentials can be had ({type(error).__name__}); sign in again or check the role") from error
     except UNREACHABLE as error:
-        raise FinestError(unreachable(uri, endpoint, type(error).__name__)) from error
+        raise UnavailableError(unreachable(uri, endpoint, type(error).__name__)) from error
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
-        raise FinestError(said(uri, endpoint, code, error.operation_name)) from error
+        kind = UnavailableError if code in BUSY else FinestError
+        raise kind(said(uri, endpoint, code, error.operation_name)) from error
     except SETTINGS as error:
         raise ConfigError(f"{uri}: the AWS settings cannot be used ({type(error).__name__}: {_host_only(error)})") from error
     except BotoCoreError as error:
@@ -103,7 +106,7 @@ def said(uri: str, endpoint: str, code: str, operation: str) -> str:
     if code in ELSEWHERE:
         return f"{uri}: wrong region ({code}); set AWS_DEFAULT_REGION to the bucket's own"
     if code in BUSY:
-        return f"{uri}: {shown(endpoint)} is too busy ({code}, {operation}), and stayed so through all retries; run again later"
+        return f"{uri}: {shown(endpoint)} is too busy ({code}, {operation}), and stayed so {_tried()}; run again later"
     if code in CLOCK:
         return f"{uri}: this machine's clock is off ({code}); set it right"
     if code in MISSING:
@@ -115,7 +118,33 @@ def said(uri: str, endpoint: str, code: str, operation: str) -> str:
 
 def unreachable(uri: str, endpoint: str, why: str) -> str:
     """Where no server answers."""
-    return f"{uri}: {shown(endpoint)} cannot be reached ({why}); check AWS_ENDPOINT_URL and the network"
+    return f"{uri}: {shown(endpoint)} cannot be reached ({why}), {_tried()}; check AWS_ENDPOINT_URL and the network"
+
+
+def _tried() -> str:
+    limit = patience.limit()
+    return f"for {duration(limit)}, which is what steps.patience_minutes allows" if limit else "through all retries"
+
+
+def passing(error: BaseException | None) -> str | None:
+    """Why what boto3 or pyarrow raise, here or where it led to `error`, may be gone in a minute; None where it will not."""
+    while error is not None:
+        if isinstance(error, UNREACHABLE):
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                return None
+            return f"no connection ({type(error).__name__})"
+        if isinstance(error, ClientError):
+            return busy(str(error.response.get("Error", {}).get("Code", "")))
+        if found := ARROW.search(str(error)):
+            name, status, _ = found.groups()
+            return "no connection" if name == "NETWORK_CONNECTION" else busy(status if name == "UNKNOWN" and status else name)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def busy(code: str) -> str | None:
+    """The refusal in words, where the same request may be taken in a minute."""
+    return f"it answers {code}" if code in BUSY else None
 
 
 def shown(endpoint: str) -> str:

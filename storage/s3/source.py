@@ -1,13 +1,15 @@
 """From an S3 URI to the files that lie there."""
 
+from functools import partial
 from typing import Any
 
 import pyarrow.fs as pafs
 
 from finest.data.source import SourceFile
 from finest.errors import DataError
+from finest.patience import patiently
 from storage.s3.connection import Connection
-from storage.s3.errors import explained
+from storage.s3.errors import explained, passing, shown
 from storage.s3.place import Place, parse
 from storage.source import Source, hidden
 
@@ -31,7 +33,8 @@ def resolve(uri: str) -> Source:
             raise DataError(f"{uri}: no files lie there")
         filesystem = connection.filesystem(place)
         # As the engine will: it may be refused what boto3 was not.
-        if filesystem.get_file_info(files[0].path).type == pafs.FileType.NotFound:
+        info = patiently(shown(connection.endpoint), partial(filesystem.get_file_info, files[0].path), passing)
+        if info.type == pafs.FileType.NotFound:
             raise DataError(f"{uri}: {files[0].path} was removed after it was listed; run again once nothing writes there")
     return Source(uri, root, filesystem, files)
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import math
 import random
 import time
@@ -15,6 +16,8 @@ from botocore.exceptions import HTTPClientError, IncompleteReadError, ResponseSt
 from finest.errors import FinestError
 from storage.s3.connection import attempts
 from storage.s3.place import Place
+
+logger = logging.getLogger(__name__)
 
 PART, PARTS_AT_A_TIME = 16 << 20, 4
 CHUNK = 1 << 20
@@ -70,13 +73,16 @@ def download(client: Any, place: Place, file: Path) -> None:
     partial.touch()
     failures = 0
     while (have := partial.stat().st_size) < size:
+        body = client.get_object(Bucket=place.bucket, Key=place.key, IfMatch=etag, Range=f"bytes={have}-")["Body"]
         try:
-            _append(client, place, etag, partial, have)
-        except BROKEN:
+            _append(body, partial)
+        except BROKEN as error:
             failures = failures + 1 if partial.stat().st_size == have else 1
             if failures >= attempts():
                 raise
-            time.sleep(random.uniform(0, min(LONGEST_WAIT_SECONDS, 2.0**failures)))
+            seconds = random.uniform(0, min(LONGEST_WAIT_SECONDS, 2.0**failures))
+            logger.warning("%s: cut off (%s); goes on in %.1f s", place.uri, type(error).__name__, seconds)
+            time.sleep(seconds)
     wanted = {name.lower(): value for name, value in about["Metadata"].items()}.get("sha256")
     with partial.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
@@ -86,8 +92,7 @@ def download(client: Any, place: Place, file: Path) -> None:
     partial.replace(file)
 
 
-def _append(client: Any, place: Place, etag: str, partial: Path, have: int) -> None:
-    body = client.get_object(Bucket=place.bucket, Key=place.key, IfMatch=etag, Range=f"bytes={have}-")["Body"]
+def _append(body: Any, partial: Path) -> None:
     with partial.open("ab") as content:
         for chunk in body.iter_chunks(CHUNK):
             content.write(chunk)

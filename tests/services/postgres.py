@@ -102,14 +102,21 @@ def launch(folder: Path, log: Path) -> tuple[int, Database]:
 
 
 @contextmanager
-def serve() -> Iterator[Database]:
-    """A server for the length of a block, in a temporary folder that `postgres` can reach, which pytest's are not."""
+def reachable_folder() -> Iterator[Path]:
+    """A temporary folder that `postgres` can reach, which pytest's are not."""
     folder = Path(tempfile.mkdtemp(prefix="finest-postgres-"))
     folder.chmod(0o755)
     try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def serve() -> Iterator[Database]:
+    """A server for the length of a block."""
+    with reachable_folder() as folder:
         command, database = prepare(folder / "server")
         with running(command, folder / "log", lambda: ready(database)):
             create(database)
             yield database
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 from finest.data.dataset import Ints
 from finest.models.recommender import Recommender
 from finest.training.device import precision
+from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainee
 from finest.training.objective import Hinge, stacked_loss
 from finest.training.randomness import dropout_masks, extra_masks, order
@@ -151,6 +152,16 @@ class Stack(Trainee):
         if len(drawn) == 1:
             return drawn[0][:, None]
         return torch.stack(drawn, 1)[:, self.seed_R]
+
+    @torch.no_grad()
+    def hits(self, number: int) -> float:
+        width = self.widths[number]
+        window_RB = self.order_RW[:, self.ends[number - 1] if number else 0 : self.ends[number]]
+        inputs_RBT, targets_RP, _ = self.of_slots.take(window_RB, width)
+        place_N = torch.nonzero((targets_RP > 0).all(0))[: HIT_TARGETS // len(self.variants) + 1, 0]
+        with precision(self.device, self.settings.amp):
+            hidden_RND = self.model.encode(inputs_RBT, None).flatten(1, 2).index_select(1, place_N)
+            return hit_share(self.model.scores(hidden_RND), targets_RP[:, place_N])
 
     def clip(self, norm: float) -> None:
         gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]

@@ -120,6 +120,12 @@ def test_more_shards_than_the_pipeline_was_compiled_for_are_refused_here(kfp: Fa
     assert not kfp.runs and not kfp.uploads
 
 
+def test_what_the_compiled_pipeline_holds_as_constants_cannot_be_set_for_a_run(kfp: FakeKfp, call: Call) -> None:
+    said = call("submit", "--set", "steps.patience_minutes=5")
+    assert said.code == 2 and "FINEST_PATIENCE_SECONDS=300, but 600 in" in said.error and "compile" in said.error
+    assert not kfp.runs and not kfp.uploads
+
+
 @pytest.mark.parametrize(("setting", "named"), [("source=ml-100k", "source: ml-100k"), ("checkpoints=''", "checkpoints: not set")])
 def test_what_a_cluster_cannot_reach_is_a_config_error(kfp: FakeKfp, call: Call, setting: str, named: str) -> None:
     said = call("submit", "--set", setting)

@@ -45,17 +45,32 @@ def test_a_data_set_is_an_input_of_step_and_parent_with_its_fingerprint(parent: 
 
 def test_a_live_curve_has_its_points_and_skips_what_is_not_finite(parent: str) -> None:
     with runs.step_run("pretrain") as run:
+        curves = records.Curves(run)
         for step, loss in enumerate([3.0, float("nan"), 2.0]):
-            records.log_curve(run, "train/loss/clean", loss, step)
+            curves.add("train/loss/clean", loss, step)
+        curves.end()
     history = run.client.get_metric_history(run.id, "train/loss/clean")
     assert [(point.step, point.value) for point in history] == [(0, 3.0), (2, 2.0)]
 
 
-def test_a_store_that_is_away_does_not_end_a_training(parent: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_points_that_the_store_does_not_take_go_with_later_ones(parent: str, caplog: pytest.LogCaptureFixture) -> None:
     with runs.step_run("pretrain") as run:
-        gone = runs.Run(run.client, "0" * 32, parent)
-        records.log_curve(gone, "train/loss/clean", 1.0, 7)
-    assert "train/loss/clean lacks step 7" in caplog.text
+        curves = records.Curves(runs.Run(run.client, "0" * 32, parent))
+        curves.add("train/loss/clean", 3.0, 1)
+        curves.add("train/loss/clean", 2.0, 2)
+        assert caplog.text.count("wait for MLflow") == 1  # it is not asked again at once
+        curves.run = run
+        curves.end()
+    history = run.client.get_metric_history(run.id, "train/loss/clean")
+    assert [(point.step, point.value) for point in history] == [(1, 3.0), (2, 2.0)]
+
+
+def test_a_store_that_stays_away_costs_a_training_its_curves_alone(parent: str, caplog: pytest.LogCaptureFixture) -> None:
+    with runs.step_run("pretrain") as run:
+        curves = records.Curves(runs.Run(run.client, "0" * 32, parent))
+        curves.add("train/loss/clean", 1.0, 7)
+        curves.end()
+    assert "the live curves lack 1 points" in caplog.text
 
 
 def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(parent: str, verdict, tmp_path: Path) -> None:

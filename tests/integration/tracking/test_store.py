@@ -41,7 +41,8 @@ def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_se
         store.check()
     assert time.monotonic() - started < 15
     message = str(raised.value)
-    assert message.startswith(f"MLflow at http://***@127.0.0.1:{port}/mlflow cannot be used: no connection; start the server")
+    cause = f"no connection to 127.0.0.1:{port}, refused; start the server"
+    assert message.startswith(f"MLflow at http://***@127.0.0.1:{port}/mlflow cannot be used: {cause}")
     assert "\n" not in message and "hunter2" not in message and "someone" not in message
 
 

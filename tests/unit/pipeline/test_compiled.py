@@ -22,6 +22,8 @@ from pipeline.placement import Placement
 from pipeline.policy import POLICIES, Cluster
 
 ROOT = Path(__file__).parents[3]
+PATIENCE = 600
+"""Seconds that a service may be away, by default."""
 Document = dict[str, Any]
 
 
@@ -136,8 +138,16 @@ def test_every_step_is_retried_for_longer_than_all_its_attempts_take(fresh: list
         tries, wait = policy["maxRetryCount"], seconds(policy["backoffDuration"])
         waits = sum(wait * policy["backoffFactor"] ** number for number in range(tries))
         assert tries >= 2 and policy["backoffFactor"] == 2, step.name
-        assert limit == POLICIES[step.name].minutes * 60, step.name
+        assert limit == POLICIES[step.name].minutes * 60 + 2 * PATIENCE, step.name
         assert seconds(policy["backoffMaxDuration"]) > limit * (tries + 1) + waits, step.name
+
+
+def test_every_step_is_as_patient_and_logs_as_the_config_says(fresh: list[Document], tmp_path: Path) -> None:
+    assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in steps(fresh)} == {("600", "text")}
+    compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["source=s3://b/i", "steps={patience_minutes: 0.5, log: json}"]))
+    other = steps(list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text())))
+    assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in other} == {("30", "json")}
+    assert {int(step.pod["activeDeadlineSeconds"]) for step in other if step.name == "notify"} == {10 * 60 + 60}
 
 
 def seconds(duration: str) -> float:

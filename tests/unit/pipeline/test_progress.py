@@ -28,7 +28,17 @@ def test_a_step_has_a_line_when_it_starts_and_one_when_it_ends() -> None:
 def test_progress_has_a_line_every_twenty_seconds_at_most() -> None:
     reports = [event("progress", 100 + second, done=second / 100, text="clean 3/12") for second in range(1, 60)]
     shown = lines(event("start", 100), *reports)[1:]
-    assert shown == ["Train, shard 0: 20%, clean 3/12, about 1 min 20 s left", "Train, shard 0: 40%, clean 3/12, about 1 min 0 s left"]
+    assert shown == ["Train, shard 0: 20%, clean 3/12, about 1 min 20 s left", "Train, shard 0: 40%, clean 3/12, about 1 min left"]
+
+
+def test_what_is_waited_for_is_a_line_at_once_on_a_terminal_too() -> None:
+    waits = event("notice", 1, text="waiting for MLflow at http://here: refused; asked again in 0.5 s, given up in 10 min")
+    assert lines(event("start", 0), waits)[1:] == [f"Train, shard 0: {waits.text}"]
+    out = io.StringIO()
+    with Live(Console(file=out, force_terminal=True, width=120)) as live:
+        for each in (event("start", 0), waits):
+            live.show(each)
+    assert "waiting for MLflow at http://here: refused" in out.getvalue()
 
 
 def test_a_failure_is_not_called_done() -> None:

@@ -1,7 +1,9 @@
 """The training steps on a small data set, in real worker processes."""
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from finest.errors import FinestError
+from finest.errors import FinestError, KilledError
 from finest.lists.champion import score
 from finest.lists.file import read
 from finest.models.config import Model
@@ -124,7 +126,7 @@ def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process
     _, folder, _ = trained
     shutil.copytree(folder.parent / "checkpoints", tmp_path / "checkpoints")
     _, again, told = train(tmp_path)
-    assert told == []
+    assert told and all(one.resumed for one in told) and told[-1].done == 1.0
     assert np.array_equal(lists(folder, "tuned", "seed").scores, lists(again, "tuned", "seed").scores)
 
 
@@ -219,8 +221,10 @@ def fail(on_event):
 
 
 def die(on_event):
-    import os
+    os.kill(os.getpid(), signal.SIGKILL)
 
+
+def leave(on_event):
     os._exit(9)
 
 
@@ -229,9 +233,15 @@ def test_a_workers_error_reaches_the_caller_as_it_is():
         workers.run([fail, fail], torch.device("cpu"), 2, lambda event: None)
 
 
-def test_a_killed_worker_is_told_in_one_line():
-    with pytest.raises(FinestError, match=r"a training process was killed.*lower pretrain.processes"):
-        workers.run([die], torch.device("cpu"), 1, lambda event: None)
+def test_a_killed_worker_is_told_with_its_signal():
+    with pytest.raises(KilledError, match="a training process was killed by SIGKILL") as caught:
+        workers.run([die, die], torch.device("cpu"), 2, lambda event: None)
+    assert caught.value.number == signal.SIGKILL
+
+
+def test_a_worker_that_leaves_without_a_word_is_one_line():
+    with pytest.raises(FinestError, match="a training process ended with exit code 9 and without a word"):
+        workers.run([leave], torch.device("cpu"), 1, lambda event: None)
 
 
 def test_an_error_leaves_no_folder_behind(tmp_path):

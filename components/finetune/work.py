@@ -1,0 +1,24 @@
+"""Fine-tuning, as the process does it that its step watches over. What it imports is for that process alone: the step needs no torch."""
+
+from pathlib import Path
+
+from finest.training.config import Finetune, Pretrain
+from finest.training.progress import Report
+
+
+def train(
+    interactions: Path, edits: Path, shard: str, pretrain: Pretrain, config: Finetune, bases: Path, champion: Path, checkpoints: str,
+    profile: bool, tuned: Path, report: Report,
+) -> None:  # fmt: skip
+    """Fine-tunes a shard's base models and writes their folder `tuned`."""
+    from components.champion.work import saved_champion
+    from components.checkpoints import open_store
+    from finest.data.dataset import load
+    from finest.perturb.plan import read
+    from finest.training.finetune import finetune
+    from finest.training.profiling import into
+
+    with into(tuned, "finetune", profile, bases):
+        data, (table, plan) = load(interactions), read(edits)
+        old, store = saved_champion(champion), open_store(checkpoints)
+        finetune(data, table, plan, shard, pretrain, config, bases, old, store, tuned, report)

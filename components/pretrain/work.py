@@ -1,0 +1,21 @@
+"""Pretraining, as the process does it that its step watches over. What it imports is for that process alone: the step needs no torch."""
+
+from pathlib import Path
+
+from finest.training.config import Pretrain
+from finest.training.progress import Report
+
+
+def train(
+    interactions: Path, edits: Path, shard: str, config: Pretrain, checkpoints: str, profile: bool, bases: Path, report: Report
+) -> None:  # fmt: skip
+    """Trains a shard's variants and writes their folder `bases`."""
+    from components.checkpoints import open_store
+    from finest.data.dataset import load
+    from finest.perturb.plan import read
+    from finest.training.pretrain import pretrain
+    from finest.training.profiling import into
+
+    with into(bases, "pretrain", profile):
+        data, (table, plan) = load(interactions), read(edits)
+        pretrain(data, table, plan, shard, config, open_store(checkpoints), bases, report)

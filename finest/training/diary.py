@@ -1,0 +1,77 @@
+"""What a training's log says: where it begins, a line every half minute, and how it ended.
+
+A record's `extra` holds the same figures by name, for whoever formats them otherwise.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from finest.durations import duration
+from finest.training.progress import LINE_SECONDS
+
+TOP = 10
+HIT_TARGETS = 256
+"""Targets of a batch that the share of hits is taken over: a batch's scores over a large catalogue would not fit."""
+WORDS = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+NAMED = 2
+"""Variants of a stack that a line names."""
+
+logger = logging.getLogger(__name__)
+
+
+class Diary:
+    """The lines of one training, of a variant or of a stack. `seconds` are of this process."""
+
+    def __init__(self, variants: Sequence[str], stage: str, epochs: int, batches: int, done: int):
+        """`done`: epochs that are in the checkpoint."""
+        self.who = _who([name for name in variants if name])
+        self.stage, self.epochs, self.batches, self.first = stage, epochs, batches, done * batches
+        self.began = self.last = time.monotonic()
+        steps = epochs * batches
+        place = f"resumed from step {self.first} of {steps}" if done else f"from the start, {epochs} epochs of {batches} steps"
+        self._say("begins", f"{WORDS[stage]} {place}", steps_done=self.first, steps=steps)
+
+    def due(self) -> bool:
+        """Whether it is time for another line."""
+        return time.monotonic() - self.last >= LINE_SECONDS
+
+    def line(self, step: int, loss: float, hits: float) -> None:
+        """After so many steps in all. `loss`: of the epoch so far; `hits`: what `hit_share` gave of the last batch."""
+        self.last = time.monotonic()
+        seconds, steps = self.last - self.began, self.epochs * self.batches
+        left = seconds / (step - self.first) * (steps - step)
+        epoch = (step - 1) // self.batches + 1
+        share = "" if math.isnan(hits) else f", hit@{TOP} of the last batch {hits:.3f}"
+        place = f"step {step} of {steps}, epoch {epoch} of {self.epochs}"
+        text = f"{place}, loss {loss:.4f}{share}, {duration(seconds)}, about {duration(left)} left"
+        figures = {"epoch": epoch, "loss": loss, f"hit_at_{TOP}": None if math.isnan(hits) else hits, "seconds": round(seconds, 1)}
+        self._say("trains", text, steps_done=step, steps=steps, left_seconds=round(left, 1), **figures)
+
+    def end(self, loss: float) -> None:
+        """After the last step."""
+        seconds, steps = time.monotonic() - self.began, self.epochs * self.batches
+        figures = {"steps_done": steps, "steps": steps, "loss": loss, "seconds": round(seconds, 1)}
+        self._say("trained", f"{WORDS[self.stage]} done, {steps} steps, loss {loss:.4f}, {duration(seconds)}", **figures)
+
+    def _say(self, event: str, text: str, **figures: Any) -> None:
+        logger.info("%s: %s", self.who, text, extra={"event": event, "variant": self.who, "stage": self.stage, **figures})
+
+
+def hit_share(scores_NI: Tensor, target_N: Tensor) -> float:
+    """Share of the targets (codes from 1) that are among the TOP items by score; nan without targets. Leading axes are averaged over."""
+    if not target_N.numel():
+        return math.nan
+    own = scores_NI.gather(-1, target_N[..., None] - 1)
+    return float(((scores_NI > own).sum(-1) < TOP).to(torch.float32).mean())
+
+
+def _who(names: Sequence[str]) -> str:
+    if len(names) <= NAMED:
+        return " and ".join(names)
+    return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more as one stack"
