@@ -13,8 +13,6 @@ from tests.docker.conftest import LOCKED, ROOT, docker
 pytestmark = pytest.mark.docker
 
 LARGEST_BYTES = 2_200_000_000
-
-
 FROM_TORCH = ("nvidia-", "cuda-", "triton")
 """What a CUDA build of torch brings along; its own metadata names the versions, for that build."""
 
@@ -73,6 +71,26 @@ def test_no_compiler_and_no_installation_cache_is_left(image: str) -> None:
 
 def test_the_cpu_image_is_small(steps_image: str) -> None:
     assert described(steps_image)["Size"] < LARGEST_BYTES
+
+
+def carried(image: str) -> tuple[bool, bool]:
+    """Whether its torch is built for CUDA, and whether any package of CUDA is there."""
+    frozen = inside(image, "python", "-m", "pip", "freeze").stdout.lower().split()
+    built = inside(image, "python", "-c", "import torch; print(torch.version.cuda is not None)")
+    return built.stdout == "True\n", any(package.startswith(FROM_TORCH) for package in frozen)
+
+
+def asked_for(image: str) -> str:
+    """GPUs that the image asks the engine's NVIDIA runtime for."""
+    return dict(line.split("=", 1) for line in described(image)["Config"]["Env"]).get("NVIDIA_VISIBLE_DEVICES", "")
+
+
+def test_the_cpu_image_carries_nothing_of_cuda_and_asks_for_no_gpu(steps_image: str) -> None:
+    assert (carried(steps_image), asked_for(steps_image)) == ((False, False), "")
+
+
+def test_the_gpu_image_carries_cuda_and_asks_for_the_gpus(gpu_image: str) -> None:
+    assert (carried(gpu_image), asked_for(gpu_image)) == ((True, True), "all")
 
 
 def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, tmp_path: Path) -> None:
