@@ -1,6 +1,7 @@
 """What is in the images, and that they run with nothing but a place for temporary files."""
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -133,3 +134,17 @@ def test_the_server_answers(mlflow_image: str) -> None:
 @pytest.mark.parametrize("module", ["psycopg2", "boto3", "mlflow.server.auth"])
 def test_the_server_has_what_a_shared_installation_needs(module: str, mlflow_image: str) -> None:
     assert inside(mlflow_image, "python", "-c", f"import importlib.util; assert importlib.util.find_spec('{module}')").returncode == 0
+
+
+@pytest.mark.parametrize(("image", "build"), [("cpu", "+cpu"), ("gpu", ""), ("gpu", "+cu130")])
+def test_a_build_that_cannot_have_its_torch_stops_there_and_names_it(
+    image: str, build: str, engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an engine that builds every stage of a file, cut off from the network; an index of its own keeps it from the engine's cache."""
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    arguments = ["BUILD=docker build --network none --force-rm", "TORCH_INDEX=https://index.invalid", f"GPU_BUILD={build}"]
+    stopped = subprocess.run(["make", f"image-{image}", *arguments], cwd=ROOT, capture_output=True, text=True)
+    (torch,) = re.findall("^torch==.*", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert stopped.returncode != 0
+    named = re.findall("error: if there is no (torch.*?),", stopped.stdout + stopped.stderr)
+    assert named == [torch.replace("==", "===") + build]
