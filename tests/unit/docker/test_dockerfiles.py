@@ -65,7 +65,8 @@ def test_an_engine_that_builds_every_stage_builds_nothing_that_only_another_imag
 
 def command(image: str) -> list[str]:
     """With which `make` builds an image."""
-    return shlex.split(subprocess.run(["make", "--dry-run", f"image-{image}"], cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    make = ["make", "--no-print-directory", "--dry-run", f"image-{image}"]
+    return shlex.split(subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 def needed(file: Path, stage: str) -> set[str]:

@@ -16,12 +16,13 @@ COMMANDS = STEP[1].split("```")[1]
 CHOICE = r'TARGETS=(?:"[a-z ]*"|\w+) WATCH=\S+ STEPS=[^\s`]+'
 CHOICES = re.findall(CHOICE, STEP[1])
 ENGINE = """#!/bin/sh
+known() { grep -qxF "$2" "$1" || { echo "no $2 among $1" >&2; exit 1; }; }
 for last; do :; done
 case $1 in
   build) while [ "$1" != -t ]; do shift; done; echo "$2" >>images ;;
-  tag) grep -qxF "$2" images && echo "$3" >>images ;;
-  push) grep -qxF "$2" images && echo "$2" >>pushed ;;
-  inspect) grep -qxF "$last" pushed && echo "${last%:*}@sha256:${last##*:}" ;;
+  tag) known images "$2"; echo "$3" >>images ;;
+  push) known images "$2"; echo "$2" >>pushed ;;
+  inspect) known pushed "$last"; echo "${last%:*}@sha256:${last##*:}" ;;
 esac
 """
 """Knows the names of images and which of them a registry has. A digest is the tag, so that it can be told whose it is."""
@@ -38,7 +39,7 @@ def followed(choice: str, folder: Path) -> tuple[list[str], str]:
     done = subprocess.run(
         ["bash", "-ec", commands], cwd=folder, env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     return (folder / "pushed").read_text().split(), done.stdout.splitlines()[-1]
 
 
