@@ -5,7 +5,7 @@ BIN := .venv/bin
 STATE ?= $(or $(FINEST_STATE),state)
 INSTALLED := .venv/installed
 
-# Of images: docker/Dockerfile says what BASE, TORCH_INDEX and GPU_BUILD are.
+# Of images: docker/Dockerfile says what BASE and TORCH_INDEX are, and of GPU_BUILD under TORCH_BUILD.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo +changes)
 BASE ?= python:3.11-slim
@@ -14,6 +14,7 @@ GPU_BUILD ?=
 TARGETS ?= cpu
 BUILD ?= docker build --network host
 BUILD_ARGS = --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) --build-arg GIT_COMMIT=$(COMMIT)
+BUILD_STEPS = $(BUILD) -f docker/Dockerfile $(BUILD_ARGS) --build-arg TORCH_INDEX=$(TORCH_INDEX)
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,13 +50,13 @@ compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/python -m pipeline compile --output pipeline.yaml
 
 images: $(addprefix image-,$(TARGETS)) image-mlflow ## Build the images of the steps and of the MLflow server; TARGETS="cpu gpu" for both
-	@docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' --filter reference='finest*:$(VERSION)*'
+	@docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}, built {{.CreatedSince}}' --filter reference='finest*:$(VERSION)*'
 
 image-cpu:
-	$(BUILD) -f docker/Dockerfile --target cpu $(BUILD_ARGS) --build-arg TORCH_INDEX=$(TORCH_INDEX) -t finest:$(VERSION) .
+	$(BUILD_STEPS) -t finest:$(VERSION) .
 
 image-gpu:
-	$(BUILD) -f docker/Dockerfile --target gpu $(BUILD_ARGS) --build-arg TORCH_INDEX=$(TORCH_INDEX) --build-arg GPU_BUILD=$(GPU_BUILD) -t finest:$(VERSION)-gpu .
+	$(BUILD_STEPS) --build-arg GPU=1 --build-arg TORCH_BUILD=$(GPU_BUILD) -t finest:$(VERSION)-gpu .
 
 image-mlflow:
 	$(BUILD) -f docker/mlflow/Dockerfile $(BUILD_ARGS) -t finest-mlflow:$(VERSION) .

@@ -61,7 +61,7 @@ def steps_image(engine: None) -> str:
 @pytest.fixture(scope="session")
 def gpu_image(engine: None) -> str:
     """The image with a CUDA build of torch; it starts without a GPU too."""
-    return of_this_checkout(GPU_IMAGE, "make image-gpu")
+    return of_this_checkout(GPU_IMAGE, "make images TARGETS=gpu")
 
 
 @pytest.fixture(scope="session")

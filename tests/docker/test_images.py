@@ -1,6 +1,7 @@
 """What is in the images, and that they run with nothing but a place for temporary files."""
 
 import json
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -13,8 +14,6 @@ from tests.docker.conftest import LOCKED, ROOT, docker
 pytestmark = pytest.mark.docker
 
 LARGEST_BYTES = 2_200_000_000
-
-
 FROM_TORCH = ("nvidia-", "cuda-", "triton")
 """What a CUDA build of torch brings along; its own metadata names the versions, for that build."""
 
@@ -75,6 +74,26 @@ def test_the_cpu_image_is_small(steps_image: str) -> None:
     assert described(steps_image)["Size"] < LARGEST_BYTES
 
 
+def carried(image: str) -> tuple[bool, bool]:
+    """Whether its torch is built for CUDA, and whether any package of CUDA is there."""
+    frozen = inside(image, "python", "-m", "pip", "freeze").stdout.lower().split()
+    built = inside(image, "python", "-c", "import torch; print(torch.version.cuda is not None)")
+    return built.stdout == "True\n", any(package.startswith(FROM_TORCH) for package in frozen)
+
+
+def asked_for(image: str) -> str:
+    """GPUs that the image asks the engine's NVIDIA runtime for."""
+    return dict(line.split("=", 1) for line in described(image)["Config"]["Env"]).get("NVIDIA_VISIBLE_DEVICES", "")
+
+
+def test_the_cpu_image_carries_nothing_of_cuda_and_asks_for_no_gpu(steps_image: str) -> None:
+    assert (carried(steps_image), asked_for(steps_image)) == ((False, False), "")
+
+
+def test_the_gpu_image_carries_cuda_and_asks_for_the_gpus(gpu_image: str) -> None:
+    assert (carried(gpu_image), asked_for(gpu_image)) == ((True, True), "all")
+
+
 def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, tmp_path: Path) -> None:
     """The container's file system is read-only and its output folder mounted, as in a pod."""
     tmp_path.chmod(0o777)
@@ -115,3 +134,17 @@ def test_the_server_answers(mlflow_image: str) -> None:
 @pytest.mark.parametrize("module", ["psycopg2", "boto3", "mlflow.server.auth"])
 def test_the_server_has_what_a_shared_installation_needs(module: str, mlflow_image: str) -> None:
     assert inside(mlflow_image, "python", "-c", f"import importlib.util; assert importlib.util.find_spec('{module}')").returncode == 0
+
+
+@pytest.mark.parametrize(("image", "build"), [("cpu", "+cpu"), ("gpu", ""), ("gpu", "+cu130")])
+def test_a_build_that_cannot_have_its_torch_stops_there_and_names_it(
+    image: str, build: str, engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an engine that builds every stage of a file, cut off from the network; an index of its own keeps it from the engine's cache."""
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    arguments = ["BUILD=docker build --network none --force-rm", "TORCH_INDEX=https://index.invalid", f"GPU_BUILD={build}"]
+    stopped = subprocess.run(["make", f"image-{image}", *arguments], cwd=ROOT, capture_output=True, text=True)
+    (torch,) = re.findall("^torch==.*", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert stopped.returncode != 0
+    named = re.findall("error: if there is no (torch.*?),", stopped.stdout + stopped.stderr)
+    assert named == [torch.replace("==", "===") + build]

@@ -1,12 +1,15 @@
 """What the Dockerfiles promise, as far as it shows without an engine."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import takewhile
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -26,7 +29,7 @@ def instructions(file: Path) -> list[tuple[str, str]]:
 
 
 def stages(file: Path) -> dict[str, list[tuple[str, str]]]:
-    """Instructions by the stage's name; the last stage of a file may have none."""
+    """Instructions by the stage's name, in the file's order; the last stage, which is the image, has none."""
     found: dict[str, list[tuple[str, str]]] = {}
     here: list[tuple[str, str]] = []
     for name, rest in instructions(file):
@@ -45,25 +48,73 @@ def test_hadolint_finds_nothing(file: Path) -> None:
 @dockerfile
 def test_an_engine_without_buildkit_can_build_it(file: Path) -> None:
     text = file.read_text()
-    assert "<<" not in text and "--mount" not in text and "--link" not in text and "--chmod" not in text and "# syntax" not in text
+    assert "<<" not in text and "# syntax" not in text
+    options = [word for _, rest in instructions(file) for word in takewhile(lambda word: word.startswith("--"), rest.split())]
+    assert [option for option in options if not option.startswith("--from=")] == []
+    assert not [rest for name, rest in instructions(file) if name not in ("RUN", "CMD") and re.search(r"\$\{\w+[#%/]", rest)]
+
+
+@pytest.mark.parametrize("image", ["cpu", "gpu", "mlflow"])
+def test_an_engine_that_builds_every_stage_builds_nothing_that_only_another_image_needs(image: str) -> None:
+    build = command(image)
+    file = ROOT / build[build.index("-f") + 1]
+    target = build[build.index("--target") + 1] if "--target" in build else ""
+    above = list(stages(file))[: list(stages(file)).index(target) + 1]
+    assert needed(file, target) == set(above)
+
+
+def command(image: str) -> list[str]:
+    """With which `make` builds an image."""
+    make = ["make", "--no-print-directory", "--dry-run", f"image-{image}"]
+    return shlex.split(subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+
+def needed(file: Path, stage: str) -> set[str]:
+    """The stage, and those that it starts from or copies from."""
+    of = stages(file)
+    named = {rest.split()[0] for name, rest in of[stage] if name == "FROM"} | set(re.findall(r"--from=(\S+)", str(of[stage])))
+    return {stage}.union(*(needed(file, other) for other in named & set(of)))
+
+
+@pytest.mark.parametrize(("image", "reads_the_gpus_load"), [("cpu", False), ("gpu", True)])
+def test_each_image_asks_for_what_it_needs_and_for_nothing_of_the_other_one(image: str, reads_the_gpus_load: bool, tmp_path: Path) -> None:
+    arguments = dict(word.split("=", 1) for word in command(image) if re.match("[A-Z_]+=", word))
+    assert asks(arguments, tmp_path).returncode == 0
+    asked = (tmp_path / "requirements.txt").read_text().split()
+    assert {"torch", "mlflow>=3.17.2"} <= set(asked)
+    assert ("nvidia-ml-py" in asked) is reads_the_gpus_load
+
+
+@pytest.mark.parametrize("value", ["0", "false", "yes"])
+def test_a_switch_that_is_neither_on_nor_off_is_refused_in_one_line(value: str, tmp_path: Path) -> None:
+    asked = asks({"GPU": value}, tmp_path)
+    assert (asked.returncode, asked.stderr) == (1, f"error: GPU is '{value}': give 1 for GPUs, and nothing for the CPU\n")
+
+
+def asks(arguments: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs in the folder what a build with these arguments runs to find what to install."""
+    for file in ("pyproject.toml", "docker/requirements.py"):
+        copy(ROOT / file, folder)
+    (folder / "python").symlink_to(sys.executable)
+    (run,) = [rest for name, rest in stages(DOCKERFILES[0])["requirements"] if name == "RUN"]
+    return subprocess.run(["/bin/sh", "-c", run], cwd=folder, env=arguments | {"PATH": str(folder)}, capture_output=True, text=True)
 
 
 @dockerfile
 def test_what_runs_is_no_root_by_number_and_known_by_version_and_commit(file: Path) -> None:
-    final = [stages(file)[name] for name in (("cpu", "gpu") if file == DOCKERFILES[0] else ("",))]
-    for stage in final:
-        assert [rest for name, rest in stage if name == "USER"] == ["10001:10001"]
-        labels = next(rest for name, rest in stage if name == "LABEL")
-        assert 'version="$VERSION"' in labels and 'revision="$GIT_COMMIT"' in labels
+    image = stages(file)[""]
+    assert [rest for name, rest in image if name == "USER"] == ["10001:10001"]
+    labels = next(rest for name, rest in image if name == "LABEL")
+    assert 'version="$VERSION"' in labels and 'revision="$GIT_COMMIT"' in labels
 
 
 @dockerfile
 def test_the_entry_point_is_tried_by_the_user_who_will_run_it(file: Path) -> None:
-    for name in ("cpu", "gpu") if file == DOCKERFILES[0] else ("",):
-        names = [instruction for instruction, _ in stages(file)[name]]
-        assert names.index("USER") < names.index("RUN")
-        tried = next(rest for instruction, rest in stages(file)[name] if instruction == "RUN")
-        assert ("kfp.dsl.executor_main" in tried and "-m pipeline" in tried) or "mlflow server" in tried
+    image = stages(file)[""]
+    names = [name for name, _ in image]
+    assert names.index("USER") < names.index("RUN")
+    tried = next(rest for name, rest in image if name == "RUN")
+    assert ("kfp.dsl.executor_main" in tried and "-m pipeline" in tried) or "mlflow server" in tried
 
 
 @dockerfile
