@@ -52,11 +52,16 @@ def rendered(tools: dict[str, Path]) -> Callable[[str], list[Document]]:
 
     @cache
     def render(overlay: str) -> list[Document]:
-        done = subprocess.run([tools["kubectl"], "kustomize", K8S / "overlays" / overlay], capture_output=True, text=True)
-        assert done.returncode == 0 and not done.stderr, done.stderr
-        return list(yaml.safe_load_all(done.stdout))
+        return kustomize(tools, K8S / "overlays" / overlay)
 
     return render
+
+
+def kustomize(tools: dict[str, Path], folder: Path) -> list[Document]:
+    """The documents that a kustomization makes."""
+    done = subprocess.run([tools["kubectl"], "kustomize", folder], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
 
 
 @dataclass(frozen=True)

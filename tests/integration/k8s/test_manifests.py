@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.integration.k8s.conftest import OVERLAYS
-from tests.integration.k8s.containers import Document, containers, find, pod_spec
+from tests.integration.k8s.containers import Document, containers, find, pod_labels, pod_spec
 
 RELEASES = ("1.37.0", "1.32.0")
 """The newest schema there is, and one that clusters of today still run."""
@@ -110,14 +110,9 @@ def test_every_image_names_its_registry_and_an_exact_version(rendered: Render, o
 def test_every_pod_of_the_namespace_is_closed_but_for_flows_that_exist(rendered: Render, overlay: str) -> None:
     policies = [one for one in rendered(overlay) if one["kind"] == "NetworkPolicy" and one["metadata"]["namespace"] == "finest"]
     assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in [one["spec"] for one in policies]
-    asked = {label for workload in workloads(rendered(overlay)) for label in labels(workload) if label.startswith("access-")}
+    asked = {label for workload in workloads(rendered(overlay)) for label in pod_labels(workload) if label.startswith("access-")}
     opened = {label for one in policies for label in one["spec"]["podSelector"].get("matchLabels", {}) if label.startswith("access-")}
     assert asked == opened == {"access-mlflow", "access-database", "access-storage", "access-webhook"}
-
-
-def labels(workload: Document) -> dict[str, str]:
-    spec = workload["spec"]
-    return dict(spec.get("jobTemplate", {}).get("spec", spec)["template"]["metadata"]["labels"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
