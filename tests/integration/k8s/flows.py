@@ -31,9 +31,14 @@ class Cluster:
     policies: Sequence[Document]
 
     def is_open(self, source: End, target: End, port: int, protocol: str = "TCP") -> bool:
-        """Whether a connection to a port of the target may leave its source and enter its target."""
-        ends = (("Egress", source, target), ("Ingress", target, source))
-        return all(self._passes(direction, pod, peer, target, port, protocol) for direction, pod, peer in ends)
+        """Whether a connection to a port of the target is let out by its source and in by its target."""
+        return self.is_let_out(source, target, port, protocol) and self.is_let_in(source, target, port, protocol)
+
+    def is_let_out(self, source: End, target: End, port: int, protocol: str = "TCP") -> bool:
+        return self._passes("Egress", source, target, target, port, protocol)
+
+    def is_let_in(self, source: End, target: End, port: int, protocol: str = "TCP") -> bool:
+        return self._passes("Ingress", target, source, target, port, protocol)
 
     def _passes(self, direction: str, pod: End, peer: End, target: End, port: int, protocol: str) -> bool:
         policies = [one for one in self.policies if direction in directions(one) and self._is_about(one, pod)]
