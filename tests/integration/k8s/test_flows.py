@@ -3,31 +3,16 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import product
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from pipeline.policy import STEP_LABEL
 from tests.integration.k8s.conftest import K8S, ROOT, kustomize
-from tests.integration.k8s.containers import Document, containers, find
-from tests.integration.k8s.flows import Cluster, End, behind, pods
-
-HERE = Path(__file__).parent
-KUBEFLOW, PLATFORM = ([*yaml.safe_load_all((HERE / name).read_text())] for name in ("kubeflow.yaml", "kubeflow_platform.yaml"))
-
-NODE = End("node", "192.168.0.10")
-"""The API server listens here, and so does the kubelet."""
-DATABASE = End("database", "10.20.0.5")
-INTERNET = End("internet", "203.0.113.7")
-METADATA = End("cloud-metadata", "169.254.169.254")
-OUTSIDE = [NODE, DATABASE, INTERNET, METADATA]
-API_PORTS = [443, 6443, 8443]
-"""Of API servers, behind port 443 of the service: managed ones, those of kubeadm and most others, minikube's."""
+from tests.integration.k8s.containers import Document
+from tests.integration.k8s.flows import Cluster, End
+from tests.integration.k8s.world import API_PORTS, INTERNET, KUBEFLOW, PLATFORM, Flow, World
 
 KFP = [
     "ml-pipeline.kubeflow:8887", "ml-pipeline.kubeflow:8888", "metadata-grpc-service.kubeflow:8080",
@@ -35,129 +20,43 @@ KFP = [
 ]  # fmt: skip
 """As KFP configures its launcher and driver, and Argo its sidecar; a step asks KFP for the schedule's time and for cancellation."""
 NEEDS = {
-    "mlflow": ["database", "store"],
-    "backup": ["database", "store"],
-    "restore": ["database", "store"],
-    "migrate": ["database"],
-    "users": ["mlflow"],
-    "watch": ["mlflow", "webhook"],
-    "step": ["mlflow", "store", "webhook", "kubernetes", *KFP],
+    "mlflow": ["names", "database", "store"],
+    "backup": ["names", "database", "store"],
+    "restore": ["names", "database", "store"],
+    "migrate": ["names", "database"],
+    "users": ["names", "mlflow"],
+    "watch": ["names", "mlflow", "webhook"],
+    "step": ["names", "mlflow", "store", "webhook", "kubernetes", *KFP],
+    "gpu-check": [],
+    "postgres": ["names"],
+    "s3": ["names"],
+    "unlabelled": ["names"],
     "ingress": ["mlflow"],
-}  # fmt: skip
-"""Who calls what, beside names, for which all of ours may ask."""
-DRIVER = ["kubernetes", "store", *KFP]
-"""KFP's own pod: it has no label of ours, and nothing of ours holds it back."""
-OTHER_PORTS = [22, 80, 443, 5432, 6443, 8443, 10250]
-"""Besides those that any pod or service listens on."""
-
-Flow = tuple[str, str, int, str]
-"""From, to, the port there, and the protocol."""
+}
+"""Who may call whom."""
+DRIVER = {"driver": ["names", "store", "kubernetes", *KFP]}
+"""A pod of KFP's own: it has no label of ours, and nothing of ours holds it back."""
 
 
-@dataclass(frozen=True)
-class World:
-    """An overlay in a cluster: with KFP, an ingress controller, strangers and what is outside."""
+def needed_somewhere(world: World) -> set[Flow]:
+    """What is let out by address, since the other end has no fixed one; a pod's address is one too, whoever is there."""
+    everywhere = {"step": API_PORTS, "watch": [443]}
+    private: dict[str, list[int]] = {}
+    if world.address("database").startswith("database.example.com"):
+        everywhere |= {"mlflow": [443], "backup": [443], "restore": [443]}
+        private = {"mlflow": [5432], "backup": [5432], "restore": [5432], "migrate": [5432]}
+    inside = [end for end in world.ends.values() if end.address.startswith("10.")]
+    return {
+        (source, end.name, port, "TCP")
+        for needs, ends in ((everywhere, world.ends.values()), (private, inside))
+        for source, ports in needs.items() for port in ports for end in ends
+    }  # fmt: skip
 
-    documents: list[Document]
-    runs: str
-    """The namespace of the runs."""
-    policies: list[Document]
 
-    @cached_property
-    def cluster(self) -> Cluster:
-        labels: dict[str, dict[str, str]] = {name: {} for name in ("kube-system", "kubeflow", "ingress-nginx", "elsewhere")}
-        labels["finest"] = find(self.documents, "Namespace", "finest")["metadata"]["labels"]
-        labels["ingress-nginx"] = {"finest-ingress": "true"}
-        labels.setdefault("team-a", {})["app.kubernetes.io/part-of"] = "kubeflow-profile"
-        labels[self.runs]["finest-runs"] = "true"
-        return Cluster({name: {"kubernetes.io/metadata.name": name} | more for name, more in labels.items()}, self.policies)
-
-    @cached_property
-    def ours(self) -> list[End]:
-        """All that our policies are about; a pod that asks for nothing is let do nothing."""
-        step = End("step", "10.244.2.1", self.runs, dict([STEP_LABEL]))
-        return [*pods(self.documents, 1), step, End("unlabelled", "10.244.2.2", "finest")]
-
-    @cached_property
-    def others(self) -> list[End]:
-        """KFP and all else; what looks like one of ours, or like a server, in a namespace of its own; neighbours of the cluster's DNS."""
-        clients = {"access-mlflow": "true", "access-database": "true", "access-storage": "true"} | dict([STEP_LABEL])
-        kubeflow = [*pods(KUBEFLOW, 100)]
-        servers = [end for end in [*self.ours, *kubeflow] if end.ports or end.namespace == "kubeflow"]
-        return [
-            *kubeflow, End("driver", "10.244.2.3", self.runs), End("ingress", "10.244.2.4", "ingress-nginx"),
-            End("stranger", "10.244.2.5", "elsewhere"), End("like-a-step", "10.244.2.6", "elsewhere", clients),
-            *(replace(end, name=f"like-{end.name}", namespace="elsewhere") for end in servers),
-            End("kube-proxy", "10.244.2.7", "kube-system"), *OUTSIDE,
-        ]  # fmt: skip
-
-    @cached_property
-    def ends(self) -> list[End]:
-        return [*self.ours, *self.others]
-
-    def end(self, name: str) -> End:
-        return next(end for end in self.ends if end.name == name)
-
-    def address(self, what: str) -> str:
-        """Host and port, as the overlay's settings say."""
-        settings = find(self.documents, "ConfigMap", "endpoints")["data"]
-        store = settings.get("AWS_ENDPOINT_URL", f"https://s3.{settings['AWS_REGION']}.amazonaws.com:443")
-        said = {
-            "database": f"{settings['PGHOST']}:{settings['PGPORT']}", "store": store, "mlflow": settings["MLFLOW_TRACKING_URI"],
-            "webhook": "chat.example.com:443", "kubernetes": "kubernetes.default:443", "names": "kube-dns.kube-system:53",
-        }  # fmt: skip
-        return said.get(what, what).split("://")[-1]
-
-    def reached(self, what: str) -> list[tuple[End, int, str]]:
-        """The pods or outside addresses behind a need, and the ports that they listen on."""
-        host, port = self.address(what).split(":")
-        if what == "kubernetes":
-            return [(NODE, number, "TCP") for number in API_PORTS]
-        if host.endswith((".com", ".org")):
-            return [(DATABASE if what == "database" else INTERNET, int(port), "TCP")]
-        return behind([*self.documents, *KUBEFLOW], self.ends, host, int(port))
-
-    def flows(self, needs: dict[str, list[str]]) -> Iterator[Flow]:
-        for source, wanted in needs.items():
-            for end, port, protocol in (found for what in wanted for found in self.reached(what)):
-                yield source, end.name, port, protocol
-
-    def closed(self, flows: Iterable[Flow]) -> list[Flow]:
-        return [flow for flow in flows if not self.is_open(flow)]
-
-    def is_open(self, flow: Flow) -> bool:
-        source, target, port, protocol = flow
-        return self.cluster.is_open(self.end(source), self.end(target), port, protocol)
-
-    def all_that(self, passes: Callable[[End, End, int, str], bool], sources: list[End], targets: list[End]) -> set[Flow]:
-        """Of all that could be tried from a source to a target, what passes."""
-        there = [*self.documents, *KUBEFLOW]
-        listened = {port["containerPort"] for one in there for part in containers(one) for port in part.get("ports", [])}
-        served = {port["port"] for one in there if one["kind"] == "Service" for port in one["spec"]["ports"]}
-        tried = product(sources, targets, sorted(listened | served | {*OTHER_PORTS}), ("TCP", "UDP"))
-        return {(a.name, b.name, port, protocol) for a, b, port, protocol in tried if a is not b and passes(a, b, port, protocol)}
-
-    @cached_property
-    def needed(self) -> set[Flow]:
-        names = {end.name: ["names"] for end in self.ours if end.name != "gpu-check"}
-        return {*self.flows(NEEDS), *self.flows(names)}
-
-    @cached_property
-    def needed_somewhere(self) -> set[Flow]:
-        """What is let out by address, since the other end has no fixed one; a pod's address is one too, whoever is there."""
-        found = {("step", end.name, port, "TCP") for end in self.ends for port in API_PORTS}
-        found |= {("watch", end.name, 443, "TCP") for end in self.ends}
-        if self.address("database").endswith(".com:5432"):
-            private = [end.name for end in self.ends if end.address.startswith("10.")]
-            found |= {(one, end, 5432, "TCP") for one in ("mlflow", "backup", "restore", "migrate") for end in private}
-            found |= {(one, end.name, 443, "TCP") for one in ("mlflow", "backup", "restore") for end in self.ends}
-        return {flow for flow in found if flow[0] != flow[1]}
-
-    @cached_property
-    def needed_by_kfp(self) -> set[Flow]:
-        """What is let in to read and write pipeline roots, where the store is ours."""
-        runs = [end.name for end in self.ends if end.namespace == self.runs]
-        return {flow for name in runs for flow in self.flows({name: ["store"]}) if flow[1] == "s3"}
+def needed_by_kfp(world: World) -> set[Flow]:
+    """What is let in to read and write pipeline roots, where the store is ours."""
+    runs = [end.name for end in world.ends.values() if end.namespace == world.runs]
+    return {*world.flows({name: ["store"] for name in runs})}
 
 
 @pytest.fixture(scope="module", params=["dev", "prod"])
@@ -181,22 +80,23 @@ def world(request: pytest.FixtureRequest, overlay: str, tools: dict[str, Path], 
 
 
 def test_everything_that_is_needed_is_open_from_end_to_end(world: World) -> None:
-    assert world.closed([*world.needed, *world.flows({"driver": [*DRIVER, "names"]})]) == []
+    assert {end.name for end in world.ours} <= NEEDS.keys()
+    assert world.closed(world.flows(NEEDS | DRIVER)) == []
 
 
 def test_it_is_open_too_where_the_platform_puts_policies_around_kfp(world: World) -> None:
     within = World(world.documents, world.runs, [*world.policies, *PLATFORM])
-    assert within.closed([*within.needed, *within.flows({"driver": [*DRIVER, "names"]})]) == []
+    assert within.closed(within.flows(NEEDS | DRIVER)) == []
 
 
 def test_nothing_else_is_let_out_of_a_pod(world: World) -> None:
-    out = world.all_that(world.cluster.is_let_out, world.ours, world.ends)
-    assert sorted(out - world.needed - world.needed_somewhere) == []
+    out = world.all_that(world.cluster.is_let_out, world.ours, world.ends.values())
+    assert sorted(out - {*world.flows(NEEDS)} - needed_somewhere(world)) == []
 
 
 def test_nothing_else_is_let_into_a_pod(world: World) -> None:
-    let_in = world.all_that(world.cluster.is_let_in, world.ends, world.ours)
-    assert sorted(let_in - world.needed - world.needed_by_kfp) == []
+    let_in = world.all_that(world.cluster.is_let_in, world.ends.values(), world.ours)
+    assert sorted(let_in - {*world.flows(NEEDS)} - needed_by_kfp(world)) == []
 
 
 def test_the_example_of_an_ingress_lets_the_challenge_for_its_certificate_in(rendered: Callable[[str], list[Document]]) -> None:
