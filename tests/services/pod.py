@@ -25,9 +25,9 @@ class Pod:
         """The start of a command line that runs in the pod."""
         return ["ip", "netns", "exec", self.name]
 
-    def close(self, *how: str) -> None:
-        """Nothing goes out to a port; `how` is the target of iptables: REJECT or DROP."""
-        self._iptables("--append", "OUTPUT", "--protocol", "tcp", "--jump", *how)
+    def close(self, how: str) -> None:
+        """No connection goes out; `how` is the target of iptables: REJECT or DROP."""
+        self._iptables("--append", "OUTPUT", "--protocol", "tcp", "--jump", how)
 
     def open(self) -> None:
         """The policies are there, and let everything out."""
