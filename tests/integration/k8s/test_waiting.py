@@ -147,6 +147,13 @@ def test_a_proxy_that_answers_for_a_server_that_is_away_is_waited_for(place: Ins
     assert done.returncode == 0 and done.stdout.splitlines()[0] == f"waiting up to 120 s for {mesh.endpoint}: 503 Service Unavailable"
 
 
+def test_a_server_without_a_certificate_is_not_waited_for(place: Installation, files: dict[str, str]) -> None:
+    started = time.monotonic()
+    done = place.run("backup", "upload", **files | {"AWS_ENDPOINT_URL": place.endpoints["AWS_ENDPOINT_URL"].replace("http", "https")})
+    assert done.returncode == 1 and "SSL" in done.stderr and "Traceback" not in done.stderr
+    assert "waiting" not in done.stdout and time.monotonic() - started < 60
+
+
 @pytest.fixture
 def pod(place: Installation) -> Iterator[Pod]:
     """A pod for which the servers are where the overlay says, once it knows their names."""
