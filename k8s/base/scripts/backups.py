@@ -6,7 +6,8 @@
     backups.py download [NAME]     a dump and its checksum to $FOLDER; the newest where none is named
     backups.py restore-artifacts   what $ARTIFACTS lacks of $BACKUP/artifacts/
 
-BACKUP and ARTIFACTS are s3://bucket/prefix. Credentials, region and endpoint come from boto3's own chain. An error is one line.
+BACKUP and ARTIFACTS are s3://bucket/prefix. Credentials, region and endpoint come from boto3's own chain. A store that
+does not answer is waited for (wait_for_server.py). An error is one line.
 """
 
 import hashlib
@@ -17,9 +18,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
+from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from wait_for_server import wait_for_server
 
 KEPT_AT_LEAST = 7
 """Newest dumps that stay whatever their age: backups that fail for a month must not remove the last good ones."""
@@ -92,6 +95,7 @@ def copy(s3, source: tuple[str, str], target: tuple[str, str]) -> None:
 def main(command: str, name: str = "") -> None:
     s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}))
     bucket, prefix = place("BACKUP")
+    wait_for_server(s3.meta.endpoint_url)
     database, artifacts = f"{prefix}database/", f"{prefix}artifacts/"
     if command == "upload":
         upload(s3, Path(os.environ["FOLDER"]), bucket, database, timedelta(days=float(os.environ["BACKUP_KEEP_DAYS"])))
@@ -112,5 +116,5 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except KeyError as error:
         raise SystemExit(f"error: {error.args[0]} is not set") from None
-    except (ClientError, BotoCoreError) as error:
+    except (Boto3Error, BotoCoreError, ClientError, ValueError) as error:
         raise SystemExit(f"error: {os.environ['BACKUP']}: {error}") from None

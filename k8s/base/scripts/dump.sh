@@ -1,6 +1,7 @@
 #!/bin/sh
 # Dumps the database that PGHOST, PGDATABASE, ... name into $FOLDER as one compressed file with its SHA-256 beside it.
 set -eu
+. "$(dirname "$0")/wait_for_database.sh"
 
 file="mlflow-$(date -u +%Y%m%dT%H%M%SZ).dump"
 cd "$FOLDER"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Restores the one dump in $FOLDER into the database that PGHOST, PGDATABASE, ... name. All or nothing, and only into an empty database.
 set -eu
+. "$(dirname "$0")/wait_for_database.sh"
 
 cd "$FOLDER"
 sha256sum -c ./*.dump.sha256

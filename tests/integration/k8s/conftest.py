@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -52,11 +52,16 @@ def rendered(tools: dict[str, Path]) -> Callable[[str], list[Document]]:
 
     @cache
     def render(overlay: str) -> list[Document]:
-        done = subprocess.run([tools["kubectl"], "kustomize", K8S / "overlays" / overlay], capture_output=True, text=True)
-        assert done.returncode == 0 and not done.stderr, done.stderr
-        return list(yaml.safe_load_all(done.stdout))
+        return kustomize(tools, K8S / "overlays" / overlay)
 
     return render
+
+
+def kustomize(tools: dict[str, Path], folder: Path) -> list[Document]:
+    """The documents that a kustomization makes."""
+    done = subprocess.run([tools["kubectl"], "kustomize", folder], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,24 @@ class Installation:
 
     def run(self, workload: str, which: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs a container of a CronJob to its end; `more` replaces what its environment says."""
+        with self.started(workload, which, **more) as process:
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    @contextmanager
+    def started(self, workload: str, which: str, within: Sequence[str] = (), **more: str) -> Iterator[subprocess.Popen[str]]:
+        """The same, going on during a block and killed at its end; `within` is the start of a command that runs another."""
         one = container(self.documents, "CronJob", workload, which)
         variables = environment(one, self.endpoints, SECRETS) | {"HOME": str(self.folder)} | more
         line = command(one, variables, {"/scripts": str(K8S / "base" / "scripts")})
         line = {"python": [sys.executable], "mlflow": [sys.executable, "-m", "mlflow"]}.get(line[0], [line[0]]) + line[1:]
-        return subprocess.run(line, env=base_environment() | variables, capture_output=True, text=True, cwd=self.folder)
+        with subprocess.Popen(
+            [*within, *line], env=base_environment() | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def mounted(self, workload: str, folder: Path) -> Path:
         """The Secrets that a CronJob mounts, as files below `folder`."""

@@ -14,9 +14,19 @@ def find(documents: Sequence[Document], kind: str, name: str) -> Document:
 
 def pod_spec(document: Document) -> Document | None:
     """The pod's specification in a workload, None in anything else."""
-    spec = document.get("spec", {})
-    template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    template = pod_template(document)
     return template["spec"] if template else None
+
+
+def pod_labels(document: Document) -> dict[str, str]:
+    """The labels of a workload's pods."""
+    return dict((pod_template(document) or {})["metadata"]["labels"])
+
+
+def pod_template(document: Document) -> Document | None:
+    spec = document.get("spec", {})
+    found: Document | None = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    return found
 
 
 def containers(document: Document) -> Iterator[Document]:

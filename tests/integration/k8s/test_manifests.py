@@ -1,6 +1,7 @@
 """Every overlay renders, is valid for a new and an older cluster, and passes a security scan with every exception justified in place."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.k8s.conftest import OVERLAYS
-from tests.integration.k8s.containers import Document, containers, find, pod_spec
+from tests.integration.k8s.conftest import K8S, OVERLAYS, ROOT
+from tests.integration.k8s.containers import Document, containers, find, pod_labels, pod_spec
 
 RELEASES = ("1.37.0", "1.32.0")
 """The newest schema there is, and one that clusters of today still run."""
@@ -110,14 +111,9 @@ def test_every_image_names_its_registry_and_an_exact_version(rendered: Render, o
 def test_every_pod_of_the_namespace_is_closed_but_for_flows_that_exist(rendered: Render, overlay: str) -> None:
     policies = [one for one in rendered(overlay) if one["kind"] == "NetworkPolicy" and one["metadata"]["namespace"] == "finest"]
     assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in [one["spec"] for one in policies]
-    asked = {label for workload in workloads(rendered(overlay)) for label in labels(workload) if label.startswith("access-")}
+    asked = {label for workload in workloads(rendered(overlay)) for label in pod_labels(workload) if label.startswith("access-")}
     opened = {label for one in policies for label in one["spec"]["podSelector"].get("matchLabels", {}) if label.startswith("access-")}
     assert asked == opened == {"access-mlflow", "access-database", "access-storage", "access-webhook"}
-
-
-def labels(workload: Document) -> dict[str, str]:
-    spec = workload["spec"]
-    return dict(spec.get("jobTemplate", {}).get("spec", spec)["template"]["metadata"]["labels"])
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -157,3 +153,22 @@ def test_the_steps_find_the_names_that_they_are_compiled_with(rendered: Render) 
         assert {"matchLabels": dict([STEP_LABEL])} in [caller.get("podSelector") for caller in callers]
     users = {pod_spec(one)["securityContext"]["runAsUser"] for one in workloads(rendered("prod"))}  # type: ignore[index]
     assert users == {Cluster().user}
+
+
+def test_the_jobs_find_all_scripts_that_they_are_tested_with(rendered: Render) -> None:
+    files = {path.name: path.read_text() for path in (K8S / "base" / "scripts").iterdir() if path.is_file()}
+    assert find(rendered("dev"), "ConfigMap", "scripts")["data"] == files
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_what_the_guide_applies_before_a_migration_is_all_that_the_job_needs(rendered: Render, overlay: str) -> None:
+    guide = (ROOT / "docs" / "operations.md").read_text()
+    chosen = re.search(r"kubectl apply -l 'app.kubernetes.io/name in \((.*?)\)'", guide)
+    assert chosen
+    applied = [one for one in rendered(overlay) if one["metadata"].get("labels", {}).get("app.kubernetes.io/name") in chosen[1].split(", ")]
+    job = find(applied, "CronJob", "migrate")
+    spec: Any = pod_spec(job)
+    mounted = {volume["configMap"]["name"] for volume in spec["volumes"] if not volume.get("configMap", {"optional": True}).get("optional")}
+    read = {source["configMapRef"]["name"] for container in containers(job) for source in container["envFrom"]}
+    assert mounted | read == {one["metadata"]["name"] for one in applied if one["kind"] == "ConfigMap"}
+    assert {one["kind"] for one in applied} == {"CronJob", "ConfigMap"}
