@@ -34,6 +34,9 @@ class Kube:
         except (HTTPError, OSError) as error:
             why = f"the Kubernetes API does not answer ({type(error).__name__})"
             raise NotCheckedError(why, "see `kubectl version` on this machine") from None
+        except ValueError as error:  # the client's models know less than a newer API says
+            why = f"the package kubernetes does not understand what the API says of {what} ({error})"
+            raise NotCheckedError(why, "install a newer one") from None
 
 
 def reach() -> Kube:
