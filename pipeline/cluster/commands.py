@@ -104,7 +104,7 @@ def status(
     1 anything else.
     """
     states.use(state)
-    if run is None:
+    if not run:
         if follow or config or sets or host or namespace or token_file or ca:
             raise ConfigError("status: --follow, the config and KFP's address are for one run; name it: status RUN --follow")
         _nights(last or 10, max_age)

@@ -12,7 +12,8 @@ from pipeline.policy import POLICIES
 
 State = Literal["pending", "running", "done", "cached", "failed"]
 STATES: dict[str, State] = {
-    "PENDING": "pending", "RUNNING": "running", "SUCCEEDED": "done", "SKIPPED": "cached", "FAILED": "failed", "CANCELED": "failed",
+    "PENDING": "pending", "PAUSED": "pending", "RUNNING": "running", "CANCELING": "running", "SUCCEEDED": "done", "SKIPPED": "cached",
+    "FAILED": "failed", "CANCELED": "failed",
 }  # fmt: skip
 """What a pod's node is, by KFP's word. A step's pod is skipped only where its outputs are cached: what is left out has no node for one."""
 GOING_ON = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
@@ -111,8 +112,8 @@ def _unplaced(tree: Tree, tasks: list[Any]) -> Iterator[Step]:
     placed = {nodes.display(name) for name in tree.names}
     count: dict[str, int] = defaultdict(int)
     for task in tasks:
-        name, state = task.display_name, STATES.get(str(task.state))
-        if name in POLICIES and name not in placed and state not in (None, "cached"):
+        name = task.display_name
+        if name in POLICIES and name not in placed and STATES.get(str(task.state), "cached") != "cached":
             count[name] += 1
             title = POLICIES[name].title + (f" #{count[name]}" if count[name] > 1 else "")
             yield Step(name, title, False, str(task.state) in GOING_ON, (_attempt(task, "", 0),), str(task.task_id))
@@ -159,7 +160,7 @@ def _pods(tree: Tree, name: str) -> Iterator[Pod]:
 def _attempts(tree: Tree, name: str) -> Iterator[Attempt]:
     """What has become of the node's pods, also where a pod's task is missing but what is around it says it."""
     for pod in _pods(tree, name):
-        if (task := tree.tasks.get(pod.node)) is not None:
+        if (task := tree.tasks.get(pod.node)) is not None and str(task.state) in STATES:
             yield _attempt(task, pod.node, pod.number)
         elif pod.state is not None:
             yield Attempt(pod.node, pod.state, None, None, None, pod.number)
@@ -167,8 +168,7 @@ def _attempts(tree: Tree, name: str) -> Iterator[Attempt]:
 
 def _attempt(task: Any, node: str, number: int) -> Attempt:
     running = (one.update_time for one in task.state_history or [] if str(one.state) == "RUNNING")
-    state = STATES.get(str(task.state), "running")
-    return Attempt(node, state, moment(task.start_time), next(running, None), moment(task.end_time), number)
+    return Attempt(node, STATES[str(task.state)], moment(task.start_time), next(running, None), moment(task.end_time), number)
 
 
 def _title(tree: Tree, component: str, name: str) -> str:

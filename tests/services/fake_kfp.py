@@ -148,6 +148,7 @@ class FakeKfp:
             return Answer(200, moment.answer)
         run = self.runs[id]
         run.state = moment.state
+        run.state_history = [*(run.state_history or []), kfp.V2beta1RuntimeStatus(update_time=datetime.now(UTC), state=moment.state)]
         run.error = kfp.GoogleRpcStatus(message=moment.error) if moment.error else None
         run.run_details = kfp.V2beta1RunDetails(
             task_details=[
@@ -167,6 +168,11 @@ class FakeKfp:
 
 class _Body(NamedTuple):
     data: bytes
+
+
+def model(content: Any, kind: type) -> Any:
+    """A recorded answer as the client's own model."""
+    return _read(json.dumps(content).encode(), kind)
 
 
 def _read(body: bytes, kind: type) -> Any:
