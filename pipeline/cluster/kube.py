@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import kubernetes
+import yaml
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -47,7 +48,7 @@ def reach() -> Kube:
     except kubernetes.config.ConfigException:
         try:
             kubernetes.config.load_kube_config(client_configuration=configuration)
-        except (kubernetes.config.ConfigException, OSError) as error:
+        except (kubernetes.config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError) as error:  # the last: no kubeconfig at all
             why = " ".join(str(error).split())
             raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
     configuration.retries = 1

@@ -37,6 +37,7 @@ class Pods:
     def __init__(self, namespace: str, run: str, note: Callable[[str], None]):
         self.namespace, self.run, self.note = namespace, run, note
         self.kube: Kube | None = None
+        self.answered = False
         self.there: dict[str, Any] = {}
         """By the full name of the workflow's node."""
         self.seen: dict[str, Any] = {}
@@ -55,9 +56,10 @@ class Pods:
             listed = kube.get(call, what, self.namespace, label_selector=f"{RUN_LABEL}={self.run}")
         except NotCheckedError as error:
             self._note(f"why steps wait or fail is not shown: {error.why}")
-            self.not_before = time.monotonic() + AGAIN_SECONDS if self.kube else math.inf
+            self.kube = None  # whose token may have expired
+            self.not_before = time.monotonic() + AGAIN_SECONDS if self.answered else math.inf
             return
-        self.kube = kube
+        self.kube, self.answered = kube, True
         pods = sorted(listed.items if listed else [], key=lambda pod: str(pod.metadata.creation_timestamp))
         self.there = {node: pod for pod in pods if (node := (pod.metadata.annotations or {}).get(NODE))}
         self.seen |= self.there

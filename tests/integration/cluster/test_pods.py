@@ -1,6 +1,7 @@
 """What pods say of why a step waits or has failed, as a Kubernetes API tells it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -216,3 +217,13 @@ def test_an_api_that_goes_away_is_left_alone_for_a_minute_and_asked_again(
     monkeypatch.setattr("pipeline.cluster.pods.time.monotonic", lambda: later)
     watched.look(live=True)
     assert watched.states() == {NODE: "failed"} and len(notes) == 1
+
+
+@pytest.mark.parametrize("content", ["a: [b", "- not", "a kubeconfig", "", "apiVersion: v1"])
+def test_a_kubeconfig_that_is_none_is_a_note(
+    pods: Callable[..., Pods], content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    (tmp_path / "kubeconfig").write_text(content)
+    notes: list[str] = []
+    assert pods(notes).states() == {} and len(notes) == 1
+    assert notes[0].startswith("why steps wait or fail is not shown: no Kubernetes API is known here (")
