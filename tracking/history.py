@@ -48,7 +48,7 @@ def last_judged() -> Past | None:
 
 def read_verdict(kfp_run: str) -> Verdict:
     """The verdict that the pipeline run left. Raises FinestError where there is none, or it cannot be read."""
-    found = _newest(f"tags.{KFP_RUN} = '{kfp_run}'", 1)
+    found = _of(kfp_run)
     if not found:
         raise FinestError(f"MLflow at {masked(uri())} has no run of the pipeline run {kfp_run}")
     with tempfile.TemporaryDirectory() as folder:
@@ -57,6 +57,16 @@ def read_verdict(kfp_run: str) -> Verdict:
             return read(file)
         except DataError:
             raise FinestError(f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow") from None
+
+
+def registered_model(kfp_run: str) -> str | None:
+    """The registered model that the pipeline run is of; None where it never came so far that it said so."""
+    found = _of(kfp_run)
+    return found[0].data.params.get("promote.registered_model") if found else None
+
+
+def _of(kfp_run: str) -> list[Any]:
+    return _newest(f"tags.{KFP_RUN} = '{kfp_run}'", 1)
 
 
 def _newest(query: str, count: int) -> list[Any]:

@@ -17,7 +17,7 @@ from pipeline.ending import CANCELLED, PASSED, REFUSED, unchanged
 from pipeline.options import say
 from pipeline.progress import duration
 from pipeline.table import failed_checks
-from tracking.history import read_verdict
+from tracking.history import read_verdict, registered_model
 from tracking.runs import Outcome, outcome
 from tracking.store import asked
 
@@ -129,6 +129,7 @@ class Watch:
 def _conclude(run: kfp.V2beta1Run, said: list[Said], model: str, console: Console) -> int:
     """Prints what came of a run that has ended, by MLflow's word and not KFP's; returns the exit code."""
     run_id = str(run.run_id)
+    model = registered_model(run_id) or model  # whichever config this command was given
     found = asked(lambda: outcome(run_id, model))
     if not cancelled(run) and (found.verdict is None or found.failed_step):
         without = "without a verdict" if found.verdict is None else f"after the verdict {found.verdict}"

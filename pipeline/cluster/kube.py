@@ -14,6 +14,8 @@ from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.placement import Placement
 
 SECONDS = 5, 15
+NO_KUBECONFIG = yaml.YAMLError, TypeError, ValueError
+"""What the client raises on a file that is none."""
 ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the doctor as someone who may"
 
 
@@ -48,7 +50,7 @@ def reach() -> Kube:
     except kubernetes.config.ConfigException:
         try:
             kubernetes.config.load_kube_config(client_configuration=configuration)
-        except (kubernetes.config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError) as error:  # the last: no kubeconfig at all
+        except (kubernetes.config.ConfigException, OSError, *NO_KUBECONFIG) as error:
             why = " ".join(str(error).split())
             raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
     configuration.retries = 1

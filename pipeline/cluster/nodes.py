@@ -30,26 +30,17 @@ def names(tasks: Iterable[Any]) -> dict[str, str]:
     """Full name by id, of the workflow and all nodes below it whose ids any task gives as a child's."""
     tasks = list(tasks)
     ids = {id for task in tasks for id in children(task)}
-    workflow = _workflow(ids)
-    parts = {ATTEMPT.sub("", task.display_name) for task in tasks if task.display_name}
+    workflow = min(ids, default="").rpartition("-")[0]
+    displayed = {task.display_name for task in tasks if task.display_name}
+    ends = [*{of[0] for name in displayed if (of := ATTEMPT.search(name))}, *{f".{whole(name)}" for name in displayed}]
     found, todo = {workflow: workflow}, [workflow]
-    while todo:
-        name = todo.pop()
+    for name in todo:  # which grows
         before = fnv1a(name)
-
-        def known(suffix: str, name: str = name, before: int = before) -> bool:
-            id = f"{workflow}-{fnv1a(suffix, before)}"
-            if id not in ids or id in found:
-                return False
-            found[id] = name + suffix
-            todo.append(name + suffix)
-            return True
-
-        attempt = 0
-        while known(f"({attempt})"):
-            attempt += 1
-        for part in parts:
-            known(f".{part}")
+        for end in ends:
+            id = f"{workflow}-{fnv1a(end, before)}"
+            if id in ids and id not in found:
+                found[id] = name + end
+                todo.append(name + end)
     return found
 
 
@@ -99,8 +90,3 @@ def display(name: str) -> str:
 def rounds(name: str) -> tuple[int, ...]:
     """Which round of the loops around it the node is in; empty outside of loops."""
     return tuple(int(index) for index in ROUND.findall(name))
-
-
-def _workflow(ids: Iterable[str]) -> str:
-    """The workflow's name, which all ids begin with."""
-    return next((id.rpartition("-")[0] for id in sorted(ids)), "")

@@ -15,8 +15,6 @@ LATELY = timedelta(seconds=30)
 """For so long a pod may be pending before that is worth a line without a reason, and what runs needs no word on since when."""
 WAITED = timedelta(minutes=1)
 """From when on what a pod was pending is worth a word once it has ended."""
-
-
 MEMORY = {"training": "placement.memory", "data": "placement.data_memory", "small": "placement.small_memory"}
 """The config key of a step's memory, by the size that its policy gives it."""
 

@@ -138,11 +138,14 @@ def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[Rul
     return Verdict.model_validate(found)
 
 
-def record(run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None) -> str:
-    """What a run's steps leave in MLflow: the parent with its verdict, a step that failed. Returns the parent's id."""
+def record(
+    run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None, registered: str | None = None
+) -> str:  # fmt: skip
+    """What a run's steps leave in MLflow: the parent with its config and verdict, a step that failed. Returns the parent's id."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KFP_RUN_ID", run)
-        parent = runs.open_parent({}, source="s3://bucket/interactions", seed=0, tags={})
+        config = {"promote": {"registered_model": registered}} if registered else {}
+        parent = runs.open_parent(config, source="s3://bucket/interactions", seed=0, tags={})
         client = connect()
         if failed is not None:
             step, error = failed

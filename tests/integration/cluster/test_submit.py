@@ -238,6 +238,19 @@ def test_a_run_that_is_deleted_ends_the_following(kfp: FakeKfp, call: Call) -> N
     assert said.code == 1 and "404" in said.error and "goes on" not in said.error
 
 
+def test_the_model_is_the_runs_own_whatever_config_the_follower_has(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
+    own = f"own-{tmp_path.name}"
+
+    def done(run: str) -> None:
+        record(run, "pass", registered=own)
+        crown(own, run)
+
+    kfp.on_run = done
+    call("submit", "--detach")
+    said = call("status", *kfp.runs, files=False)
+    assert said.code == 0 and f"Promoted {own} version 1 is the champion" in said.out
+
+
 def test_the_token_is_read_anew_for_every_request_and_never_said(
     kfp: FakeKfp, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
