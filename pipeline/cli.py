@@ -1,6 +1,6 @@
 """The command line. Errors are one line on stderr.
 
-Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 2 usage or config; 1 anything else.
+Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config; 1 anything else.
 """
 
 import contextlib
@@ -46,7 +46,10 @@ def run(
     profile: Annotated[bool, typer.Option("--profile", help="Write where the run's time went, with traces of its trainings.")] = False,
     image: Annotated[str | None, typer.Option(help="Of the containers; what `make images` has built if not given.")] = None,
 ) -> None:
-    """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject."""
+    """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject.
+
+    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled (Ctrl-C); 2 usage or config; 1 anything else.
+    """
     if image and runner != "docker":
         raise typer.BadParameter("only steps in containers have an image: add --runner docker", param_hint="--image")
     here = states.use(state)

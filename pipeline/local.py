@@ -25,6 +25,7 @@ from finest.training.spent import FOLDER, NUMBERS, PAGE, page
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
+from pipeline.ending import PASSED, REFUSED, CancelledError, unchanged
 from pipeline.progress import duration, renderer, title
 from pipeline.state import State
 from pipeline.table import show
@@ -36,8 +37,6 @@ ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10
 """How long steps may take to end once they are told to."""
-
-PASSED, REFUSED = 0, 3
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _follow(folder: Path, state: State, console: Console, image: containers.Imag
             _end_containers(state, folder, image)
             _close("KILLED")
             if isinstance(error, KeyboardInterrupt):
-                raise FinestError("interrupted; the same command goes on from the last finished epoch of every training") from None
+                raise CancelledError("interrupted; the same command goes on from the last finished epoch of every training") from None
             raise
     _end_containers(state, folder, image)
     # A container's time is not in that of our child processes.
@@ -234,9 +233,9 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
             raise FinestError(f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}")
         lines.append(f"Promoted {name} version {found.promoted_version} is the champion")
     elif verdict.verdict == "fail":
-        lines.append(f"Refused  the champion of {name} stays as it was")
+        lines.append(f"Refused  {unchanged(name)}")
     else:
-        lines.append(f"Skipped  the champion of {name} stays as it was")
+        lines.append(f"Skipped  {unchanged(name)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return REFUSED if verdict.verdict == "fail" else PASSED

@@ -1,5 +1,6 @@
 """Options that commands share, and where commands write."""
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,13 @@ def console() -> Console:
     """Standard output, wide enough for tables in a log file."""
     out = Console()
     return out if out.is_terminal else Console(width=WIDTH)
+
+
+def say(console: Console, line: str, indent: int | None = None) -> None:
+    """One line, as it is; with an `indent`, one that is longer than the console is wide goes on below, indented by so much."""
+    if indent is not None:
+        line = textwrap.fill(line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def settings(sets: list[str] | None, **given: str | None) -> list[str]:

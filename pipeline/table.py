@@ -71,6 +71,12 @@ def rules(results: list[RuleResult]) -> Table:
     return table
 
 
+def failed_checks(verdict: Verdict) -> list[str]:
+    """A line a check that did not hold: its name, the config key of its bound, and its sentence."""
+    failed = (rule for rule in verdict.rules if rule.status == "fail")
+    return [f"{rule.name}{f' [{rule.option}]' if rule.option else ''}: {rule.sentence}" for rule in failed]
+
+
 def mean(estimate: Estimate | None) -> str:
     """An estimate's mean, or nothing."""
     return number(estimate.mean if estimate else None)

@@ -20,6 +20,8 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
 history   pipeline runs of the past
     past_runs(count) -> list[Past]                  newest first
     last_judged() -> Past | None                    with the newest verdict
+    read_verdict(kfp_run) -> Verdict                FinestError where it has none
+    registered_model(kfp_run) -> str | None
 
 records   what runs hold
     log_dataset(run, manifest, source) -> None      on the step's run and on the parent

@@ -1,11 +1,15 @@
 """Pipeline runs of the past, newest first."""
 
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from finest.errors import DataError, FinestError
+from finest.stability.verdict import Verdict, read
 from tracking.runs import KFP_RUN
-from tracking.store import asked, connect, experiment_id
+from tracking.store import asked, connect, experiment_id, masked, uri
 
 PAGE = 50
 
@@ -40,6 +44,29 @@ def last_judged() -> Past | None:
     """The pipeline run with the newest verdict; None where no run ever had one."""
     judged = [past for run in _newest(f"tags.verdict != '' and tags.{KFP_RUN} != ''", PAGE) if (past := _past(run)).verdict]
     return max(judged, key=lambda past: past.judged or past.started, default=None)
+
+
+def read_verdict(kfp_run: str) -> Verdict:
+    """The verdict that the pipeline run left. Raises FinestError where there is none, or it cannot be read."""
+    found = _of(kfp_run)
+    if not found:
+        raise FinestError(f"MLflow at {masked(uri())} has no run of the pipeline run {kfp_run}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(asked(lambda: connect().download_artifacts(found[0].info.run_id, "verdict.json", folder)))
+        try:
+            return read(file)
+        except DataError:
+            raise FinestError(f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow") from None
+
+
+def registered_model(kfp_run: str) -> str | None:
+    """The registered model that the pipeline run is of; None where it never came so far that it said so."""
+    found = _of(kfp_run)
+    return found[0].data.params.get("promote.registered_model") if found else None
+
+
+def _of(kfp_run: str) -> list[Any]:
+    return _newest(f"tags.{KFP_RUN} = '{kfp_run}'", 1)
 
 
 def _newest(query: str, count: int) -> list[Any]:

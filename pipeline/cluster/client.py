@@ -19,6 +19,8 @@ from finest.errors import ConfigError, FinestError
 T = TypeVar("T")
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc:8888"
+SINGLE_USER_NAMESPACE = "kubeflow"
+"""Where runs' pods are on an installation that serves one team."""
 SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"
 """Where pods that may use the API have a token for it (audience pipelines.kubeflow.org)."""
 POD_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"

@@ -9,7 +9,7 @@ import typer
 from finest.errors import ConfigError
 from pipeline import config as configs
 from pipeline import state as states
-from pipeline.options import AsOf, Sets, StateFolder, console, settings
+from pipeline.options import AsOf, Sets, StateFolder, console, say, settings
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for them.
 
@@ -38,21 +38,28 @@ def submit(
     config: NightlyFile = None, source: Source = None, checkpoints: Checkpoints = None, as_of: AsOf = None, sets: Sets = None,
     pipeline: Compiled = COMPILED, service_account: Account = ACCOUNT, pipeline_root: Root = "",
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and leave it.")] = False,
-    follow: Annotated[str | None, typer.Option(help="Start nothing; follow the run of this id.")] = None,
+    follow: Annotated[str | None, typer.Option(metavar="RUN", help="Start nothing; the same as `status RUN --follow`.")] = None,
     host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
 ) -> None:  # fmt: skip
-    """Start a run on a cluster and follow it to its verdict. Exit codes are those of `run`."""
+    """Start a run on a cluster and follow it to its verdict; Ctrl-C leaves it going.
+
+    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config; 1 anything else.
+    """
     loaded = _load(config, settings(sets, source=source, checkpoints=checkpoints, as_of=as_of))
+    from pipeline.cluster import follow as watch
     from pipeline.cluster import submit as runs
     from pipeline.cluster.client import Access, connect
 
-    client, out = connect(Access(host, namespace, token_file, ca)), console()
+    client, out, model = connect(Access(host, namespace, token_file, ca)), console(), loaded.promote.registered_model
+    if follow is not None:
+        run = str(watch.find(client, follow, model, out).run_id)
+    else:
+        if not detach:
+            runs.check_tracking()
+        run = runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root), out)
     if not detach:
-        runs.check_tracking()
-    run = follow or runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root), out)
-    if not detach:
-        raise typer.Exit(runs.follow(client, run, loaded.promote.registered_model, out))
-    runs.say(out, f"follow it: python -m pipeline submit --follow {run}")
+        raise typer.Exit(watch.follow(client, run, model, out))
+    say(out, f"follow it: {watch.command(run)}")
 
 
 def schedule(
@@ -84,19 +91,43 @@ def schedule(
 
 
 def status(
-    last: Annotated[int, typer.Option(min=1, max=1000, help="How many runs to show.")] = 10,
-    max_age: Annotated[str | None, typer.Option(help="Exit 1 where the newest verdict is older, like 26h.")] = None,
-    state: StateFolder = None,
-) -> None:
-    """Show the last runs and their verdicts, from MLflow."""
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Of a cluster: shows its steps and its verdict.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow RUN to its verdict; Ctrl-C leaves it going.")] = False,
+    last: Annotated[int | None, typer.Option(min=1, max=1000, help="Without RUN: how many runs to show; 10 if not given.")] = None,
+    max_age: Annotated[str | None, typer.Option(help="Without RUN: exit 1 where the newest verdict is older, like 26h.")] = None,
+    state: StateFolder = None, config: NightlyFile = None, sets: Sets = None,
+    host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
+) -> None:  # fmt: skip
+    """Show the last runs and their verdicts, from MLflow; or what one run on a cluster does, step by step, and why.
+
+    Exit codes with RUN, once it has ended: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config;
+    1 anything else.
+    """
     states.use(state)
+    if not run:
+        if follow or config or sets or host or namespace or token_file or ca:
+            raise ConfigError("status: --follow, the config and KFP's address are for one run; name it: status RUN --follow")
+        _nights(last or 10, max_age)
+        return
+    if last is not None or max_age is not None:
+        raise ConfigError("status: --last and --max-age are for the table of all runs; leave RUN out")
+    model = _load(config, sets or []).promote.registered_model
+    from pipeline.cluster import follow as watch
+    from pipeline.cluster.client import Access, connect
+
+    client, out = connect(Access(host, namespace, token_file, ca)), console()
+    found = watch.find(client, run, model, out)
+    raise typer.Exit(watch.follow(client, run, model, out) if follow else watch.show(client, found, model, out))
+
+
+def _nights(last: int, max_age: str | None) -> None:
     from pipeline.cluster import status as nights
 
     limit = nights.age(max_age) if max_age is not None else None
     out = console()
     nights.show(out, last)
     if limit is not None:
-        out.print(nights.check_age(limit), markup=False, highlight=False, soft_wrap=True)
+        say(out, nights.check_age(limit))
 
 
 def doctor(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import kubernetes
+import yaml
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -13,6 +14,8 @@ from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.placement import Placement
 
 SECONDS = 5, 15
+NO_KUBECONFIG = yaml.YAMLError, TypeError, ValueError
+"""What the client raises on a file that is none."""
 ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the doctor as someone who may"
 
 
@@ -34,6 +37,9 @@ class Kube:
         except (HTTPError, OSError) as error:
             why = f"the Kubernetes API does not answer ({type(error).__name__})"
             raise NotCheckedError(why, "see `kubectl version` on this machine") from None
+        except ValueError as error:  # the client's models know less than a newer API says
+            why = f"the package kubernetes does not understand what the API says of {what} ({error})"
+            raise NotCheckedError(why, "install a newer one") from None
 
 
 def reach() -> Kube:
@@ -44,7 +50,7 @@ def reach() -> Kube:
     except kubernetes.config.ConfigException:
         try:
             kubernetes.config.load_kube_config(client_configuration=configuration)
-        except (kubernetes.config.ConfigException, OSError) as error:
+        except (kubernetes.config.ConfigException, OSError, *NO_KUBECONFIG) as error:
             why = " ".join(str(error).split())
             raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
     configuration.retries = 1

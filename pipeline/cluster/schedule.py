@@ -10,9 +10,10 @@ from rich.console import Console
 from finest.errors import ConfigError, FinestError
 from pipeline.cluster import cron, parameters
 from pipeline.cluster.client import Client
-from pipeline.cluster.submit import Options, say
+from pipeline.cluster.submit import Options
 from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
+from pipeline.options import say
 
 NAME = "finest-nightly"
 

@@ -166,7 +166,7 @@ def test_an_interrupted_run_ends_its_containers(here: Place, steps_image: str, s
     wait_for(training(here, "interrupted"), run)
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=SECONDS)
-    assert run.returncode == 1 and said.startswith("error: interrupted") and said.count("\n") == 1
+    assert run.returncode == 4 and said.startswith("error: interrupted") and said.count("\n") == 1
     assert of(here, "interrupted") == []
     assert {found.info.status for found in store("interrupted") if "kfp_run_id" in found.data.tags} == {"KILLED"}
 

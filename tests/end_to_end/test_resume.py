@@ -89,7 +89,7 @@ def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(place: Plac
     steps = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=30)
-    assert run.returncode == 1 and said.startswith("error: interrupted") and said.count("\n") == 1
+    assert run.returncode == 4 and said.startswith("error: interrupted") and said.count("\n") == 1
     assert psutil.wait_procs(steps, timeout=5)[1] == []
     assert {found.info.status for found in runs_in(place, state, monkeypatch)} == {"KILLED"}
     assert not list((place.folder / state).glob("runs/*/kfp"))

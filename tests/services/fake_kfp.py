@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import kfp_server_api as kfp
 
 from tests.services.fake_http import Answer, Request, Server, serving
+from tests.services.recorded import Recorded
 
 V2 = "/apis/v2beta1"
 CODEC = kfp.ApiClient()
@@ -34,10 +35,12 @@ class FakeKfp:
     multi_user: bool = False
     token: str = ""
     """What clients must bring; empty for an installation without sign-in."""
-    life: list[Moment] = field(default_factory=lambda: [Moment("SUCCEEDED")])
+    life: list[Moment | Recorded] = field(default_factory=lambda: [Moment("SUCCEEDED")])
     """What polls of a run see, one after the other; the last one stays."""
     on_run: Callable[[str], None] = lambda run_id: None
     """Told of every new run."""
+    on_poll: Callable[[datetime], None] = lambda at: None
+    """Told the time of what a poll of a recorded run is about to see."""
     away: list[int] = field(default_factory=list)
     """Statuses that the next requests for a run get instead of an answer."""
     page: int = 2
@@ -74,6 +77,13 @@ class FakeKfp:
             ("POST", f"{V2}/recurringruns/([^/:]+):(enable|disable)", self._turn),
             ("DELETE", f"{V2}/recurringruns/([^/:]+)", self._delete),
         ]
+
+    def replay(self, life: list[Recorded]) -> str:
+        """Makes a recorded run the only one, with such a life; returns its id."""
+        self.life = list(life)
+        run = str(life[0].answer["run_id"])
+        self.runs = {run: kfp.V2beta1Run(run_id=run)}
+        return run
 
     @property
     def url(self) -> str:
@@ -133,8 +143,12 @@ class FakeKfp:
             return Answer(404, {"message": f"ResourceNotFoundError: Run {id} not found."})
         moment = self.life[min(self.polls.get(id, 0), len(self.life) - 1)]
         self.polls[id] = self.polls.get(id, 0) + 1
+        if isinstance(moment, Recorded):
+            self.on_poll(moment.at)
+            return Answer(200, moment.answer)
         run = self.runs[id]
         run.state = moment.state
+        run.state_history = [*(run.state_history or []), kfp.V2beta1RuntimeStatus(update_time=datetime.now(UTC), state=moment.state)]
         run.error = kfp.GoogleRpcStatus(message=moment.error) if moment.error else None
         run.run_details = kfp.V2beta1RunDetails(
             task_details=[
@@ -154,6 +168,11 @@ class FakeKfp:
 
 class _Body(NamedTuple):
     data: bytes
+
+
+def model(content: Any, kind: type) -> Any:
+    """A recorded answer as the client's own model."""
+    return _read(json.dumps(content).encode(), kind)
 
 
 def _read(body: bytes, kind: type) -> Any:

@@ -1,10 +1,12 @@
-"""As much of the Kubernetes API as the doctor reads; what it says are the kubernetes client's own models."""
+"""As much of the Kubernetes API as we read; what it says are the kubernetes client's own models."""
 
 import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -13,6 +15,8 @@ from kubernetes import client
 from tests.services.fake_http import Answer, Request, Server, serving
 
 CODEC = client.ApiClient()
+RUN, NODE = "pipeline/runid", "workflows.argoproj.io/node-name"
+"""The label and the annotation by which a run's pods are known."""
 
 
 @dataclass
@@ -21,6 +25,7 @@ class FakeKubernetes:
 
     nodes: list[client.V1Node] = field(default_factory=list)
     pods: list[client.V1Pod] = field(default_factory=list)
+    events: list[client.CoreV1Event] = field(default_factory=list)
     named: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Objects of the one namespace, by plural kind and name."""
     forbidden: set[str] = field(default_factory=set)
@@ -32,6 +37,8 @@ class FakeKubernetes:
         self.http.routes = [
             ("GET", "/api/v1/nodes", lambda request: self._say(client.V1NodeList(items=self.nodes))),
             ("GET", "/api/v1/pods", lambda request: self._say(client.V1PodList(items=self.pods))),
+            ("GET", "/api/v1/namespaces/[^/]+/pods", self._pods),
+            ("GET", "/api/v1/namespaces/[^/]+/events", self._events),
             ("GET", "/api/v1/namespaces/[^/]+/([a-z]+)/([^/]+)", self._read),
         ]
 
@@ -83,6 +90,35 @@ class FakeKubernetes:
         metadata = client.V1ObjectMeta(name=name)
         self.named["serviceaccounts", name] = client.V1ServiceAccount(metadata=metadata, image_pull_secrets=references)
 
+    def add_step(
+        self, run: str, node: str, phase: str, reason: str | None = None, message: str | None = None, **facts: Any
+    ) -> client.V1Pod:  # fmt: skip
+        """The pod of a workflow's node, of which full names are unique; `facts` are further fields of its status."""
+        metadata = client.V1ObjectMeta(
+            name=f"pod-{len(self.pods)}", uid=f"uid-{len(self.pods)}", labels={RUN: run},
+            annotations={NODE: node}, creation_timestamp="2026-11-26T16:00:00Z",
+        )  # fmt: skip
+        status = client.V1PodStatus(phase=phase, reason=reason, message=message, **facts)
+        self.pods.append(client.V1Pod(metadata=metadata, status=status))
+        return self.pods[-1]
+
+    def add_event(self, pod: client.V1Pod, type: str, reason: str, message: str, at: str) -> None:
+        """What was told of a pod."""
+        about = client.V1ObjectReference(kind="Pod", name=pod.metadata.name, uid=pod.metadata.uid)
+        metadata = client.V1ObjectMeta(name=f"event-{len(self.events)}")
+        told = client.CoreV1Event(metadata=metadata, involved_object=about, type=type, reason=reason, message=message, last_timestamp=at)
+        self.events.append(told)
+
+    def _pods(self, request: Request) -> Answer:
+        key, _, value = request.query["labelSelector"].partition("=")
+        labelled = [pod for pod in self.pods if pod.metadata and (pod.metadata.labels or {}).get(key) == value]
+        return self._say(client.V1PodList(items=labelled))
+
+    def _events(self, request: Request) -> Answer:
+        key, _, value = request.query["fieldSelector"].partition("=")
+        assert key == "involvedObject.uid", key
+        return self._say(client.CoreV1EventList(items=[event for event in self.events if event.involved_object.uid == value]))
+
     def _authorise(self, request: Request) -> Answer | None:
         kind = next((part for part in request.path.split("/") if part in self.forbidden), None)
         return Answer(403, {"message": f"{kind} is forbidden"}) if kind else None
@@ -94,6 +130,16 @@ class FakeKubernetes:
     @staticmethod
     def _say(model: Any) -> Answer:
         return Answer(200, CODEC.sanitize_for_serialization(model))
+
+
+def node(pod: client.V1Pod) -> str:
+    """Full name of the workflow's node that the pod is of."""
+    return str(pod.metadata.annotations[NODE])
+
+
+def read(content: Any, kind: str) -> Any:
+    """A recorded object as the client's own model."""
+    return CODEC.deserialize(SimpleNamespace(data=json.dumps(content)), kind)
 
 
 @contextmanager

@@ -2,16 +2,21 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from components.image import IMAGE
+from finest.stability.verdict import RuleResult, Verdict
 from pipeline import cli
 from pipeline.compile import compile_to
+from tests.services import fake_kubernetes, recorded
 from tests.services.fake_kfp import FakeKfp, serve
+from tests.services.fake_kubernetes import FakeKubernetes
 from tracking import runs
 from tracking.registry import CHAMPION
 from tracking.store import connect
@@ -59,21 +64,24 @@ class Said:
 
 
 Call = Callable[..., Said]
+Replay = Callable[..., str]
 
 
 @pytest.fixture
 def call(
     kfp: FakeKfp, mlflow: Path, compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Call:
-    """Runs a command against the KFP API, with a config of its own."""
+    """Runs a command against the KFP API, with a config of its own and no Kubernetes API."""
     config = tmp_path / "nightly.yaml"
     config.write_text(CONFIG + f"promote: {{registered_model: {model(tmp_path)}}}\n")
     monkeypatch.setenv("KFP_HOST", kfp.url)
-    monkeypatch.setattr("pipeline.cluster.submit.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.cluster.follow.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "nowhere"))
 
     def run(command: str, *arguments: str, files: bool = True) -> Said:
-        given = ["--config", str(config), "--pipeline", str(compiled)] if files and "--pipeline" not in arguments else []
-        given = given or (["--config", str(config)] if files else [])
+        given = ["--config", str(config)] if files else []
+        if files and command != "status" and "--pipeline" not in arguments:
+            given += ["--pipeline", str(compiled)]
         capsys.readouterr()
         monkeypatch.setattr(sys, "argv", ["pipeline", command, *given, *arguments])
         code = cli.main()
@@ -83,23 +91,70 @@ def call(
     return run
 
 
+@pytest.fixture
+def kubernetes(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
+    """A Kubernetes API that commands find by their kubeconfig."""
+    with fake_kubernetes.serve() as server:
+        file = server.kubeconfig(tmp_path / "kubeconfig")
+        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
+        yield server
+
+
+@pytest.fixture
+def replay(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replay]:
+    """Has the KFP API tell the life of a recorded run, of which it gives the id; the clock here goes along, in UTC, on 80 columns.
+
+    `meanwhile` is told the time before each answer.
+    """
+    monkeypatch.setattr("pipeline.options.WIDTH", 80)
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+
+        def start(name: str, meanwhile: Callable[[datetime], None] = lambda at: None) -> str:
+            life = recorded.life(recorded.answer(name))
+            clock = [life[0].at]
+
+            def tick(at: datetime) -> None:
+                clock.append(at)
+                meanwhile(at)
+
+            kfp.on_poll = tick
+            monkeypatch.setattr("pipeline.cluster.follow.now", lambda: clock[-1])
+            return kfp.replay(life)
+
+        yield start
+    time.tzset()
+
+
 def model(folder: Path) -> str:
     """The registered model's name of a test."""
     return f"finest-{folder.name}"
 
 
-def record(run: str, verdict: str | None, failed: tuple[str, str] | None = None) -> str:
-    """What a run's steps leave in MLflow: the parent with its verdict, a step that failed. Returns the parent's id."""
+def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[RuleResult] = ()) -> Verdict:
+    """A verdict of which nothing was measured."""
+    found = {"verdict": verdict, "reason": reason, "protocol": "anchored", "given": "", "reference": "base", "rules": list(rules)}
+    return Verdict.model_validate(found)
+
+
+def record(
+    run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None, registered: str | None = None
+) -> str:  # fmt: skip
+    """What a run's steps leave in MLflow: the parent with its config and verdict, a step that failed. Returns the parent's id."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KFP_RUN_ID", run)
-        parent = runs.open_parent({}, source="s3://bucket/interactions", seed=0, tags={})
+        config = {"promote": {"registered_model": registered}} if registered else {}
+        parent = runs.open_parent(config, source="s3://bucket/interactions", seed=0, tags={})
         client = connect()
         if failed is not None:
             step, error = failed
             child = runs.open_child(client, parent, step, {"step": step, "error": error})
             client.set_terminated(child, "FAILED")
         if verdict is not None:
-            client.set_tag(parent, "verdict", verdict)
+            whole = judged(verdict) if isinstance(verdict, str) else verdict
+            client.set_tag(parent, "verdict", whole.verdict)
+            client.log_text(parent, whole.model_dump_json(), "verdict.json")
         runs.close_parent("FAILED" if failed else "FINISHED")
         return parent
 

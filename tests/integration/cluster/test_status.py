@@ -7,7 +7,8 @@ import pytest
 from finest.errors import FinestError
 from pipeline import cli
 from pipeline.cluster.status import check_age
-from tests.integration.cluster.conftest import record
+from tests.integration.cluster.conftest import Call, record
+from tests.services.fake_kfp import FakeKfp, Moment
 from tracking.history import last_judged, past_runs
 from tracking.store import connect
 
@@ -85,3 +86,36 @@ def test_a_server_that_does_not_answer_is_one_line(
     assert status(monkeypatch, "--max-age", "26h") == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "no connection" in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--follow"], ["--host", "http://127.0.0.1:9"], ["run-1", "--last", "3"], ["run-1", "--max-age", "26h"]]
+)
+def test_an_option_that_would_do_nothing_is_2(
+    nights: None, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    assert status(monkeypatch, *arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and "RUN" in said.err
+
+
+def test_a_run_is_not_asked_for_where_its_verdict_could_not_be_read(
+    mlflow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # fmt: skip
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert status(monkeypatch, "run-1") == 2
+    assert "MLFLOW_TRACKING_URI is not set" in capsys.readouterr().err
+
+
+def test_a_run_that_has_ended_is_shown_with_its_verdict_and_exit_code(kfp: FakeKfp, call: Call) -> None:
+    kfp.on_run = lambda run: record(run, "fail")
+    kfp.life = [Moment("FAILED", {"preflight": "SUCCEEDED", "ingest": "FAILED"}, error="out of time")]
+    call("submit", "--detach")
+    [run] = kfp.runs
+    said = call("status", run)
+    assert said.code == 3, said.error
+    shown = [line for line in said.out.splitlines() if "note:" not in line]
+    assert shown[1:] == [
+        "Check before spending: done", "Read, clean, split: failed; not tried again", "run failed: out of time",
+        "Verdict  fail. All 9 checks hold.", "Refused  there is no champion yet",
+    ]  # fmt: skip

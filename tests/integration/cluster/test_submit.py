@@ -5,6 +5,7 @@ import yaml
 
 from tests.integration.cluster.conftest import Call, crown, model, record
 from tests.services.fake_kfp import FakeKfp, Moment
+from tracking.store import connect
 
 
 def passes(kfp: FakeKfp, name: str) -> None:
@@ -25,13 +26,20 @@ def test_a_run_that_passed_and_was_promoted_is_0(kfp: FakeKfp, call: Call, tmp_p
 def test_a_run_that_the_gate_refused_is_3(kfp: FakeKfp, call: Call) -> None:
     kfp.on_run = lambda run: record(run, "fail")
     said = call("submit")
-    assert said.code == 3 and "stays as it was" in said.out
+    assert said.code == 3 and "Refused  there is no champion yet" in said.out
+
+
+def test_a_refusal_leaves_the_champion_that_there_is(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
+    crown(model(tmp_path), "another-run")
+    kfp.on_run = lambda run: record(run, "fail")
+    said = call("submit")
+    assert said.code == 3 and f"Refused  the champion of {model(tmp_path)} stays as it was" in said.out
 
 
 def test_a_night_without_new_data_is_0(kfp: FakeKfp, call: Call) -> None:
     kfp.on_run = lambda run: record(run, "skipped")
     said = call("submit")
-    assert said.code == 0 and "Verdict  skipped" in said.out
+    assert said.code == 0 and "Verdict  skipped" in said.out and "Skipped  there is no champion yet" in said.out
 
 
 def test_a_step_that_failed_is_1_and_named_with_its_error(kfp: FakeKfp, call: Call) -> None:
@@ -52,16 +60,66 @@ def test_a_run_that_passed_but_whose_model_is_not_the_champion_is_1(kfp: FakeKfp
     assert said.code == 1 and "the champion" in said.error and "is not this run's model" in said.error
 
 
-@pytest.mark.parametrize("state", ["CANCELED", "SKIPPED", "FAILED"])
+@pytest.mark.parametrize("state", ["SKIPPED", "FAILED"])
 def test_a_run_ends_on_every_state_that_it_cannot_leave(kfp: FakeKfp, call: Call, state: str) -> None:
-    kfp.life = [Moment("RUNNING"), Moment("CANCELING"), Moment(state, error="terminated by hand")]
+    kfp.life = [Moment("RUNNING"), Moment(state, error="out of time")]
     kfp.on_run = lambda run: record(run, None)
     said = call("submit")
     assert said.code == 1 and f"ended {state} without a verdict" in said.error
-    assert f"run {state}: terminated by hand" in said.out
+    assert f"run {state.lower()}: out of time" in said.out
 
 
-def test_every_change_of_a_step_is_one_line(kfp: FakeKfp, call: Call) -> None:
+@pytest.mark.parametrize("life", [["CANCELED"], ["RUNNING", "CANCELING", "CANCELED"], ["RUNNING", "CANCELING", "FAILED"]])
+def test_a_run_that_was_cancelled_is_4(kfp: FakeKfp, call: Call, life: list[str]) -> None:
+    kfp.life = [Moment(state) for state in life]
+    kfp.on_run = lambda run: record(run, None)
+    said = call("submit")
+    assert (said.code, said.error) == (4, "")
+    assert "run cancelled" in said.out and "Cancelled; there is no champion yet" in said.out
+    assert ("run is being cancelled" in said.out) == ("CANCELING" in life)
+
+
+def test_a_run_that_was_cancelled_after_its_promotion_says_both(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
+    kfp.life = [Moment("CANCELING"), Moment("FAILED")]
+    passes(kfp, model(tmp_path))
+    said = call("submit")
+    assert said.code == 4 and "run cancelled" in said.out
+    assert f"Promoted {model(tmp_path)} version 1 is the champion" in said.out and "Cancelled;" not in said.out
+
+
+def test_a_run_that_ended_before_it_could_be_cancelled_is_what_it_came_to(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
+    kfp.life = [Moment("CANCELING"), Moment("SUCCEEDED")]
+    passes(kfp, model(tmp_path))
+    assert call("submit").code == 0
+
+
+def test_a_step_that_failed_after_the_verdict_is_not_called_without_one(kfp: FakeKfp, call: Call) -> None:
+    kfp.on_run = lambda run: record(run, "pass", failed=("promote", "the registry said no"))
+    kfp.life = [Moment("FAILED")]
+    said = call("submit")
+    assert said.code == 1 and "ended FAILED after the verdict pass (promote failed: the registry said no)" in said.error
+
+
+def test_a_verdict_that_cannot_be_read_whole_still_counts(kfp: FakeKfp, call: Call) -> None:
+    def judged(run: str) -> None:
+        parent = record(run, None)
+        connect().set_tag(parent, "verdict", "fail")
+
+    kfp.on_run = judged
+    said = call("submit")
+    assert said.code == 3 and "Verdict  fail\nnote: which checks held is not shown: MLflow at" in said.out
+
+
+def test_a_verdict_of_another_version_is_not_called_a_broken_file(kfp: FakeKfp, call: Call) -> None:
+    def judged(run: str) -> None:
+        connect().log_text(record(run, "fail"), '{"verdict": "fail", "schema_version": 99}', "verdict.json")
+
+    kfp.on_run = judged
+    said = call("submit")
+    assert said.code == 3 and "was written by another version of finest; see it in MLflow" in " ".join(said.out.split())
+
+
+def test_a_step_whose_node_is_not_to_be_found_has_a_line_for_every_change(kfp: FakeKfp, call: Call) -> None:
     kfp.life = [
         Moment("RUNNING", {"root-driver": "SUCCEEDED", "preflight": "RUNNING"}),
         Moment("RUNNING", {"root-driver": "SUCCEEDED", "preflight": "RUNNING"}),
@@ -69,10 +127,10 @@ def test_every_change_of_a_step_is_one_line(kfp: FakeKfp, call: Call) -> None:
         Moment("SUCCEEDED", {"root-driver": "SUCCEEDED", "preflight": "SUCCEEDED", "pretrain#0": "SUCCEEDED", "pretrain#1": "FAILED"}),
     ]
     kfp.on_run = lambda run: record(run, "fail")
-    lines = [line[9:] for line in call("submit").out.splitlines() if line[2:3] == ":"]
+    lines = [line[9:] for line in call("submit").out.splitlines() if line[2:3] == ":" and "note:" not in line]
     assert lines == [
-        "Check before spending: RUNNING", "Check before spending: SUCCEEDED", "Train: RUNNING", "Train #2: PENDING",
-        "Train: SUCCEEDED", "Train #2: FAILED", "run SUCCEEDED",
+        "Check before spending: running", "Check before spending: done", "Train: running", "Train: done",
+        "Train #2: failed; not tried again", "run succeeded",
     ]  # fmt: skip
 
 
@@ -142,7 +200,8 @@ def test_a_run_can_be_left_and_followed_later(kfp: FakeKfp, call: Call) -> None:
     kfp.on_run = lambda run: record(run, "fail")
     left = call("submit", "--detach")
     [run] = kfp.runs
-    assert left.code == 0 and f"--follow {run}" in left.out
+    assert left.code == 0 and left.out.endswith(f"follow it: python -m pipeline status {run} --follow\n")
+    assert call("status", run, "--follow").code == 3
     assert call("submit", "--follow", run).code == 3 and list(kfp.runs) == [run]
 
 
@@ -152,22 +211,56 @@ def test_interrupting_leaves_the_run_alone_and_says_how_to_go_on(kfp: FakeKfp, c
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.cluster.submit.time.sleep", interrupt)
+    monkeypatch.setattr("pipeline.cluster.follow.time.sleep", interrupt)
     said = call("submit")
     [run] = kfp.runs
-    assert said.code == 1 and f"python -m pipeline submit --follow {run}" in said.error
+    assert said.code == 1 and f"the run goes on: python -m pipeline status {run} --follow" in said.error
     assert not [request for request in kfp.http.asked if "terminate" in request.path or request.method == "DELETE"]
 
 
 def test_an_api_that_is_away_for_a_moment_does_not_end_the_following(kfp: FakeKfp, call: Call) -> None:
     kfp.away = [500, 500]
     kfp.on_run = lambda run: record(run, "fail")
-    assert call("submit").code == 3
+    said = call("submit")
+    assert said.code == 3
+    assert said.out.count("500 upstream connect error; asking again for up to 10 min 0 s") == 1
+    assert said.out.count("Kubeflow Pipelines answers again after") == 1
 
 
-def test_a_run_that_was_deleted_ends_the_following(call: Call) -> None:
-    said = call("submit", "--follow", "gone")
-    assert said.code == 1 and "404" in said.error and "not found" in said.error
+def test_an_api_that_stays_away_ends_the_following_and_says_how_to_go_on(
+    kfp: FakeKfp, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr("pipeline.cluster.follow.PATIENCE_SECONDS", 0.0)
+    kfp.away = [500] * 20
+    said = call("submit")
+    [run] = kfp.runs
+    assert said.code == 1 and said.error.count("\n") == 1
+    assert f"500 upstream connect error (the run goes on: python -m pipeline status {run} --follow)" in said.error
+
+
+@pytest.mark.parametrize("command", [["submit", "--follow", "gone"], ["status", "gone"], ["status", "gone", "--follow"]])
+def test_a_run_that_there_is_not_is_one_line(call: Call, command: list[str]) -> None:
+    said = call(*command)
+    assert said.code == 1 and "404" in said.error and "not found" in said.error and "goes on" not in said.error
+
+
+def test_a_run_that_is_deleted_ends_the_following(kfp: FakeKfp, call: Call) -> None:
+    kfp.on_run = lambda run: kfp.runs.clear()
+    said = call("submit")
+    assert said.code == 1 and "404" in said.error and "goes on" not in said.error
+
+
+def test_the_model_is_the_runs_own_whatever_config_the_follower_has(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
+    own = f"own-{tmp_path.name}"
+
+    def done(run: str) -> None:
+        record(run, "pass", registered=own)
+        crown(own, run)
+
+    kfp.on_run = done
+    call("submit", "--detach")
+    said = call("status", *kfp.runs, files=False)
+    assert said.code == 0 and f"Promoted {own} version 1 is the champion" in said.out
 
 
 def test_the_token_is_read_anew_for_every_request_and_never_said(

@@ -1,0 +1,18 @@
+"""How a run ends: its exit code, and what that means for the champion."""
+
+from finest.errors import FinestError
+from tracking.registry import champion
+
+PASSED, REFUSED, CANCELLED = 0, 3, 4
+"""Exit codes; a run that was skipped has passed."""
+
+
+class CancelledError(FinestError):
+    """A run was ended from outside."""
+
+    exit_code = CANCELLED
+
+
+def unchanged(model: str) -> str:
+    """What serves after a run that promoted nothing."""
+    return f"the champion of {model} stays as it was" if champion(model) else "there is no champion yet"
