@@ -21,11 +21,11 @@ class Sign(NamedTuple):
 
 
 SIGNS = (
-    Sign("name", (socket.gaierror,), "NameResolutionError|getaddrinfo|not known|not resolve", "no connection to {}: no such name here"),
+    Sign("name", (socket.gaierror,), "NameResolutionError|getaddrinfo|service not known|not resolve", "no connection to {}: no such name here"),
     Sign("certificate", (ssl.SSLCertVerificationError,), "CERTIFICATE_VERIFY_FAILED", "no connection to {}: certificate not trusted"),
     Sign("tls", (ssl.SSLError,), "WRONG_VERSION_NUMBER|SSLError", "no connection to {}: it does not speak TLS"),
     Sign("refused", (ConnectionRefusedError,), "Connection refused", "no connection to {}: refused"),
-    Sign("time", (TimeoutError,), "[Tt]imed out|Timeout", "no answer from {} in time"),
+    Sign("time", (TimeoutError,), "timed out|ReadTimeout|ConnectTimeout", "no answer from {} in time"),
     Sign("closed", (ConnectionError,), "Connection reset|RemoteDisconnected|Connection aborted", "{} hung up without an answer"),
     Sign("route", (), "No route to host|Network is unreachable", "no connection to {}: no way leads there"),
 )  # fmt: skip

@@ -39,6 +39,7 @@ def submit(
     pipeline: Compiled = COMPILED, service_account: Account = ACCOUNT, pipeline_root: Root = "",
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and leave it.")] = False,
     follow: Annotated[str | None, typer.Option(help="Start nothing; follow the run of this id.")] = None,
+    fit_check: Annotated[bool, typer.Option("--fit-check/--no-fit-check", help="Refuse a run that no node can ever hold.")] = True,
     host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
 ) -> None:  # fmt: skip
     """Start a run on a cluster and follow it to its verdict. Exit codes are those of `run`."""
@@ -49,7 +50,7 @@ def submit(
     client, out = connect(Access(host, namespace, token_file, ca)), console()
     if not detach:
         runs.check_tracking()
-    run = follow or runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root), out)
+    run = follow or runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root, fit_check), out)
     if not detach:
         raise typer.Exit(runs.follow(client, run, loaded.promote.registered_model, out))
     runs.say(out, f"follow it: python -m pipeline submit --follow {run}")

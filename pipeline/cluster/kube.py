@@ -1,4 +1,4 @@
-"""What the Kubernetes API says of nodes, accounts and secrets. Values of secrets are never looked at but for image pull secrets."""
+"""What the Kubernetes API says of accounts, secrets and images. Values of secrets are never looked at but for image pull secrets."""
 
 import base64
 import json
@@ -9,11 +9,13 @@ import kubernetes
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from finest import causes
 from pipeline.cluster.findings import HealthError, NotCheckedError
-from pipeline.placement import Placement
 
 SECONDS = 5, 15
-ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the doctor as someone who may"
+KFP_NAMESPACE = "kubeflow"
+"""Where KFP itself is, and its runs where it serves one team."""
+ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the command as someone who may"
 
 
 class Kube:
@@ -21,6 +23,8 @@ class Kube:
 
     def __init__(self, api: kubernetes.client.ApiClient):
         self.core = kubernetes.client.CoreV1Api(api)
+        self.groups = kubernetes.client.ApisApi(api)
+        self.host = str(api.configuration.host)
 
     def get(self, call: Any, what: str, *arguments: Any, **keywords: Any) -> Any:
         """The call's answer, None where there is no such thing. Raises NotCheckedError."""
@@ -29,11 +33,16 @@ class Kube:
         except ApiException as error:
             if error.status == 404:
                 return None
-            said = "may not read" if error.status in (401, 403) else f"answers {error.status} to"
-            raise NotCheckedError(f"this user {said} {what} ({error.status} {error.reason})", ACCESS_FIX) from None
+            if not error.status:
+                raise self._silent(error) from None
+            said = "may not read" if error.status in (401, 403) else f"is answered {error.status} to"
+            at = causes.host_and_port(self.host)
+            raise NotCheckedError(f"this user {said} {what} ({error.status} {error.reason} from {at})", ACCESS_FIX) from None
         except (HTTPError, OSError) as error:
-            why = f"the Kubernetes API does not answer ({type(error).__name__})"
-            raise NotCheckedError(why, "see `kubectl version` on this machine") from None
+            raise self._silent(error) from None
+
+    def _silent(self, error: Exception) -> NotCheckedError:
+        return NotCheckedError(f"the Kubernetes API: {causes.find(error, self.host).words}", "see `kubectl version` on this machine")
 
 
 def reach() -> Kube:
@@ -49,62 +58,6 @@ def reach() -> Kube:
             raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
     configuration.retries = 1
     return Kube(kubernetes.client.ApiClient(configuration))
-
-
-def check_gpus(kube: Kube, placement: Placement) -> str:
-    """How many GPUs the nodes have that training steps may run on, and how many of them are free now."""
-    kind = placement.accelerator
-    if not kind or placement.accelerators == "0":
-        fix = "set placement.accelerator where there are GPUs"
-        raise NotCheckedError("placement asks for no accelerator, so training runs on CPUs", fix)
-    nodes = (kube.get(kube.core.list_node, "nodes")).items
-    holding = {node.metadata.name: int((node.status.allocatable or {}).get(kind, 0)) for node in nodes}
-    holding = {name: count for name, count in holding.items() if count}
-    if not holding:
-        fix = "add a node pool with GPUs and their device plugin, or set placement.accelerator to '' for CPUs"
-        raise HealthError(f"no node has {kind}", fix)
-    allowed = {node.metadata.name for node in nodes if node.metadata.name in holding and not _why_not(node, placement)}
-    if not allowed:
-        reasons = sorted({_why_not(node, placement) for node in nodes if node.metadata.name in holding})
-        fix = "set placement.node_selector and placement.tolerations to what the nodes have, or bring the nodes back"
-        raise HealthError(f"{len(holding)} nodes have {kind}, but training may run on none: {'; '.join(reasons)}", fix)
-    running = "status.phase!=Succeeded,status.phase!=Failed"
-    pods = kube.get(kube.core.list_pod_for_all_namespaces, "pods of all namespaces", field_selector=running).items
-    used = sum(_requested(pod, kind) for pod in pods if pod.spec.node_name in allowed)
-    total = sum(holding[name] for name in allowed)
-    largest = max(holding[name] for name in allowed)
-    if largest < int(placement.accelerators):
-        fix = "lower placement.accelerators, or add larger nodes"
-        raise HealthError(f"a step asks for {placement.accelerators} {kind}, and the largest node has {largest}", fix)
-    return f"{len(allowed)} nodes with {total} {kind}, {max(total - used, 0)} free now"
-
-
-def _why_not(node: Any, placement: Placement) -> str:
-    """Why training steps do not run on the node; empty where they may."""
-    labels = node.metadata.labels or {}
-    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
-    if not ready or node.spec.unschedulable:
-        return "not ready" if not ready else "closed to new pods"
-    for key, value in placement.node_selector.items():
-        if labels.get(key) != value:
-            return f"label {key}={value} of placement.node_selector is missing"
-    for taint in node.spec.taints or []:
-        if taint.effect in ("NoSchedule", "NoExecute") and not any(_tolerates(one, taint) for one in placement.tolerations):
-            return f"taint {taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect} is not tolerated"
-    return ""
-
-
-def _tolerates(toleration: Mapping[str, Any], taint: Any) -> bool:
-    if toleration.get("effect") not in (None, "", taint.effect):
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return toleration.get("key") in (None, "", taint.key)
-    return toleration.get("key") == taint.key and (toleration.get("value") or "") == (taint.value or "")
-
-
-def _requested(pod: Any, kind: str) -> int:
-    resources = (container.resources for container in pod.spec.containers)
-    return sum(int(((one.requests or one.limits) or {}).get(kind, 0)) for one in resources if one)
 
 
 def check_account(kube: Kube, namespace: str, account: str) -> str:

@@ -1,0 +1,173 @@
+"""Whether a cluster can hold a run's pods, before any of them is asked for: ever, and now."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.cluster import argo, demand, versions
+from pipeline.cluster.admission import Quota, Range, Refusal, admitted, bare, read_quotas, read_ranges, refusals, usage
+from pipeline.cluster.amounts import Amounts, lacking, listed, shown, total
+from pipeline.cluster.demand import Document, Pod
+from pipeline.cluster.findings import HealthError, NotCheckedError
+from pipeline.cluster.kube import KFP_NAMESPACE, Kube, reach
+from pipeline.cluster.nodes import Node, autoscaler, nearest, place, read_nodes
+from pipeline.config import Config
+from pipeline.policy import POLICIES
+
+T = TypeVar("T")
+
+LATER = "(where nodes come only once pods wait for them: submit --no-fit-check)"
+
+
+@dataclass
+class Findings:
+    """What was found of a run on a cluster."""
+
+    never: dict[Refusal, list[str]] = field(default_factory=dict)
+    """What never works, with the steps that it is so for."""
+    waits: dict[str, list[str]] = field(default_factory=dict)
+    """What works, but not just now, with {} where the steps' names go."""
+    notes: list[str] = field(default_factory=list)
+    unknown: list[NotCheckedError] = field(default_factory=list)
+    """What could not be looked at."""
+
+    def ask(self, question: Callable[[], T], otherwise: T) -> T:
+        """The answer; `otherwise`, with the reason kept, where there is none."""
+        try:
+            return question()
+        except NotCheckedError as error:
+            self.unknown.append(error)
+            return otherwise
+
+
+def check(cluster: Callable[[], Kube], namespace: str, config: Config, documents: list[Document]) -> str:
+    """What fits, in a line. Raises HealthError where something never does, NotCheckedError where that cannot be known."""
+    found = examine(cluster(), namespace or KFP_NAMESPACE, config, documents)
+    waits = [text.format(named(steps)) for text, steps in found.waits.items()]
+    if found.never:
+        causes = [one.text.format(named(steps)) for one, steps in found.never.items()]
+        raise HealthError("; ".join(causes), "; ".join(dict.fromkeys(one.fix for one in found.never)))
+    if found.unknown:
+        why = "; ".join(dict.fromkeys(one.why for one in found.unknown))
+        raise NotCheckedError("; ".join([why, *waits]), found.unknown[0].fix)
+    return "; ".join([*(waits or ["every step fits"]), *found.notes])
+
+
+def known(namespace: str, config: Config, compiled: Path) -> str:
+    """The same before a run is started, which goes on where it cannot be known: the line then says why. Raises HealthError."""
+    try:
+        return check(reach, namespace, config, versions.read(compiled))
+    except NotCheckedError as unknown:
+        return f"not checked: {unknown.why}"
+
+
+def examine(kube: Kube, namespace: str, config: Config, documents: list[Document]) -> Findings:
+    """Compares what a run's pods ask for with what the cluster has."""
+    found = Findings()
+    ranges: list[Range] = found.ask(lambda: read_ranges(kube, namespace), [])
+    quotas: list[Quota] = found.ask(lambda: read_quotas(kube, namespace), [])
+    placement = config.placement.model_dump()
+    pods = [admitted(pod, ranges) for pod in demand.pods(documents, placement, argo.executor_resources(kube))]
+    for pod in pods:
+        for one in refusals(pod, ranges, quotas):
+            found.never.setdefault(one, []).append(pod.step)
+    nobody: list[Node] = []
+    nodes, unseen = found.ask(lambda: read_nodes(kube), (nobody, ""))
+    if nodes:
+        _ever(found, pods, nodes, kube)
+    possible = {pod.step: pod for pod in pods if not any(pod.step in steps for steps in (*found.never.values(), *found.waits.values()))}
+    at_once = demand.moments(documents[0], config.perturb.shards)
+    moments = [{step: count for step, count in one.items() if step in possible} for one in at_once]
+    _now_by_quota(found, possible, moments, quotas)
+    if unseen:
+        found.notes.append(f"what is free now is not known: {unseen}")
+    elif nodes:
+        _now(found, possible, moments, nodes)
+    return found
+
+
+def named(steps: Iterable[str]) -> str:
+    """The steps, each once, in the order in which they run."""
+    order = list(POLICIES)
+    plain = dict.fromkeys(re.sub(r"-[0-9]+$", "", step) for step in steps)
+    return ", ".join(sorted(plain, key=lambda step: order.index(step) if step in order else -1))
+
+
+def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kube) -> None:
+    """What no node can hold, whatever else runs, is refused; where nodes are added for it, it waits."""
+    large = {pod.step: one for pod in pods if (one := _too_large(pod, nodes))}
+    adds = found.ask(lambda: autoscaler(kube), "") if large else ""
+    for step, one in large.items():
+        if adds:
+            found.waits.setdefault(f"{{}} waits for a node that {adds} adds: {one.text.format('it')}", []).append(step)
+        else:
+            found.never.setdefault(one, []).append(step)
+
+
+def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
+    """Why no node can ever hold the pod."""
+    asked = {name: amount for name, amount in pod.requests.items() if amount > 0}
+    missing = [name for name in asked if not any(node.allocatable.get(name, 0) > 0 for node in nodes)]
+    if missing:
+        fix = f"add nodes with it and their device plugin, or set placement.accelerator to what there is, '' for CPUs {LATER}"
+        return Refusal(f"no node has {', '.join(missing)} for {{}}", fix)
+    having = [node for node in nodes if all(node.allocatable.get(name, 0) > 0 for name in asked)]
+    letting = [node for node in having if not node.refuses(pod)]
+    if not letting:
+        reasons = sorted({node.refuses(pod) for node in having})
+        fix = f"set {' and '.join(pod.where)} to what the nodes have {LATER}"
+        return Refusal(f"{{}} may run on none of {len(having)} nodes ({listed(asked)}): {'; '.join(reasons)}", fix)
+    largest = {node.name: node.largest for node in letting}
+    if all(lacking(asked, have) for have in largest.values()):
+        name = nearest(asked, largest)
+        short = lacking(asked, largest[name])
+        keys = [pod.keys.get(one, "what it asks for") for one in short if one != "pods"] or ["what runs there"]
+        beside = " beside what DaemonSets take" if any(letting_node.always for letting_node in letting if letting_node.name == name) else ""
+        text = f"no node holds {{}} ({listed(asked)}): the largest, {name}, has {_of(largest[name], asked)}{beside}"
+        return Refusal(text, f"lower {' and '.join(keys)}, or add larger nodes {LATER}")
+    return None
+
+
+def _now(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], nodes: Sequence[Node]) -> None:
+    """What finds no room among what runs now."""
+    for moment in moments:
+        placed = place(moment, pods, nodes)
+        for step, count in moment.items():
+            if placed[step] < count:
+                text = f"{placed[step]} of {count} {{}} can start now, the others wait" if count > 1 else "{} waits"
+                found.waits.setdefault(f"{text} {_for(pods[step], nodes)}", []).append(step)
+    accelerated = {name: pod for pod in pods.values() for name in pod.requests if "/" in name}
+    for name, pod in accelerated.items():
+        free = total(node.free for node in nodes if not node.closed(pod))
+        found.notes.append(f"{shown(name, free.get(name, Decimal(0)))} free now")
+    if not accelerated:
+        found.notes.append("trainings run on CPUs")
+
+
+def _for(pod: Pod, nodes: Sequence[Node]) -> str:
+    """What the pod waits for."""
+    free = {node.name: node.free for node in nodes if not node.closed(pod)}
+    if not free:
+        return "for a node: " + "; ".join(f"{node.name} is {node.away or 'tainted for now'}" for node in nodes if not node.refuses(pod))
+    name = nearest(pod.requests, free)
+    short = lacking(pod.requests, free[name])
+    return f"for {listed(pod.requests)} (most room is on {name}: {_of(free[name], short or pod.requests)} free)"
+
+
+def _now_by_quota(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], quotas: Iterable[Quota]) -> None:
+    """What a quota has no room for beside what is there now."""
+    for moment, quota in itertools.product(moments, quotas):
+        asked = total(usage(pods[step], count) for step, count in moment.items())
+        for name, amount in asked.items():
+            if amount > (left := quota.free.get(name, amount)):
+                of = f"{bare(name, left)} of {bare(name, quota.hard[name])} left"
+                text = f"{{}} waits for the quota {quota.name} ({name}: {bare(name, amount)} asked for, {of})"
+                found.waits.setdefault(text, []).extend(moment)
+
+
+def _of(have: Amounts, names: Iterable[str]) -> str:
+    return ", ".join(shown(name, have[name]) for name in names if name in have)
