@@ -88,7 +88,8 @@ def refusals(pod: Pod, ranges: Iterable[Range], quotas: Iterable[Quota]) -> list
         for each in held:
             for what in _outside(each, one):
                 whose = f"the container {each.name} of {{}}" if each.name else "{}"
-                fix = f"change the limit range, or placement{_keys(pod, what)} to what it allows"
+                key = _key(pod, what) if each.name in ("", "main") else ""
+                fix = f"change the limit range{f', or {key} to what it allows' if key else ''}"
                 found.append(Refusal(f"the limit range {one.name} refuses {whose}: {what}", fix))
     for quota in quotas:
         if nameless := _nameless(pod, quota):
@@ -97,7 +98,7 @@ def refusals(pod: Pod, ranges: Iterable[Range], quotas: Iterable[Quota]) -> list
         for name, asked in usage(pod).items():
             if asked > quota.hard.get(name, asked):
                 of = f"{name}: {bare(name, asked)} asked for, {bare(name, quota.hard[name])} in all"
-                fix = f"raise the quota, or lower placement{_keys(pod, name)}"
+                fix = f"raise the quota{f', or lower {_key(pod, name)}' if _key(pod, name) else ''}"
                 found.append(Refusal(f"the quota {quota.name} never has room for {{}} ({of})", fix))
     return found
 
@@ -167,6 +168,6 @@ def bare(counted: str, amount: Decimal) -> str:
     return shown(counted if "/" in counted else counted.rpartition(".")[2], amount).partition(" ")[0]
 
 
-def _keys(pod: Pod, text: str) -> str:
-    """Which of the config's keys of placement the text is about, if any."""
-    return next((key.removeprefix("placement") for name, key in pod.keys.items() if name in text), "")
+def _key(pod: Pod, text: str) -> str:
+    """The config's key that the text is about, if any."""
+    return next((key for name, key in pod.keys.items() if name in text), "")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from pipeline.cluster.demand import Document
+from pipeline.cluster.demand import Argo, Document
 from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.cluster.kube import KFP_NAMESPACE, Kube
 
@@ -55,12 +55,14 @@ def settings(kube: Kube) -> dict[str, Any]:
     return _mapping(data["config"], "config") if "config" in data else {name: _mapping(text, name) for name, text in data.items()}
 
 
-def executor_resources(kube: Kube) -> dict[str, Any] | None:
-    """The `resources` of the containers that Argo puts into every pod; None where that is not known."""
+def beside(kube: Kube) -> Argo | None:
+    """What every pod gets from Argo; None where that is not known."""
     try:
-        return dict(_part(settings(kube), "executor", "resources"))
+        known = settings(kube)
     except (NotCheckedError, HealthError):
         return None
+    spec = _part(known, DEFAULTS, "spec")
+    return Argo(_part(known, "executor", "resources"), tuple(spec.get("tolerations") or ()), _part(spec, "nodeSelector"))
 
 
 def check_retries(kube: Kube, documents: list[Document]) -> str:
@@ -104,7 +106,7 @@ def _own(pipeline: Document) -> Iterator[dict[str, Any]]:
 
 def _times(steps: list[Retries]) -> str:
     limits = sorted({int(one.limit) for one in steps if one.limit.isdigit()})
-    return f"up to {' to '.join(str(limit) for limit in dict.fromkeys((limits[0], limits[-1])))} times" if limits else "without a limit"
+    return f"at most {' or '.join(map(str, limits))} times" if limits else "without a limit"
 
 
 def _fix(defaults: Mapping[str, Any]) -> str:

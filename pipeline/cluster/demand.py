@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.cluster.amounts import Amounts, most, read, total
 from pipeline.cluster.findings import HealthError
@@ -62,20 +62,31 @@ class Pod:
         return most([together, *(getattr(one, kind) for one in self.before)])
 
 
+class Argo(NamedTuple):
+    """What Argo's controller is told to give every pod."""
+
+    resources: Mapping[str, Any] = {}
+    """Of its own containers."""
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    node_selector: Mapping[str, str] = {}
+
+
 LAUNCHER = {"requests": {"cpu": "100m"}, "limits": {"cpu": "500m", "memory": "256Mi"}}
 """Of KFP 2.17's launcher, an init container of every step."""
 DRIVER = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "512Mi"}}
 """Of KFP 2.17's driver, a pod of its own before every step."""
 
 
-def pods(documents: list[Document], placement: Mapping[str, Any], executor: Mapping[str, Any] | None) -> list[Pod]:
-    """The driver's pod and one a step; `executor` are the `resources` of Argo's own containers, which are left out where it is None."""
+def pods(documents: list[Document], placement: Mapping[str, Any], argo: Argo | None) -> list[Pod]:
+    """The driver's pod and one a step. Where it is not known what Argo adds, neither that nor the driver is there."""
     pipeline, settings = documents[0], kubernetes_settings(documents)
     parameters = pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
     values = {name: one.get("defaultValue") for name, one in parameters.items()} | dict(placement)
-    sidecar = () if executor is None else (Container.of("wait", executor),)
-    init = () if executor is None else (Container.of("init", executor),)
-    found = [Pod("KFP's driver", (Container.of("main", DRIVER), *sidecar), init)]
+    sidecar = () if argo is None else (Container.of("wait", argo.resources),)
+    init = () if argo is None else (Container.of("init", argo.resources),)
+    usual = argo or Argo()
+    driver = Pod("KFP's driver", (Container.of("main", DRIVER), *sidecar), init, usual.tolerations, usual.node_selector)
+    found = [] if argo is None else [driver]
     for name, component in pipeline["components"].items():
         if label := component.get("executorLabel"):
             resources, keys = _resources(pipeline["deploymentSpec"]["executors"][label]["container"].get("resources", {}), values)
@@ -87,8 +98,8 @@ def pods(documents: list[Document], placement: Mapping[str, Any], executor: Mapp
                     step=name.removeprefix("comp-"),
                     containers=(Container.of("main", resources), *sidecar),
                     before=(*init, Container.of("kfp-launcher", LAUNCHER)),
-                    tolerations=tuple(each for one in tolerations for each in values.get(one) or []),
-                    node_selector=values.get(selector) or {},
+                    tolerations=tuple(each for one in tolerations for each in values.get(one) or []) or usual.tolerations,
+                    node_selector={**usual.node_selector, **(values.get(selector) or {})},
                     keys=keys,
                     where=tuple(f"placement.{one}" for one in (selector, *tolerations) if one),
                 )
@@ -160,9 +171,9 @@ def _together(tasks: Mapping[str, Document]) -> Iterator[list[str]]:
         before = {name: one.union(*(before[earlier] for earlier in one)) for name, one in before.items()}
 
     def apart(one: str, other: str) -> bool:
-        conditions = [tasks[name].get("triggerPolicy", {}).get("condition", "") for name in (one, other)]
-        negated = any(first and f"!({first})" in second for first, second in (conditions, conditions[::-1]))
-        return one in before[other] or other in before[one] or negated
+        said, denied = (set(tasks[name].get("triggerPolicy", {}).get("condition", "").split(" && ")) for name in (one, other))
+        branches = any(f"!({part})" in denied for part in said) or any(f"!({part})" in said for part in denied)
+        return one in before[other] or other in before[one] or branches
 
     def grow(chosen: list[str], left: list[str]) -> Iterator[list[str]]:
         fitting = [name for name in left if not any(apart(name, one) for one in chosen)]

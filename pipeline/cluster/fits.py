@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pipeline.cluster import argo, demand, versions
 from pipeline.cluster.admission import Quota, Range, Refusal, admitted, bare, read_quotas, read_ranges, refusals, usage
-from pipeline.cluster.amounts import Amounts, lacking, listed, shown, total
+from pipeline.cluster.amounts import lacking, listed, shown, total
 from pipeline.cluster.demand import Document, Pod
 from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.cluster.kube import KFP_NAMESPACE, Kube, reach
@@ -19,6 +19,7 @@ from pipeline.config import Config
 from pipeline.policy import POLICIES
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 LATER = "(where nodes come only once pods wait for them: submit --no-fit-check)"
 
@@ -35,7 +36,7 @@ class Findings:
     unknown: list[NotCheckedError] = field(default_factory=list)
     """What could not be looked at."""
 
-    def ask(self, question: Callable[[], T], otherwise: T) -> T:
+    def ask(self, question: Callable[[], T], otherwise: U) -> T | U:
         """The answer; `otherwise`, with the reason kept, where there is none."""
         try:
             return question()
@@ -71,22 +72,21 @@ def examine(kube: Kube, namespace: str, config: Config, documents: list[Document
     ranges: list[Range] = found.ask(lambda: read_ranges(kube, namespace), [])
     quotas: list[Quota] = found.ask(lambda: read_quotas(kube, namespace), [])
     placement = config.placement.model_dump()
-    pods = [admitted(pod, ranges) for pod in demand.pods(documents, placement, argo.executor_resources(kube))]
+    pods = [admitted(pod, ranges) for pod in demand.pods(documents, placement, argo.beside(kube))]
     for pod in pods:
         for one in refusals(pod, ranges, quotas):
             found.never.setdefault(one, []).append(pod.step)
-    nobody: list[Node] = []
-    nodes, unseen = found.ask(lambda: read_nodes(kube), (nobody, ""))
-    if nodes:
-        _ever(found, pods, nodes, kube)
+    seen = found.ask(lambda: read_nodes(kube), None)
+    if seen is not None:
+        _ever(found, pods, seen[0], kube)
     possible = {pod.step: pod for pod in pods if not any(pod.step in steps for steps in (*found.never.values(), *found.waits.values()))}
     at_once = demand.moments(documents[0], config.perturb.shards)
     moments = [{step: count for step, count in one.items() if step in possible} for one in at_once]
     _now_by_quota(found, possible, moments, quotas)
-    if unseen:
-        found.notes.append(f"what is free now is not known: {unseen}")
-    elif nodes:
-        _now(found, possible, moments, nodes)
+    if seen is not None and seen[1]:
+        found.notes.append(f"what is free now is not known: {seen[1]}")
+    elif seen is not None:
+        _now(found, possible, moments, seen[0])
     return found
 
 
@@ -103,7 +103,7 @@ def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kub
     adds = found.ask(lambda: autoscaler(kube), "") if large else ""
     for step, one in large.items():
         if adds:
-            found.waits.setdefault(f"{{}} waits for a node that {adds} adds: {one.text.format('it')}", []).append(step)
+            found.waits.setdefault(f"{{}} would wait for a node that {adds} adds: {one.text.format('it')}", []).append(step)
         else:
             found.never.setdefault(one, []).append(step)
 
@@ -119,16 +119,18 @@ def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
     letting = [node for node in having if not node.refuses(pod)]
     if not letting:
         reasons = sorted({node.refuses(pod) for node in having})
-        fix = f"set {' and '.join(pod.where)} to what the nodes have {LATER}"
+        where = " and ".join(pod.where) or f"spec.tolerations and spec.nodeSelector of Argo's {argo.DEFAULTS}"
+        fix = f"set {where} to what the nodes have {LATER}"
         return Refusal(f"{{}} may run on none of {len(having)} nodes ({listed(asked)}): {'; '.join(reasons)}", fix)
     largest = {node.name: node.largest for node in letting}
     if all(lacking(asked, have) for have in largest.values()):
         name = nearest(asked, largest)
         short = lacking(asked, largest[name])
-        keys = [pod.keys.get(one, "what it asks for") for one in short if one != "pods"] or ["what runs there"]
-        beside = " beside what DaemonSets take" if any(letting_node.always for letting_node in letting if letting_node.name == name) else ""
-        text = f"no node holds {{}} ({listed(asked)}): the largest, {name}, has {_of(largest[name], asked)}{beside}"
-        return Refusal(text, f"lower {' and '.join(keys)}, or add larger nodes {LATER}")
+        has = ", ".join(shown(one, largest[name].get(one, Decimal(0))) for one in asked if one != "pods" or one in short)
+        beside = " beside what DaemonSets take" if next(node.always for node in letting if node.name == name) else ""
+        lower = " and ".join(pod.keys[one] for one in short if one in pod.keys)
+        fix = f"{f'lower {lower}, or ' if lower else ''}add larger nodes {LATER}"
+        return Refusal(f"no node holds {{}} ({listed(asked)}): the largest, {name}, has {has}{beside}", fix)
     return None
 
 
@@ -138,7 +140,7 @@ def _now(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str
         placed = place(moment, pods, nodes)
         for step, count in moment.items():
             if placed[step] < count:
-                text = f"{placed[step]} of {count} {{}} can start now, the others wait" if count > 1 else "{} waits"
+                text = f"{placed[step]} of {count} {{}} can start now, the others would wait" if count > 1 else "{} would wait"
                 found.waits.setdefault(f"{text} {_for(pods[step], nodes)}", []).append(step)
     accelerated = {name: pod for pod in pods.values() for name in pod.requests if "/" in name}
     for name, pod in accelerated.items():
@@ -154,8 +156,9 @@ def _for(pod: Pod, nodes: Sequence[Node]) -> str:
     if not free:
         return "for a node: " + "; ".join(f"{node.name} is {node.away or 'tainted for now'}" for node in nodes if not node.refuses(pod))
     name = nearest(pod.requests, free)
-    short = lacking(pod.requests, free[name])
-    return f"for {listed(pod.requests)} (most room is on {name}: {_of(free[name], short or pod.requests)} free)"
+    short = lacking(pod.requests, free[name]) or list(pod.requests)
+    room = ", ".join(shown(one, free[name].get(one, Decimal(0))) for one in short)
+    return f"for {listed(pod.requests)} (most room is on {name}: {room} free)"
 
 
 def _now_by_quota(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], quotas: Iterable[Quota]) -> None:
@@ -165,9 +168,5 @@ def _now_by_quota(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Ma
         for name, amount in asked.items():
             if amount > (left := quota.free.get(name, amount)):
                 of = f"{bare(name, left)} of {bare(name, quota.hard[name])} left"
-                text = f"{{}} waits for the quota {quota.name} ({name}: {bare(name, amount)} asked for, {of})"
+                text = f"{{}} would wait for the quota {quota.name} ({name}: {bare(name, amount)} asked for, {of})"
                 found.waits.setdefault(text, []).extend(moment)
-
-
-def _of(have: Amounts, names: Iterable[str]) -> str:
-    return ", ".join(shown(name, have[name]) for name in names if name in have)

@@ -39,7 +39,7 @@ class FakeKubernetes:
         self.http.routes = [
             ("GET", "/api/v1/nodes", lambda request: self._say(client.V1NodeList(items=self.nodes))),
             ("GET", "/api/v1/pods", lambda request: self._say(client.V1PodList(items=self.pods))),
-            ("GET", "/apis", lambda request: self._say(client.V1APIGroupList(groups=[_group(name) for name in self.groups]))),
+            ("GET", "/apis/", lambda request: self._say(client.V1APIGroupList(groups=[_group(name) for name in self.groups]))),
             ("GET", f"{OWN}/resourcequotas", lambda request: self._say(client.V1ResourceQuotaList(items=self.quotas))),
             ("GET", f"{OWN}/limitranges", lambda request: self._say(client.V1LimitRangeList(items=self.ranges))),
             ("GET", "/api/v1/namespaces/([^/]+)/([a-z]+)/([^/]+)", self._read),
@@ -92,7 +92,11 @@ class FakeKubernetes:
         self.quotas.append(client.V1ResourceQuota(metadata=client.V1ObjectMeta(name=name), spec=spec, status=status))
 
     def add_range(self, name: str, kind: str = "Container", **limits: dict[str, str]) -> None:
-        """A limit range of the namespace: min, max, default, default_request, max_limit_request_ratio."""
+        """A limit range of the namespace: min, max, default, default_request, max_limit_request_ratio. As the API server does,
+        a container's limit is its largest and its request its limit, or the least, where nothing else is said."""
+        if kind == "Container":
+            limits["default"] = limits.get("max", {}) | limits.get("default", {})
+            limits["default_request"] = limits.get("min", {}) | limits["default"] | limits.get("default_request", {})
         spec = client.V1LimitRangeSpec(limits=[client.V1LimitRangeItem(type=kind, **limits)])
         self.ranges.append(client.V1LimitRange(metadata=client.V1ObjectMeta(name=name), spec=spec))
 

@@ -65,10 +65,11 @@ Call = Callable[..., Said]
 def call(
     kfp: FakeKfp, mlflow: Path, compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Call:
-    """Runs a command against the KFP API, with a config of its own."""
+    """Runs a command against the KFP API, with a config of its own; no Kubernetes API is known unless a test writes a kubeconfig."""
     config = tmp_path / "nightly.yaml"
     config.write_text(CONFIG + f"promote: {{registered_model: {model(tmp_path)}}}\n")
     monkeypatch.setenv("KFP_HOST", kfp.url)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.setattr("pipeline.cluster.submit.POLL_SECONDS", 0.01)
 
     def run(command: str, *arguments: str, files: bool = True) -> Said:
