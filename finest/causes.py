@@ -21,7 +21,7 @@ class Sign(NamedTuple):
 
 
 SIGNS = (
-    Sign("name", (socket.gaierror,), "NameResolution|getaddrinfo|service not known|not resolve", "no connection to {}: no such name here"),
+    Sign("name", (socket.gaierror,), "NameResolution|service not known|not resolve", "no connection to {}: the name does not resolve"),
     Sign("certificate", (ssl.SSLCertVerificationError,), "CERTIFICATE_VERIFY_FAILED", "no connection to {}: certificate not trusted"),
     Sign("tls", (ssl.SSLError,), "WRONG_VERSION_NUMBER|SSLError", "no connection to {}: it does not speak TLS"),
     Sign("refused", (ConnectionRefusedError,), "Connection refused", "no connection to {}: refused"),

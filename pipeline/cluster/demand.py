@@ -171,8 +171,8 @@ def _together(tasks: Mapping[str, Document]) -> Iterator[list[str]]:
         before = {name: one.union(*(before[earlier] for earlier in one)) for name, one in before.items()}
 
     def apart(one: str, other: str) -> bool:
-        said, denied = (set(tasks[name].get("triggerPolicy", {}).get("condition", "").split(" && ")) for name in (one, other))
-        branches = any(f"!({part})" in denied for part in said) or any(f"!({part})" in said for part in denied)
+        first, second = (set(tasks[name].get("triggerPolicy", {}).get("condition", "").split(" && ")) for name in (one, other))
+        branches = any(f"!({part})" in second for part in first) or any(f"!({part})" in first for part in second)
         return one in before[other] or other in before[one] or branches
 
     def grow(chosen: list[str], left: list[str]) -> Iterator[list[str]]:

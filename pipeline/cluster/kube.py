@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import kubernetes
+import yaml
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -16,6 +17,7 @@ SECONDS = 5, 15
 KFP_NAMESPACE = "kubeflow"
 """Where KFP itself is, and its runs where it serves one team."""
 ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the command as someone who may"
+ANSWER_FIX = "see `kubectl version` on this machine"
 
 
 class Kube:
@@ -25,24 +27,32 @@ class Kube:
         self.core = kubernetes.client.CoreV1Api(api)
         self.groups = kubernetes.client.ApisApi(api)
         self.host = str(api.configuration.host)
+        self.silent: NotCheckedError | None = None
+        """Why it gave no answer: nobody waits for it again."""
 
     def get(self, call: Any, what: str, *arguments: Any, **keywords: Any) -> Any:
         """The call's answer, None where there is no such thing. Raises NotCheckedError."""
+        if self.silent is not None:
+            raise self.silent
         try:
             return call(*arguments, _request_timeout=SECONDS, **keywords)
         except ApiException as error:
             if error.status == 404:
                 return None
-            if not error.status:
-                raise self._silent(error) from None
-            said = "may not read" if error.status in (401, 403) else f"is answered {error.status} to"
-            at = causes.host_and_port(self.host)
-            raise NotCheckedError(f"this user {said} {what} ({error.status} {error.reason} from {at})", ACCESS_FIX) from None
+            if error.status:
+                said = f"this user may not read {what}" if error.status in (401, 403) else f"{what} cannot be read"
+                why = f"{said} ({error.status} {error.reason} from {causes.host_and_port(self.host)})"
+                raise NotCheckedError(why, ACCESS_FIX) from None
+            self.silent = self._no_answer(error)
         except (HTTPError, OSError) as error:
-            raise self._silent(error) from None
+            self.silent = self._no_answer(error)
+        except ValueError as error:  # the client makes its models of what was said
+            why = f"{what}: {causes.host_and_port(self.host)} does not answer as a Kubernetes API does ({error})"
+            raise NotCheckedError(why, ANSWER_FIX) from None
+        raise self.silent
 
-    def _silent(self, error: Exception) -> NotCheckedError:
-        return NotCheckedError(f"the Kubernetes API: {causes.find(error, self.host).words}", "see `kubectl version` on this machine")
+    def _no_answer(self, error: Exception) -> NotCheckedError:
+        return NotCheckedError(f"the Kubernetes API: {causes.find(error, self.host).words}", ANSWER_FIX)
 
 
 def reach() -> Kube:
@@ -53,7 +63,7 @@ def reach() -> Kube:
     except kubernetes.config.ConfigException:
         try:
             kubernetes.config.load_kube_config(client_configuration=configuration)
-        except (kubernetes.config.ConfigException, OSError) as error:
+        except (kubernetes.config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError, AttributeError) as error:
             why = " ".join(str(error).split())
             raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
     configuration.retries = 1

@@ -1,5 +1,7 @@
 import json
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,12 @@ from pipeline.cluster.kube import reach
 from pipeline.config import load
 from tests.integration.cluster.conftest import Call
 from tests.services import fake_kubernetes
+from tests.services.fake_http import Answer
 from tests.services.fake_kfp import FakeKfp
 from tests.services.fake_kubernetes import FakeKubernetes
 
 DATA = Path(__file__).parents[2] / "data" / "kubernetes"
 CPUS = "placement.accelerator=''"
-EVERY_POD = "KFP's driver, preflight, ingest, champion, perturb, pretrain, finetune, gate, promote, reject, skip, notify"
 GPU_TAINT = kubernetes.V1Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
 
 
@@ -230,7 +232,7 @@ def test_a_quota_on_what_a_container_does_not_name_refuses_it_unless_a_limit_ran
     cluster.kubernetes.add_node("node-1")
     cluster.kubernetes.add_quota("team", {counted: "1000Gi"}, {counted: "0"})
     refused = cluster.refuses(CPUS)
-    assert refused.cause == f"the quota team refuses {EVERY_POD}, since wait, init name no {counted}"
+    assert refused.cause == f"the quota team refuses every step, since wait, init name no {counted}"
     assert "limit range with defaults" in refused.fix
     cluster.kubernetes.add_range("defaults", default={"cpu": "1", "memory": "1Gi"}, default_request={"cpu": "10m", "memory": "32Mi"})
     assert cluster.says(CPUS).startswith("every step fits")
@@ -268,11 +270,11 @@ def test_a_limit_range_gives_disk_that_a_node_must_then_have(cluster: Cluster) -
     [
         ("Container", {"max": {"memory": "8Gi"}}, "the container main of champion, pretrain, finetune", "its limit is 10Gi memory, at"),
         ("Container", {"min": {"memory": "96Mi"}}, "the container main of KFP's driver", "it asks for 64Mi memory, at least 96Mi"),
-        ("Container", {"min": {"cpu": "200m"}}, "the container kfp-launcher of preflight, ingest", "it asks for 0.1 CPU, at least 0.2 CPU"),
+        ("Container", {"min": {"cpu": "200m"}}, "the container kfp-launcher of every step", "it asks for 0.1 CPU, at least 0.2 CPU"),
         ("Container", {"max_limit_request_ratio": {"cpu": "2"}, "default": {"cpu": "1"}}, "", "may be 2 times its request, which are 0.5"),
         ("Pod", {"max": {"cpu": "2"}}, "ingest, champion, perturb, pretrain, finetune, gate", "its limit is 3 CPU, at most 2 CPU may be"),
         ("Pod", {"min": {"memory": "4Gi"}}, "preflight, promote, reject, skip, notify", "it asks for 2Gi memory, at least 4Gi memory"),
-        ("Pod", {"max": {"nvidia.com/gpu": "0"}}, "KFP's driver, preflight, ingest", "it names no limit of nvidia.com/gpu, at most 0"),
+        ("Pod", {"max": {"nvidia.com/gpu": "0"}}, "every step", "it names no limit of nvidia.com/gpu, at most 0"),
     ],
 )  # fmt: skip
 def test_a_limit_range_refuses_what_is_outside_of_it(
@@ -357,6 +359,40 @@ def test_submit_goes_on_where_the_kubernetes_api_cannot_be_read(
     said = submit()
     assert said.code == 0 and len(kfp.runs) == 1
     assert said.out.splitlines()[0].startswith("Fits     not checked: no Kubernetes API is known here")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "{{{", "\x00", "5", "current-context: [a]\ncontexts: x\n"])
+def test_a_kubeconfig_that_is_none_ends_in_a_line(submit: Call, tmp_path: Path, text: str) -> None:
+    (tmp_path / "kubeconfig").write_text(text)
+    said = submit()
+    assert said.code == 0 and said.out.splitlines()[0].startswith("Fits     not checked: no Kubernetes API is known here (")
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(200), Answer(200, {}), Answer(200, []), Answer(200, "hello"), Answer(500), Answer(302), Answer(401)]
+)
+def test_a_server_that_is_no_kubernetes_api_ends_in_a_line(cluster: Cluster, submit: Call, answer: Answer) -> None:
+    cluster.kubernetes.http.before = lambda request: answer
+    said = submit()
+    assert said.code == 0 and "Traceback" not in said.error
+    assert said.out.startswith("Fits     not checked: ") and "127.0.0.1:" in said.out.splitlines()[0]
+
+
+def test_an_api_that_is_silent_is_waited_for_once(cluster: Cluster, submit: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.cluster.kube.SECONDS", (0.2, 0.2))
+    kubeconfig = tmp_path / "kubeconfig"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        kubeconfig.write_text(kubeconfig.read_text().replace(cluster.kubernetes.http.url, f"http://{address}"))
+        said = submit()
+        silent.setblocking(False)
+        tries = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                tries += 1
+    assert said.code == 0 and said.out.splitlines()[0] == f"Fits     not checked: the Kubernetes API: no answer from {address} in time"
+    assert tries == 2  # a request, and its one repetition
 
 
 GARBAGE: list[Callable[[FakeKubernetes], None]] = [
