@@ -19,6 +19,8 @@ class Refusal(NamedTuple):
     text: str
     """With {} where the pods' names go."""
     fix: str
+    nodes: bool = False
+    """Whether it is for want of nodes, which may be added."""
 
 
 @dataclass(frozen=True)

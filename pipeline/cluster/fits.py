@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -20,8 +21,6 @@ from pipeline.policy import POLICIES
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-LATER = "(where nodes come only once pods wait for them: submit --no-fit-check)"
 
 
 @dataclass
@@ -46,24 +45,38 @@ class Findings:
 
 
 def check(cluster: Callable[[], Kube], namespace: str, config: Config, documents: list[Document]) -> str:
-    """What fits, in a line. Raises HealthError where something never does, NotCheckedError where that cannot be known."""
+    """What fits, in a line. Raises HealthError with all that never does, NotCheckedError where that cannot be known."""
     found = examine(cluster(), namespace or KFP_NAMESPACE, config, documents)
-    waits = [text.format(named(steps)) for text, steps in found.waits.items()]
     if found.never:
-        causes = [one.text.format(named(steps)) for one, steps in found.never.items()]
-        raise HealthError("; ".join(causes), "; ".join(dict.fromkeys(one.fix for one in found.never)))
-    if found.unknown:
-        why = "; ".join(dict.fromkeys(one.why for one in found.unknown))
-        raise NotCheckedError("; ".join([why, *waits]), found.unknown[0].fix)
-    return "; ".join([*(waits or ["every step fits"]), *found.notes])
+        causes, fixes = zip(*(_explained(one, steps) for one, steps in found.never.items()), strict=True)
+        raise HealthError("; ".join(causes), "; ".join(dict.fromkeys(fixes)))
+    return _possible(found)
 
 
 def known(namespace: str, config: Config, compiled: Path) -> str:
     """The same before a run is started, which goes on where it cannot be known: the line then says why. Raises HealthError."""
     try:
-        return check(reach, namespace, config, versions.read(compiled))
+        found = examine(reach(), namespace or KFP_NAMESPACE, config, versions.read(compiled))
+        for one, steps in found.never.items():
+            cause, fix = _explained(one, steps)
+            later = ", or start it all the same with --no-fit-check where nodes are added for pods that wait" if one.nodes else ""
+            more = f" ({len(found.never) - 1} more: python -m pipeline doctor)" if len(found.never) > 1 else ""
+            raise HealthError(cause, f"{fix}{later}{more}")
+        return _possible(found)
     except NotCheckedError as unknown:
         return f"not checked: {unknown.why}"
+
+
+def _explained(one: Refusal, steps: Iterable[str]) -> tuple[str, str]:
+    return one.text.format(named(steps)), one.fix
+
+
+def _possible(found: Findings) -> str:
+    waits = [text.format(named(steps)) for text, steps in found.waits.items()]
+    if found.unknown:
+        why = "; ".join(dict.fromkeys(one.why for one in found.unknown))
+        raise NotCheckedError("; ".join([why, *waits]), found.unknown[0].fix)
+    return "; ".join([*(waits or ["every step fits"]), *found.notes])
 
 
 def examine(kube: Kube, namespace: str, config: Config, documents: list[Document]) -> Findings:
@@ -112,18 +125,20 @@ def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kub
 
 def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
     """Why no node can ever hold the pod."""
+    if not nodes:
+        return Refusal("the cluster has no node for {}", "add nodes", nodes=True)
     asked = {name: amount for name, amount in pod.requests.items() if amount > 0}
     missing = [name for name in asked if not any(node.allocatable.get(name, 0) > 0 for node in nodes)]
     if missing:
-        fix = f"add nodes with it and their device plugin, or set placement.accelerator to what there is, '' for CPUs {LATER}"
-        return Refusal(f"no node has {', '.join(missing)} for {{}}", fix)
+        fix = "add nodes that have it, with their device plugin, or set placement.accelerator to what there is, '' for CPUs"
+        return Refusal(f"no node has {', '.join(missing)} for {{}}", fix, nodes=True)
     having = [node for node in nodes if all(node.allocatable.get(name, 0) > 0 for name in asked)]
     letting = [node for node in having if not node.refuses(pod)]
     if not letting:
         reasons = sorted({node.refuses(pod) for node in having})
         where = " and ".join(pod.where) or f"spec.tolerations and spec.nodeSelector of Argo's {argo.DEFAULTS}"
-        fix = f"set {where} to what the nodes have {LATER}"
-        return Refusal(f"{{}} may run on none of {len(having)} nodes ({listed(asked)}): {'; '.join(reasons)}", fix)
+        text = f"no node lets {{}} in ({listed(asked)}): {'; '.join(reasons)}"
+        return Refusal(text, f"set {where} to what the nodes have", nodes=True)
     largest = {node.name: node.largest for node in letting}
     if all(lacking(asked, have) for have in largest.values()):
         name = nearest(asked, largest)
@@ -131,8 +146,8 @@ def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
         has = ", ".join(shown(one, largest[name].get(one, Decimal(0))) for one in asked if one != "pods" or one in short)
         beside = " beside what DaemonSets take" if next(node.always for node in letting if node.name == name) else ""
         lower = " and ".join(pod.keys[one] for one in short if one in pod.keys)
-        fix = f"{f'lower {lower}, or ' if lower else ''}add larger nodes {LATER}"
-        return Refusal(f"no node holds {{}} ({listed(asked)}): the largest, {name}, has {has}{beside}", fix)
+        fix = f"{f'lower {lower}, or ' if lower else ''}add larger nodes"
+        return Refusal(f"no node holds {{}} ({listed(asked)}): the largest, {name}, has {has}{beside}", fix, nodes=True)
     return None
 
 
@@ -142,8 +157,8 @@ def _now(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str
         placed = place(moment, pods, nodes)
         for step, count in moment.items():
             if placed[step] < count:
-                text = f"{placed[step]} of {count} {{}} can start now, the others would wait" if count > 1 else "{} would wait"
-                found.waits.setdefault(f"{text} {_for(pods[step], nodes)}", []).append(step)
+                several = f" ({count} at once, room for {placed[step]} now)" if count > 1 else ""
+                found.waits.setdefault(f"{{}}{several} would wait for {_wanted(pods[step], nodes)}", []).append(step)
     accelerated = {name: pod for pod in pods.values() for name in pod.requests if "/" in name}
     for name, pod in accelerated.items():
         free = total(node.free for node in nodes if not node.closed(pod))
@@ -152,15 +167,15 @@ def _now(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str
         found.notes.append("trainings run on CPUs")
 
 
-def _for(pod: Pod, nodes: Sequence[Node]) -> str:
+def _wanted(pod: Pod, nodes: Sequence[Node]) -> str:
     """What the pod waits for."""
     free = {node.name: node.free for node in nodes if not node.closed(pod)}
     if not free:
-        return "for a node: " + "; ".join(f"{node.name} is {node.away or 'tainted for now'}" for node in nodes if not node.refuses(pod))
+        away = Counter(node.away or "tainted for now" for node in nodes if not node.refuses(pod))
+        return f"a node ({', '.join(f'{count} {reason}' for reason, count in away.items())})"
     name = nearest(pod.requests, free)
-    short = lacking(pod.requests, free[name]) or list(pod.requests)
-    room = ", ".join(shown(one, free[name].get(one, Decimal(0))) for one in short)
-    return f"for {listed(pod.requests)} (most room is on {name}: {room} free)"
+    left = ", ".join(shown(one, free[name].get(one, Decimal(0))) for one in lacking(pod.requests, free[name]))
+    return f"{listed(pod.requests)}" + (f" (most room is on {name}: {left} free)" if left else "")
 
 
 def _now_by_quota(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], quotas: Iterable[Quota]) -> None:
