@@ -161,13 +161,19 @@ def check_bucket(checkpoints: str) -> str:
         except FinestError as error:
             found = causes.find(error)
             if found.kind == "other":  # the store answered, and its answer is the cause
-                raise
+                cause, _, fix = str(error).partition("; ")
+                raise HealthError(f"{cause} (asked: {_asked()})", fix) from None
             raise HealthError(f"{where}: {found.words}", "see AWS_ENDPOINT_URL and the network") from None
         if not same:
             raise HealthError(f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)")
         if left:
             raise HealthError(f"{where} keeps what was deleted", "allow s3:DeleteObject")
     return f"{where} can be written, read, listed and deleted from here"
+
+
+def _asked() -> str:
+    """Host and port of the object store."""
+    return causes.host_and_port(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com")
 
 
 def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, account: str) -> str:

@@ -16,7 +16,7 @@ from pipeline.cluster.findings import Row
 from pipeline.cluster.submit import Options
 from pipeline.config import load
 from tests.integration.cluster.conftest import Call
-from tests.services import fake_kubernetes, fake_registry
+from tests.services import fake_http, fake_kubernetes, fake_registry
 from tests.services.fake_kfp import FakeKfp
 from tests.services.fake_kubernetes import FakeKubernetes
 from tests.services.fake_registry import FakeRegistry
@@ -275,6 +275,16 @@ def test_an_api_that_is_away_fails_once_and_is_not_waited_for_again(site: Site) 
     for name in ("KFP backend version", "clock", "schedule"):
         assert rows[name].said == "not checked: the KFP API could not be asked"
     assert rows["secrets"].status == "ok"
+
+
+def test_a_store_that_refuses_is_told_with_its_address(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent_bucket(site)
+    with fake_http.serving(server := fake_http.Server(before=lambda request: fake_http.Answer(403))):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        row = site.look()["checkpoints"]
+        address = server.url.removeprefix("http://")
+    assert row.said == f"s3://bucket/checkpoints: access denied (ListObjectsV2) (asked: {address})"
+    assert row.status == "failed" and "s3:ListBucket" in row.fix
 
 
 def test_an_mlflow_server_that_is_away_is_a_row(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
