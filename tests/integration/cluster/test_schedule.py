@@ -83,6 +83,8 @@ def test_the_time_is_the_users_and_a_zone_that_changes_its_clocks_is_named(kfp: 
         ((*NIGHT, "--set", "as_of=2026-11-24"), "as_of"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_asked(kfp: FakeKfp, call: Call, arguments: tuple[str, ...], named: str) -> None:
+def test_what_cannot_be_meant_is_refused_before_anything_is_asked(
+    kfp: FakeKfp, call: Call, arguments: tuple[str, ...], named: str
+) -> None:
     said = call("schedule", *arguments)
     assert said.code == 2 and named in said.error and not kfp.http.asked

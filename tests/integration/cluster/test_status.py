@@ -52,7 +52,9 @@ def test_a_verdict_that_is_older_is_an_error_that_names_it(nights: None) -> None
         check_age(timedelta(hours=26), last.judged + timedelta(hours=26, minutes=6))
 
 
-def test_no_verdict_at_all_is_1(mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_verdict_at_all_is_1(
+    mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
     record("night-1", None, failed=("ingest", "no such bucket"))
     assert status(monkeypatch, "--max-age", "26h") == 1
