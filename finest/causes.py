@@ -73,7 +73,10 @@ def host_and_port(url: str) -> str:
     >>> host_and_port("https://me:secret@kfp.example/pipeline"), host_and_port("http://localhost:8888")
     ('kfp.example:443', 'localhost:8888')
     """
-    parts = urlsplit(url if "://" in url else f"//{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+    except ValueError:  # brackets of an IPv6 address that do not match
+        return ""
     place = parts.netloc.rpartition("@")[2]
     port = DEFAULT_PORTS.get(parts.scheme)
     return f"{place}:{port}" if place and port and not re.search(r":[0-9]+$", place) else place

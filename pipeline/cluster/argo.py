@@ -11,7 +11,8 @@ from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.cluster.kube import KFP_NAMESPACE, Kube
 
 CONFIG_MAP = "workflow-controller-configmap"
-DEFAULTS = "workflowDefaults"
+EXECUTOR, DEFAULTS = "executor", "workflowDefaults"
+"""The keys that are read of it."""
 WANTED = {"limit": "2", "retryPolicy": "Always", "expression": "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) > 0"}
 """Retries containers that fail and pods that are lost, and no level of the pipeline above them: those have no exit code."""
 PATCH = Path(__file__).parents[2] / "k8s" / "kfp" / "retries.yaml"
@@ -52,7 +53,9 @@ def settings(kube: Kube) -> dict[str, Any]:
         fix = "see the arguments of KFP's deployment workflow-controller"
         raise NotCheckedError(f"{KFP_NAMESPACE} has no ConfigMap {CONFIG_MAP}, so Argo's controller is configured elsewhere", fix)
     data = found.data or {}
-    return _mapping(data["config"], "config") if "config" in data else {name: _mapping(text, name) for name, text in data.items()}
+    return (
+        _mapping(data["config"], "config") if "config" in data else {name: _mapping(data.get(name), name) for name in (EXECUTOR, DEFAULTS)}
+    )
 
 
 def beside(kube: Kube) -> Argo | None:
@@ -62,7 +65,7 @@ def beside(kube: Kube) -> Argo | None:
     except (NotCheckedError, HealthError):
         return None
     spec = _part(known, DEFAULTS, "spec")
-    return Argo(_part(known, "executor", "resources"), tuple(spec.get("tolerations") or ()), _part(spec, "nodeSelector"))
+    return Argo(_part(known, EXECUTOR, "resources"), tuple(spec.get("tolerations") or ()), _part(spec, "nodeSelector"))
 
 
 def check_retries(kube: Kube, documents: list[Document]) -> str:
@@ -129,7 +132,7 @@ def _part(of: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
 
 def _mapping(text: Any, key: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text)
+        found = yaml.safe_load(text or "")
     except yaml.YAMLError:
         fix = f"correct it: kubectl -n {KFP_NAMESPACE} edit configmap {CONFIG_MAP}"
         raise HealthError(f"the key {key} of {CONFIG_MAP} is not valid YAML, so Argo cannot read it", fix) from None

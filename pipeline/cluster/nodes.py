@@ -11,7 +11,7 @@ from pipeline.cluster.demand import Pod
 from pipeline.cluster.findings import NotCheckedError
 from pipeline.cluster.kube import Kube
 
-PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "karpenter.sh/", "ToBeDeletedByClusterAutoscaler")
 """Prefixes of taints that say how a node is just now, and that go with it."""
 AUTOSCALERS = {"karpenter.sh": "Karpenter", "autoscaling.x-k8s.io": "the cluster autoscaler"}
 """API groups of what adds nodes when pods wait for them."""

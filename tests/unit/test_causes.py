@@ -131,6 +131,12 @@ def test_what_is_not_known_is_named_by_its_type_and_its_text_is_kept_back() -> N
     assert find(ValueError("password=secret"), "http://me:secret@kfp.example").words == "no connection to kfp.example:80: ValueError"
 
 
+@pytest.mark.parametrize("url", ["", "http://", "http://[", "not a url", "http://me:secret@"])
+def test_an_address_that_is_none_is_still_a_line(url: str) -> None:
+    words = find(ConnectionRefusedError(), url).words
+    assert words.startswith("no connection to ") and words.endswith(": refused") and "secret" not in words
+
+
 def test_a_chain_that_bites_its_tail_ends() -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__context__, second.__context__ = second, first

@@ -130,6 +130,20 @@ def test_what_other_pods_take_is_waited_for_and_not_refused(cluster: Cluster) ->
     assert "every step fits" not in said and "preflight" not in said
 
 
+def test_of_other_pods_sidecars_count_beside_the_rest_and_init_containers_where_they_are_larger(cluster: Cluster) -> None:
+    def container(cpu: str, **more: str) -> kubernetes.V1Container:
+        return kubernetes.V1Container(name=cpu, resources=kubernetes.V1ResourceRequirements(requests={"cpu": cpu}), **more)
+
+    cluster.kubernetes.add_node("node-1", cpu="8")
+    cluster.kubernetes.add_pod("node-1", cpu="1")
+    spec = cluster.kubernetes.pods[0].spec
+    spec.overhead = {"cpu": "500m"}
+    spec.init_containers = [container("2", restart_policy="Always"), container("2500m")]
+    assert "every step fits" in cluster.says(CPUS)  # 2 and 2.5 before, 2 and 1 then; 0.5 of overhead: 3 of 8 are left
+    spec.init_containers.append(container("2600m"))
+    assert "most room is on node-1: 2.9 CPU free" in cluster.says(CPUS)
+
+
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_pods_that_have_ended_take_nothing(cluster: Cluster, phase: str) -> None:
     cluster.kubernetes.add_node("node-1", cpu="4", memory="16Gi")
@@ -150,9 +164,9 @@ def test_nodes_that_are_away_come_back(cluster: Cluster, state: dict[str, bool],
     assert f"would wait for a node (1 {why})" in cluster.says(CPUS)
 
 
-def test_a_taint_of_a_nodes_moment_is_waited_for_and_any_other_one_refused(cluster: Cluster) -> None:
-    pressure = kubernetes.V1Taint(key="node.kubernetes.io/disk-pressure", effect="NoSchedule")
-    cluster.kubernetes.add_node("node-1", taints=[pressure])
+@pytest.mark.parametrize("key", ["node.kubernetes.io/disk-pressure", "karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler"])
+def test_a_taint_of_a_nodes_moment_is_waited_for_and_any_other_one_refused(cluster: Cluster, key: str) -> None:
+    cluster.kubernetes.add_node("node-1", taints=[kubernetes.V1Taint(key=key, effect="NoSchedule")])
     assert "would wait for a node (1 tainted for now)" in cluster.says(CPUS)
     cluster.kubernetes.nodes[0].spec.taints = [kubernetes.V1Taint(key="team", value="a", effect="NoExecute")]
     assert "taint team=a:NoExecute is not tolerated" in cluster.refuses(CPUS).cause
@@ -397,6 +411,7 @@ def test_an_api_that_is_silent_is_waited_for_once(cluster: Cluster, submit: Call
 GARBAGE: list[Callable[[FakeKubernetes], None]] = [
     lambda api: api.add_config_map(CONFIG_MAP, namespace="kubeflow", executor="resources: [a, b]"),
     lambda api: api.add_config_map(CONFIG_MAP, namespace="kubeflow", executor="{"),
+    lambda api: api.add_config_map(CONFIG_MAP, namespace="kubeflow", notes="{ of nobody's business"),
     lambda api: api.named.pop(("configmaps", f"kubeflow/{CONFIG_MAP}")),
     lambda api: setattr(api.nodes[0].status, "conditions", None),
     lambda api: api.add_quota("empty", {}, None),
