@@ -48,8 +48,8 @@ def check(cluster: Callable[[], Kube], namespace: str, config: Config, documents
     """What fits, in a line. Raises HealthError with all that never does, NotCheckedError where that cannot be known."""
     found = examine(cluster(), namespace or KFP_NAMESPACE, config, documents)
     if found.never:
-        causes, fixes = zip(*(_explained(one, steps) for one, steps in found.never.items()), strict=True)
-        raise HealthError("; ".join(causes), "; ".join(dict.fromkeys(fixes)))
+        causes = [_of(one.text, steps) for one, steps in found.never.items()]
+        raise HealthError("; ".join(causes), "; ".join(dict.fromkeys(one.fix for one in found.never)))
     return _possible(found)
 
 
@@ -57,22 +57,18 @@ def known(namespace: str, config: Config, compiled: Path) -> str:
     """The same before a run is started, which goes on where it cannot be known: the line then says why. Raises HealthError."""
     try:
         found = examine(reach(), namespace or KFP_NAMESPACE, config, versions.read(compiled))
-        for one, steps in found.never.items():
-            cause, fix = _explained(one, steps)
+        if found.never:
+            one, steps = next(iter(found.never.items()))
             later = ", or start it all the same with --no-fit-check where nodes are added for pods that wait" if one.nodes else ""
             more = f" ({len(found.never) - 1} more: python -m pipeline doctor)" if len(found.never) > 1 else ""
-            raise HealthError(cause, f"{fix}{later}{more}")
+            raise HealthError(_of(one.text, steps), f"{one.fix}{later}{more}")
         return _possible(found)
     except NotCheckedError as unknown:
         return f"not checked: {unknown.why}"
 
 
-def _explained(one: Refusal, steps: Iterable[str]) -> tuple[str, str]:
-    return one.text.format(named(steps)), one.fix
-
-
 def _possible(found: Findings) -> str:
-    waits = [text.format(named(steps)) for text, steps in found.waits.items()]
+    waits = [_of(text, steps) for text, steps in found.waits.items()]
     if found.unknown:
         why = "; ".join(dict.fromkeys(one.why for one in found.unknown))
         raise NotCheckedError("; ".join([why, *waits]), found.unknown[0].fix)
@@ -103,7 +99,12 @@ def examine(kube: Kube, namespace: str, config: Config, documents: list[Document
     return found
 
 
-def named(steps: Iterable[str]) -> str:
+def _of(text: str, steps: Iterable[str]) -> str:
+    """The text with the steps' names; what else is in braces there is someone's label."""
+    return text.replace("{}", _named(steps))
+
+
+def _named(steps: Iterable[str]) -> str:
     """The steps, each once, in the order in which they run."""
     if set(POLICIES) <= set(steps):
         return "every step"
@@ -118,7 +119,7 @@ def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kub
     adds = found.ask(lambda: autoscaler(kube), "") if large else ""
     for step, one in large.items():
         if adds:
-            found.waits.setdefault(f"{{}} would wait for a node that {adds} adds: {one.text.format('it')}", []).append(step)
+            found.waits.setdefault(f"{{}} would wait for a node that {adds} adds: {one.text.replace('{}', 'it')}", []).append(step)
         else:
             found.never.setdefault(one, []).append(step)
 

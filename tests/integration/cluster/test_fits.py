@@ -46,7 +46,7 @@ class Cluster:
         """What never does."""
         with pytest.raises(HealthError) as caught:
             self.says(*settings)
-        assert "\n" not in str(caught.value) and "{" not in str(caught.value)
+        assert "\n" not in str(caught.value) and "{}" not in str(caught.value)
         return caught.value
 
 
@@ -102,6 +102,7 @@ def test_what_kfp_and_argo_add_to_a_step_is_what_they_were_seen_to_add(compiled:
         ("small_memory=9Gi", "preflight, promote, reject, skip, notify (0.5 CPU, 9Gi memory)", "placement.small_memory"),
         ("accelerator=amd.com/gpu", "no node has amd.com/gpu for champion, pretrain, finetune", "placement.accelerator"),
         ("node_selector={pool: big}", "no node lets champion, pretrain, finetune in (3 CPU, 4Gi memory): label", "placement.node_selector"),
+        ("node_selector={pool: '{x}'}", "label pool={x} is missing", "placement.node_selector"),
         ("other_node_selector={pool: big}", "label pool=big is missing", "placement.other_node_selector and placement.other_tolerations"),
     ],
 )  # fmt: skip
