@@ -64,29 +64,30 @@ def drivers(pipeline: Document, iterations: int = 1) -> int:
 
     A task whose condition does not hold has a driver too, and nothing below it.
     """
-    atoms = sorted({_condition(task)[0] for _, _, task in _tasks(pipeline)} - {""})
-    worlds = (dict(zip(atoms, truths, strict=True)) for truths in product((True, False), repeat=len(atoms)))
+    comparisons = sorted({comparison for _, _, task in _tasks(pipeline) for comparison in conditions(task)})
+    worlds = (dict(zip(comparisons, truths, strict=True)) for truths in product((True, False), repeat=len(comparisons)))
     return 1 + max(_drivers(pipeline, pipeline["root"], iterations, world) for world in worlds)
 
 
 def _drivers(pipeline: Document, component: Document, iterations: int, world: dict[str, bool]) -> int:
     count = 0
     for task in component.get("dag", {"tasks": {}})["tasks"].values():
-        atom, holds = _condition(task)
         turns = iterations if "parameterIterator" in task else 0
-        inside = _drivers(pipeline, pipeline["components"][task["componentRef"]["name"]], iterations, world)
-        count += 1 + turns + (inside * max(turns, 1) if world.get(atom, holds) == holds else 0)
+        count += 1 + turns
+        if all(world[comparison] == holds for comparison, holds in conditions(task).items()):
+            count += max(turns, 1) * _drivers(pipeline, pipeline["components"][task["componentRef"]["name"]], iterations, world)
     return count
 
 
-def _condition(task: Document) -> tuple[str, bool]:
-    """The comparison that decides whether a task runs, and whether it must hold; nothing for a task that always runs."""
+def conditions(task: Document) -> dict[str, bool]:
+    """The comparisons that decide whether a task runs, and whether each must hold; none for a task that always runs."""
     text = " ".join(task.get("triggerPolicy", {}).get("condition", "").split())
-    if not text:
-        return "", True
-    if (found := CONDITION.fullmatch(text)) is None:
-        return text, True
-    return f"{found['left']} == {found['right']}", (found["operator"] == "==") != bool(found["negated"])
+    found = {}
+    for part in text.split(" && ") if text else ():
+        match = CONDITION.fullmatch(part)
+        equal, negated = (match["operator"] == "==", bool(match["negated"])) if match else (True, False)
+        found[f"{match['left']} == {match['right']}" if match else part] = equal != negated
+    return found
 
 
 def _tasks(pipeline: Document) -> Iterator[tuple[_Scope, str, Document]]:

@@ -11,25 +11,29 @@ Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$
 
 
 class Placement(Section):
-    """Kubernetes quantities as text, since a KFP backend reads a number here as empty. What a step asks for is also its limit."""
+    """Kubernetes quantities as text, since a KFP backend reads a number here as empty. What a step asks for is also its limit.
+
+    The defaults fit a node of 4 cores and 16 GB as clouds offer it, where the system and DaemonSets have taken their part: 3.3 CPUs
+    and 11 GiB or more are left on GKE's e2-standard-4, AKS' D4s and EKS' m5.xlarge.
+    """
 
     accelerator: str = "nvidia.com/gpu"
     """Resource name of the GPUs of training steps; empty for none."""
     accelerators: str = Field(default="1", pattern=r"^[0-9]+$")
     """GPUs a training step gets: one shard trains on one."""
-    cpu: Cpu = "4"
+    cpu: Cpu = "3"
     """CPUs of a training step."""
-    memory: Memory = "16Gi"
-    """Memory of a training step, /dev/shm included."""
+    memory: Memory = "10Gi"
+    """Memory of a training step, /dev/shm included; docs/operations.md says from how many interactions on it takes more."""
     tolerations: list[dict[str, Any]] = Field(default=[])
     """Of training steps, as in a pod's `tolerations`."""
     node_selector: dict[str, str] = Field(default={})
     """Of training steps, as in a pod's `nodeSelector`."""
-    data_cpu: Cpu = "4"
+    data_cpu: Cpu = "3"
     """CPUs of a step that works on the whole data: ingest, perturb, gate."""
     data_memory: Memory = "8Gi"
-    """Memory of such a step: 20 million interactions took 3 GB."""
-    small_cpu: Cpu = "1"
+    """Memory of such a step: ingest of 60 million interactions took 2.3 GiB."""
+    small_cpu: Cpu = "500m"
     """CPUs of every other step."""
     small_memory: Memory = "2Gi"
     """Memory of every other step; promote loads the model."""

@@ -1,5 +1,6 @@
 """What every step gets besides its inputs: a title, a time limit, retries, caching, resources and a place to run."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -129,7 +130,14 @@ def _limit(task: PipelineTask, policy: Policy, steps: Steps) -> None:
     kubernetes.set_timeout(task, longest)
     # The window counts from the first attempt's start, and its default of an hour never retries a step that is longer.
     window = (longest + 600) * (policy.retries + 1)
-    task.set_retry(policy.retries, backoff_duration=f"{BACKOFF_SECONDS}s", backoff_factor=2, backoff_max_duration=f"{window}s")
+    backoff = {"backoff_duration": f"{BACKOFF_SECONDS}s", "backoff_factor": 2, "backoff_max_duration": f"{window}s"}
+    task.set_retry(policy.retries, **backoff, **retry_policy(task.set_retry))
+
+
+def retry_policy(set_retry: Callable[..., Any]) -> dict[str, str]:
+    """Containers that fail are retried, and pods that are lost, where this kfp can say so; else Argo's defaults decide
+    (k8s/kfp/retries.yaml)."""
+    return {"policy": "Always"} if "policy" in inspect.signature(set_retry).parameters else {}
 
 
 def _place(task: PipelineTask, policy: Policy, placement: Channels, cluster: Cluster) -> None:

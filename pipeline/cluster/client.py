@@ -12,21 +12,28 @@ from typing import Any, TypeVar
 import kfp_server_api as kfp
 import urllib3
 from kfp_server_api.exceptions import ApiException
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError
 
+from finest import causes
 from finest.errors import ConfigError, FinestError
+from tracking.store import masked
 
 T = TypeVar("T")
 
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc:8888"
-SINGLE_USER_NAMESPACE = "kubeflow"
-"""Where runs' pods are on an installation that serves one team."""
 SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"
 """Where pods that may use the API have a token for it (audience pipelines.kubeflow.org)."""
 POD_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 SECONDS = 5, 30
 """Longest that a connection, and an answer, may take."""
 PAGE = 100
+ADVICE: dict[causes.Kind, str] = {
+    "name": "outside of the cluster run `kubectl -n kubeflow port-forward svc/ml-pipeline 8888` and give --host http://localhost:8888",
+    "certificate": "give the file of its authority with --ca or KFP_CA",
+    "tls": "give --host with http://",
+    "time": "see what stands between (a network policy, a proxy)",
+}
+"""By why there was no answer."""
 
 for _name in ("urllib3.connectionpool", "kfp_server_api.rest"):
     logging.getLogger(_name).setLevel(logging.ERROR)  # a retry is no news, and the second logs bodies
@@ -95,11 +102,10 @@ class Client:
         try:
             yield
         except ApiException as error:
-            text = _refusal(error) if error.status else _no_answer(str(error.reason), "")
-            raise ApiError(f"Kubeflow Pipelines at {self.host}: {text}", error.status or 0) from None
+            text = _refusal(error) if error.status else _no_answer(error, self.host)
+            raise ApiError(f"Kubeflow Pipelines at {masked(self.host)}: {text}", error.status or 0) from None
         except (HTTPError, OSError) as error:
-            reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
-            raise ApiError(f"Kubeflow Pipelines at {self.host}: {_no_answer(str(reason), type(reason).__name__)}", 0) from None
+            raise ApiError(f"Kubeflow Pipelines at {masked(self.host)}: {_no_answer(error, self.host)}", 0) from None
 
     @property
     def runs(self) -> kfp.RunServiceApi:
@@ -127,7 +133,7 @@ def connect(access: Access) -> Client:
     configuration = kfp.Configuration()
     configuration.host = (access.host or os.environ.get("KFP_HOST") or IN_CLUSTER_HOST).rstrip("/")
     if not configuration.host.startswith(("http://", "https://")):
-        raise ConfigError(f"KFP host {configuration.host}: write it with http:// or https://, like http://localhost:8888")
+        raise ConfigError(f"KFP host {masked(configuration.host)}: write it with http:// or https://, like http://localhost:8888")
     # Reads are repeated when the connection breaks; a request that creates something never is.
     configuration.retries = urllib3.Retry(3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
     ca = access.ca or os.environ.get("KFP_CA", "")
@@ -183,12 +189,6 @@ def _message(error: ApiException) -> str:
     return text if len(text) <= 300 else text[:297] + "..."
 
 
-def _no_answer(text: str, kind: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "its certificate is not trusted; give the file of its authority with --ca or KFP_CA"
-    if kind == "NameResolutionError" or "Name or service not known" in text:
-        forward = "kubectl -n kubeflow port-forward svc/ml-pipeline 8888"
-        return f"there is no such host here; outside of the cluster run `{forward}` and give --host http://localhost:8888"
-    if "timed out" in text:
-        return f"no answer within {SECONDS[1]} s; see what stands between (a network policy, a proxy)"
-    return f"no connection ({kind or text.splitlines()[0]}); see that the host is right and the port-forward still up"
+def _no_answer(error: Exception, host: str) -> str:
+    found = causes.find(error, host)
+    return f"{found.words}; {ADVICE.get(found.kind, 'see that the host is right and the port-forward still up')}"

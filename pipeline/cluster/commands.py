@@ -39,6 +39,7 @@ def submit(
     pipeline: Compiled = COMPILED, service_account: Account = ACCOUNT, pipeline_root: Root = "",
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and leave it.")] = False,
     follow: Annotated[str | None, typer.Option(metavar="RUN", help="Start nothing; the same as `status RUN --follow`.")] = None,
+    fit_check: Annotated[bool, typer.Option("--fit-check/--no-fit-check", help="Refuse a run that no node can ever hold.")] = True,
     host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
 ) -> None:  # fmt: skip
     """Start a run on a cluster and follow it to its verdict; Ctrl-C leaves it going.
@@ -56,7 +57,7 @@ def submit(
     else:
         if not detach:
             runs.check_tracking()
-        run = runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root), out)
+        run = runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root, fit_check), out)
     if not detach:
         raise typer.Exit(watch.follow(client, run, model, out))
     say(out, f"follow it: {watch.command(run)}")

@@ -18,7 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 import storage
-from pipeline.cluster import images, kube, schedule, versions
+from finest import causes
+from finest.errors import FinestError
+from pipeline.cluster import argo, demand, fits, images, kube, parameters, schedule, versions
 from pipeline.cluster.client import Client
 from pipeline.cluster.findings import HealthError, NotCheckedError, Row, row
 from pipeline.cluster.submit import Options
@@ -28,14 +30,13 @@ from tracking.store import check, masked, uri
 OLDEST_BACKEND = (2, 17)
 LARGEST_SKEW_SECONDS = 60.0
 """S3 refuses requests that are 15 minutes off; logs and schedules are hard to read long before that."""
-SINGLE_USER_NAMESPACE = "kubeflow"
 HEALTH = "/apis/v2beta1/healthz"
 STYLES = {"ok": "green", "failed": "bold red", "unknown": "yellow"}
 
 
 def examine(client: Client, config: Config, options: Options) -> list[Row]:
     """All checks, in the order in which a run needs what they look at. None raises."""
-    namespace = client.namespace or SINGLE_USER_NAMESPACE
+    namespace = client.namespace or kube.KFP_NAMESPACE
     documents = lru_cache(lambda: versions.read(options.compiled))
     cluster = lru_cache(kube.reach)
     health = Once(lambda: Health(client.get(HEALTH), datetime.now(UTC)))
@@ -50,11 +51,13 @@ def examine(client: Client, config: Config, options: Options) -> list[Row]:
         "clock": lambda: check_clock(health()),
         "MLflow": check_mlflow,
         "checkpoints": lambda: check_bucket(config.checkpoints),
+        "compiled pipeline": lambda: check_compiled(config, options.compiled),
         "image registry": lambda: images.check_registry(image()),
         "image": lambda: check_image(cluster, image(), namespace, options.service_account),
         "service account": lambda: kube.check_account(cluster(), namespace, options.service_account),
-        "secrets": lambda: kube.check_references(cluster(), namespace, _executors(documents())),
-        "GPUs": lambda: kube.check_gpus(cluster(), config.placement),
+        "secrets": lambda: kube.check_references(cluster(), namespace, demand.kubernetes_settings(documents()).values()),
+        "fits": lambda: fits.check(cluster, namespace, config, documents()),
+        "retries": lambda: argo.check_retries(cluster(), documents()),
         "schedule": lambda: health() and check_schedule(client),
     }
     return [row(name, one) for name, one in checks.items()]
@@ -103,8 +106,8 @@ def check_api(client: Client, health: Health) -> str:
     client.ask(client.experiments.experiment_service_list_experiments, page_size=1, namespace=client.namespace)
     several = bool(health.said.get("multi_user"))
     if several and not client.namespace:
-        raise HealthError(f"{client.host} serves many users, and no namespace is given", "give --namespace, or set KFP_NAMESPACE")
-    return f"{client.host} answers" + (f", namespace {client.namespace}" if client.namespace else "")
+        raise HealthError(f"{masked(client.host)} serves many users, and no namespace is given", "give --namespace, or set KFP_NAMESPACE")
+    return f"{masked(client.host)} answers" + (f", namespace {client.namespace}" if client.namespace else "")
 
 
 def check_version(health: Health) -> str:
@@ -156,11 +159,28 @@ def check_bucket(checkpoints: str) -> str:
             left = store.list(name)
         except OSError as error:
             raise HealthError(f"{where}: {error.strerror or error}", "give a URI, or a folder that can be written") from None
+        except FinestError as error:
+            found = causes.find(error)
+            if found.kind == "other":  # the store answered, and its answer is the cause
+                cause, _, fix = str(error).partition("; ")
+                raise HealthError(f"{cause} (asked: {_asked()})", fix) from None
+            raise HealthError(f"{where}: {found.words}", "see AWS_ENDPOINT_URL and the network") from None
         if not same:
             raise HealthError(f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)")
         if left:
             raise HealthError(f"{where} keeps what was deleted", "allow s3:DeleteObject")
     return f"{where} can be written, read, listed and deleted from here"
+
+
+def _asked() -> str:
+    """Host and port of the object store."""
+    return causes.host_and_port(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com")
+
+
+def check_compiled(config: Config, compiled: Path) -> str:
+    """That the compiled pipeline can run the config."""
+    values = parameters.given(config, compiled)
+    return f"{compiled} can run this config; {len(values)} parameters differ from its defaults"
 
 
 def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, account: str) -> str:
@@ -192,10 +212,3 @@ def check_schedule(client: Client) -> str:
     if found[0].mode != kfp.RecurringRunMode.ENABLE:
         raise HealthError(f"{schedule.NAME} is off", f"{command} turns it on")
     return found[0].description or f"{schedule.NAME} is on"
-
-
-def _executors(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The Kubernetes settings of every step."""
-    if len(documents) < 2:
-        raise HealthError("the compiled pipeline has no Kubernetes part", "compile it again")
-    return list(documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values())

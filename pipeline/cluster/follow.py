@@ -9,7 +9,8 @@ import kfp_server_api as kfp
 from rich.console import Console
 
 from finest.errors import ConfigError, FinestError
-from pipeline.cluster.client import SINGLE_USER_NAMESPACE, ApiError, Client
+from pipeline.cluster.client import ApiError, Client
+from pipeline.cluster.kube import KFP_NAMESPACE
 from pipeline.cluster.pods import Pods
 from pipeline.cluster.steps import steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
@@ -76,7 +77,7 @@ class Watch:
 
     def __init__(self, client: Client, run_id: str, console: Console):
         self.client, self.run_id, self.console = client, run_id, console
-        self.pods = Pods(client.namespace or SINGLE_USER_NAMESPACE, run_id, lambda text: self._tell(f"note: {text}"))
+        self.pods = Pods(client.namespace or KFP_NAMESPACE, run_id, lambda text: self._tell(f"note: {text}"))
         self.said: set[tuple[str, ...]] = set()
 
     def look(self, run: kfp.V2beta1Run) -> list[Said]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finest import causes
 from pipeline.cluster.findings import HealthError, NotCheckedError
 
 SECONDS = 15
@@ -64,9 +65,6 @@ def check_registry(name: str) -> str:
         if error.code != 401:  # who is not known is asked to sign in: that is an answer
             fix = "see that this is a registry (its /v2/ must answer 200 or 401)"
             raise HealthError(f"{image.registry} answers {error.code}", fix) from None
-    except OSError as error:
-        fix = "see the image's name and the network; nodes need the registry too"
-        raise HealthError(f"{image.registry}: no answer ({_why(error)})", fix) from None
     return f"{image.registry} answers"
 
 
@@ -89,10 +87,9 @@ def check_manifest(name: str, logins: Mapping[str, Any]) -> str:
             fix = "push it, or compile with the digest that was pushed"
             raise HealthError(f"{image.registry} has no {image.repository} {image.reference}", fix) from None
         if error.code in (401, 403):
-            raise HealthError(f"{image.registry} does not give {image.repository} {how} ({error.code})", PULL_FIX) from None
+            who = causes.host_and_port(error.url)  # the registry, or who gives tokens for it
+            raise HealthError(f"{who} does not give {image.repository} {how} ({error.code})", PULL_FIX) from None
         raise HealthError(f"{image.registry} answers {error.code} for {image.repository}", "see the registry's own log") from None
-    except OSError as error:
-        raise HealthError(f"{image.registry}: no answer ({_why(error)})", "see the network; nodes need the registry too") from None
     if image.reference.startswith("sha256:"):
         return f"served {how}"
     return f"served {how}, by a tag: nothing is cached until it is compiled with @{headers.get('Docker-Content-Digest', 'its digest')}"
@@ -130,17 +127,23 @@ def _bearer(challenge: str, login: str) -> dict[str, str]:
     """The registry says who gives tokens: ask there."""
     said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     query = urllib.parse.urlencode({key: said[key] for key in ("service", "scope") if key in said})
-    request = urllib.request.Request(f"{said['realm']}?{query}", headers={"Authorization": f"Basic {login}"} if login else {})
-    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+    headers = {"Authorization": f"Basic {login}"} if login else {}
+    with _open(urllib.request.Request(f"{said['realm']}?{query}", headers=headers)) as answer:
         given = json.loads(answer.read())
     return {"Authorization": f"Bearer {given.get('token') or given.get('access_token')}"}
 
 
 def _get(url: str, headers: dict[str, str], method: str = "GET") -> Any:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=SECONDS) as answer:
+    with _open(urllib.request.Request(url, headers=headers, method=method)) as answer:
         return answer.headers
 
 
-def _why(error: OSError) -> str:
-    reason = getattr(error, "reason", error)
-    return " ".join(str(getattr(reason, "strerror", None) or reason).split())
+def _open(request: urllib.request.Request) -> Any:
+    """The answer; a refusal is raised as it is. Raises HealthError where there is none."""
+    try:
+        return urllib.request.urlopen(request, timeout=SECONDS)
+    except urllib.error.HTTPError:
+        raise
+    except OSError as error:
+        fix = "see the image's name and the network; nodes need the registry too"
+        raise HealthError(causes.find(error, request.full_url).words, fix) from None

@@ -1,4 +1,4 @@
-"""What the Kubernetes API says of nodes, accounts and secrets. Values of secrets are never looked at but for image pull secrets."""
+"""What the Kubernetes API says of accounts, secrets and images. Values of secrets are never looked at but for image pull secrets."""
 
 import base64
 import json
@@ -10,13 +10,16 @@ import yaml
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from finest import causes
 from pipeline.cluster.findings import HealthError, NotCheckedError
-from pipeline.placement import Placement
 
 SECONDS = 5, 15
-NO_KUBECONFIG = yaml.YAMLError, TypeError, ValueError
+NO_KUBECONFIG = yaml.YAMLError, TypeError, ValueError, AttributeError
 """What the client raises on a file that is none."""
-ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the doctor as someone who may"
+KFP_NAMESPACE = "kubeflow"
+"""Where KFP itself is, and its runs where it serves one team."""
+ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the command as someone who may"
+ANSWER_FIX = "see `kubectl version` on this machine"
 
 
 class Kube:
@@ -24,22 +27,34 @@ class Kube:
 
     def __init__(self, api: kubernetes.client.ApiClient):
         self.core = kubernetes.client.CoreV1Api(api)
+        self.groups = kubernetes.client.ApisApi(api)
+        self.host = str(api.configuration.host)
+        self.silent: NotCheckedError | None = None
+        """Why it gave no answer: nobody waits for it again."""
 
     def get(self, call: Any, what: str, *arguments: Any, **keywords: Any) -> Any:
         """The call's answer, None where there is no such thing. Raises NotCheckedError."""
+        if self.silent is not None:
+            raise self.silent
         try:
             return call(*arguments, _request_timeout=SECONDS, **keywords)
         except ApiException as error:
             if error.status == 404:
                 return None
-            said = "may not read" if error.status in (401, 403) else f"answers {error.status} to"
-            raise NotCheckedError(f"this user {said} {what} ({error.status} {error.reason})", ACCESS_FIX) from None
+            if error.status:
+                said = f"this user may not read {what}" if error.status in (401, 403) else f"{what} cannot be read"
+                why = f"{said} ({error.status} {error.reason} from {causes.host_and_port(self.host)})"
+                raise NotCheckedError(why, ACCESS_FIX) from None
+            self.silent = self._no_answer(error)
         except (HTTPError, OSError) as error:
-            why = f"the Kubernetes API does not answer ({type(error).__name__})"
-            raise NotCheckedError(why, "see `kubectl version` on this machine") from None
-        except ValueError as error:  # the client's models know less than a newer API says
-            why = f"the package kubernetes does not understand what the API says of {what} ({error})"
-            raise NotCheckedError(why, "install a newer one") from None
+            self.silent = self._no_answer(error)
+        except ValueError as error:  # the client makes its models of what was said
+            why = f"{what}: {causes.host_and_port(self.host)} does not answer as a Kubernetes API does ({error})"
+            raise NotCheckedError(why, ANSWER_FIX) from None
+        raise self.silent
+
+    def _no_answer(self, error: Exception) -> NotCheckedError:
+        return NotCheckedError(f"the Kubernetes API: {causes.find(error, self.host).words}", ANSWER_FIX)
 
 
 def reach() -> Kube:
@@ -55,62 +70,6 @@ def reach() -> Kube:
             raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
     configuration.retries = 1
     return Kube(kubernetes.client.ApiClient(configuration))
-
-
-def check_gpus(kube: Kube, placement: Placement) -> str:
-    """How many GPUs the nodes have that training steps may run on, and how many of them are free now."""
-    kind = placement.accelerator
-    if not kind or placement.accelerators == "0":
-        fix = "set placement.accelerator where there are GPUs"
-        raise NotCheckedError("placement asks for no accelerator, so training runs on CPUs", fix)
-    nodes = (kube.get(kube.core.list_node, "nodes")).items
-    holding = {node.metadata.name: int((node.status.allocatable or {}).get(kind, 0)) for node in nodes}
-    holding = {name: count for name, count in holding.items() if count}
-    if not holding:
-        fix = "add a node pool with GPUs and their device plugin, or set placement.accelerator to '' for CPUs"
-        raise HealthError(f"no node has {kind}", fix)
-    allowed = {node.metadata.name for node in nodes if node.metadata.name in holding and not _why_not(node, placement)}
-    if not allowed:
-        reasons = sorted({_why_not(node, placement) for node in nodes if node.metadata.name in holding})
-        fix = "set placement.node_selector and placement.tolerations to what the nodes have, or bring the nodes back"
-        raise HealthError(f"{len(holding)} nodes have {kind}, but training may run on none: {'; '.join(reasons)}", fix)
-    running = "status.phase!=Succeeded,status.phase!=Failed"
-    pods = kube.get(kube.core.list_pod_for_all_namespaces, "pods of all namespaces", field_selector=running).items
-    used = sum(_requested(pod, kind) for pod in pods if pod.spec.node_name in allowed)
-    total = sum(holding[name] for name in allowed)
-    largest = max(holding[name] for name in allowed)
-    if largest < int(placement.accelerators):
-        fix = "lower placement.accelerators, or add larger nodes"
-        raise HealthError(f"a step asks for {placement.accelerators} {kind}, and the largest node has {largest}", fix)
-    return f"{len(allowed)} nodes with {total} {kind}, {max(total - used, 0)} free now"
-
-
-def _why_not(node: Any, placement: Placement) -> str:
-    """Why training steps do not run on the node; empty where they may."""
-    labels = node.metadata.labels or {}
-    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
-    if not ready or node.spec.unschedulable:
-        return "not ready" if not ready else "closed to new pods"
-    for key, value in placement.node_selector.items():
-        if labels.get(key) != value:
-            return f"label {key}={value} of placement.node_selector is missing"
-    for taint in node.spec.taints or []:
-        if taint.effect in ("NoSchedule", "NoExecute") and not any(_tolerates(one, taint) for one in placement.tolerations):
-            return f"taint {taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect} is not tolerated"
-    return ""
-
-
-def _tolerates(toleration: Mapping[str, Any], taint: Any) -> bool:
-    if toleration.get("effect") not in (None, "", taint.effect):
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return toleration.get("key") in (None, "", taint.key)
-    return toleration.get("key") == taint.key and (toleration.get("value") or "") == (taint.value or "")
-
-
-def _requested(pod: Any, kind: str) -> int:
-    resources = (container.resources for container in pod.spec.containers)
-    return sum(int(((one.requests or one.limits) or {}).get(kind, 0)) for one in resources if one)
 
 
 def check_account(kube: Kube, namespace: str, account: str) -> str:

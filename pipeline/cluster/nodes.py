@@ -1,92 +1,156 @@
-"""An Argo workflow's nodes by their full names, found again from their ids: KFP's answers have display names and the ids of children.
+"""What nodes hold, what of it is taken, and which pods they let in."""
 
-A full name is the way to the node from the root, like `finest-g9x82(0).root(0).exit-handler-1(0).preflight(0).executor(2)`. A template
-that may be retried is a node with a node an attempt, `X` with `X(0)`, `X(1)`; a round of a loop is `X(0:0)`, `X(1:1)`. A node's id is the
-workflow's name with a hash of the full name. So what is found is what hashes to an id that was given, from the root down.
-"""
-
-import re
-from collections.abc import Collection, Iterable
-from itertools import count, takewhile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-OFFSET, PRIME = 0x811C9DC5, 0x01000193
-ATTEMPT = re.compile(r"\(\d+\)$")
-ROUND = re.compile(r"\((\d+):[^)]*\)")
+from pipeline.cluster.amounts import Amounts, lacking, less, most, read, total
+from pipeline.cluster.demand import Pod
+from pipeline.cluster.findings import NotCheckedError
+from pipeline.cluster.kube import Kube
+
+PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "karpenter.sh/", "ToBeDeletedByClusterAutoscaler")
+"""Prefixes of taints that say how a node is just now, and that go with it."""
+AUTOSCALERS = {"karpenter.sh": "Karpenter", "autoscaling.x-k8s.io": "the cluster autoscaler"}
+"""API groups of what adds nodes when pods wait for them."""
 
 
-def fnv1a(text: str, start: int = OFFSET) -> int:
-    """FNV-1a in 32 bits; `start` is the hash of what stands before the text.
+@dataclass(frozen=True)
+class Node:
+    """A node as a pod sees it."""
 
-    >>> fnv1a("a"), fnv1a("finest(0)") == fnv1a("(0)", fnv1a("finest"))
-    (3826002220, True)
-    """
-    for byte in text.encode():
-        start = (start ^ byte) * PRIME & 0xFFFFFFFF
-    return start
+    name: str
+    allocatable: Amounts
+    always: Amounts = field(default_factory=dict)
+    """What DaemonSets and the node's own pods take of it, whatever else runs."""
+    now: Amounts = field(default_factory=dict)
+    """What all pods take that are there now."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Any, ...] = ()
+    by_resource: bool = False
+    """Whether the cluster lets pods tolerate the taint of an accelerator that they ask for, as GKE does."""
+    away: str = ""
+    """Why nothing starts there just now: not ready, closed to new pods."""
+
+    @property
+    def largest(self) -> Amounts:
+        """What a pod could ever have there."""
+        return less(self.allocatable, self.always)
+
+    @property
+    def free(self) -> Amounts:
+        """What a pod could have there now."""
+        return less(self.allocatable, self.now)
+
+    def refuses(self, pod: Pod) -> str:
+        """Why the pod never runs there; empty where it may."""
+        for key, value in pod.node_selector.items():
+            if self.labels.get(key) != value:
+                return f"label {key}={value} is missing"
+        for taint in self.taints:
+            if not taint.key.startswith(PASSING) and not self._tolerated(taint, pod):
+                return f"taint {taint.key}{f'={taint.value}' if taint.value else ''}:{taint.effect} is not tolerated"
+        return ""
+
+    def closed(self, pod: Pod) -> bool:
+        """Whether the pod cannot start there now, whatever is free."""
+        return bool(self.away or self.refuses(pod) or not all(self._tolerated(taint, pod) for taint in self.taints))
+
+    def _tolerated(self, taint: Any, pod: Pod) -> bool:
+        asked = self.by_resource and pod.requests.get(taint.key, Decimal(0)) > 0
+        return asked or any(_tolerates(one, taint) for one in pod.tolerations)
 
 
-def names(tasks: Iterable[Any]) -> dict[str, str]:
-    """Full name by id, of the workflow and all nodes below it whose ids any task gives as a child's."""
-    tasks = list(tasks)
-    ids = {id for task in tasks for id in children(task)}
-    workflow = min(ids, default="").rpartition("-")[0]
-    displayed = {task.display_name for task in tasks if task.display_name}
-    ends = [*{of[0] for name in displayed if (of := ATTEMPT.search(name))}, *{f".{whole(name)}" for name in displayed}]
-    found, todo = {workflow: workflow}, [workflow]
-    for name in todo:  # which grows
-        before = fnv1a(name)
-        for end in ends:
-            id = f"{workflow}-{fnv1a(end, before)}"
-            if id in ids and id not in found:
-                found[id] = name + end
-                todo.append(name + end)
-    return found
+def read_nodes(kube: Kube) -> tuple[list[Node], str]:
+    """All nodes, and why it is not known what runs on them, where it is not. Raises NotCheckedError."""
+    answer = kube.get(kube.core.list_node, "nodes")
+    if answer is None:
+        raise NotCheckedError("the Kubernetes API knows no nodes", "see `kubectl get nodes`")
+    taken: dict[str, list[Any]] = {}
+    unknown = ""
+    try:
+        running = "status.phase!=Succeeded,status.phase!=Failed"
+        pods = kube.get(kube.core.list_pod_for_all_namespaces, "pods of all namespaces", field_selector=running)
+        for pod in pods.items if pods else []:
+            if pod.spec.node_name and (pod.status is None or pod.status.phase not in ("Succeeded", "Failed")):
+                taken.setdefault(pod.spec.node_name, []).append(pod)
+    except NotCheckedError as error:
+        unknown = error.why
+    return [_node(node, taken.get(node.metadata.name, [])) for node in answer.items], unknown
 
 
-def children(task: Any) -> list[str]:
-    """Ids of the nodes that come after or lie in the task's node."""
-    return [str(child.pod_name) for child in task.child_tasks or [] if child.pod_name]
+def autoscaler(kube: Kube) -> str:
+    """What adds nodes to this cluster when pods wait; empty where nothing is known to. Raises NotCheckedError."""
+    groups = kube.get(kube.groups.get_api_versions, "API groups")
+    served = {one.name for one in groups.groups} if groups else set()
+    if found := next((name for group, name in AUTOSCALERS.items() if group in served), ""):
+        return found
+    status = "cluster-autoscaler-status", "kube-system"
+    return "the cluster autoscaler" if kube.get(kube.core.read_namespaced_config_map, "ConfigMaps of kube-system", *status) else ""
 
 
-def places(tasks: Iterable[Any], found: dict[str, str]) -> dict[str, Any]:
-    """The task by full name, of every node that has another one in it; `found` is what `names` gave."""
-    placed = {}
-    for task in tasks:
-        for id in children(task):
-            inner = found.get(id, "")
-            name = whole(inner) if whole(inner) != inner else inner.rpartition(".")[0]
-            if name == task.display_name or name.endswith(f".{task.display_name}"):
-                placed[name] = task
-                break
+def place(wanted: Mapping[str, int], pods: Mapping[str, Pod], nodes: Sequence[Node]) -> Counter[str]:
+    """How many of the wanted pods find room at the same time on what is free now; the largest are put first."""
+    free = {node.name: node.free for node in nodes}
+    placed: Counter[str] = Counter()
+    for step in sorted(wanted, key=lambda one: pods[one].requests.get("memory", Decimal(0)), reverse=True):
+        asked = pods[step].requests
+        for node in nodes:
+            while placed[step] < wanted[step] and not node.closed(pods[step]) and not lacking(asked, free[node.name]):
+                free[node.name] = less(free[node.name], asked)
+                placed[step] += 1
     return placed
 
 
-def attempts(name: str, found: Collection[str]) -> list[str]:
-    """Full names of the node's attempts, in order."""
-    return list(takewhile(lambda attempt: attempt in found, (f"{name}({number})" for number in count())))
+def nearest(asked: Amounts, have: Mapping[str, Amounts]) -> str:
+    """The node that lacks least of what is asked for."""
+
+    def stretch(name: str) -> Decimal:
+        there = have[name]
+        return max(amount / there[kind] if there.get(kind, 0) > 0 else Decimal("Infinity") for kind, amount in asked.items() if amount)
+
+    return min(sorted(have), key=stretch)
 
 
-def order(name: str) -> list[int]:
-    """Sorts attempts of one step by when they began, also where the nodes around it were attempted several times."""
-    return [int(number) for number in re.findall(r"\((\d+)\)", name)]
+def _node(node: Any, pods: list[Any]) -> Node:
+    ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
+    taints = tuple(taint for taint in node.spec.taints or [] if taint.effect in ("NoSchedule", "NoExecute"))
+    return Node(
+        name=node.metadata.name, allocatable=read(node.status.allocatable), always=total(_requested(pod) for pod in pods if _stays(pod)),
+        now=total(map(_requested, pods)), labels=node.metadata.labels or {}, taints=taints,
+        by_resource=(node.spec.provider_id or "").startswith("gce://"),
+        away="not ready" if not ready else "closed to new pods" if node.spec.unschedulable else "",
+    )  # fmt: skip
 
 
-def whole(name: str) -> str:
-    """The node that the node is an attempt of; itself where it is none."""
-    return ATTEMPT.sub("", name)
+def _stays(pod: Any) -> bool:
+    """Whether the pod belongs to the node: a DaemonSet's, or one that the kubelet starts by itself."""
+    return any(owner.kind in ("DaemonSet", "Node") for owner in pod.metadata.owner_references or [])
 
 
-def around(name: str) -> str:
-    """The node that the node lies in, whichever attempt of that it is."""
-    return whole(name.rpartition(".")[0])
+def _requested(pod: Any) -> Amounts:
+    """What the scheduler counts for a pod that is there: an init container that stays counts beside the others."""
+    running = [_asked(one) for one in pod.spec.containers]
+    beside: list[Amounts] = []
+    before: list[Amounts] = []
+    for one in pod.spec.init_containers or []:
+        if one.restart_policy == "Always":
+            beside.append(_asked(one))
+        before.append(total([*beside, *([] if one.restart_policy == "Always" else [_asked(one)])]))
+    needed = most([total([*running, *beside]), *before])
+    return total([needed, read(pod.spec.overhead), {"pods": Decimal(1)}])
 
 
-def display(name: str) -> str:
-    """The display name of the node."""
-    return name.rpartition(".")[2]
+def _asked(container: Any) -> Amounts:
+    resources = container.resources
+    return read(resources.limits) | read(resources.requests) if resources else {}
 
 
-def rounds(name: str) -> tuple[int, ...]:
-    """Which round of the loops around it the node is in; empty outside of loops."""
-    return tuple(int(index) for index in ROUND.findall(name))
+def _tolerates(toleration: Mapping[str, Any], taint: Any) -> bool:
+    if toleration.get("effect") not in (None, "", taint.effect):
+        return False
+    if toleration.get("operator") == "Exists":
+        return toleration.get("key") in (None, "", taint.key)
+    return toleration.get("key") == taint.key and (toleration.get("value") or "") == (taint.value or "")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any, Literal, NamedTuple
 
-from pipeline.cluster import nodes
+from pipeline.cluster import argo_nodes as nodes
 from pipeline.policy import POLICIES
 
 State = Literal["pending", "running", "done", "cached", "failed"]

@@ -9,7 +9,7 @@ import kfp_server_api as kfp
 from rich.console import Console
 
 from finest.errors import ConfigError
-from pipeline.cluster import parameters
+from pipeline.cluster import fits, parameters
 from pipeline.cluster.client import Client
 from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
@@ -25,11 +25,15 @@ class Options:
     service_account: str = "finest-pipeline"
     pipeline_root: str = ""
     """Where artifacts go: a URI."""
+    fit_check: bool = True
+    """Whether a run that the cluster can never hold is refused."""
 
 
 def start(client: Client, config: Config, options: Options, console: Console) -> str:
     """Starts a run and returns its id."""
     values = parameters.given(config, options.compiled)
+    if options.fit_check:
+        say(console, f"Fits     {fits.known(client.namespace, config, options.compiled)}")
     version, uploaded = ensure_version(client, options.compiled)
     say(console, f"Version  {version.pipeline_version_id} ({'uploaded' if uploaded else 'unchanged'})")
     body = kfp.V2beta1Run(

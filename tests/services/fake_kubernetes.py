@@ -17,6 +17,9 @@ from tests.services.fake_http import Answer, Request, Server, serving
 CODEC = client.ApiClient()
 RUN, NODE = "pipeline/runid", "workflows.argoproj.io/node-name"
 """The label and the annotation by which a run's pods are known."""
+OWN = "/api/v1/namespaces/[^/]+"
+ROOM = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110"}
+"""Of a node that nothing else is said of."""
 
 
 @dataclass
@@ -28,6 +31,10 @@ class FakeKubernetes:
     events: list[client.CoreV1Event] = field(default_factory=list)
     named: dict[tuple[str, str], Any] = field(default_factory=dict)
     """Objects of the one namespace, by plural kind and name."""
+    quotas: list[client.V1ResourceQuota] = field(default_factory=list)
+    ranges: list[client.V1LimitRange] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    """API groups beside Kubernetes' own."""
     forbidden: set[str] = field(default_factory=set)
     """Plural kinds that the user may not read."""
     http: Server = field(default_factory=Server)
@@ -37,9 +44,12 @@ class FakeKubernetes:
         self.http.routes = [
             ("GET", "/api/v1/nodes", lambda request: self._say(client.V1NodeList(items=self.nodes))),
             ("GET", "/api/v1/pods", lambda request: self._say(client.V1PodList(items=self.pods))),
-            ("GET", "/api/v1/namespaces/[^/]+/pods", self._pods),
-            ("GET", "/api/v1/namespaces/[^/]+/events", self._events),
-            ("GET", "/api/v1/namespaces/[^/]+/([a-z]+)/([^/]+)", self._read),
+            ("GET", "/apis/", lambda request: self._say(client.V1APIGroupList(groups=[_group(name) for name in self.groups]))),
+            ("GET", f"{OWN}/pods", self._pods),
+            ("GET", f"{OWN}/events", self._events),
+            ("GET", f"{OWN}/resourcequotas", lambda request: self._say(client.V1ResourceQuotaList(items=self.quotas))),
+            ("GET", f"{OWN}/limitranges", lambda request: self._say(client.V1LimitRangeList(items=self.ranges))),
+            ("GET", "/api/v1/namespaces/([^/]+)/([a-z]+)/([^/]+)", self._read),
         ]
 
     def kubeconfig(self, file: Path) -> Path:
@@ -54,35 +64,58 @@ class FakeKubernetes:
 
     def add_node(
         self, name: str, gpus: int = 0, taints: list[client.V1Taint] | None = None, labels: dict[str, str] | None = None,
-        images: list[str] | None = None, ready: bool = True,
+        images: list[str] | None = None, ready: bool = True, closed: bool = False, provider: str | None = None,
+        **allocatable: str,
     ) -> None:  # fmt: skip
-        """A node."""
+        """A node; `allocatable` is what differs from ROOM."""
         self.nodes.append(
             client.V1Node(
                 metadata=client.V1ObjectMeta(name=name, labels=labels),
-                spec=client.V1NodeSpec(taints=taints),
+                spec=client.V1NodeSpec(taints=taints, unschedulable=closed, provider_id=provider),
                 status=client.V1NodeStatus(
-                    allocatable={"cpu": "8"} | ({"nvidia.com/gpu": str(gpus)} if gpus else {}),
+                    allocatable=ROOM | allocatable | ({"nvidia.com/gpu": str(gpus)} if gpus else {}),
                     conditions=[client.V1NodeCondition(type="Ready", status="True" if ready else "False")],
                     images=[client.V1ContainerImage(names=images)] if images else None,
                 ),
             )
         )
 
-    def add_pod(self, node: str, gpus: int) -> None:
-        """A pod that holds GPUs of a node."""
-        resources = client.V1ResourceRequirements(limits={"nvidia.com/gpu": str(gpus)}, requests={"nvidia.com/gpu": str(gpus)})
-        container = client.V1Container(name="main", resources=resources)
-        self.pods.append(client.V1Pod(spec=client.V1PodSpec(node_name=node, containers=[container])))
+    def add_pod(self, node: str, gpus: int = 0, owner: str = "Job", phase: str = "Running", **requests: str) -> None:
+        """A pod that holds a part of a node."""
+        asked = requests | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
+        container = client.V1Container(name="main", resources=client.V1ResourceRequirements(limits=asked, requests=asked))
+        reference = client.V1OwnerReference(api_version="v1", kind=owner, name="owner", uid="owner")
+        self.pods.append(
+            client.V1Pod(
+                metadata=client.V1ObjectMeta(name=f"pod-{len(self.pods)}", owner_references=[reference]),
+                spec=client.V1PodSpec(node_name=node, containers=[container]),
+                status=client.V1PodStatus(phase=phase),
+            )
+        )
+
+    def add_quota(self, name: str, hard: dict[str, str], used: dict[str, str] | None = None, scopes: list[str] | None = None) -> None:
+        """A quota of the namespace."""
+        spec, status = client.V1ResourceQuotaSpec(hard=hard, scopes=scopes), client.V1ResourceQuotaStatus(hard=hard, used=used)
+        self.quotas.append(client.V1ResourceQuota(metadata=client.V1ObjectMeta(name=name), spec=spec, status=status))
+
+    def add_range(self, name: str, kind: str = "Container", **limits: dict[str, str]) -> None:
+        """A limit range of the namespace: min, max, default, default_request, max_limit_request_ratio. As the API server does,
+        a container's limit is its largest and its request its limit, or the least, where nothing else is said."""
+        if kind == "Container":
+            limits["default"] = limits.get("max", {}) | limits.get("default", {})
+            limits["default_request"] = limits.get("min", {}) | limits["default"] | limits.get("default_request", {})
+        spec = client.V1LimitRangeSpec(limits=[client.V1LimitRangeItem(type=kind, **limits)])
+        self.ranges.append(client.V1LimitRange(metadata=client.V1ObjectMeta(name=name), spec=spec))
 
     def add_secret(self, name: str, **values: str) -> None:
         """A Secret."""
         data = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in values.items()}
         self.named["secrets", name] = client.V1Secret(metadata=client.V1ObjectMeta(name=name), data=data)
 
-    def add_config_map(self, name: str, **values: str) -> None:
-        """A ConfigMap."""
-        self.named["configmaps", name] = client.V1ConfigMap(metadata=client.V1ObjectMeta(name=name), data=values)
+    def add_config_map(self, name: str, namespace: str = "", **values: str) -> None:
+        """A ConfigMap, of one namespace if given."""
+        made = client.V1ConfigMap(metadata=client.V1ObjectMeta(name=name), data=values)
+        self.named["configmaps", f"{namespace}/{name}" if namespace else name] = made
 
     def add_account(self, name: str, *pull_secrets: str) -> None:
         """A ServiceAccount."""
@@ -123,8 +156,8 @@ class FakeKubernetes:
         kind = next((part for part in request.path.split("/") if part in self.forbidden), None)
         return Answer(403, {"message": f"{kind} is forbidden"}) if kind else None
 
-    def _read(self, request: Request, kind: str, name: str) -> Answer:
-        found = self.named.get((kind, name))
+    def _read(self, request: Request, namespace: str, kind: str, name: str) -> Answer:
+        found = self.named.get((kind, f"{namespace}/{name}")) or self.named.get((kind, name))
         return self._say(found) if found is not None else Answer(404, {"message": f'{kind} "{name}" not found'})
 
     @staticmethod
@@ -140,6 +173,10 @@ def node(pod: client.V1Pod) -> str:
 def read(content: Any, kind: str) -> Any:
     """A recorded object as the client's own model."""
     return CODEC.deserialize(SimpleNamespace(data=json.dumps(content)), kind)
+
+
+def _group(name: str) -> client.V1APIGroup:
+    return client.V1APIGroup(name=name, versions=[client.V1GroupVersionForDiscovery(group_version=f"{name}/v1", version="v1")])
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from components.image import IMAGE
 from finest.stability.verdict import RuleResult, Verdict
 from pipeline import cli
 from pipeline.compile import compile_to
+from pipeline.config import load
 from tests.services import fake_kubernetes, recorded
 from tests.services.fake_kfp import FakeKfp, serve
 from tests.services.fake_kubernetes import FakeKubernetes
@@ -35,6 +36,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """pipeline.yaml, as the code compiles to."""
     file = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
     compile_to(file, IMAGE)
+    return file
+
+
+@pytest.fixture(scope="session")
+def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for more than one shard."""
+    file = tmp_path_factory.mktemp("looped") / "pipeline.yaml"
+    compile_to(file, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.shards=2"]))
     return file
 
 
@@ -71,12 +80,12 @@ Replay = Callable[..., str]
 def call(
     kfp: FakeKfp, mlflow: Path, compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Call:
-    """Runs a command against the KFP API, with a config of its own and no Kubernetes API."""
+    """Runs a command against the KFP API, with a config of its own; no Kubernetes API is known unless a test writes a kubeconfig."""
     config = tmp_path / "nightly.yaml"
     config.write_text(CONFIG + f"promote: {{registered_model: {model(tmp_path)}}}\n")
     monkeypatch.setenv("KFP_HOST", kfp.url)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.setattr("pipeline.cluster.follow.POLL_SECONDS", 0.01)
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "nowhere"))
 
     def run(command: str, *arguments: str, files: bool = True) -> Said:
         given = ["--config", str(config)] if files else []

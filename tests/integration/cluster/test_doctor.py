@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes import client as kube
 
+from pipeline.cluster.argo import CONFIG_MAP, PATCH
 from pipeline.cluster.client import Access, connect
 from pipeline.cluster.doctor import examine
 from pipeline.cluster.findings import Row
 from pipeline.cluster.submit import Options
 from pipeline.config import load
 from tests.integration.cluster.conftest import Call
-from tests.services import fake_kubernetes, fake_registry
+from tests.services import fake_http, fake_kubernetes, fake_registry
 from tests.services.fake_kfp import FakeKfp
 from tests.services.fake_kubernetes import FakeKubernetes
 from tests.services.fake_registry import FakeRegistry
 
+INSTALLED = Path(__file__).parents[2] / "data" / "kubernetes" / "workflow-controller-configmap.yaml"
+"""What KFP 2.17.0 tells Argo."""
+AWS = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_MAX_ATTEMPTS": "1"}
 TAINT = kube.V1Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
 TOLERATED = "placement.tolerations=[{key: nvidia.com/gpu, operator: Exists}]"
 
@@ -45,6 +50,8 @@ class Site:
 def site(kfp: FakeKfp, mlflow: Path, compiled: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with fake_kubernetes.serve() as kubernetes, fake_registry.serve() as registry:
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+        for name, value in AWS.items():
+            monkeypatch.setenv(name, value)
         config = kubernetes.kubeconfig(tmp_path / "kubeconfig")
         monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
         image = f"{registry.host}/team/finest@sha256:0123"
@@ -61,14 +68,16 @@ def site(kfp: FakeKfp, mlflow: Path, compiled: Path, call: Call, tmp_path: Path,
         kubernetes.add_node("gpu-1", gpus=4, taints=[TAINT], labels={"pool": "gpu"}, images=[image])
         kubernetes.add_node("cpu-1")
         kubernetes.add_pod("gpu-1", gpus=1)
+        kubernetes.add_config_map(CONFIG_MAP, namespace="kubeflow", **yaml.safe_load(PATCH.read_text())["data"])
         assert call("schedule", "--cron", "0 2 * * *").code == 0
-        yield Site(kfp, kubernetes, registry, own, [f"checkpoints={tmp_path / 'bucket'}", TOLERATED])
+        yield Site(kfp, kubernetes, registry, own, [f"checkpoints={tmp_path / 'bucket'}", TOLERATED, "source=s3://b/i"])
 
 
 def test_nothing_is_wrong_where_nothing_is_wrong(site: Site) -> None:
     rows = site.look()
     assert {name: (row.status, row.said) for name, row in rows.items() if row.status != "ok"} == {}
-    assert rows["GPUs"].said == "1 nodes with 4 nvidia.com/gpu, 3 free now"
+    assert rows["fits"].said == "every step fits; 3 nvidia.com/gpu free now"
+    assert rows["retries"].said.startswith("a step whose container fails, runs out of memory or whose pod is lost is tried again")
     assert rows["image"].said.endswith("served with a login; 1 nodes have it")
     assert "optional and not there: finest-webhook" in rows["secrets"].said
     assert rows["schedule"].said == "0 2 * * * in UTC, as 0 0 2 * * * in UTC"
@@ -88,6 +97,10 @@ def locked_api(site: Site) -> None:
 
 def shared_api(site: Site) -> None:
     site.kfp.multi_user = True
+
+
+def more_shards(site: Site) -> None:
+    site.settings.append("perturb.shards=3")
 
 
 def no_bucket(site: Site) -> None:
@@ -138,6 +151,22 @@ def too_many_gpus(site: Site) -> None:
     site.settings.append("placement.accelerators=8")
 
 
+def default_retries(site: Site) -> None:
+    site.kubernetes.add_config_map(CONFIG_MAP, namespace="kubeflow", **yaml.safe_load(INSTALLED.read_text())["data"])
+
+
+def unknown_registry(site: Site) -> None:
+    site.compiled.write_text(site.compiled.read_text().replace(site.registry.host, "registry.finest.invalid"))
+
+
+def silent_bucket(site: Site) -> None:
+    site.settings[0] = "checkpoints=s3://bucket/checkpoints"
+
+
+def unknown_host(site: Site) -> None:
+    site.host = "http://kfp.finest.invalid:8888"
+
+
 def schedule_off(site: Site) -> None:
     next(iter(site.kfp.recurring.values())).mode = "DISABLE"
 
@@ -154,18 +183,23 @@ def two_schedules(site: Site) -> None:
         (fast_clock, "clock", "s ahead of the KFP API", "NTP"),
         (locked_api, "KFP API", "401", "KFP_TOKEN"),
         (shared_api, "KFP API", "serves many users", "--namespace"),
+        (more_shards, "compiled pipeline", "perturb.shards: 3, but", "compile it with this config"),
         (no_bucket, "checkpoints", "/proc/nowhere", ""),
         (unknown_kind_of_bucket, "checkpoints", "ftp://", ""),
         (no_image, "image", "has no team/finest sha256:0123", "push it"),
         (wrong_pull_secret, "image", "does not give team/finest with a login (401)", "pull secret"),
-        (no_registry, "image registry", "127.0.0.1:9: no answer (Connection refused)", "network"),
+        (no_registry, "image registry", "no connection to 127.0.0.1:9: refused", "network"),
         (no_account, "service account", "no service account finest-pipeline", "--service-account"),
         (no_endpoints, "secrets", "lacks ConfigMap finest-endpoints", "docs/cluster.md"),
         (half_a_secret, "secrets", "Secret finest-mlflow (no password)", "docs/cluster.md"),
-        (no_gpus, "GPUs", "no node has nvidia.com/gpu", "placement.accelerator"),
-        (untolerated, "GPUs", "taint nvidia.com/gpu=present:NoSchedule is not tolerated", "placement.tolerations"),
-        (wrong_pool, "GPUs", "label pool=big", "placement.node_selector"),
-        (too_many_gpus, "GPUs", "asks for 8 nvidia.com/gpu, and the largest node has 4", "placement.accelerators"),
+        (no_gpus, "fits", "no node has nvidia.com/gpu", "placement.accelerator"),
+        (untolerated, "fits", "taint nvidia.com/gpu=present:NoSchedule is not tolerated", "placement.tolerations"),
+        (wrong_pool, "fits", "label pool=big", "placement.node_selector"),
+        (too_many_gpus, "fits", "8 nvidia.com/gpu): the largest, gpu-1, has 8 CPU, 32Gi memory, 4 nvidia", "placement.accelerators"),
+        (default_retries, "retries", "runs out of memory is never tried again (retryPolicy OnError)", "--patch-file k8s/kfp/retries.yaml"),
+        (unknown_registry, "image registry", "no connection to registry.finest.invalid:443: the name does not resolve", "nodes need"),
+        (silent_bucket, "checkpoints", "no connection to 127.0.0.1:9: refused", "AWS_ENDPOINT_URL"),
+        (unknown_host, "KFP API", "no connection to kfp.finest.invalid:8888: the name does not resolve", "port-forward"),
         (schedule_off, "schedule", "finest-nightly is off", "schedule --cron"),
         (two_schedules, "schedule", "2 recurring runs", "schedule --cron"),
     ],
@@ -196,8 +230,13 @@ def no_schedule(site: Site, patch: pytest.MonkeyPatch) -> None:
     site.kfp.recurring.clear()
 
 
-def on_cpus(site: Site, patch: pytest.MonkeyPatch) -> None:
-    site.settings.append("placement.accelerator=''")
+def config_maps_forbidden(site: Site, patch: pytest.MonkeyPatch) -> None:
+    site.kubernetes.forbidden.add(CONFIG_MAP)
+
+
+def silent_kubernetes(site: Site, patch: pytest.MonkeyPatch) -> None:
+    config = site.compiled.with_name("kubeconfig")
+    config.write_text(config.read_text().replace(site.kubernetes.http.url, "http://127.0.0.1:9"))
 
 
 def no_checkpoints(site: Site, patch: pytest.MonkeyPatch) -> None:
@@ -208,11 +247,12 @@ def no_checkpoints(site: Site, patch: pytest.MonkeyPatch) -> None:
     ("hide_it", "names", "why"),
     [
         (mlflow_unset, ["MLflow"], "MLFLOW_TRACKING_URI is not set"),
-        (no_kubernetes, ["GPUs", "secrets", "service account"], "no Kubernetes API is known here"),
-        (nodes_forbidden, ["GPUs"], "may not read nodes (403"),
+        (no_kubernetes, ["fits", "retries", "secrets", "service account"], "no Kubernetes API is known here"),
+        (nodes_forbidden, ["fits"], "may not read nodes (403"),
         (unnamed_version, ["KFP backend version"], "calls its version 'unknown'"),
         (no_schedule, ["schedule"], "there is no schedule"),
-        (on_cpus, ["GPUs"], "training runs on CPUs"),
+        (config_maps_forbidden, ["retries"], "may not read ConfigMaps of kubeflow (403"),
+        (silent_kubernetes, ["fits", "retries", "service account"], "the Kubernetes API: no connection to 127.0.0.1:9: refused"),
         (no_checkpoints, ["checkpoints"], "checkpoints is not set"),
     ],
 )
@@ -226,6 +266,13 @@ def test_what_cannot_be_checked_says_why(
         assert row.status == "unknown" and row.said.startswith("not checked: ") and why in row.said and row.fix, row
 
 
+def test_without_an_accelerator_trainings_run_on_cpus(site: Site) -> None:
+    site.kubernetes.nodes.pop(0)
+    site.settings.append("placement.accelerator=''")
+    row = site.look()["fits"]
+    assert (row.status, row.said) == ("ok", "every step fits; trainings run on CPUs")
+
+
 def test_an_api_that_is_away_fails_once_and_is_not_waited_for_again(site: Site) -> None:
     site.host = "http://127.0.0.1:9"
     rows = site.look()
@@ -233,6 +280,16 @@ def test_an_api_that_is_away_fails_once_and_is_not_waited_for_again(site: Site) 
     for name in ("KFP backend version", "clock", "schedule"):
         assert rows[name].said == "not checked: the KFP API could not be asked"
     assert rows["secrets"].status == "ok"
+
+
+def test_a_store_that_refuses_is_told_with_its_address(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent_bucket(site)
+    with fake_http.serving(server := fake_http.Server(before=lambda request: fake_http.Answer(403))):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        row = site.look()["checkpoints"]
+        address = server.url.removeprefix("http://")
+    assert row.said == f"s3://bucket/checkpoints: access denied (ListObjectsV2) (asked: {address})"
+    assert row.status == "failed" and "s3:ListBucket" in row.fix
 
 
 def test_an_mlflow_server_that_is_away_is_a_row(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,15 +190,16 @@ def test_a_cluster_that_has_no_pod_of_the_run_is_noted(kubernetes: FakeKubernete
 def test_pods_that_may_not_be_read_are_noted_once(kubernetes: FakeKubernetes, pods: Callable[..., Pods]) -> None:
     kubernetes.add_step(RUN, NODE, "Pending")
     notes: list[str] = []
+    address = kubernetes.http.url.removeprefix("http://")
     kubernetes.forbidden = {"events"}
     watched = pods(notes)
     assert [watched.waits(NODE), watched.waits(NODE)] == [None, None]
-    assert notes == ["not all that pods wait for is shown: this user may not read events of kubeflow (403 Forbidden)"]
+    assert notes == [f"not all that pods wait for is shown: this user may not read events of kubeflow (403 Forbidden from {address})"]
     kubernetes.forbidden, notes = {"pods"}, []
     watched = pods(notes)
     watched.look(live=True)
     assert (watched.waits(NODE), watched.failed(NODE)) == (None, "")
-    assert notes == ["why steps wait or fail is not shown: this user may not read pods of kubeflow (403 Forbidden)"]
+    assert notes == [f"why steps wait or fail is not shown: this user may not read pods of kubeflow (403 Forbidden from {address})"]
     assert sum("/pods" in request.path for request in kubernetes.http.asked) == 2
 
 

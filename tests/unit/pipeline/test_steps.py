@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cluster import nodes
+from pipeline.cluster import argo_nodes as nodes
 from pipeline.cluster.steps import State, Step, steps
 from tests.services import fake_kfp, recorded
 

@@ -1,0 +1,103 @@
+"""Why a server gave no answer: the cause at the bottom of a chain of exceptions, with the address that was tried."""
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+Kind = Literal["name", "certificate", "tls", "refused", "time", "closed", "route", "other"]
+
+
+class Sign(NamedTuple):
+    """How a cause is told."""
+
+    kind: Kind
+    types: tuple[type[BaseException], ...]
+    text: str
+    """What says so where only a text is left."""
+    words: str
+
+
+SIGNS = (
+    Sign("name", (socket.gaierror,), "NameResolution|service not known|not resolve", "no connection to {}: the name does not resolve"),
+    Sign("certificate", (ssl.SSLCertVerificationError,), "CERTIFICATE_VERIFY_FAILED", "no connection to {}: certificate not trusted"),
+    Sign("tls", (ssl.SSLError,), "WRONG_VERSION_NUMBER|SSLError", "no connection to {}: it does not speak TLS"),
+    Sign("refused", (ConnectionRefusedError,), "Connection refused", "no connection to {}: refused"),
+    Sign("time", (TimeoutError,), "timed out|ReadTimeout|ConnectTimeout", "no answer from {} in time"),
+    Sign("closed", (ConnectionError,), "Connection reset|RemoteDisconnected|Connection aborted", "{} hung up without an answer"),
+    Sign("route", (), "No route to host|Network is unreachable", "no connection to {}: no way leads there"),
+)  # fmt: skip
+"""The first that fits counts."""
+POOL = re.compile(r"host='([^']+)', port=([0-9]+)")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Cause(NamedTuple):
+    """Why there was no answer, and from where."""
+
+    kind: Kind
+    words: str
+    """In a line, with the address: its host and port, and neither path nor query, which may hold a signature."""
+
+
+def find(error: BaseException, url: str = "") -> Cause:
+    """The cause, with the address that the chain names (a redirect may lead elsewhere), else that of `url`, which was asked for."""
+    address, links = host_and_port(url), list(chain(error))
+    for link in links:
+        address = _address(link) or address
+        for sign in SIGNS:
+            if isinstance(link, sign.types):
+                return Cause(sign.kind, sign.words.format(address or "the server") + _more(link))
+    text = " ".join(str(link) for link in links)  # a library may have made a text of what it caught
+    for sign in SIGNS:
+        if re.search(sign.text, text):
+            return Cause(sign.kind, sign.words.format(address or "the server"))
+    return Cause("other", f"no connection to {address or 'the server'}: {type(links[-1]).__name__}")
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, what caused it, what caused that."""
+    seen: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in seen:
+        yield link
+        seen.append(link)
+        link = link.__cause__ or link.__context__
+
+
+def host_and_port(url: str) -> str:
+    """Of an URL, without a user and a password that may stand in it.
+
+    >>> host_and_port("https://me:secret@kfp.example/pipeline"), host_and_port("http://localhost:8888")
+    ('kfp.example:443', 'localhost:8888')
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"//{url}")
+    except ValueError:  # brackets of an IPv6 address that do not match
+        return ""
+    place = parts.netloc.rpartition("@")[2]
+    port = DEFAULT_PORTS.get(parts.scheme)
+    return f"{place}:{port}" if place and port and not re.search(r":[0-9]+$", place) else place
+
+
+def _address(link: BaseException) -> str:
+    """Where the link of a chain says that it tried: urllib3's pool or connection, botocore's endpoint, requests' request."""
+    for name in ("conn", "pool"):
+        place: Any = vars(link).get(name)
+        if place is not None and getattr(place, "host", None):
+            return f"{place.host}:{place.port}"
+    given = vars(link).get("kwargs") or {}
+    if isinstance(given, dict) and given.get("endpoint_url"):
+        return host_and_port(str(given["endpoint_url"]))
+    if url := getattr(vars(link).get("request"), "url", None):
+        return host_and_port(str(url))
+    found = POOL.search(str(link))
+    return f"{found[1]}:{found[2]}" if found else ""
+
+
+def _more(link: BaseException) -> str:
+    """What the system says of a certificate: that it has expired, is of another name, is signed by itself."""
+    said = getattr(link, "verify_message", "")
+    return f" ({said})" if said else ""
