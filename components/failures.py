@@ -10,13 +10,13 @@ from pathlib import Path
 
 import storage
 from components import events
-from finest.errors import ConfigError, DataError
+from finest.errors import ConfigError, DataError, OutOfMemoryError
 from tracking.runs import kfp_run_id
 
 logger = logging.getLogger(__name__)
 
-FINAL = {error.__name__: error for error in (ConfigError, DataError)}
-"""Errors of what a step was given, which a retry is given again."""
+FINAL = {error.__name__: error for error in (ConfigError, DataError, OutOfMemoryError)}
+"""Errors of what a step was given, memory included, which a retry is given again."""
 
 
 @contextmanager

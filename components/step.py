@@ -8,16 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from components import pods
 from components.events import emit
 from components.failures import failing_once
 from components.logs import configure
 from components.orphan import die_with_parent
 from components.supervised import Work, supervised
 from finest.durations import duration
-from finest.errors import FinestError
+from finest.errors import FinestError, OutOfMemoryError
 from finest.training.progress import LINE_SECONDS, Progress
 from tracking.records import Curves
 from tracking.runs import Run, step_run
+
+TOO_OFTEN = 2
+"""Pods of a step that were killed for want of memory, after which another one is not tried."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,8 @@ class Step:
 
     def train(self, work: Work) -> None:
         """Does a training step's work in a process of its own, followed on the terminal, in the log and in MLflow."""
+        if why := pods.explained(self.name, self.shard, least=TOO_OFTEN):
+            raise OutOfMemoryError(f"{self.name}: {why}")
         began = said = time.monotonic()
         curves = Curves(self.run)
 

@@ -29,9 +29,13 @@ _most: ContextVar[float] = ContextVar("most", default=math.inf)
 
 def limit() -> float:
     """Seconds that a service may be away. Raises ConfigError where the environment's word for it is no number."""
+    return min(_configured(), _most.get())
+
+
+def _configured() -> float:
     given = os.environ.get(VARIABLE) or "0"
     try:
-        return min(float(given), _most.get())
+        return float(given)
     except ValueError:
         raise ConfigError(f"{VARIABLE}={given}: write a number of seconds, like 600") from None
 
@@ -91,4 +95,5 @@ class Absence:
     def given_up(self, why: str) -> str:
         """One line for whoever must hear of it."""
         away = duration(time.monotonic() - self.began)
-        return f"{self.service} has been away for {away}, longer than steps.patience_minutes allows: {why}"
+        longer = ", longer than steps.patience_minutes allows" if self.limit == _configured() else ""
+        return f"{self.service} has been away for {away}{longer}: {why}"

@@ -51,7 +51,7 @@ class Cluster(Section):
     queue: str = Field(default="", max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
     """Kueue's local queue that admits the steps; empty where there is no Kueue."""
     endpoints: str = Field(default="finest-endpoints", min_length=1)
-    """ConfigMap of addresses: MLFLOW_TRACKING_URI, and those of AWS_SETTINGS that are needed."""
+    """ConfigMap of addresses: MLFLOW_TRACKING_URI, and those of ADDRESSES that are needed."""
     mlflow_secret: str = Field(default="finest-mlflow", min_length=1)
     """Secret with `username` and `password` for MLflow; may be missing where the server asks for none."""
     s3_secret: str = Field(default="finest-s3", min_length=1)
@@ -68,7 +68,7 @@ class Cluster(Section):
     """How long the workflow and its pods stay after a run; KFP's and MLflow's records stay longer."""
 
 
-AWS_SETTINGS = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REQUEST_CHECKSUM_CALCULATION")
+ADDRESSES = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REQUEST_CHECKSUM_CALCULATION", "KFP_HOST", "FINEST_MLFLOW_URL")
 """Optional keys of the ConfigMap of addresses, each also the environment variable's name."""
 STEP_LABEL = "app.kubernetes.io/name", "finest-step"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -170,7 +170,7 @@ def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster, w
         task.set_env_variable("IMAGE_DIGEST", known)
     kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", "metadata.labels['pipeline/runid']")
     kubernetes.use_config_map_as_env(task, cluster.endpoints, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
-    kubernetes.use_config_map_as_env(task, cluster.endpoints, {name: name for name in AWS_SETTINGS}, optional=True)
+    kubernetes.use_config_map_as_env(task, cluster.endpoints, {name: name for name in ADDRESSES}, optional=True)
     login = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
     kubernetes.use_secret_as_env(task, cluster.mlflow_secret, login, optional=True)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

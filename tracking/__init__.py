@@ -13,7 +13,8 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     find_parent() -> run id
     log_plan(plan) -> None                          the shard plan as params of the parent
     step_run(step, shard=None) -> context manager of Run
-    close_parent(status, caller=None) -> None       FINISHED, FAILED or KILLED; `caller` is the Run of the step that closes
+    close_steps(why) -> None                        what lost steps have left open; why(step, shard) -> what is known of one, or None
+    close_parent(status) -> None                    FINISHED, FAILED or KILLED, and what steps have left open
     close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
     outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version
 

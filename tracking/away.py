@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from finest import causes
 from finest.patience import patiently
 
 if TYPE_CHECKING:
@@ -17,54 +18,39 @@ T = TypeVar("T")
 
 ANSWERED = re.compile(r"too many (\d+) error responses")
 """requests' word for a server that has answered with an error, again and again."""
-FOR_GOOD = re.compile(r"authentication failed|does not exist|no pg_hba\.conf entry|certificate|Unknown database|Access denied")
+FOR_GOOD = re.compile(r"authentication failed|does not exist|no pg_hba\.conf entry|Unknown database|Access denied")
 """What a database says that will say the same in a minute."""
-ADDRESS = re.compile(r"host='([^']*)', port=(\d+)")
-CAUSES = {
-    "NameResolutionError|Name or service not known|name resolution|No address associated": "its name does not resolve",
-    "Connection refused": "refused",
-    "timed out": "no answer in time",
-    "No route to host|Network is unreachable": "no route to it",
-    "Connection reset|Connection aborted|RemoteDisconnected": "broken off",
-}
-"""What is in the text of an error, and what it means."""
 OPENED = "opened"
 """Tag by which a run is found that a broken connection has kept quiet about."""
 
 
-def away(error: BaseException | None) -> str | None:
+def away(error: BaseException) -> str | None:
     """Why the store may answer in a minute, in words without credentials; None where it will not, or did answer."""
+    links = list(causes.chain(error))
+    if any(FOR_GOOD.search(str(link)) for link in links):
+        return None
+    return next((why for link in links if (why := _away(link))), None)
+
+
+def _away(link: BaseException) -> str | None:
     import requests  # type: ignore[import-untyped]
     import sqlalchemy.exc
     from mlflow.exceptions import MlflowException
 
-    said: str | None = None
-    while error is not None:
-        if isinstance(error, requests.exceptions.SSLError) or FOR_GOOD.search(str(error)):
-            return None
-        if isinstance(error, requests.exceptions.RetryError):
-            found = ANSWERED.search(str(error))
-            return f"its server answers {found[1]}" if found else "its server answers with errors"
-        if isinstance(error, (requests.Timeout, requests.ConnectionError)):
-            return no_connection(error)
-        if isinstance(error, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
-            return "its answer was cut off"
-        if isinstance(error, sqlalchemy.exc.OperationalError) and not isinstance(error.orig, sqlite3.Error):
-            return "no connection to its database"
-        if isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE" and said is None:
-            said = "its server's database does not answer"
-        if isinstance(error, sqlite3.Error) and "locked" not in str(error):
-            return None
-        error = error.__cause__ or error.__context__
-    return said
-
-
-def no_connection(error: BaseException) -> str:
-    """Where there is no connection to, and why: the name, a refusal, or whatever else the socket said. Takes urllib3's errors too."""
-    text = str(error)
-    place = ADDRESS.search(text)
-    meaning = next((meaning for pattern, meaning in CAUSES.items() if re.search(pattern, text)), type(error).__name__)
-    return f"no connection to {place[1]}:{place[2]}, {meaning}" if place else f"no connection, {meaning}"
+    if isinstance(link, requests.exceptions.RetryError):
+        found = ANSWERED.search(str(link))
+        return f"its server answers {found[1]}" if found else "its server answers with errors"
+    if isinstance(link, (requests.Timeout, requests.ConnectionError)):
+        cause = causes.find(link)
+        return None if cause.kind in ("certificate", "tls") else cause.words
+    if isinstance(link, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
+        return "its answer was cut off"
+    if isinstance(link, sqlalchemy.exc.OperationalError):
+        passes = not isinstance(link.orig, sqlite3.Error) or "locked" in str(link)
+        return "its database does not answer" if passes else None
+    if isinstance(link, MlflowException) and link.error_code == "TEMPORARILY_UNAVAILABLE" and link.__cause__ is None:
+        return "its server's database does not answer"
+    return None
 
 
 class Patient:

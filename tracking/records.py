@@ -16,7 +16,7 @@ from finest.data.schema import Manifest
 from finest.errors import UnavailableError
 from finest.patience import at_most
 from finest.stability.verdict import Accuracy, ScenarioResult, Verdict, markdown
-from tracking.runs import Run, children, find_parent, open_child
+from tracking.runs import Run, children, find_parent, name_ending, open_child
 from tracking.store import connect, masked, one_line
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
     tags = {"verdict": verdict.verdict, "reason": verdict.reason, "protocol": verdict.protocol, "reference": verdict.reference}
     for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
         run.client.set_tag(run.parent, key, value)
+    name_ending(run.client, run.parent, verdict.verdict)
     _log_variants(run, verdict, histories)
     _log_artifacts(run.client, run.parent, artifacts)
 

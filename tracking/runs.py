@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 from finest.errors import FinestError, UnavailableError
 from finest.perturb.variants import Plan
@@ -25,9 +25,13 @@ logger = logging.getLogger(__name__)
 PARENT = "mlflow.parentRunId"
 KFP_RUN = "kfp_run_id"
 """Tag of parents alone, so that a search for it lists pipeline runs and not their steps."""
+NIGHT = "as_of"
+"""Tag of parents: the moment that the run stands for. Its day is the first word of the run's name, which is all that narrow tables show."""
 PIPELINE_RUN = "pipeline_run"
 """Tag of steps and variants: the parent's id, also where KFP nests a step's run deeper."""
 
+ENDINGS = ("pass", "fail", "skipped", "failed", "cancelled", "lost")
+"""What a run comes to, a word each: a verdict, or why it has none."""
 SYSTEM_METRICS_SECONDS = 5
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -43,8 +47,7 @@ class Run:
     """Id of the pipeline run's parent run."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a pipeline run came to, read from MLflow."""
 
     verdict: str | None
@@ -72,7 +75,8 @@ def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapp
     client = connect()
     finetune, pretrain = config.get("finetune", {}), config.get("pretrain", {})
     model = pretrain.get("model", {}).get("name", "model")
-    name = f"{model} {short_name(source)} seed {seed} {datetime.now():%Y-%m-%d %H:%M}"
+    night = str(tags.get(NIGHT) or datetime.now(UTC).isoformat())[:10]
+    name = f"{night} {model} {short_name(source)} seed {seed}"
     all_tags = {
         "source": masked(source), "protocol": str(finetune.get("protocol", "")), "reference": str(finetune.get("reference", "")),
         **code_tags(), **tags, "mlflow.note.content": f"{model} on {masked(source)}; no verdict yet.",
@@ -81,13 +85,20 @@ def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapp
         first = {KFP_RUN: kfp_run_id(), "mlflow.source.name": "finest", "mlflow.source.type": "PROJECT"}
         existing = client.create_run(experiment_id(client), tags=first, run_name=name).info.run_id
     else:
-        client.update_run(existing, status="RUNNING")
+        client.update_run(existing, status="RUNNING", name=name)
     for key, value in all_tags.items():
         if value:
             client.set_tag(existing, key, value)
     log_params(client, existing, {**flattened(config), "seed": str(seed), "source": masked(source)})
     client.log_dict(existing, {"seed": seed, **config}, "config.yaml")
     return existing
+
+
+def name_ending(client: "MlflowClient", parent: str, word: str) -> None:
+    """Puts what the run came to into its name, after the night: `2026-11-02 fail ...`; a word that is there already makes way."""
+    night, _, rest = str(client.get_run(parent).info.run_name).partition(" ")
+    first, _, more = rest.partition(" ")
+    client.update_run(parent, name=f"{night} {word} {more if first in ENDINGS else rest}")
 
 
 def find_parent() -> str:
@@ -157,10 +168,21 @@ def _end(client: "MlflowClient", id: str, status: Status, error: str) -> None:
         logger.warning("the step's MLflow run %s could not be closed as %s: %s", id, status, one_line(away))
 
 
-def close_parent(status: Status, caller: Run | None = None) -> None:
-    """Ends the parent. Children that are still open, but for the `caller`, lost their process: they become KILLED."""
+LOST = "its process ended without closing it"
+
+
+def close_steps(why: Callable[[str, str | None], str | None] = lambda step, shard: None) -> None:
+    """Ends what steps have left open, having lost their process: KILLED. `why`: what is known of a step, by name and shard."""
     client, parent = connect(), find_parent()
-    _close_children(client, parent, "its process ended without closing it", keep=None if caller is None else caller.id)
+    _close_children(client, parent, LOST, why)
+
+
+def close_parent(status: Status) -> None:
+    """Ends the parent, and what steps have left open."""
+    close_steps()
+    client, parent = connect(), find_parent()
+    if status != "FINISHED" and "verdict" not in client.get_run(parent).data.tags:
+        name_ending(client, parent, "failed" if status == "FAILED" else "cancelled")
     client.set_terminated(parent, status)
 
 
@@ -175,8 +197,10 @@ def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
         tags = run.data.tags
         if KFP_RUN in tags and tags[KFP_RUN] != os.environ.get("KFP_RUN_ID") and is_dead(tags):
             why = "its pipeline run ended without closing it; closed by the next one"
-            _close_children(client, run.info.run_id, why)
+            _close_children(client, run.info.run_id, why, lambda step, shard: None)
             client.set_tag(run.info.run_id, "closed", why)
+            if "verdict" not in tags:
+                name_ending(client, run.info.run_id, "lost")
             client.set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
     return closed
@@ -232,10 +256,13 @@ def children(client: "MlflowClient", parent: str) -> list[Any]:
     return list(client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{parent}'", order_by=["attributes.start_time DESC"]))
 
 
-def _close_children(client: "MlflowClient", parent: str, why: str, keep: str | None = None) -> None:
+def _close_children(client: "MlflowClient", parent: str, closed: str, why: Callable[[str, str | None], str | None]) -> None:
     for child in children(client, parent):
-        if child.info.status == "RUNNING" and child.info.run_id != keep:
-            client.set_tag(child.info.run_id, "closed", why)
+        if child.info.status == "RUNNING":
+            tags = child.data.tags
+            if error := why(tags.get("step", ""), tags.get("shard")):
+                client.set_tag(child.info.run_id, "error", error)
+            client.set_tag(child.info.run_id, "closed", closed)
             client.set_terminated(child.info.run_id, "KILLED")
 
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from finest import patience
+from finest import causes, patience
 from finest.errors import FinestError, UnavailableError
-from tracking.away import Patient, away, no_connection
+from tracking.away import Patient, away
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -161,7 +161,7 @@ def _check_once() -> None:
         thread.start()
         thread.join(CHECK_SECONDS)
     if thread.is_alive():
-        seen = f": {no_connection(retries[-1])}" if retries else ""
+        seen = f": {causes.find(retries[-1]).words}" if retries else ""
         raise _NoAnswerError(f"no answer within {CHECK_SECONDS} s{seen}")
     # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
     if problem:

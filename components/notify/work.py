@@ -8,42 +8,72 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from components import failures
+from components import backend, failures, pods
 from components.checkpoints import forget
 from components.notify.config import Notify
 from components.step import one_line
-from finest.errors import FinestError
-from tracking.runs import Outcome, close_parent, kfp_run_id, outcome
+from finest import patience
+from finest.errors import FinestError, UnavailableError
+from tracking import links, runs
+from tracking.runs import Outcome, kfp_run_id, outcome
 from tracking.store import check
 
 logger = logging.getLogger(__name__)
 
 ENDED_WELL = ("SUCCEEDED", "COMPLETE")
 """What kfp.local and a backend call a run without a failed step."""
+LONGEST_SECONDS = 120.0
+"""How long the webhook may be away."""
 
 
 def finish(config: Notify, registered_model: str, checkpoints: str, state: str) -> None:
     """Ends the run in MLflow, posts the verdict, removes the checkpoints that led to it. `state` is KFP's word for the run."""
     attempt("removing marks of failures", lambda: failures.forget(checkpoints))
-    if not attempt("MLflow", check):
-        return
-    found = outcome(kfp_run_id(), registered_model)
-    attempt("closing the run in MLflow", lambda: close_parent("FINISHED" if state in ENDED_WELL and not found.failed_step else "FAILED"))
+    recorded = None if state in ENDED_WELL else backend.record()
+    cancelled = recorded is not None and recorded.cancelled
+    found, page = None, ""
+
+    def close() -> None:
+        nonlocal found, page
+        check()
+        runs.close_steps(lambda step, shard: "cancelled" if cancelled else pods.explained(step, shard))
+        found = outcome(kfp_run_id(), registered_model)
+        well = state in ENDED_WELL and not found.failed_step
+        runs.close_parent("KILLED" if cancelled else "FINISHED" if well else "FAILED")
+        page = links.run() if links.served() else ""
+
+    attempt("closing the run in MLflow", close)
     if url := os.environ.get(config.webhook_variable):
-        attempt("the webhook", lambda: post(url, message(found, state), config.timeout_seconds))
-    if found.verdict and not found.failed_step:
+        attempt("the webhook", lambda: tell(url, message(found, state, cancelled, page), config.timeout_seconds))
+    if found and found.verdict and not found.failed_step:
         attempt("removing checkpoints", lambda: forget(checkpoints))
 
 
-def message(found: Outcome, state: str) -> dict[str, Any]:
-    """What the webhook gets. `text` alone is what chat services show."""
-    said = f"failed in {found.failed_step}: {found.error}" if found.failed_step else f"verdict {found.verdict or 'none'}"
-    promoted = f", promoted as version {found.promoted_version}" if found.promoted_version else ""
+def message(found: Outcome | None, state: str, cancelled: bool = False, page: str = "") -> dict[str, Any]:
+    """What the webhook gets. `text` alone is what chat services show. `found`: None where MLflow could not say; `page`: the run's there."""
+    verdict, failed, error, promoted = found or (None, None, None, None)
+    if cancelled:
+        said, failed, error = "cancelled" + (f", verdict {verdict}" if verdict else ""), None, None
+    elif found is None:
+        said = f"ended {state}; its verdict is not known here, since MLflow did not answer"
+    else:
+        said = f"failed in {failed}: {error}" if failed else f"verdict {verdict or 'none'}"
+    said += f", promoted as version {promoted}" if promoted else ""
     return {
-        "text": f"FINEST run {kfp_run_id()}: {said}{promoted}",
-        "run": kfp_run_id(), "state": state, "verdict": found.verdict, "failed_step": found.failed_step, "error": found.error,
-        "promoted_version": found.promoted_version,
+        "text": " ".join(filter(None, [f"FINEST run {kfp_run_id()}: {said}", page])),
+        "run": kfp_run_id(), "state": "CANCELLED" if cancelled else state, "verdict": verdict, "failed_step": failed, "error": error,
+        "promoted_version": promoted, "page": page or None,
     }  # fmt: skip
+
+
+def tell(url: str, content: dict[str, Any], seconds: float) -> None:
+    """Posts it, however late the pod's way there opens."""
+
+    def passing(error: BaseException) -> str | None:
+        return str(error) if isinstance(error, UnavailableError) else None
+
+    with patience.at_most(LONGEST_SECONDS):
+        patience.patiently("the webhook", lambda: post(url, content, seconds), passing)
 
 
 def post(url: str, content: dict[str, Any], seconds: float) -> None:
@@ -53,8 +83,11 @@ def post(url: str, content: dict[str, Any], seconds: float) -> None:
         with urllib.request.urlopen(request, timeout=seconds):
             pass
     except urllib.error.HTTPError as error:
-        raise FinestError(f"it answered {error.code}") from None
-    except (OSError, ValueError) as error:
+        kind = UnavailableError if error.code >= 500 or error.code == 429 else FinestError
+        raise kind(f"it answered {error.code}") from None
+    except OSError as error:
+        raise UnavailableError(f"no answer ({type(error).__name__})") from None
+    except ValueError as error:
         raise FinestError(f"no answer ({type(error).__name__})") from None
 
 

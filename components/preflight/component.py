@@ -14,8 +14,8 @@ def preflight(
 
     Args:
         source: Interactions: a URI or the name of a sample.
-        as_of: The moment that the run stands for; '' for the schedule's.
-        scheduled: The schedule's time, or when the run was made where nothing schedules it; '' in a local run.
+        as_of: The moment that the run stands for; '' for the schedule's own time.
+        scheduled: When the run was made, as a backend puts it; '' in a local run.
         seed: Of the whole run.
         checkpoints: Folder or URI of the checkpoints.
         config: Section `preflight`.

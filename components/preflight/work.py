@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import storage
-from components import events, source
+from components import backend, events, source
 from components.champion.work import seen_by
 from components.notify.config import Notify
 from components.preflight.config import Preflight
@@ -82,13 +82,17 @@ def check(
     )
 
 
-def stands_for(as_of: str, scheduled: str) -> datetime:
-    """The moment that the run stands for: `as_of` where it is given, else when it was scheduled, else now.
+def stands_for(as_of: str, created: str) -> datetime:
+    """The moment that the run stands for: `as_of` where it is given, else the schedule's own time, else when the run was made, else now.
 
-    Nothing schedules a local run; a backend that does not know kfp's placeholder for the schedule's time hands on the placeholder.
+    `created`: what a backend puts in place of kfp's placeholder for the schedule's time; one that does not know it hands on the
+    placeholder. A night that starts late, since another one was still going on, is its own night all the same.
     """
-    scheduled = "" if scheduled.startswith("{{") else scheduled
-    return moment(as_of or scheduled) if as_of or scheduled else datetime.now(UTC)
+    if as_of:
+        return moment(as_of)
+    recorded = backend.record()
+    known = recorded.scheduled_at if recorded and recorded.scheduled_at else "" if created.startswith("{{") else created
+    return moment(known) if known else datetime.now(UTC)
 
 
 def place() -> str:

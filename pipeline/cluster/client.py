@@ -14,16 +14,13 @@ import urllib3
 from kfp_server_api.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from components.backend import IN_CLUSTER_HOST, SERVICE_ACCOUNT_TOKEN
 from finest import causes
 from finest.errors import ConfigError, FinestError
 from tracking.store import masked
 
 T = TypeVar("T")
 
-IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc:8888"
-SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"
-"""Where pods that may use the API have a token for it (audience pipelines.kubeflow.org)."""
-POD_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 SECONDS = 5, 30
 """Longest that a connection, and an answer, may take."""
 PAGE = 100

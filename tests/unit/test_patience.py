@@ -65,6 +65,8 @@ def test_a_service_that_stays_away_is_one_error_that_says_for_how_long(clock: Cl
     with pytest.raises(UnavailableError) as caught:
         patiently("the store", back_at(clock, 5000), why)
     assert str(caught.value) == "the store has been away for 1 min, longer than steps.patience_minutes allows: refused"
+    with patience.at_most(30), pytest.raises(UnavailableError, match=r"^the store has been away for 30.0 s: refused$"):
+        patiently("the store", back_at(clock, 50000), why)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__  # its text may hold credentials
 
 

@@ -30,9 +30,10 @@ def child(step: str) -> Any:
 
 
 def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_find_it(state: Path) -> None:
-    id = runs.open_parent(CONFIG, source="/data/ml-100k.inter", seed=3, tags={"image_digest": "sha256:1"})
+    tags = {"image_digest": "sha256:1", "as_of": "2026-11-02T01:00:00+00:00"}
+    id = runs.open_parent(CONFIG, source="/data/ml-100k.inter", seed=3, tags=tags)
     run = run_of(id)
-    assert run.info.run_name.startswith("gru4rec ml-100k seed 3 20")
+    assert run.info.run_name == "2026-11-02 gru4rec ml-100k seed 3"
     assert run.data.params == {
         "seed": "3", "source": "/data/ml-100k.inter", "pretrain.model.name": "gru4rec", "pretrain.model.hidden": "8",
         "finetune.protocol": "anchored", "finetune.reference": "base", "perturb.scenarios": '[{"kind":"deletion"}]',
@@ -47,6 +48,27 @@ def test_a_retried_preflight_reopens_the_same_parent(state: Path) -> None:
     runs.close_parent("FAILED")
     assert runs.open_parent(CONFIG, source="a.csv", seed=3, tags={}) == first
     assert run_of(first).info.status == "RUNNING"
+
+
+def test_a_runs_name_says_what_it_came_to_after_its_night(state: Path) -> None:
+    night = {"as_of": "2026-11-02T01:00:00+00:00"}
+    id = runs.open_parent(CONFIG, source="a.csv", seed=3, tags=night)
+
+    def name() -> str:
+        return str(run_of(id).info.run_name)
+
+    runs.close_parent("FAILED")
+    assert name() == "2026-11-02 failed gru4rec a seed 3"
+    runs.open_parent(CONFIG, source="a.csv", seed=3, tags=night)
+    assert name() == "2026-11-02 gru4rec a seed 3"
+    runs.close_parent("KILLED")
+    assert name() == "2026-11-02 cancelled gru4rec a seed 3"
+    for verdict in ("fail", "pass"):  # a gate that is retried
+        runs.name_ending(store.connect(), id, verdict)
+        assert name() == f"2026-11-02 {verdict} gru4rec a seed 3"
+    store.connect().set_tag(id, "verdict", "pass")
+    runs.close_parent("KILLED")
+    assert name() == "2026-11-02 pass gru4rec a seed 3"
 
 
 def test_the_shard_plan_becomes_params_of_the_parent(state: Path) -> None:
@@ -136,16 +158,16 @@ def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(state
     assert runs.outcome("run-1", "model").failed_step == "pretrain"
 
 
-def test_closing_the_parent_closes_steps_that_lost_their_process_but_not_the_caller(state: Path) -> None:
+def test_closing_the_parent_closes_steps_that_lost_their_process_with_what_is_known_of_them(state: Path) -> None:
     parent = runs.open_parent({}, source="a.csv", seed=0, tags={})
     process = step_in_a_process(state)
     process.kill()
     process.wait(20)
-    with runs.step_run("notify") as run:
-        runs.close_parent("FAILED", run)
-        assert run_of(run.id).info.status == "RUNNING"
+    runs.close_steps(lambda step, shard: f"{step} {shard} was lost")
+    assert run_of(parent).info.status == "RUNNING"
+    assert (child("pretrain").info.status, child("pretrain").data.tags["error"][:9]) == ("KILLED", "pretrain ")
+    runs.close_parent("FAILED")
     assert (run_of(parent).info.status, child("pretrain").info.status) == ("FAILED", "KILLED")
-    assert child("notify").info.status == "FINISHED"
 
 
 def test_the_outcome_names_the_step_that_failed_and_why(state: Path) -> None:

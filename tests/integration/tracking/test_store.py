@@ -41,7 +41,7 @@ def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_se
         store.check()
     assert time.monotonic() - started < 15
     message = str(raised.value)
-    cause = f"no connection to 127.0.0.1:{port}, refused; start the server"
+    cause = f"no connection to 127.0.0.1:{port}: refused; start the server"
     assert message.startswith(f"MLflow at http://***@127.0.0.1:{port}/mlflow cannot be used: {cause}")
     assert "\n" not in message and "hunter2" not in message and "someone" not in message
 
@@ -51,8 +51,9 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(state: Path, monkey
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(FinestError, match=r"no answer in time|no connection"):
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        with pytest.raises(FinestError, match=rf"no answer from 127.0.0.1:{port} in time"):
             store.check()
 
 

@@ -3,12 +3,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kfp import dsl
 
+from components import events
 from components.preflight.work import stands_for
 from finest.errors import ConfigError
 from pipeline.config import as_of_parameter, load
 
 
-def test_a_given_moment_goes_before_the_schedules_time() -> None:
+@pytest.fixture(autouse=True)
+def local(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that no backend knows of; what a backend says is in tests/integration/components/test_backend.py."""
+    monkeypatch.setenv(events.VARIABLE, "/dev/null")
+
+
+def test_a_given_moment_goes_before_the_time_of_creation() -> None:
     assert stands_for("2026-11-20", "2026-11-24T02:00:00Z") == datetime(2026, 11, 20, tzinfo=UTC)
     assert stands_for("", "2026-11-24T02:00:00Z") == datetime(2026, 11, 24, 2, tzinfo=UTC)
 

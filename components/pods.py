@@ -1,0 +1,86 @@
+"""What became of this run's pods, by the Kubernetes API: a container that was killed whole for want of memory cannot say so itself."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from urllib3.exceptions import HTTPError
+
+from components import events
+from finest import causes, patience
+from tracking.runs import kfp_run_id
+
+NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+RUN_LABEL, NODE = "pipeline/runid", "workflows.argoproj.io/node-name"
+STEP = re.compile(r"(?:iterations\((?P<shard>\d+):.*?)?\.(?P<step>[a-z]+)\(\d+\)\.executor(?:\(\d+\))?$")
+"""In a node's full name: the round of the loop that it is in, and the step."""
+OUT_OF_MEMORY = "OOMKilled"
+MEMORY_OF = {
+    **dict.fromkeys(("champion", "pretrain", "finetune"), "placement.memory"),
+    **dict.fromkeys(("ingest", "perturb", "gate"), "placement.data_memory"),
+}
+"""The config's key of a step's memory, where it is not `placement.small_memory`."""
+SECONDS = 5, 15
+LONGEST_SECONDS = 60.0
+"""How long the API may be away: what it says is worth no more waiting."""
+
+logger = logging.getLogger(__name__)
+
+
+def explained(step: str, shard: str | None, least: int = 1) -> str | None:
+    """The line for a step of which at least so many pods of this run were killed for want of memory; None where they were not."""
+    if events.VARIABLE in os.environ or not NAMESPACE.exists():
+        return None
+    limits = [limit for pod in _pods() if _is_of(pod, step, shard) for limit in _short_of_memory(pod)]
+    if len(limits) < least:
+        return None
+    times = "" if len(limits) == 1 else f" {len(limits)} times"
+    key = MEMORY_OF.get(step, "placement.small_memory")
+    return f"out of memory{times}: {limits[-1]}, the limit of its container ({OUT_OF_MEMORY}), is too little; raise {key}"
+
+
+def _is_of(pod: Any, step: str, shard: str | None) -> bool:
+    """Whether the pod is one of the step's; outside of a loop there is no shard in its name."""
+    found = STEP.search((pod.metadata.annotations or {}).get(NODE, ""))
+    return found is not None and found["step"] == step and found["shard"] in (shard, None)
+
+
+def _short_of_memory(pod: Any) -> Iterator[str]:
+    """Limits of its containers that were killed for that."""
+    for status in pod.status.container_statuses or []:
+        ended = status.state and status.state.terminated
+        if ended and ended.reason == OUT_OF_MEMORY and ended.exit_code:
+            asked = {one.name: one.resources for one in pod.spec.containers} if pod.spec else {}
+            resources = status.resources or asked.get(status.name)
+            yield str(((resources.limits if resources else None) or {}).get("memory", "all of its node's memory"))
+
+
+def _pods() -> list[Any]:
+    """This run's pods, oldest first; none where they cannot be read, with a line in the log that says why."""
+    import kubernetes
+    from kubernetes.client.exceptions import ApiException
+
+    try:
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_incluster_config(client_configuration=configuration)
+        configuration.retries = 1
+        ask = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration)).list_namespaced_pod
+        label = f"{RUN_LABEL}={kfp_run_id()}"
+        with patience.at_most(LONGEST_SECONDS):
+            listed = patience.patiently(
+                "the Kubernetes API", lambda: ask(NAMESPACE.read_text().strip(), label_selector=label, _request_timeout=SECONDS), _passing
+            )
+    except ApiException as error:
+        logger.warning("why pods of this run have failed is not known: the Kubernetes API answers %s", error.status)
+        return []
+    except (kubernetes.config.ConfigException, patience.UnavailableError, HTTPError, OSError) as error:
+        logger.warning("why pods of this run have failed is not known: %s", _passing(error) or error)
+        return []
+    return sorted(listed.items, key=lambda pod: str(pod.metadata.creation_timestamp))
+
+
+def _passing(error: BaseException) -> str | None:
+    return causes.find(error).words if isinstance(error, (HTTPError, OSError)) else None
