@@ -69,7 +69,8 @@ run-docker: $(INSTALLED) ## The same in containers, against an MLflow server on 
 services-stop: $(INSTALLED) ## End the services that run-docker has started
 	$(BIN)/python -m tests.services stop $(STATE)/services
 
-ui: $(INSTALLED) ## Open the MLflow UI on what runs have left, at http://127.0.0.1:5000
+ui: $(INSTALLED) ## Serve the MLflow UI on what runs have left; prints the address of the table of runs
+	@FINEST_STATE=$(STATE) $(BIN)/python -c 'from tracking import links; print("Open", links.table())'
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STATE))/mlflow/mlflow.db
 
 clean: ## Remove the virtual environment and caches; runs and models in $(STATE) stay

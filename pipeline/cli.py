@@ -45,18 +45,20 @@ def run(
     runner: Annotated[Literal["subprocess", "docker"], typer.Option(help="Steps in processes, or in containers.")] = "subprocess",
     profile: Annotated[bool, typer.Option("--profile", help="Write where the run's time went, with traces of its trainings.")] = False,
     image: Annotated[str | None, typer.Option(help="Of the containers; what `make images` has built if not given.")] = None,
+    memory: Annotated[str, typer.Option(help="Most that a step's container may have, like 3Gi.")] = "",
 ) -> None:
     """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject.
 
     Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled (Ctrl-C); 2 usage or config; 1 anything else.
     """
-    if image and runner != "docker":
-        raise typer.BadParameter("only steps in containers have an image: add --runner docker", param_hint="--image")
+    for option, value in (("--image", image), ("--memory", memory)):
+        if value and runner != "docker":
+            raise typer.BadParameter("only steps in containers have one: add --runner docker", param_hint=option)
     here = states.use(state)
     loaded = configs.load(config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of, profile="true" if profile else None))
     from pipeline import containers, local
 
-    raise typer.Exit(local.run(loaded, here, console(), containers.find(image) if runner == "docker" else None))
+    raise typer.Exit(local.run(loaded, here, console(), containers.find(image, memory) if runner == "docker" else None))
 
 
 @app.command()

@@ -14,11 +14,13 @@ from urllib.parse import unquote, urlsplit
 import docker
 from docker.errors import DockerException, ImageNotFound
 from docker.types import DeviceRequest, Mount
+from kubernetes.utils.quantity import parse_quantity
 
 from components import events, orphan
 from components.image import GPU_IMAGE, IMAGE
 from finest.errors import ConfigError, FinestError
 from pipeline.config import Config
+from pipeline.placement import MEMORY
 from pipeline.state import State
 from storage import samples
 from tracking.describe import code_tags
@@ -50,6 +52,8 @@ class Image:
     """`uid:gid` of the steps."""
     gpu: bool
     """Whether the engine can hand in GPUs."""
+    memory: str = ""
+    """Most that a step's container may have, like 3Gi; all that the machine has where it is empty."""
 
 
 def connect() -> docker.DockerClient:
@@ -62,11 +66,13 @@ def connect() -> docker.DockerClient:
         ) from error
 
 
-def find(name: str | None) -> Image:
+def find(name: str | None, memory: str = "") -> Image:
     """The image by that name; without one, ours for the GPU where the engine has GPUs and that image, else ours for the CPU.
 
-    Raises FinestError without an engine, ConfigError where the engine lacks the image or it names its user by a word.
+    Raises FinestError without an engine, ConfigError where the engine lacks the image, it names its user by a word, or `memory` is none.
     """
+    if memory and not re.fullmatch(MEMORY, memory):
+        raise ConfigError(f"--memory {memory}: write it as Kubernetes does, like 600Mi or 3Gi")
     with contextlib.closing(connect()) as engine:
         gpu = "nvidia" in engine.info().get("Runtimes", {})
         for wanted in [name] if name else [GPU_IMAGE, IMAGE] if gpu else [IMAGE]:
@@ -78,7 +84,7 @@ def find(name: str | None) -> Image:
     config = found.attrs["Config"]
     commit = dict(entry.split("=", 1) for entry in config["Env"] or []).get("GIT_COMMIT", "")
     digest = (found.attrs["RepoDigests"] or [found.id])[0].rpartition("@")[2]
-    return Image(wanted, digest, commit, _user(wanted, config["User"]), gpu)
+    return Image(wanted, digest, commit, _user(wanted, config["User"]), gpu, memory)
 
 
 def _user(image: str, user: str) -> str:
@@ -142,6 +148,7 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
         environment["FINEST_CACHE"] = SAMPLES_FOLDER
     elif (path := local_path(config.source)) and path.exists():
         mounts.append(Mount(str(path), str(path), "bind", read_only=True))
+    memory = int(parse_quantity(image.memory)) if image.memory else None
     return {
         "mounts": mounts,
         "environment": environment | {
@@ -153,6 +160,7 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
         "labels": {STATE_LABEL: str(state), RUN_LABEL: folder.name},
         "user": image.user, "network_mode": "host", "shm_size": SHARED_MEMORY,
         "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"],
+        "mem_limit": memory, "memswap_limit": memory,
         "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if image.gpu else [],
     }  # fmt: skip
 

@@ -14,16 +14,16 @@ from pipeline.dag import build
 from pipeline.state import State
 
 
-def main(folder: Path, state: Path, image: str) -> int:
+def main(folder: Path, state: Path, image: str, memory: str) -> int:
     """Runs the pipeline with the config in a run's folder. Returns 0, or 1 where kfp says that a step failed.
 
-    With an `image` the steps run in containers of it, otherwise in processes of this environment.
+    With an `image` the steps run in containers of it, of so much memory each; otherwise in processes of this environment.
     """
     die_with_parent(before=(lambda: containers.remove(state, folder.name)) if image else lambda: None)
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")
     config = configs.load(folder / configs.FILE)
     if image:
-        arguments = containers.arguments(config, state, folder, containers.find(image))
+        arguments = containers.arguments(config, state, folder, containers.find(image, memory))
         runner: local.DockerRunner | local.SubprocessRunner = local.DockerRunner(**arguments)
     else:
         runner = local.SubprocessRunner(use_venv=False)
@@ -37,4 +37,4 @@ def main(folder: Path, state: Path, image: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]))

@@ -29,6 +29,7 @@ from pipeline.ending import PASSED, REFUSED, CancelledError, unchanged
 from pipeline.progress import duration, renderer, title
 from pipeline.state import State
 from pipeline.table import show
+from tracking import links
 from tracking.records import log_file
 from tracking.runs import close_parent, outcome
 from tracking.store import check, masked, uri
@@ -87,7 +88,8 @@ def _follow(folder: Path, state: State, console: Console, image: containers.Imag
     file = folder / "events.jsonl"
     search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ |= {"KFP_RUN_ID": folder.name, events.VARIABLE: str(file), orphan.VARIABLE: str(os.getpid()), "PYTHONPATH": search}
-    command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.root), image.name if image else ""]
+    container = [image.name, image.memory] if image else ["", ""]
+    command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.root), *container]
     failure, offset, running, cpu = None, 0, {}, 0.0
     with (folder / "kfp.log").open("wb") as log, _signals_interrupt():
         # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
@@ -217,13 +219,10 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
     verdict = read(folder / "verdict.json")
     show(console, verdict)
     trainings = f"; {verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s" if verdict.cost else ""
-    store = masked(uri())
-    lines = [
-        f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s{trainings}",
-        f"Report   {folder / 'report.html'}",
-        f"MLflow   {store}",
-        f"Open it  {f'{Path(sys.executable).parent}/mlflow ui --backend-store-uri {store}' if store.startswith('sqlite:') else store}",
-    ]
+    lines = [f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s{trainings}", f"Report   {folder / 'report.html'}"]
+    if not links.served():
+        lines.append(f"Start    {Path(sys.executable).parent}/mlflow ui --backend-store-uri {masked(uri())}")
+    lines += [f"MLflow   {links.run(folder.name)}", f"All runs {links.table()}"]
     if (numbers := folder / FOLDER / NUMBERS).exists():
         (folder / PAGE).write_text(page(steps(folder / "events.jsonl"), json.loads(numbers.read_text())))
         log_file(folder / PAGE)

@@ -7,7 +7,8 @@ from pydantic import Field, field_validator
 from finest.section import Section
 
 Cpu = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
-Memory = Annotated[str, Field(pattern=r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$")]
+MEMORY = r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$"
+Memory = Annotated[str, Field(pattern=MEMORY)]
 
 
 class Placement(Section):

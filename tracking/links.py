@@ -3,7 +3,7 @@
 import os
 
 from finest.errors import FinestError
-from tracking.runs import find_parent
+from tracking.runs import parent_of
 from tracking.store import connect, experiment_id, masked, uri
 
 VARIABLE = "FINEST_MLFLOW_URL"
@@ -23,11 +23,11 @@ def table() -> str:
     return f"{_base()}/#/experiments/{experiment_id(connect())}/runs?{VIEW}"
 
 
-def run(id: str | None = None) -> str:
-    """A run's own page; of this pipeline run's parent where none is named."""
-    id = id or find_parent()
-    experiment = connect().get_run(id).info.experiment_id
-    return f"{_base()}/#/experiments/{experiment}/runs/{id}?{VIEW}"
+def run(kfp_run: str) -> str | None:
+    """A pipeline run's own page; None where MLflow knows of none."""
+    client = connect()
+    id = parent_of(client, kfp_run)
+    return f"{_base()}/#/experiments/{client.get_run(id).info.experiment_id}/runs/{id}?{VIEW}" if id else None
 
 
 def _base() -> str:

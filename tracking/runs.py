@@ -214,7 +214,7 @@ def outcome(kfp_run: str, model: str) -> Outcome:
     from tracking.registry import champion
 
     client = connect()
-    parent = _tagged(client, kfp_run)
+    parent = parent_of(client, kfp_run)
     if parent is None:
         return Outcome(None, None, None, None)
     run = client.get_run(parent)
@@ -234,7 +234,7 @@ def outcome(kfp_run: str, model: str) -> Outcome:
 
 def _found(client: "MlflowClient") -> str | None:
     """The parent of this pipeline run, tagged on the way where KFP made it."""
-    if (tagged := _tagged(client, kfp_run_id())) is not None:
+    if (tagged := parent_of(client, kfp_run_id())) is not None:
         return tagged
     if not (own := os.environ.get("MLFLOW_RUN_ID")):
         return None
@@ -245,7 +245,8 @@ def _found(client: "MlflowClient") -> str | None:
     return str(run.info.run_id)
 
 
-def _tagged(client: "MlflowClient", kfp_run: str) -> str | None:
+def parent_of(client: "MlflowClient", kfp_run: str) -> str | None:
+    """Id of a pipeline run's parent run; None where MLflow knows of none."""
     found = client.search_runs([experiment_id(client)], f"tags.{KFP_RUN} = '{kfp_run}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 

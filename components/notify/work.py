@@ -40,7 +40,7 @@ def finish(config: Notify, registered_model: str, checkpoints: str, state: str) 
         found = outcome(kfp_run_id(), registered_model)
         well = state in ENDED_WELL and not found.failed_step
         runs.close_parent("KILLED" if cancelled else "FINISHED" if well else "FAILED")
-        page = links.run() if links.served() else ""
+        page = (links.served() and links.run(kfp_run_id())) or ""
 
     attempt("closing the run in MLflow", close)
     if url := os.environ.get(config.webhook_variable):

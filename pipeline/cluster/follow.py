@@ -18,6 +18,7 @@ from pipeline.ending import CANCELLED, PASSED, REFUSED, unchanged
 from pipeline.options import say
 from pipeline.progress import duration
 from pipeline.table import failed_checks
+from tracking import links
 from tracking.history import read_verdict, registered_model
 from tracking.runs import Outcome, outcome
 from tracking.store import asked
@@ -145,6 +146,8 @@ def _conclude(run: kfp.V2beta1Run, said: list[Said], model: str, console: Consol
         raise FinestError(f"the run {run_id} ended {run.state}: {wrong}; see the step promote in KFP")
     else:
         say(console, f"{'Refused ' if found.verdict == 'fail' else 'Skipped '} {asked(lambda: unchanged(model))}")
+    if links.served() and (page := asked(lambda: links.run(run_id))):
+        say(console, f"MLflow   {page}")
     return CANCELLED if cancelled(run) else REFUSED if found.verdict == "fail" else PASSED
 
 

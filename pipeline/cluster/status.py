@@ -8,9 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from finest.errors import ConfigError, FinestError
+from pipeline.options import say
 from pipeline.progress import duration
 from pipeline.table import STATUS_STYLES, number
+from tracking import links
 from tracking.history import Past, last_judged, past_runs
+from tracking.runs import NIGHT
+from tracking.store import asked
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "coverage": "coverage/at_10"}
@@ -30,13 +34,16 @@ def age(text: str) -> timedelta:
 
 def show(console: Console, count: int) -> None:
     """Prints a row a run, newest first."""
-    columns = "started (UTC)", "took", "verdict", *METRICS, "run"
+    columns = "night", "started (UTC)", "took", "verdict", *METRICS, "run"
     table = Table(*columns, title="Last runs", title_justify="left")
     for past in past_runs(count):
         took = duration((past.ended - past.started).total_seconds()) if past.ended else "running"
         values = [number(past.metrics.get(key)) for key in METRICS.values()]
-        table.add_row(f"{past.started:%Y-%m-%d %H:%M}", took, _verdict(past), *values, past.kfp_run)
+        night = past.tags.get(NIGHT, "")[:10]
+        table.add_row(night, f"{past.started:%Y-%m-%d %H:%M}", took, _verdict(past), *values, past.kfp_run)
     console.print(table)
+    if links.served():
+        say(console, f"MLflow   {asked(links.table)}")
 
 
 def check_age(limit: timedelta, now: datetime | None = None) -> str:

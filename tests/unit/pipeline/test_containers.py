@@ -1,6 +1,7 @@
 """What steps in containers see of this machine, and what they do not; no engine is asked."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def test_steps_know_their_run_their_state_and_their_image(tmp_path: Path) -> Non
     passed = arguments("s3://bucket/data", tmp_path)
     assert passed["environment"].items() >= {"KFP_RUN_ID": "run-1", "FINEST_STATE": str(tmp_path), "IMAGE_DIGEST": "sha256:0123"}.items()
     assert passed["labels"] == {"finest.state": str(tmp_path), "finest.run": "run-1"}
+
+
+@pytest.mark.parametrize(("memory", "size"), [("600Mi", 629145600), ("3Gi", 3 * 2**30), ("2G", 2 * 10**9), ("", None)])
+def test_a_containers_memory_is_what_was_asked_for_and_no_swap_beside_it(tmp_path: Path, memory: str, size: int | None) -> None:
+    passed = arguments("s3://bucket/data", tmp_path, replace(IMAGE, memory=memory))
+    assert (passed["mem_limit"], passed["memswap_limit"]) == (size, size)
+
+
+def test_memory_that_is_no_quantity_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="--memory 3GB: write it as Kubernetes does"):
+        containers.find(None, "3GB")
 
 
 def test_steps_may_write_to_the_state_and_not_to_the_source_nor_anywhere_else(tmp_path: Path) -> None:
