@@ -1,3 +1,3 @@
 """What all tests have."""
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.fixtures", "tests.services.images"]

@@ -32,7 +32,8 @@ class Connection:
 
     def __init__(self) -> None:
         self._session = boto3.Session()
-        self._session.events.register_first("needs-retry", _patient)  # of every client: a role's credentials come over the network too
+        # Of every client, as a role's credentials come over the network too; the asterisk's handlers come before botocore's own.
+        self._session.events.register_first("needs-retry.*", _patient)
         retries = {"mode": "standard", "total_max_attempts": attempts()}
         config = Config(
             retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
@@ -76,11 +77,14 @@ class Connection:
         return connect(credentials.get_frozen_credentials())
 
 
-def _patient(response: Any, endpoint: Any, caught_exception: Any, request_dict: dict[str, Any], **more: Any) -> float | None:
+def _patient(
+    response: Any, endpoint: Any, caught_exception: Any, request_dict: dict[str, Any], event_name: str, **more: Any
+) -> float | None:  # fmt: skip
     """botocore's question after each try of each request: seconds until the next one, or None for its own rules."""
     why, context = passing(caught_exception) if caught_exception else _refused_for_now(response), request_dict["context"]
     if why is not None and patience.limit():
-        return context.setdefault("absence", Absence(shown(endpoint.host))).wait(why)
+        service = event_name.split(".")[1].upper()
+        return context.setdefault("absence", Absence(f"{service} at {shown(endpoint.host)}")).wait(why)
     if caught_exception is None and "absence" in context:
         context["absence"].ended()
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.conftest import LOCKED, ROOT, docker
+from tests.services.images import LOCKED, ROOT, docker
 
 pytestmark = pytest.mark.docker
 

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from tests import small_data
-from tests.docker.conftest import docker
 from tests.end_to_end.conftest import CONFIG, ROOT, Place, verdict
 from tests.end_to_end.test_resume import same_lists, stable_part
+from tests.services.images import docker
 from tracking import registry
 from tracking.store import connect, experiment_id
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.services import aws, faults, mlflow_server, postgres, s3
+from tests.services.outage import Installation, installed
 from tests.services.process import UnavailableError
 
 
@@ -64,3 +65,10 @@ def shared_mlflow(tmp_path_factory: pytest.TempPathFactory, database: postgres.D
     """Tracking URI of an MLflow server on PostgreSQL and S3."""
     with mlflow_server.serve(tmp_path_factory.mktemp("mlflow"), database, s3_server) as uri:
         yield uri
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """S3, PostgreSQL and MLflow's server, which a test may end and start again."""
+    with skipped_where_unavailable(), installed(tmp_path_factory.mktemp("installation")) as made:
+        yield made

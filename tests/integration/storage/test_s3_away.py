@@ -1,10 +1,12 @@
 """A store that goes away and comes back: every request waits for it, and says so."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -85,9 +87,12 @@ def test_every_call_of_a_store_waits_for_it_with_a_line_a_wait(
     store.put("there", tmp_path / "before")
     with away(server), caplog.at_level(logging.INFO):
         call(store, tmp_path)  # type: ignore[arg-type]
-    waits = [record.message for record in caplog.records if record.message.startswith(f"waiting for http://{HOST}:")]
-    assert len(waits) >= 2 and "no connection (EndpointConnectionError); asked again in" in waits[0]
-    assert "is back after" in caplog.text
+    said = [record for record in caplog.records if f"S3 at http://{HOST}:" in record.message]
+    assert len(said) >= 3 and "no connection (EndpointConnectionError); asked again in" in said[0].message
+    for wait, after in pairwise(said):
+        assert wait.message.startswith("waiting for")
+        assert after.created - wait.created >= float(re.findall(r"asked again in (\S+) s", wait.message)[0]) - 0.1
+    assert "is back after" in said[-1].message
 
 
 def test_a_store_that_stays_away_is_one_line_that_says_how_long_it_was_waited_for(

@@ -15,20 +15,13 @@ import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
 
 from finest.errors import FinestError, UnavailableError
-from tests.services.fixtures import skipped_where_unavailable
-from tests.services.outage import Installation, installed
+from tests.services.outage import Installation
 from tracking import registry, runs, store
 from tracking.away import away
 from tracking.records import Curves
 from tracking.sample import Sample
 
 SECONDS = 2.0
-
-
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with skipped_where_unavailable(), installed(tmp_path_factory.mktemp("installation")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""Nights on an installation whose services go away when the night comes to certain moments, and what came of them."""
+
+import json
+import math
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import ROOT, Place, Ran
+from tests.end_to_end.test_resume import same_lists, stable_part
+from tests.services.outage import BUCKET, Installation
+from tracking import registry
+from tracking.runs import children, parent_of
+from tracking.store import connect
+
+Moment = tuple[str, str]
+"""The first event of its kind, of a step."""
+MOMENTS: Sequence[Moment] = [
+    ("preflight", "start"), ("ingest", "start"), ("champion", "start"), ("perturb", "start"), ("pretrain", "start"),
+    ("pretrain", "progress"), ("finetune", "progress"), ("gate", "start"), ("promote", "start"), ("notify", "start"),
+]  # fmt: skip
+OF_TIME = re.compile(r"seconds|per_second|^system/|cost/|memory")
+"""Metrics that no two runs have alike."""
+
+
+def in_turn(first: int) -> dict[Moment, str]:
+    """A service for every moment, each after the other."""
+    services = ("store", "database", "mlflow")
+    return {moment: services[(first + number) % 3] for number, moment in enumerate(MOMENTS)}
+
+
+@dataclass
+class Outages:
+    """Services that go away when a run comes to certain moments, one at a time."""
+
+    installation: Installation
+    seconds: float
+    """How long; until the run has ended, where it is infinite."""
+    plan: Mapping[Moment, str]
+    """Which service goes at a moment."""
+    threads: list[threading.Thread] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def watch(self, events: Path, run: subprocess.Popen[str]) -> None:
+        """Returns when the run has ended and all services are back."""
+        seen: set[Moment] = set()
+        while run.poll() is None:
+            lines = events.read_text().splitlines() if events.exists() else []
+            for moment in {(event["step"], event["kind"]) for event in map(json.loads, lines)} & self.plan.keys() - seen:
+                seen.add(moment)
+                self.threads.append(threading.Thread(target=self._away, args=(self.plan[moment],), daemon=True))
+                self.threads[-1].start()
+            time.sleep(0.02)
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        assert seen == set(self.plan), run.communicate()
+
+    def _away(self, name: str) -> None:
+        with self.lock:
+            service = self.installation.services[name]
+            service.down()
+            self.over.wait(self.seconds if self.seconds < math.inf else None)
+            service.up()
+
+
+def a_night(installation: Installation, place: Place, state: str, *arguments: str, outages: Outages | None = None, **more: str) -> Ran:
+    """Runs the pipeline on the installation, with a registered model of its own."""
+    placed = [f"source=s3://{BUCKET}/data.csv", f"checkpoints=s3://{BUCKET}/{state}", f"promote.registered_model={state}"]
+    command = place.command("run", *[part for setting in placed for part in ("--set", setting)], *arguments)
+    environment = place.environment(state, **installation.environment, **more)
+    run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if outages:
+        while not (place.folder / state / "runs").exists() or not list((place.folder / state / "runs").iterdir()):
+            time.sleep(0.02)
+        outages.watch(place.last(state) / "events.jsonl", run)
+    said = run.communicate()
+    return Ran(subprocess.CompletedProcess(command, run.returncode, *said), place.last(state))
+
+
+def measured(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """By step and metric, all points that MLflow has, times aside."""
+    client = connect()
+    parent = parent_of(client, folder.name)
+    assert parent is not None
+    found: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for run in [client.get_run(parent), *children(client, parent)]:
+        step = run.data.tags.get("step", "night")
+        found[step] = {
+            name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+            for name in run.data.metrics
+            if not OF_TIME.search(name)
+        }
+    return found
+
+
+def alike(disturbed: Ran, undisturbed: Ran, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Checks that one night came to what the other did; returns the lines of its log that tell of waits that are over."""
+    assert disturbed.process.returncode == undisturbed.process.returncode == 0, disturbed.process.stderr
+    assert same_lists(disturbed.folder, undisturbed.folder)
+    assert stable_part(disturbed.folder) == stable_part(undisturbed.folder)
+    for name, value in installation.environment.items():
+        monkeypatch.setenv(name, value)
+    theirs, ours = measured(undisturbed.folder), measured(disturbed.folder)
+    assert ours == theirs and sum(map(len, ours.values())) > 40
+    name = disturbed.folder.parents[1].name
+    champion = registry.champion(name)
+    assert champion is not None and champion.kfp_run_id == disturbed.folder.name and len(registry.list_versions(name)) == 1
+    return [line for line in (disturbed.folder / "kfp.log").read_text().splitlines() if " is back after " in line]

@@ -1,0 +1,65 @@
+"""A night whose services go away again and again: it ends as if they had stayed. Where one stays away, it ends in one line."""
+
+import math
+import re
+
+import pytest
+
+from tests.end_to_end.conftest import Place, Ran
+from tests.end_to_end.nights import Moment, Outages, a_night, alike, in_turn
+from tests.services.outage import BUCKET, Installation
+
+
+@pytest.fixture(scope="module")
+def undisturbed(place: Place, installation: Installation) -> Ran:
+    installation.s3.client().upload_file(str(place.source), BUCKET, "data.csv")
+    return a_night(installation, place, "undisturbed")
+
+
+@pytest.mark.timeout(600)
+def test_services_that_go_away_ten_times_in_a_night_change_nothing(
+    undisturbed: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    disturbed = a_night(installation, place, "disturbed", outages=Outages(installation, 2.0, in_turn(0)))
+    assert len(alike(disturbed, undisturbed, installation, monkeypatch)) >= 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * 3600)
+@pytest.mark.parametrize(("seconds", "first"), [(60, 1), (300, 2)])
+@pytest.mark.parametrize("runner", ["subprocess", pytest.param("docker", marks=pytest.mark.docker)])
+def test_they_may_be_away_for_minutes(
+    undisturbed: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
+    runner: str, seconds: int, first: int,
+) -> None:  # fmt: skip
+    if runner == "docker":
+        request.getfixturevalue("steps_image")
+    state, outages = f"{runner}-{seconds}", Outages(installation, seconds, in_turn(first))
+    disturbed = a_night(installation, place, state, "--runner", runner, outages=outages)
+    waits = alike(disturbed, undisturbed, installation, monkeypatch)
+    print(*waits, sep="\n")
+    assert len(waits) >= 8
+
+
+@pytest.mark.parametrize(
+    ("service", "moment", "says"),
+    [
+        ("store", ("preflight", "start"), r"s3://finest/\S+: http\S+ cannot be reached"),
+        ("mlflow", ("preflight", "start"), r"MLflow at \S+ has been away for"),
+        pytest.param("store", ("pretrain", "progress"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow),
+        pytest.param("database", ("finetune", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
+        pytest.param("mlflow", ("gate", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
+        pytest.param("mlflow", ("promote", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_stays_away_ends_the_night_in_one_line(
+    undisturbed: Ran, place: Place, installation: Installation, service: str, moment: Moment, says: str
+) -> None:  # fmt: skip
+    outages = Outages(installation, math.inf, {moment: service})
+    state = f"without-{service}-in-{moment[0]}"
+    night = a_night(installation, place, state, "--set", "steps.patience_minutes=0.1", outages=outages)
+    said = night.process.stderr
+    print(said)
+    assert night.process.returncode == 1 and said.count("\n") == 1
+    assert re.match(f"error: {moment[0]}: {says} .*steps.patience_minutes", said)
