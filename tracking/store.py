@@ -59,11 +59,12 @@ def masked(text: str) -> str:
     return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+", mask, text)
 
 
+PRESIGNED = "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Artifacts go through the server: to go past it, a client must reach the server's own store, which is behind policies and proxies,
     # and knows nothing of the server's users. Whoever wants presigned URLs all the same sets these to true.
-    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false", "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+    PRESIGNED: "false", "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }  # fmt: skip
 """Of MLflow's settings, where the environment says nothing else: no usage statistics, no links and progress bars, one way to artifacts."""
 
@@ -140,7 +141,7 @@ class _NoAnswerError(UnavailableError):
     """The store does not answer, and may in a minute."""
 
     def __init__(self, why: str):
-        super().__init__(f"{service()} cannot be used: {why}; {_advice()}")
+        super().__init__(f"{service()} cannot be used: {why}; {_advice(why)}")
         self.why = why
 
 
@@ -157,35 +158,42 @@ def _check_once() -> None:
 
     # A thread of its own, because database drivers and object stores have no common timeout; a daemon, so that it cannot hold the process.
     thread = threading.Thread(target=probe, daemon=True, name="mlflow-check")
-    with _overheard() as retries:
+    with _overheard() as broken:
         thread.start()
         thread.join(CHECK_SECONDS)
     if thread.is_alive():
-        seen = f": {causes.find(retries[-1]).words}" if retries else ""
-        raise _NoAnswerError(f"no answer within {CHECK_SECONDS} s{seen}")
+        raise _NoAnswerError(f"no answer within {CHECK_SECONDS} s{_seen(broken)}")
     # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
     if problem:
-        raise _refusal(problem[0]) from None
+        raise _refusal(problem[0], broken) from None
 
 
 def asked(question: Callable[[], T]) -> T:
     """What the store answers. Raises FinestError soon where it does not, unlike MLflow's own many minutes. Nothing is written."""
 
     def ask() -> T:
-        try:
-            with patience.at_most(0), _impatient():
-                return question()
-        except FinestError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
-            raise _refusal(error) from None
+        with _overheard() as broken:
+            try:
+                with patience.at_most(0), _impatient():
+                    return question()
+            except FinestError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
+                raise _refusal(error, broken) from None
 
     return patience.patiently(service(), ask, lambda error: error.why if isinstance(error, _NoAnswerError) else None)
 
 
-def _refusal(error: BaseException) -> FinestError:
-    why = away(error)
-    return _NoAnswerError(why) if why else FinestError(f"{service()} cannot be used: {_reason(error)}; {_advice()}")
+def _refusal(error: BaseException, broken: list[BaseException]) -> FinestError:
+    if why := away(error):
+        return _NoAnswerError(why)
+    why = _reason(error) + _seen(broken)
+    return FinestError(f"{service()} cannot be used: {why}; {_advice(why)}")
+
+
+def _seen(broken: list[BaseException]) -> str:
+    """What broke the last connection, for the end of a sentence."""
+    return f": {causes.find(broken[-1]).words}" if broken else ""
 
 
 @contextmanager
@@ -196,17 +204,25 @@ def _overheard() -> Iterator[list[BaseException]]:
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             found = [one for one in record.args or () if isinstance(one, BaseException)]
-            broken.extend(found)
+            broken.extend(found or [RuntimeError(record.getMessage())])  # a text alone, where MLflow has masked a signature in it
 
-    listener, urllib3 = Listener(logging.WARNING), logging.getLogger("urllib3.connectionpool")
+    listener, urllib3 = Listener(), logging.getLogger("urllib3.connectionpool")
+    level, propagate = urllib3.level, urllib3.propagate
     urllib3.addHandler(listener)
+    urllib3.setLevel(logging.WARNING)
+    urllib3.propagate = False  # commands and steps have it say errors alone; it is for us to hear, and not for the screen
     try:
         yield broken
     finally:
         urllib3.removeHandler(listener)
+        urllib3.setLevel(level)
+        urllib3.propagate = propagate
 
 
-def _advice() -> str:
+def _advice(why: str) -> str:
+    elsewhere = re.search(r" (to|from) \S+:[0-9]+", why) and causes.host_and_port(uri()) not in why
+    if elsewhere and os.environ.get(PRESIGNED, "").lower() in ("true", "1"):
+        return f"unset {PRESIGNED}: it sends clients past the server to its own store, which cannot be reached from here"
     if "MLFLOW_TRACKING_URI" in os.environ:
         return "start the server, or correct MLFLOW_TRACKING_URI (unset it for the embedded store)"
     return "see that the state folder (FINEST_STATE) can be written and has room"

@@ -30,6 +30,8 @@ from tracking.store import check, masked, uri
 OLDEST_BACKEND = (2, 17)
 LARGEST_SKEW_SECONDS = 60.0
 """S3 refuses requests that are 15 minutes off; logs and schedules are hard to read long before that."""
+ELSEWHERE = {"name", "refused", "time", "route"}
+"""Kinds of causes that tell as much of where we stand as of the server."""
 HEALTH = "/apis/v2beta1/healthz"
 STYLES = {"ok": "green", "failed": "bold red", "unknown": "yellow"}
 
@@ -164,6 +166,9 @@ def check_bucket(checkpoints: str) -> str:
             if found.kind == "other":  # the store answered, and its answer is the cause
                 cause, _, fix = str(error).partition("; ")
                 raise HealthError(f"{cause} (asked: {_asked()})", fix) from None
+            if found.kind in ELSEWHERE:
+                fix = "the store may be one that only the cluster reaches, and preflight asks it from there; if not, see AWS_ENDPOINT_URL"
+                raise NotCheckedError(f"{where}: {found.words}", fix) from None
             raise HealthError(f"{where}: {found.words}", "see AWS_ENDPOINT_URL and the network") from None
         if not same:
             raise HealthError(f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)")

@@ -1,4 +1,4 @@
-"""MLflow's server as a cluster runs it: metadata in PostgreSQL, artifacts through the server in S3."""
+"""MLflow's server as a cluster runs it: metadata in PostgreSQL, artifacts in an S3 whose address nobody but the server can resolve."""
 
 import sys
 from collections.abc import Iterator
@@ -10,6 +10,9 @@ from tests.services.process import HOST, answers, free_port, running
 from tests.services.s3 import S3
 
 BUCKET = "mlflow"
+STORE = "s3.finest.invalid"
+"""The S3 server's name for MLflow's server alone: what goes past it, by an URL of the store's, fails."""
+INSIDE = Path(__file__).parent / "inside"
 
 
 def command(database: Database, s3: S3, port: int) -> tuple[list[str], dict[str, str]]:
@@ -18,7 +21,8 @@ def command(database: Database, s3: S3, port: int) -> tuple[list[str], dict[str,
         "--host", HOST, "--port", str(port), "--workers", "1", "--backend-store-uri", database.uri, "--serve-artifacts",
         "--artifacts-destination", f"s3://{s3.bucket(BUCKET)}/artifacts",
     ]  # fmt: skip
-    return [sys.executable, "-m", "mlflow", "server", *options], s3.environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    own = {"AWS_ENDPOINT_URL": s3.endpoint.replace(HOST, STORE), "PYTHONPATH": str(INSIDE), "FINEST_TESTS_INSIDE": STORE}
+    return [sys.executable, "-m", "mlflow", "server", *options], s3.environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **own)
 
 
 @contextmanager

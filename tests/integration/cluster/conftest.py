@@ -48,19 +48,19 @@ def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One MLflow store for all tests; each has pipeline runs and a registered model of its own."""
     return tmp_path_factory.mktemp("mlflow") / "mlflow.db"
 
 
 @pytest.fixture
-def mlflow(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def mlflow(embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The environment of someone who uses that store."""
     for name in [name for name in os.environ if name.startswith(("KFP_", "MLFLOW_", "FINEST_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{embedded}")
     monkeypatch.setenv("FINEST_STATE", str(tmp_path / "state"))
-    return database
+    return embedded
 
 
 @dataclass(frozen=True)
@@ -173,5 +173,7 @@ def crown(name: str, run: str) -> None:
     client = connect()
     if not [one for one in client.search_registered_models() if one.name == name]:
         client.create_registered_model(name)
-    made = client.create_model_version(name, source="file:///nowhere", tags={"kfp_run_id": run})
+    parent = runs.parent_of(client, run)
+    source = client.get_run(parent).info.artifact_uri if parent else "file:///nowhere"
+    made = client.create_model_version(name, source=source, run_id=parent, tags={"kfp_run_id": run})
     client.set_registered_model_alias(name, CHAMPION, made.version)

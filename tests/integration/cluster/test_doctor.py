@@ -198,7 +198,6 @@ def two_schedules(site: Site) -> None:
         (too_many_gpus, "fits", "8 nvidia.com/gpu): the largest, gpu-1, has 8 CPU, 32Gi memory, 4 nvidia", "placement.accelerators"),
         (default_retries, "retries", "runs out of memory is never tried again (retryPolicy OnError)", "--patch-file k8s/kfp/retries.yaml"),
         (unknown_registry, "image registry", "no connection to registry.finest.invalid:443: the name does not resolve", "nodes need"),
-        (silent_bucket, "checkpoints", "no connection to 127.0.0.1:9: refused", "AWS_ENDPOINT_URL"),
         (unknown_host, "KFP API", "no connection to kfp.finest.invalid:8888: the name does not resolve", "port-forward"),
         (schedule_off, "schedule", "finest-nightly is off", "schedule --cron"),
         (two_schedules, "schedule", "2 recurring runs", "schedule --cron"),
@@ -239,6 +238,10 @@ def silent_kubernetes(site: Site, patch: pytest.MonkeyPatch) -> None:
     config.write_text(config.read_text().replace(site.kubernetes.http.url, "http://127.0.0.1:9"))
 
 
+def unreachable_bucket(site: Site, patch: pytest.MonkeyPatch) -> None:
+    silent_bucket(site)
+
+
 def no_checkpoints(site: Site, patch: pytest.MonkeyPatch) -> None:
     site.settings[0] = "checkpoints=''"
 
@@ -254,6 +257,7 @@ def no_checkpoints(site: Site, patch: pytest.MonkeyPatch) -> None:
         (config_maps_forbidden, ["retries"], "may not read ConfigMaps of kubeflow (403"),
         (silent_kubernetes, ["fits", "retries", "service account"], "the Kubernetes API: no connection to 127.0.0.1:9: refused"),
         (no_checkpoints, ["checkpoints"], "checkpoints is not set"),
+        (unreachable_bucket, ["checkpoints"], "s3://bucket/checkpoints: no connection to 127.0.0.1:9: refused"),
     ],
 )
 def test_what_cannot_be_checked_says_why(

@@ -1,0 +1,57 @@
+"""A model is logged, verified, promoted and loaded by whoever reaches MLflow's server and not the store behind it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from finest.models.saved import load, recommend
+from tests.services.mlflow_server import STORE
+from tracking import registry, runs, store
+from tracking.sample import Sample
+
+HISTORIES = [["i001", "i002", "i003"], ["i004"]]
+
+
+@pytest.fixture
+def promoted(
+    shared_mlflow: str, model_folder: Callable[[int], Path], verdict: Any, manifest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, Sample]:  # fmt: skip
+    """A champion's name, and what its model recommends."""
+    for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", *store.DEFAULTS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared_mlflow)
+    monkeypatch.setenv("KFP_RUN_ID", tmp_path.name)
+    store.check()
+    runs.open_parent({}, source="s3://bucket/data", seed=0, tags={})
+    name = f"finest-{tmp_path.name}"
+    items, scores = recommend(load(model_folder(3)), HISTORIES, 5)
+    with runs.step_run("promote") as step:
+        registry.promote(step, name, model_folder(3), verdict(), manifest, Sample(HISTORIES, items, scores), None)
+    return name, Sample(HISTORIES, items, scores)
+
+
+def test_a_model_is_promoted_and_loaded_through_the_server(promoted: tuple[str, Sample]) -> None:
+    import mlflow
+
+    name, sample = promoted
+    store.connect()
+    answer = mlflow.pyfunc.load_model(f"models:/{name}@champion").predict(pd.DataFrame({"history": HISTORIES, "k": 5}))
+    assert [list(items) for items in answer["items"]] == [list(items) for items in sample.items]
+    assert np.allclose(np.stack(answer["scores"].tolist()), sample.scores)
+
+
+def test_a_user_who_asks_for_presigned_urls_is_sent_to_the_store(
+    promoted: tuple[str, Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setenv(store.PRESIGNED, "true")
+    for name in ("_HTTP_REQUEST_MAX_RETRIES", "_HTTP_REQUEST_BACKOFF_FACTOR"):
+        monkeypatch.setenv(f"MLFLOW{name}", "0")
+    monkeypatch.setattr("urllib3.util.retry.Retry.sleep", lambda self, response=None: None)
+    champion = registry.champion(promoted[0])
+    assert champion is not None
+    with pytest.raises(Exception, match=f"{STORE}.*the name does not resolve"):
+        store.asked(lambda: registry.download(champion, tmp_path / "download"))
