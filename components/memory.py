@@ -1,5 +1,6 @@
 """What this container, or this machine, has of memory, and whether the kernel has killed for want of it."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 UNLIMITED = 2**60
 """What the first version of cgroups says of a group without a limit, or more."""
+SCORE = Path("/proc/self/oom_score_adj")
+
+logger = logging.getLogger(__name__)
 
 
 class Memory(NamedTuple):
@@ -35,6 +39,17 @@ def look(root: Path = ROOT, own: Path = OWN) -> Memory:
     limit = min(limits, default=0)
     killed = dict(line.split() for line in _text(folders[0] / names[2]).splitlines()).get("oom_kill", "0")
     return Memory(limit or psutil.virtual_memory().total, bool(limit), _number(folders[0] / names[1]), int(killed))
+
+
+def go_first(score: Path = SCORE) -> None:
+    """Where memory is short, the kernel is to end this process and those that it starts before any other, so that the step can tell of it.
+
+    A cluster's node may still end the container as a whole (its kubelet's `singleProcessOOMKill`).
+    """
+    try:
+        score.write_text("1000")
+    except OSError as error:  # not Linux, or a sandbox
+        logger.info("which process ends first where memory is short is the kernel's choice: %s", error)
 
 
 def _folders(root: Path, path: str) -> list[Path]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from components.memory import look, mebibytes
+from components.memory import go_first, look, mebibytes
 from components.orphan import die_with_parent
 from finest.errors import FinestError, KilledError, OutOfMemoryError
 from finest.processes import end_with, forward, without_main
@@ -158,6 +158,7 @@ def _child(work: Work, outbox: Connection, parent: int) -> None:
     die_with_parent()
     end_with(parent)
     forward(send)
+    go_first()
     try:
         work(send)
     except Exception as error:  # noqa: BLE001 - whatever it is, the step raises it

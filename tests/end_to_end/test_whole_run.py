@@ -129,7 +129,7 @@ def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, place: Place
     [
         (["--source", "/nowhere/data.csv"], {}, "/nowhere/data.csv"),
         (["--set", "preflight.min_free_gb=1000000000"], {}, "preflight.min_free_gb"),
-        ([], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "MLflow at http://127.0.0.1:9"),
+        (["--set", "steps.patience_minutes=0"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "MLflow at http://127.0.0.1:9"),
     ],
 )
 def test_a_run_that_cannot_start_is_one_line_and_leaves_the_champion(

@@ -170,7 +170,7 @@ def test_a_pod_that_was_killed_whole_for_want_of_memory_is_told_by_its_step_and_
 
 
 def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_again(kubernetes: FakeKubernetes, local_run: str) -> None:
-    open_parent({}, source="data.csv", seed=0, tags={})
+    opened = open_parent({}, source="data.csv", seed=0, tags={})
     step = Step("pretrain", "1", SimpleNamespace(client=connect(), id="x", parent="y"))  # type: ignore[arg-type]
     kubernetes.pods = [killed(local_run, 0, 1), killed(local_run, 0, 0), killed("another run", 1, 1)]
     assert pods.explained("pretrain", "1") and pods.explained("pretrain", "1", least=2) is None
@@ -178,6 +178,7 @@ def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_a
     kubernetes.pods.append(killed(local_run, 1, 1))
     with pytest.raises(OutOfMemoryError, match=r"pretrain: out of memory 2 times: 600Mi, .* raise placement\.memory"):
         step.train(lambda report: None)
+    connect().set_terminated(opened)
 
 
 def test_pods_that_may_not_be_read_are_a_line_in_the_log(

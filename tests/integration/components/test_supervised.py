@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from components import memory
 from components import supervised as module
 from components.memory import Memory
 from components.supervised import portable, supervised
@@ -17,7 +18,7 @@ from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
 from finest.training.progress import Progress, Report
 from storage import checkpoint_store
-from tests.integration.components.works import dies, fails, leaves, odd, said
+from tests.integration.components.works import dies, fails, leaves, odd, said, score
 from tests.unit.training.small import dataset
 from tests.unit.training.test_steps import PRETRAIN, lists
 
@@ -77,6 +78,12 @@ def test_out_of_memory_with_an_epoch_in_between_goes_on(tmp_path: Path, kernel: 
 def test_a_kill_that_was_not_the_kernels_is_not_called_out_of_memory(tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert supervised(partial(dies, tmp_path / "count", 1, []), "pretrain", lambda progress: None) == 1
     assert "out of memory" not in caplog.text
+
+
+def test_where_memory_is_short_the_training_goes_before_its_step(tmp_path: Path) -> None:
+    before = memory.SCORE.read_text()
+    supervised(partial(score, tmp_path / "score"), "pretrain", lambda progress: None)
+    assert (tmp_path / "score").read_text() == "1000\n" and memory.SCORE.read_text() == before
 
 
 def test_an_error_of_the_work_is_raised_as_it_is_and_nothing_is_started_again() -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from finest.errors import ConfigError
@@ -41,3 +42,9 @@ def odd(report: Report) -> None:
         pass
 
     raise OddError("nobody else knows me")
+
+
+def score(file: Path, report: Report) -> None:
+    """Writes how ready the kernel is to end a process that it has started, where memory is short."""
+    read = ["cat", "/proc/self/oom_score_adj"]
+    file.write_text(subprocess.run(read, capture_output=True, text=True, check=True).stdout)

@@ -1,11 +1,12 @@
 """What the kernel says, in the files of both versions of cgroups as they were seen."""
 
+import logging
 from pathlib import Path
 
 import psutil
 import pytest
 
-from components.memory import Memory, look, mebibytes
+from components.memory import Memory, go_first, look, mebibytes
 
 
 def files(root: Path, folder: str, **values: str) -> None:
@@ -56,3 +57,9 @@ def test_a_machine_without_any_of_it_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("count", "text"), [(629145600, "600Mi"), (2**30, "1Gi"), (3 * 2**29, "1536Mi"), (17179869184, "16Gi")])
 def test_bytes_are_written_as_kubernetes_takes_them(count: int, text: str) -> None:
     assert mebibytes(count) == text
+
+
+def test_a_kernel_that_does_not_let_it_be_said_who_goes_first_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        go_first(tmp_path / "nowhere" / "oom_score_adj")
+    assert "is the kernel's choice" in caplog.text
