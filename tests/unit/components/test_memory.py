@@ -59,7 +59,7 @@ def test_bytes_are_written_as_kubernetes_takes_them(count: int, text: str) -> No
     assert mebibytes(count) == text
 
 
-def test_a_kernel_that_does_not_let_it_be_said_who_goes_first_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kernel_that_is_not_told_who_goes_first_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         go_first(tmp_path / "nowhere" / "oom_score_adj")
     assert "is the kernel's choice" in caplog.text
