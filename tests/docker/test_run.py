@@ -1,100 +1,21 @@
 """The pipeline in containers of our image, from a file to a champion, and through kill -9."""
 
-import json
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests import small_data
-from tests.end_to_end.conftest import CONFIG, ROOT, Place, verdict
+from tests.docker.containers import SECONDS, epochs, finish, of, start, training, wait_for
+from tests.end_to_end.conftest import Place, verdict
 from tests.end_to_end.test_resume import same_lists, stable_part
 from tests.services.images import docker
 from tracking import registry
-from tracking.store import connect, experiment_id
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
-
-SECONDS = 240
-EPOCHS = 200
-"""So many that a step can be killed in the middle of them."""
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("containers"))
-    small_data.write(place.source)
-    place.config.write_text(CONFIG.replace("epochs: 2}\nfinetune", f"epochs: {EPOCHS}}}\nfinetune"))
-    return place
-
-
-def arguments(place: Place) -> list[str]:
-    return ["run", "--runner", "docker", "--source", str(place.source)]
-
-
-def start(place: Place, state: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        place.command(*arguments(place)), cwd=ROOT, env=place.environment(state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(place: Place, state: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        place.command(*arguments(place)), cwd=ROOT, env=place.environment(state), capture_output=True, text=True, timeout=SECONDS * 2
-    )
-
-
-def of(place: Place, state: str) -> list[str]:
-    """Ids of the state's containers."""
-    return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=finest.state={place.folder / state}").stdout.split()
-
-
-def wait_for(ready: Callable[[], object], run: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not ready():
-        assert run.poll() is None and time.monotonic() < deadline, run.communicate()
-        time.sleep(0.05)
-
-
-def training(place: Place, state: str) -> Callable[[], bool]:
-    """Whether a training has finished some epochs and has more to do."""
-    return lambda: any(1 < epoch < EPOCHS / 2 for _, epoch in epochs(place, state))
-
-
-def epochs(place: Place, state: str) -> list[tuple[str, int]]:
-    """Variants and epochs that pretraining has told of in the newest run."""
-    runs = place.folder / state / "runs"
-    if not runs.exists() or not (file := place.last(state) / "events.jsonl").exists():
-        return []
-    said = [json.loads(line) for line in file.read_text().splitlines()]
-    found = [re.match(r"(\S+) (\d+)/", event.get("text", "")) for event in said if event["step"] == "pretrain"]
-    return [(match[1], int(match[2])) for match in found if match]
-
-
-@pytest.fixture(scope="module")
-def whole(here: Place, steps_image: str) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """A run that nobody disturbs."""
-    process = finish(here, "whole")
-    return process, here.last("whole")
-
-
-@pytest.fixture
-def store(here: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Any]]:
-    """All MLflow runs of a state."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def runs(state: str) -> list[Any]:
-        monkeypatch.setenv("FINEST_STATE", str(here.folder / state))
-        return list(connect().search_runs([experiment_id(connect())]))
-
-    return runs
 
 
 def test_a_run_in_containers_comes_to_a_champion(whole: Any, here: Place, store: Any) -> None:

@@ -1,0 +1,39 @@
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import small_data
+from tests.docker.containers import EPOCHS, TUNING_EPOCHS, finish
+from tests.end_to_end.conftest import CONFIG, Place
+from tracking.store import connect, experiment_id
+
+
+@pytest.fixture(scope="session")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("containers"))
+    small_data.write(place.source)
+    config = CONFIG.replace("epochs: 2}\nfinetune", f"epochs: {EPOCHS}}}\nfinetune")
+    place.config.write_text(config.replace("epochs: 2, top", f"epochs: {TUNING_EPOCHS}, top"))
+    return place
+
+
+@pytest.fixture(scope="session")
+def whole(here: Place, steps_image: str) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """A run that nobody disturbs."""
+    process = finish(here, "whole")
+    return process, here.last("whole")
+
+
+@pytest.fixture
+def store(here: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Any]]:
+    """All MLflow runs of a state."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def runs(state: str) -> list[Any]:
+        monkeypatch.setenv("FINEST_STATE", str(here.folder / state))
+        return list(connect().search_runs([experiment_id(connect())]))
+
+    return runs
