@@ -2,24 +2,19 @@
 
 import contextlib
 import logging
-import multiprocessing
-import os
 import signal
-import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Self
 
 import psutil
 
 from components.memory import go_first, look, mebibytes
 from components.orphan import die_with_parent
 from finest.errors import FinestError, KilledError, OutOfMemoryError
-from finest.processes import end_with, forward, without_main
+from finest.processes import GRACE_SECONDS, Returned, Worker
 from finest.training.progress import Progress, Report
 
 Work = Callable[[Report], None]
@@ -27,8 +22,6 @@ Work = Callable[[Report], None]
 
 RESTARTS = 2
 POLL_SECONDS = 1.0
-GRACE_SECONDS = 10.0
-"""How long what is left of a process may take to end."""
 
 logger = logging.getLogger(__name__)
 
@@ -77,102 +70,38 @@ def _out_of_memory(place: dict[tuple[str, str], int], same: bool) -> str:
 
 def _once(work: Work, heard: Report) -> None:
     """One process, to its end."""
-    context = multiprocessing.get_context("spawn")
-    inbox, outbox = context.Pipe(duplex=False)
-    with without_main():
-        process = context.Process(target=_child, args=(work, outbox, os.getpid()), name="training")
-        process.start()
-    outbox.close()  # the child's is now the only one, so that its death is an end of file here
-    family = Family(process)
-    try:
-        failure = _listen(inbox, heard, family)
-        process.join()
-    finally:
-        family.end()
-        inbox.close()
-    if process.exitcode is not None and process.exitcode < 0:
-        raise KilledError("the training's process", -process.exitcode)
-    if failure is not None:
-        raise failure
-    if process.exitcode:
-        raise FinestError(f"the training's process ended with exit code {process.exitcode} and without a word; its log says more")
+    with Family() as family, Worker("the training's process", _ready) as worker:
+        worker.give(work)
+        while not isinstance(said := worker.hear(POLL_SECONDS), Returned):
+            if said is not None:
+                heard(said.event)
+            family.look(worker.process)
 
 
-def _listen(inbox: Connection, heard: Report, family: "Family") -> BaseException | None:
-    """Passes on what the child says until it has ended; returns the error that it said last, if any."""
-    failure: BaseException | None = None
-    while True:
-        try:
-            if not inbox.poll(POLL_SECONDS):
-                family.look()
-                continue
-            said = inbox.recv()
-        except EOFError:
-            return failure
-        if isinstance(said, logging.LogRecord):
-            logging.getLogger(said.name).handle(said)
-        elif isinstance(said, Progress):
-            heard(said)
-        else:
-            failure = said
-        family.look()
+def _ready() -> None:
+    go_first()
+    die_with_parent()
 
 
 @dataclass
 class Family:
-    """A process and its children, which are to end before another one takes their place."""
+    """What a process has started. As a context, it has ended afterwards, so that another process can take its place."""
 
-    process: BaseProcess
     members: dict[int, psutil.Process] = field(default_factory=dict)
     looked: float = 0.0
 
-    def look(self) -> None:
+    def look(self, process: BaseProcess) -> None:
         """Notes who is there, once in a while."""
         if time.monotonic() - self.looked >= POLL_SECONDS:
             self.looked = time.monotonic()
             with contextlib.suppress(psutil.NoSuchProcess):
-                found = psutil.Process(self.process.pid).children(recursive=True)
+                found = psutil.Process(process.pid).children(recursive=True)
                 self.members |= {member.pid: member for member in found}
 
-    def end(self) -> None:
-        """Ends what has not ended by itself."""
-        if self.process.is_alive():
-            self.process.terminate()
-        left = psutil.wait_procs(self.members.values(), timeout=GRACE_SECONDS)[1]
-        self.process.join(GRACE_SECONDS)
-        for member in left:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for member in psutil.wait_procs(self.members.values(), timeout=GRACE_SECONDS)[1]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-
-def _child(work: Work, outbox: Connection, parent: int) -> None:
-    lock = threading.Lock()
-
-    def send(message: Any) -> None:
-        with lock:
-            outbox.send(message)
-
-    die_with_parent()
-    end_with(parent)
-    forward(send)
-    go_first()
-    try:
-        work(send)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the step raises it
-        said = portable(error)
-        said.add_note("".join(traceback.format_exception(error)))
-        send(said)
-        raise SystemExit(1) from None
-
-
-def portable(error: BaseException) -> Exception:
-    """The error as another process can make it again, with its own words: one of ours, one of Python's, else what it was as text."""
-    if isinstance(error, KilledError) or (isinstance(error, Exception) and type(error).__module__ == "builtins"):
-        return error
-    if isinstance(error, FinestError):
-        known = next(kind for kind in type(error).__mro__ if kind.__module__ == FinestError.__module__)
-        return known(str(error))
-    return RuntimeError(f"{type(error).__name__}: {error}")

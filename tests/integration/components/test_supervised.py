@@ -12,10 +12,11 @@ import pytest
 from components import memory
 from components import supervised as module
 from components.memory import Memory
-from components.supervised import portable, supervised
+from components.supervised import supervised
 from finest.errors import ConfigError, FinestError, KilledError, OutOfMemoryError
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
+from finest.processes import portable
 from finest.training.progress import Progress, Report
 from storage import checkpoint_store
 from tests.integration.components.works import dies, fails, leaves, odd, said, score

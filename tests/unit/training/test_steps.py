@@ -229,8 +229,9 @@ def leave(on_event):
 
 
 def test_a_workers_error_reaches_the_caller_as_it_is():
-    with pytest.raises(FinestError, match=r"^what went wrong$"):
+    with pytest.raises(FinestError) as caught:
         workers.run([fail, fail], torch.device("cpu"), 2, lambda event: None)
+    assert str(caught.value) == "what went wrong"
 
 
 def test_a_killed_worker_is_told_with_its_signal():
