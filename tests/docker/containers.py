@@ -1,12 +1,11 @@
 """Runs of the pipeline in containers of our image: started, followed and looked into."""
 
-import json
 import re
 import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
 
+from components.events import Event, read
 from tests.end_to_end.conftest import ROOT, Place
 from tests.services.images import docker
 
@@ -48,15 +47,15 @@ def training(place: Place, state: str) -> Callable[[], bool]:
     return lambda: any(1 < epoch < EPOCHS / 2 for _, epoch in epochs(place, state))
 
 
-def told(place: Place, state: str, step: str = "pretrain") -> list[dict[str, Any]]:
+def told(place: Place, state: str, step: str = "pretrain") -> list[Event]:
     """What a step of the newest run has told of."""
     runs = place.folder / state / "runs"
-    if not runs.exists() or not list(runs.iterdir()) or not (file := place.last(state) / "events.jsonl").exists():
+    if not runs.exists() or not list(runs.iterdir()):
         return []
-    return [event for event in map(json.loads, file.read_text().splitlines()) if event["step"] == step]
+    return [event for event in read(place.last(state) / "events.jsonl")[0] if event.step == step]
 
 
 def epochs(place: Place, state: str) -> list[tuple[str, int]]:
     """Variants and epochs that pretraining has told of."""
-    found = [re.match(r"(\S+) (\d+)/", event.get("text", "")) for event in told(place, state)]
+    found = [re.match(r"(\S+) (\d+)/", event.text) for event in told(place, state)]
     return [(match[1], int(match[2])) for match in found if match]

@@ -41,7 +41,7 @@ def processes(place: Place, state: str, chosen: str) -> list[psutil.Process]:
 def kill(run: subprocess.Popen[str], place: Place, state: str, step: str, done: float, chosen: str) -> None:
     def ready() -> bool:
         events = told(place, state, step)
-        return bool(events) and events[-1]["kind"] == "progress" and events[-1]["done"] >= done and bool(processes(place, state, chosen))
+        return bool(events) and events[-1].kind == "progress" and events[-1].done >= done and bool(processes(place, state, chosen))
 
     wait_for(ready, run)
     processes(place, state, chosen)[0].send_signal(signal.SIGKILL)

@@ -1,6 +1,5 @@
 """Nights on an installation whose services go away when the night comes to certain moments, and what came of them."""
 
-import json
 import math
 import re
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from components.events import read
 from tests.end_to_end.conftest import ROOT, Place, Ran
 from tests.end_to_end.test_resume import same_lists, stable_part
 from tests.services.outage import BUCKET, Installation
@@ -52,8 +52,7 @@ class Outages:
         """Returns when the run has ended and all services are back."""
         seen: set[Moment] = set()
         while run.poll() is None:
-            lines = events.read_text().splitlines() if events.exists() else []
-            for moment in {(event["step"], event["kind"]) for event in map(json.loads, lines)} & self.plan.keys() - seen:
+            for moment in {(event.step, event.kind) for event in read(events)[0]} & self.plan.keys() - seen:
                 seen.add(moment)
                 self.threads.append(threading.Thread(target=self._away, args=(self.plan[moment],), daemon=True))
                 self.threads[-1].start()
