@@ -26,10 +26,10 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
         raise ConfigError(f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again")
     if config.perturb.shards > 1 and not has_loop(pipeline):
         raise ConfigError(f"perturb.shards: {config.perturb.shards}, but {compiled} is compiled for one shard; {AGAIN}")
-    variables, fixed = config.steps.environment(), _variables(pipeline)
-    if other := [name for name in variables if fixed.get(name) != variables[name]]:
-        said = ", ".join(f"{name}={variables[name]}, but {fixed.get(name, 'nothing')} in {compiled}" for name in other)
-        raise ConfigError(f"steps: the config means {said}; {AGAIN}")
+    fixed, variables = _variables(pipeline), config.steps.environment()
+    for (key, value), variable in zip(config.steps, variables, strict=True):
+        if (compiled_in := fixed.get(variable, "nothing")) != variables[variable]:
+            raise ConfigError(f"steps.{key}: {value}, but {compiled} has {variable}={compiled_in}; {AGAIN}")
     changed = {name: value for name, value in values.items() if value != known[name].get("defaultValue")}
     check_size(changed)
     return changed

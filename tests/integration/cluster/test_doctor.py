@@ -151,6 +151,10 @@ def too_many_gpus(site: Site) -> None:
     site.settings.append("placement.accelerators=8")
 
 
+def less_patience(site: Site) -> None:
+    site.settings.append("steps.patience_minutes=5")
+
+
 def default_retries(site: Site) -> None:
     site.kubernetes.add_config_map(CONFIG_MAP, namespace="kubeflow", **yaml.safe_load(INSTALLED.read_text())["data"])
 
@@ -184,6 +188,7 @@ def two_schedules(site: Site) -> None:
         (locked_api, "KFP API", "401", "KFP_TOKEN"),
         (shared_api, "KFP API", "serves many users", "--namespace"),
         (more_shards, "compiled pipeline", "perturb.shards: 3, but", "compile it with this config"),
+        (less_patience, "compiled pipeline", "steps.patience_minutes: 5.0, but", "compile it with this config"),
         (no_bucket, "checkpoints", "/proc/nowhere", ""),
         (unknown_kind_of_bucket, "checkpoints", "ftp://", ""),
         (no_image, "image", "has no team/finest sha256:0123", "push it"),
