@@ -23,8 +23,13 @@ FLAGS = (
 STATE = "return [document.readyState, performance.getEntriesByType('resource').length, document.body && document.body.innerHTML.length]"
 
 
-def take(page: str, out: Path, width: int = 1200, height: int = 900, dark: bool = False, wait: str | None = None) -> None:
-    """Writes `page` to `out` as PNG at `width` x `height` CSS pixels, once nothing has been loaded or changed for two seconds."""
+def take(
+    page: str, out: Path, width: int = 1200, height: int = 900, dark: bool = False, wait: str | None = None, click: str | None = None
+) -> None:  # fmt: skip
+    """Writes `page` to `out` as PNG at `width` x `height` CSS pixels, once nothing has been loaded or changed for two seconds.
+
+    `wait`, `click`: CSS selectors of what must be there first, and of what is then clicked.
+    """
     with tempfile.TemporaryDirectory() as profile:
         options = Options()
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
@@ -39,6 +44,9 @@ def take(page: str, out: Path, width: int = 1200, height: int = 900, dark: bool 
             if wait:
                 WebDriverWait(browser, 60).until(visibility_of_element_located((By.CSS_SELECTOR, wait)))
             settle(browser)
+            if click:
+                browser.find_element(By.CSS_SELECTOR, click).click()
+                settle(browser)
             shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": height == 0})
             out.write_bytes(base64.b64decode(shot["data"]))
         finally:
@@ -66,8 +74,9 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=900, help="0: the whole page")
     parser.add_argument("--dark", action="store_true", help="as a reader with a dark desktop sees it")
     parser.add_argument("--wait", help="CSS selector of an element that must be visible first")
+    parser.add_argument("--click", help="CSS selector of an element to click before, like a panel's button that closes it")
     asked = parser.parse_args()
-    take(asked.page, asked.out, asked.width, asked.height, asked.dark, asked.wait)
+    take(asked.page, asked.out, asked.width, asked.height, asked.dark, asked.wait, asked.click)
 
 
 if __name__ == "__main__":
