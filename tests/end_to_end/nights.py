@@ -84,10 +84,10 @@ def a_night(installation: Installation, place: Place, state: str, *arguments: st
     return Ran(subprocess.CompletedProcess(command, run.returncode, *said), place.last(state))
 
 
-def measured(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
+def measured(ran: Ran) -> dict[str, dict[str, list[tuple[int, float]]]]:
     """By step and metric, all points that MLflow has, times aside."""
     client = connect()
-    parent = parent_of(client, folder.name)
+    parent = parent_of(client, ran.folder.name)
     assert parent is not None
     found: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for run in [client.get_run(parent), *children(client, parent)]:
@@ -101,13 +101,17 @@ def measured(folder: Path) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def alike(disturbed: Ran, undisturbed: Ran, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Checks that one night came to what the other did; returns the lines of its log that tell of waits that are over."""
+    """Checks that a night on the installation came to what one on files did; returns its log's lines on waits that are over."""
     assert disturbed.process.returncode == undisturbed.process.returncode == 0, disturbed.process.stderr
     assert same_lists(disturbed.folder, undisturbed.folder)
     assert stable_part(disturbed.folder) == stable_part(undisturbed.folder)
+    with monkeypatch.context() as patch:  # its MLflow is that of its own state
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("FINEST_STATE", str(undisturbed.folder.parents[1]))
+        theirs = measured(undisturbed)
     for name, value in installation.environment.items():
         monkeypatch.setenv(name, value)
-    theirs, ours = measured(undisturbed.folder), measured(disturbed.folder)
+    ours = measured(disturbed)
     assert ours == theirs and sum(map(len, ours.values())) > 40
     name = disturbed.folder.parents[1].name
     champion = registry.champion(name)

@@ -10,18 +10,17 @@ from tests.end_to_end.nights import Moment, Outages, a_night, alike, in_turn
 from tests.services.outage import BUCKET, Installation
 
 
-@pytest.fixture(scope="module")
-def undisturbed(place: Place, installation: Installation) -> Ran:
+@pytest.fixture(autouse=True)
+def data(place: Place, installation: Installation) -> None:
     installation.s3.client().upload_file(str(place.source), BUCKET, "data.csv")
-    return a_night(installation, place, "undisturbed")
 
 
 @pytest.mark.timeout(600)
 def test_services_that_go_away_ten_times_in_a_night_change_nothing(
-    undisturbed: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
+    promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     disturbed = a_night(installation, place, "disturbed", outages=Outages(installation, 2.0, in_turn(0)))
-    assert len(alike(disturbed, undisturbed, installation, monkeypatch)) >= 8
+    assert len(alike(disturbed, promoted, installation, monkeypatch)) >= 8
 
 
 @pytest.mark.slow
@@ -29,14 +28,14 @@ def test_services_that_go_away_ten_times_in_a_night_change_nothing(
 @pytest.mark.parametrize(("seconds", "first"), [(60, 1), (300, 2)])
 @pytest.mark.parametrize("runner", ["subprocess", pytest.param("docker", marks=pytest.mark.docker)])
 def test_they_may_be_away_for_minutes(
-    undisturbed: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
+    promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
     runner: str, seconds: int, first: int,
 ) -> None:  # fmt: skip
     if runner == "docker":
         request.getfixturevalue("steps_image")
     state, outages = f"{runner}-{seconds}", Outages(installation, seconds, in_turn(first))
     disturbed = a_night(installation, place, state, "--runner", runner, outages=outages)
-    waits = alike(disturbed, undisturbed, installation, monkeypatch)
+    waits = alike(disturbed, promoted, installation, monkeypatch)
     print(*waits, sep="\n")
     assert len(waits) >= 8
 
@@ -54,7 +53,7 @@ def test_they_may_be_away_for_minutes(
     ids=str,
 )  # fmt: skip
 def test_what_stays_away_ends_the_night_in_one_line(
-    undisturbed: Ran, place: Place, installation: Installation, service: str, moment: Moment, says: str
+    promoted: Ran, place: Place, installation: Installation, service: str, moment: Moment, says: str
 ) -> None:  # fmt: skip
     outages = Outages(installation, math.inf, {moment: service})
     state = f"without-{service}-in-{moment[0]}"
