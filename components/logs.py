@@ -28,6 +28,7 @@ def configure(step: str, shard: str | None) -> None:
             handler.setFormatter(formatter)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("botocore").setLevel(logging.WARNING)  # it says where it has found credentials, and so does doctor
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries are said by those who wait
     for name in TOLD:
         logging.getLogger(name).handlers = [Notices(step, shard)]

@@ -86,7 +86,7 @@ class Worker:
         if isinstance(said, Raised):
             raise said.error
         if isinstance(said, logging.LogRecord):
-            logging.getLogger(said.name).handle(said)
+            log(said)
             return None
         return said
 
@@ -176,7 +176,7 @@ def end_with(parent: int) -> None:
 
 
 def forward(send: Callable[[logging.LogRecord], object]) -> None:
-    """Makes this process's log its parent's: every record goes to `send`, which can take it there."""
+    """Makes this process's log its parent's: every record goes to `send`, which takes it to `log` there."""
 
     class Forwarded(logging.handlers.QueueHandler):
         def enqueue(self, record: logging.LogRecord) -> None:
@@ -185,3 +185,10 @@ def forward(send: Callable[[logging.LogRecord], object]) -> None:
     root = logging.getLogger()
     root.handlers = [Forwarded(None)]  # type: ignore[arg-type]
     root.setLevel(logging.INFO)
+
+
+def log(record: logging.LogRecord) -> None:
+    """A record of another process, where this one would have made it."""
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)

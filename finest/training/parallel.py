@@ -21,7 +21,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, r
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from finest.errors import ConfigError, FinestError, KilledError
-from finest.processes import Returned, Told, forward, received
+from finest.processes import Returned, Told, forward, log, received
 from finest.training.checkpoint import Checkpoint
 from finest.training.device import prepare
 from finest.training.loop import Records, Settings, train
@@ -77,7 +77,7 @@ def _attend(connection: Connection, work: Work, report: Callable[[str, dict[str,
             connection.send(work)
         for said in received(connection):
             if isinstance(said, logging.LogRecord):
-                logging.getLogger(said.name).handle(said)
+                log(said)
             elif isinstance(said, Told):
                 report(*said.event)
             else:
