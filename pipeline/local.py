@@ -30,8 +30,9 @@ from pipeline.progress import duration, renderer, title
 from pipeline.state import State
 from pipeline.table import show
 from tracking import links
+from tracking.outcome import outcome
 from tracking.records import log_file
-from tracking.runs import close_parent, outcome
+from tracking.runs import close_parent
 from tracking.store import check, masked, uri
 
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from finest.errors import FinestError, UnavailableError
 from finest.perturb.variants import Plan
@@ -45,18 +45,6 @@ class Run:
     id: str
     parent: str
     """Id of the pipeline run's parent run."""
-
-
-class Outcome(NamedTuple):
-    """What a pipeline run came to, read from MLflow."""
-
-    verdict: str | None
-    """`pass`, `fail` or `skipped`; None where the run never got one."""
-    failed_step: str | None
-    error: str | None
-    """The failed step's error, one line."""
-    promoted_version: str | None
-    """The champion's version, where it is this run's."""
 
 
 def kfp_run_id() -> str:
@@ -204,32 +192,6 @@ def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
             client.set_terminated(run.info.run_id, "KILLED")
             closed.append(run.info.run_id)
     return closed
-
-
-def outcome(kfp_run: str, model: str) -> Outcome:
-    """What the pipeline run `kfp_run` came to; `model` is the registered model's name.
-
-    Promoted means that the champion's version carries the run's id, whatever the orchestrator says.
-    """
-    from tracking.registry import champion
-
-    client = connect()
-    parent = parent_of(client, kfp_run)
-    if parent is None:
-        return Outcome(None, None, None, None)
-    run = client.get_run(parent)
-    latest: dict[tuple[str, str | None], Any] = {}
-    for child in reversed(children(client, parent)):  # oldest first, so that a retry covers the attempt that failed
-        if step := child.data.tags.get("step"):
-            latest[step, child.data.tags.get("shard")] = child
-    failed = next((child for child in latest.values() if child.info.status in ("FAILED", "KILLED")), None)
-    now = champion(model)
-    return Outcome(
-        verdict=run.data.tags.get("verdict"),
-        failed_step=failed and failed.data.tags["step"],
-        error=failed and failed.data.tags.get("error", failed.data.tags.get("closed")),
-        promoted_version=now.version if now is not None and now.kfp_run_id == kfp_run else None,
-    )
 
 
 def _found(client: "MlflowClient") -> str | None:

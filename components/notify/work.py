@@ -15,7 +15,8 @@ from components.step import one_line
 from finest import patience
 from finest.errors import FinestError, UnavailableError
 from tracking import links, runs
-from tracking.runs import Outcome, kfp_run_id, outcome
+from tracking.outcome import Outcome, outcome
+from tracking.runs import kfp_run_id
 from tracking.store import check
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from pipeline.progress import duration
 from pipeline.table import failed_checks
 from tracking import links
 from tracking.history import read_verdict, registered_model
-from tracking.runs import Outcome, outcome
+from tracking.outcome import Outcome, outcome
 from tracking.store import asked
 
 POLL_SECONDS = 5.0

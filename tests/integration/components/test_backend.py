@@ -24,7 +24,8 @@ from tests.services.fake_http import Answer
 from tests.services.fake_kfp import FakeKfp
 from tests.services.fake_kubernetes import FakeKubernetes
 from tests.services.process import free_port
-from tracking.runs import Outcome, find_parent, open_parent, outcome
+from tracking.outcome import Outcome, outcome
+from tracking.runs import find_parent, open_parent
 from tracking.store import connect
 
 SCHEDULED = {"scheduled_at": "2026-11-26T16:24:00Z", "created_at": "2026-11-26T16:24:17Z"}

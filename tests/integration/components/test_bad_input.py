@@ -13,7 +13,7 @@ from components.notify.component import notify
 from components.preflight.component import preflight
 from finest.errors import FinestError
 from tests import small_data
-from tracking.runs import outcome
+from tracking.outcome import outcome
 from tracking.store import connect, experiment_id
 
 ROWS = [f"u{user},i{item:03d},{1_600_000_000 + item}" for user in range(6) for item in range(50)]

@@ -11,7 +11,8 @@ from components.notify.config import Notify
 from components.notify.work import finish, message, post
 from finest.errors import FinestError
 from pipeline.config import Config
-from tracking.runs import Outcome, open_parent, step_run
+from tracking.outcome import Outcome
+from tracking.runs import open_parent, step_run
 from tracking.store import connect
 
 

@@ -8,6 +8,7 @@ from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.models.saved import load, recommend
 from tracking import registry, runs, store
+from tracking.outcome import outcome
 from tracking.sample import Sample
 
 NAME = "finest-test"
@@ -55,7 +56,7 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(pr
     assert first.aliases == ("champion", "challenger")
     assert (first.kfp_run_id, first.verdict, first.data_fingerprint) == ("run-1", "pass", manifest.fingerprint)
     assert (first.rls, first.mrr) == (0.9, 0.05)
-    assert runs.outcome("run-1", NAME).promoted_version == first.version
+    assert outcome("run-1", NAME).promoted_version == first.version
     assert registry.champion(NAME) == first
 
 
@@ -70,7 +71,7 @@ def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
-    assert runs.outcome("run-1", NAME).promoted_version is None
+    assert outcome("run-1", NAME).promoted_version is None
     assert registry.rollback(NAME).version == "1"
     assert aliases() == {"2": ("previous", "challenger"), "1": ("champion",)}
     assert registry.rollback(NAME).version == "2"

@@ -11,6 +11,7 @@ import pytest
 from finest.errors import FinestError
 from finest.perturb.variants import Plan, Shard, Variant
 from tracking import runs, store
+from tracking.outcome import Outcome, outcome
 
 CONFIG = {
     "seed": 3,
@@ -155,7 +156,7 @@ def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(state
     assert [run_of(id).info.status for id in (dead, step, alive, own)] == ["KILLED", "KILLED", "RUNNING", "RUNNING"]
     assert "closed by the next one" in run_of(dead).data.tags["closed"]
     assert runs.close_dead(is_dead) == []
-    assert runs.outcome("run-1", "model").failed_step == "pretrain"
+    assert outcome("run-1", "model").failed_step == "pretrain"
 
 
 def test_closing_the_parent_closes_steps_that_lost_their_process_with_what_is_known_of_them(state: Path) -> None:
@@ -176,7 +177,7 @@ def test_the_outcome_names_the_step_that_failed_and_why(state: Path) -> None:
         pass
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError("a.csv: empty")
-    assert runs.outcome("run-1", "model") == runs.Outcome(None, "ingest", "a.csv: empty", None)
+    assert outcome("run-1", "model") == Outcome(None, "ingest", "a.csv: empty", None)
 
 
 def test_a_retry_that_succeeds_covers_the_attempt_that_failed(state: Path) -> None:
@@ -185,11 +186,11 @@ def test_a_retry_that_succeeds_covers_the_attempt_that_failed(state: Path) -> No
         raise OSError("disk full")
     with runs.step_run("pretrain", "0"):
         pass
-    assert runs.outcome("run-1", "model").failed_step is None
+    assert outcome("run-1", "model").failed_step is None
 
 
 def test_an_unknown_pipeline_run_has_no_outcome(state: Path) -> None:
-    assert runs.outcome("nobody", "model") == runs.Outcome(None, None, None, None)
+    assert outcome("nobody", "model") == Outcome(None, None, None, None)
 
 
 def test_the_run_that_kfp_gave_a_step_is_the_step_and_its_root_the_parent(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.models.saved import load, recommend
 from tracking import records, registry, runs, store
+from tracking.outcome import Outcome, outcome
 from tracking.sample import Sample
 
 HISTORIES = [["i001", "i002"], ["i003"]]
@@ -71,7 +72,7 @@ def test_a_whole_run_through_a_server_promotes_and_comes_back(
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError("a.csv: empty")
     runs.close_parent("FINISHED")
-    assert runs.outcome("run-1", "finest-test") == runs.Outcome("pass", "ingest", "a.csv: empty", made.version)
+    assert outcome("run-1", "finest-test") == Outcome("pass", "ingest", "a.csv: empty", made.version)
     assert (registry.download(made, tmp_path / "download") / "weights.safetensors").exists()
     assert {item.path for item in run.client.list_artifacts(parent)} == {"config.yaml", "model_card.md", "report.html"}
     printed = capfd.readouterr()
