@@ -79,7 +79,7 @@ class FakeKfp:
         ]
 
     def replay(self, life: list[Recorded]) -> str:
-        """Makes a recorded run the only one, with such a life; returns its id."""
+        """Makes a recorded run the only one, also that of who starts one, with such a life; returns its id."""
         self.life = list(life)
         run = str(life[0].answer["run_id"])
         self.runs = {run: kfp.V2beta1Run(run_id=run)}
@@ -131,7 +131,9 @@ class FakeKfp:
         run = _read(request.body, kfp.V2beta1Run)
         if len(json.dumps(run.runtime_config.parameters)) >= 10_000:
             return Answer(400, {"message": "Invalid input error: The input parameter length exceed maximum size of 10000."})
-        run.run_id, run.state = f"run-{self._number()}", "PENDING"
+        first = self.life[0] if self.life else None
+        run.run_id = str(first.answer["run_id"]) if isinstance(first, Recorded) else f"run-{self._number()}"
+        run.state = "PENDING"
         self.runs[run.run_id] = run
         self.on_run(run.run_id)
         return _say(run)

@@ -132,7 +132,8 @@ class FakeKubernetes:
             annotations={NODE: node}, creation_timestamp="2026-11-26T16:00:00Z",
         )  # fmt: skip
         status = client.V1PodStatus(phase=phase, reason=reason, message=message, **facts)
-        self.pods.append(client.V1Pod(metadata=metadata, status=status))
+        spec = client.V1PodSpec(containers=[client.V1Container(name="main")])
+        self.pods.append(client.V1Pod(metadata=metadata, spec=spec, status=status))
         return self.pods[-1]
 
     def add_event(self, pod: client.V1Pod, type: str, reason: str, message: str, at: str) -> None:

@@ -1,6 +1,7 @@
-"""What is said of runs that a real backend recorded; four of the transcripts are those of the guide."""
+"""What is said of runs that a real backend recorded; five of the transcripts are those of the guide."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -195,6 +196,22 @@ Verdict  fail
          frozen.gain: Nothing was gained.
 Refused  there is no champion yet
 """
+
+
+def test_a_run_that_is_submitted_and_refused(
+    replay: Replay, call: Call, kubernetes: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    add_pods(kubernetes, "cached")
+    kubernetes.add_node("node-1", gpus=1)
+    run = replay("cached")
+    record(run, REFUSAL)
+    monkeypatch.setenv("FINEST_MLFLOW_URL", "https://mlflow.example.com/")
+    said = call("submit")
+    assert said.code == 3
+    started = re.sub(r"version-\w{12}", "0d3c9a1e-5a55-4f5e-9f0b-3f3c8a0f6a51", said.out)
+    started = re.sub(r"finest \d{4}-\d\d-\d\d \d\d:\d\d", "finest 2026-11-26 16:50", started)
+    shown = on_a_terminal(replace(said, out=started), "submit --config mine.yaml")
+    assert shown == in_the_guide("submitted and refused")
 
 
 @pytest.mark.parametrize(("name", "lines"), [("two-shards", SHARDS), ("cached", CACHED)])
