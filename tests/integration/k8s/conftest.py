@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from filelock import FileLock
 
 from tests.integration.k8s.containers import Document, command, container, environment, find, pod_spec
 from tests.integration.tracking.conftest import manifest, model_folder, verdict  # noqa: F401 - fixtures
@@ -37,7 +38,8 @@ SECRETS = {
 @pytest.fixture(scope="session")
 def tools() -> dict[str, Path]:
     """Paths of kubectl, kubernetes-validate and checkov."""
-    done = subprocess.run(["bash", ROOT / "tests" / "k8s_tools.sh"], capture_output=True, text=True)
+    with FileLock(ROOT / ".venv-k8s.lock"):
+        done = subprocess.run(["bash", ROOT / "tests" / "k8s_tools.sh"], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"the tools of tests/k8s_tools.sh cannot be installed here: {done.stderr.strip()[-200:]}")
     return {
