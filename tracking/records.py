@@ -16,6 +16,7 @@ from finest.data.schema import Manifest
 from finest.errors import UnavailableError
 from finest.patience import at_most
 from finest.stability.verdict import Accuracy, ScenarioResult, Verdict, markdown
+from tracking.away import away
 from tracking.runs import Run, children, find_parent, name_ending, open_child
 from tracking.store import connect, masked, one_line
 
@@ -70,7 +71,7 @@ class Curves:
                         self._send()
                 except MlflowException as error:
                     self.again = time.monotonic() + CURVES_SECONDS
-                    logger.warning("points of the curves wait for MLflow, %d so far: %s", len(self.waiting), one_line(error))
+                    logger.warning("points of the curves wait for MLflow, %d so far: %s", len(self.waiting), away(error) or one_line(error))
 
     def end(self) -> None:
         """Sends what is left, as patiently as anything. A store that stays away costs the curves their points, not the training."""
@@ -79,7 +80,7 @@ class Curves:
         try:
             self._send()
         except (MlflowException, UnavailableError) as error:
-            logger.warning("the live curves lack %d points: %s", len(self.waiting), one_line(error))
+            logger.warning("the live curves lack %d points: %s", len(self.waiting), away(error) or one_line(error))
 
     def _send(self) -> None:
         _log_points(self.run.client, self.run.id, self.waiting)

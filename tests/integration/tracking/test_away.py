@@ -118,7 +118,7 @@ def test_an_answer_that_was_lost_does_not_make_a_second_run(installation: Instal
     assert [one.info.run_id for one in found] == [made.info.run_id]
 
 
-def test_points_of_a_curve_do_not_wait_and_are_not_lost(installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_of_a_curve_do_not_wait_and_are_not_lost(installation: Installation, run: str, caplog: pytest.LogCaptureFixture) -> None:
     with runs.step_run("pretrain") as step:
         curves = Curves(step)
         curves.add("train/loss/clean", 3.0, 1)
@@ -127,6 +127,7 @@ def test_points_of_a_curve_do_not_wait_and_are_not_lost(installation: Installati
             curves.add("train/loss/clean", 2.0, 2)
             curves.add("train/loss/clean", 1.0, 3)
             assert time.monotonic() - began < SECONDS
+        assert "points of the curves wait for MLflow, 1 so far: no connection to 127.0.0.1:" in caplog.text
         curves.end()
     points = step.client.get_metric_history(step.id, "train/loss/clean")
     assert [(point.step, point.value) for point in points] == [(1, 3.0), (2, 2.0), (3, 1.0)]
