@@ -87,7 +87,11 @@ def _explain(error: ValidationError, section: type[BaseModel], name: str) -> str
     if first["type"] == "extra_forbidden":
         plain = ".".join(part for part in path.split(".") if not part.isdigit())
         close = _closest(plain, list(keys(section, name)))
-        text = f"{path}: there is no such config key" + (f"; did you mean {close}?" if close else "")
+        if close == path:  # a key with dots, as --set takes them
+            outer, _, inner = path.rpartition(".")
+            text = f"{path}: a config file nests keys; write {inner} under {outer}, as in {outer}: {{{inner}: ...}}"
+        else:
+            text = f"{path}: there is no such config key" + (f"; did you mean {close}?" if close else "")
     else:
         what = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         shown = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"

@@ -103,6 +103,8 @@ def compile_(
     from pipeline.compile import compile_to
     from pipeline.policy import Cluster
 
+    if image == "":
+        raise ConfigError("--image is empty; give REPOSITORY@sha256:..., or leave it out for what `make images` has built")
     cluster = parse(Cluster, configs.assigned(settings(constants, queue=queue)), "cluster")
     compile_to(output, image or IMAGE, cluster, configs.load(config) if config else None)
     print(f"wrote {output}")

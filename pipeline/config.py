@@ -63,6 +63,19 @@ class Config(Section):
         return value
 
 
+class Once(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a key that stands twice: the second one would take the first one's place, section and all."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As the parent's."""
+        seen = set[str]()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice; put both into one", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     """The config in a YAML file (defaults where there is none), with `key=value` settings on top. Raises ConfigError."""
     return parse(Config, assigned(sets, _read(path) if path else {}))
@@ -78,7 +91,7 @@ def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Once)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise ConfigError(f"{path}: there is no such config file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

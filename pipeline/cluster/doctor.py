@@ -209,7 +209,7 @@ def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, acc
 def check_schedule(client: Client) -> str:
     """That exactly one recurring run is on."""
     found = schedule.find(client)
-    command = "`python -m pipeline schedule --cron '0 2 * * *'`"
+    command = "`python -m pipeline schedule --config FILE --cron '0 2 * * *'`"
     if not found:
         raise NotCheckedError(f"there is no schedule {schedule.NAME}", f"{command} makes it")
     if len(found) > 1:

@@ -18,6 +18,8 @@ STARTING = ("ContainerCreating", "PodInitializing")
 PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable")
 MAIN = "main"
 """The step's own container; those around it are Argo's and KFP's."""
+EMPTY_SECONDS = 60.0
+"""How long a run may have no pod at all: its first one comes some seconds after its start."""
 AGAIN_SECONDS = 60.0
 """How long the Kubernetes API is left alone after it did not answer: asking takes longer then than steps to change."""
 OUT_OF_MEMORY, DELETED = "OOMKilled", "pod deleted"
@@ -44,6 +46,7 @@ class Pods:
         self.not_before = 0.0
         """By the clock that time.monotonic reads, when to ask again."""
         self.noted: set[str] = set()
+        self.empty_since: float | None = None
 
     def look(self, live: bool) -> None:
         """Reads them; `live`: the run goes on, so that there should be some."""
@@ -63,7 +66,8 @@ class Pods:
         pods = sorted(listed.items if listed else [], key=lambda pod: str(pod.metadata.creation_timestamp))
         self.there = {node: pod for pod in pods if (node := (pod.metadata.annotations or {}).get(NODE))}
         self.seen |= self.there
-        if live and not self.there:
+        self.empty_since = None if self.seen else self.empty_since or time.monotonic()
+        if live and self.empty_since is not None and time.monotonic() - self.empty_since >= EMPTY_SECONDS:
             where = f"namespace {self.namespace} of the current kubeconfig's cluster"
             self._note(f"why steps wait or fail is not shown: {where} has no pod of this run")
 

@@ -14,7 +14,7 @@ from pipeline.table import STATUS_STYLES, number
 from tracking import links
 from tracking.history import Past, last_judged, past_runs
 from tracking.runs import NIGHT
-from tracking.store import asked
+from tracking.store import asked, masked, uri
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "coverage": "coverage/at_10"}
@@ -35,7 +35,7 @@ def age(text: str) -> timedelta:
 def show(console: Console, count: int) -> None:
     """Prints a row a run, newest first."""
     columns = "night", "started (UTC)", "took", "verdict", *METRICS, "run"
-    table = Table(*columns, title="Last runs", title_justify="left")
+    table = Table(*columns, title=f"Last runs in MLflow at {masked(uri())}", title_justify="left")
     for past in past_runs(count):
         took = duration((past.ended - past.started).total_seconds()) if past.ended else "running"
         values = [number(past.metrics.get(key)) for key in METRICS.values()]

@@ -177,9 +177,13 @@ def test_a_pod_that_a_quota_keeps_out_is_missed(kubernetes: FakeKubernetes, pods
     assert reason and reason.text == "Kubernetes has no pod for it: a quota may be used up, or it was deleted"
 
 
-def test_a_cluster_that_has_no_pod_of_the_run_is_noted(kubernetes: FakeKubernetes, pods: Callable[..., Pods]) -> None:
+def test_a_cluster_that_has_no_pod_of_the_run_is_noted_after_a_while(
+    kubernetes: FakeKubernetes, pods: Callable[..., Pods], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     kubernetes.add_step("another", NODE, "Failed", container_statuses=[ended(1)])
     notes: list[str] = []
+    assert pods(notes).failed(NODE) == "" and notes == []
+    monkeypatch.setattr("pipeline.cluster.pods.EMPTY_SECONDS", 0.0)
     assert pods(notes, live=False).failed(NODE) == "" and notes == []
     assert pods(notes).failed(NODE) == ""
     assert notes == [

@@ -77,15 +77,23 @@ def test_a_list_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a: [", "config.yaml:1: not valid YAML"), ("[1, 2]", "this is a list"), (None, "there is no such config file")]
+    ("text", "said"),
+    [
+        ("a: [", "config.yaml:1: not valid YAML"),
+        ("gate: {rules: []}\nseed: 1\ngate: {}", "config.yaml:3: not valid YAML (gate stands twice; put both into one)"),
+        ("seed: 1\ngate: {rules: [], rules: [sanity]}", "config.yaml:2: not valid YAML (rules stands twice"),
+        ("perturb.shards: 4", "perturb.shards: a config file nests keys; write shards under perturb, as in perturb: {shards: ...}"),
+        ("[1, 2]", "this is a list"),
+        (None, "there is no such config file"),
+    ],
 )
 def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, text: str | None, said: str) -> None:
     file = tmp_path / "config.yaml"
     if text is not None:
         file.write_text(text)
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(ConfigError) as caught:
         load(file)
-    assert "\n" not in str(caught.value)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_dumped_config_loads_as_itself(tmp_path: Path) -> None:
