@@ -204,8 +204,8 @@ def two_schedules(site: Site) -> None:
         (default_retries, "retries", "runs out of memory is never tried again (retryPolicy OnError)", "--patch-file k8s/kfp/retries.yaml"),
         (unknown_registry, "image registry", "no connection to registry.finest.invalid:443: the name does not resolve", "nodes need"),
         (unknown_host, "KFP API", "no connection to kfp.finest.invalid:8888: the name does not resolve", "port-forward"),
-        (schedule_off, "schedule", "finest-nightly is off", "schedule --cron"),
-        (two_schedules, "schedule", "2 recurring runs", "schedule --cron"),
+        (schedule_off, "schedule", "finest-nightly is off", "schedule --config FILE --cron"),
+        (two_schedules, "schedule", "2 recurring runs", "schedule --config FILE --cron"),
     ],
 )
 def test_what_is_broken_is_a_row_with_cause_and_fix(site: Site, break_it: Callable[[Site], None], name: str, cause: str, fix: str) -> None:
