@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from components import pods
 from components.events import emit
@@ -22,6 +23,8 @@ from tracking.runs import Run, step_run
 
 TOO_OFTEN = 2
 """Pods of a step that were killed for want of memory, after which another one is not tried."""
+FORESEEN = 0.05
+"""Share of a step's epochs from which on it says what time is left: before that, it has hardly done anything but begin."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +51,12 @@ class Step:
                 curves.add(f"train/loss/{progress.variant}", progress.loss, progress.epoch)
             if time.monotonic() - said >= LINE_SECONDS:
                 said = time.monotonic()
-                left = (said - began) / max(progress.done, 1e-9) * (1 - progress.done)
-                figures = {"event": "progress", "done": round(progress.done, 4), "left_seconds": round(left, 1)}
-                logger.info("%.0f%% of all epochs, about %s left", 100 * progress.done, duration(left), extra=figures)
+                figures: dict[str, Any] = {"event": "progress", "done": round(progress.done, 4)}
+                text = f"{100 * progress.done:.0f}% of all epochs"
+                if progress.done >= FORESEEN:
+                    left = (said - began) / progress.done * (1 - progress.done)
+                    figures, text = figures | {"left_seconds": round(left, 1)}, f"{text}, about {duration(left)} left"
+                logger.info(text, extra=figures)
 
         restarts = supervised(work, self.name, report)
         if restarts:
