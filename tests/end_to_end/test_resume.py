@@ -13,7 +13,7 @@ import pytest
 from tests.end_to_end.conftest import ROOT, Place, Ran, verdict
 from tracking.store import connect, experiment_id
 
-SECONDS = 60
+SECONDS = 180
 
 pytestmark = pytest.mark.timeout(600)
 
