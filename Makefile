@@ -30,9 +30,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: $(INSTALLED) ## Install what is needed, get ml-100k, run the whole pipeline; ARGS="--source FILE ..." for more
 	$(BIN)/python -m pipeline run --config quickstart.yaml --state $(STATE) $(ARGS)
 
-# Two processes, a file of tests at a time: many tests wait for services of their own.
+# Two processes: many tests wait for services of their own (tests/conftest.py says which go together).
 test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Check style and types
 	$(BIN)/ruff check .
