@@ -35,7 +35,7 @@ def size(of: bytes, tell: Any) -> int:
     return len(of)
 
 
-def dies_with_a_half_said_result(tell: Any) -> bytes:
+def says_more_than_a_pipe_holds(tell: Any) -> bytes:
     tell("ready")
     return LARGE
 
@@ -67,7 +67,7 @@ def test_one_that_dies_before_it_has_read_its_job_is_told() -> None:
 
 def test_one_that_dies_in_the_middle_of_its_result_is_told() -> None:
     with pytest.raises(KilledError), Worker("a worker", nothing) as worker:
-        worker.give(dies_with_a_half_said_result)
+        worker.give(says_more_than_a_pipe_holds)
         assert worker.hear() == Told("ready")
         time.sleep(0.5)  # the pipe is full by now
         os.kill(worker.process.pid or 0, signal.SIGKILL)
