@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -64,16 +63,26 @@ def main() -> int:
         return 2
     for group in given.only or (GPU_GROUPS if given.gpu else GROUPS):
         measured = measure(group)
-        file.write_text(json.dumps({name: one.model_dump() for name, one in (read(file) | {group: measured}).items()}, indent=1) + "\n")
+        file.write_text(
+            json.dumps({name: one.model_dump() for name, one in (read(file) | {group: measured}).items()}, indent=1)
+            + "\n"
+        )
         show(measured.rows)
     return 0
 
 
 def measure(group: str) -> Group:
     """Runs a group."""
-    about = {"date": datetime.now(UTC).date().isoformat(), "commit": commit(), "hardware": hardware(), "load": os.getloadavg()[0]}
+    about = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+        "hardware": hardware(),
+        "load": os.getloadavg()[0],
+    }
     found = importlib.import_module(f"benchmarks.{group}").rows()
-    return Group.model_validate({**about, "rows": [one if isinstance(one, dict) else one.model_dump() for one in found]})
+    return Group.model_validate(
+        {**about, "rows": [one if isinstance(one, dict) else one.model_dump() for one in found]}
+    )
 
 
 def read(file: Path) -> Table:
@@ -126,16 +135,23 @@ def show(rows: Iterable[Row]) -> None:
     print(f"{'row':90} {'ours':>9} {'peer':>9} {'ratio':>8}  {'':4} target")
     for row in rows:
         print(
-            f"{row.row:90} {row.ours:>9.4g} {row.peer:>9.4g} {row.ratio:>8.3g}  {'met' if row.met else 'MISS':4} {row.target}", flush=True
+            f"{row.row:90} {row.ours:>9.4g} {row.peer:>9.4g} {row.ratio:>8.3g}  {'met' if row.met else 'MISS':4} {row.target}",
+            flush=True,
         )
 
 
 def markdown(table: Table) -> str:
     """The table of docs/benchmarks.md: medians, and CPU or wall seconds as the row says."""
-    lines = ["| row | by | ours | peer | ratio | target | met | commit, date, load |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| row | by | ours | peer | ratio | target | met | commit, date, load |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for group in table.values():
         for row in group.rows:
-            measure, sides = row.detail.get("by", ""), " | ".join(f"{value:.4g}" for value in (row.ours, row.peer, row.ratio))
+            measure, sides = (
+                row.detail.get("by", ""),
+                " | ".join(f"{value:.4g}" for value in (row.ours, row.peer, row.ratio)),
+            )
             about = f"{group.commit}, {group.date}, {group.load:.0f}"
             lines.append(f"| {row.row} | {measure} | {sides} | {row.target} | {'yes' if row.met else 'no'} | {about} |")
     return "\n".join(lines)
@@ -143,7 +159,10 @@ def markdown(table: Table) -> str:
 
 def commit() -> str:
     """What is checked out, with `+` behind it where files were changed."""
-    git: Any = lambda *words: subprocess.run(["git", *words], cwd=FOLDER.parent, capture_output=True, text=True).stdout.strip()  # noqa: E731
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=FOLDER.parent, capture_output=True, text=True).stdout.strip()
+
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!benchmarks/*.json")
     return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 

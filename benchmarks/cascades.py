@@ -39,7 +39,9 @@ def rows() -> list[Row]:
     assert found == dict(zip(start.tolist(), reached.tolist(), strict=True))
     graph = {"start nodes": len(start), "visits": int(reached.sum()), "most": int(reached.max())}
     sizes = {f"{interactions:,} rows": larger(interactions, items) for interactions, items in SIZES}
-    return [row("CASPER's exact counts, ml-100k : breadth-first search", ours, peer, ">= 150", graph=graph, larger=sizes)]
+    return [
+        row("CASPER's exact counts, ml-100k : breadth-first search", ours, peer, ">= 150", graph=graph, larger=sizes)
+    ]
 
 
 def adjacency(data: Dataset) -> dict[int, list[int]]:
@@ -86,7 +88,13 @@ def counted(folder: Path) -> None:
     start, reached = cascades(data, LOOK_BACK)
     print(
         json.dumps(
-            {**spent._asdict(), "peak_gib": peak_gib(), "loaded_gib": before, "start nodes": len(start), "visits": int(reached.sum())}
+            {
+                **spent._asdict(),
+                "peak_gib": peak_gib(),
+                "loaded_gib": before,
+                "start nodes": len(start),
+                "visits": int(reached.sum()),
+            }
         )
     )
 

@@ -59,20 +59,32 @@ def against(model: str, target: str) -> Row:
     """Medians over seeds on both sides. A training that has not ended is no peer to meet a target against."""
     curves = [json.loads((CURVES / f"{PEERS[model]}-{seed}.json").read_text()) for seed in PEER_SEEDS[model]]
     runs = [in_python("benchmarks.convergence", model, str(seed)) for seed in SEEDS]
-    peer = [Spent(*(sum(epoch[name] for epoch in curve["epochs"]) for name in ("cpu_seconds", "seconds"))) for curve in curves]
+    peer = [
+        Spent(*(sum(epoch[name] for epoch in curve["epochs"]) for name in ("cpu_seconds", "seconds")))
+        for curve in curves
+    ]
     ours = [Spent(run["cpu_seconds"], run["seconds"], run["peak_gib"]) for run in runs]
     names = ("mrr@10", "ndcg@10", "recall@10")
-    tested, theirs = ({name: statistics.median(one["test"][name] for one in side) for name in names} for side in (runs, curves))
+    tested, theirs = (
+        {name: statistics.median(one["test"][name] for one in side) for name in names} for side in (runs, curves)
+    )
     better = all(tested[name] >= theirs[name] for name in ("mrr@10", "ndcg@10"))
     return row(
-        f"trained to convergence, leave-one-out, {model} : RecBole's", ours, peer,
-        f"{target}, MRR@10 and NDCG@10 at least RecBole's", met=better and all(one["ended"] for one in (*runs, *curves)),
+        f"trained to convergence, leave-one-out, {model} : RecBole's",
+        ours,
+        peer,
+        f"{target}, MRR@10 and NDCG@10 at least RecBole's",
+        met=better and all(one["ended"] for one in (*runs, *curves)),
         test={"ours, median": tested, "peer, median": theirs},
         test_of_seeds={"ours": [run["test"] for run in runs], "peer": [curve["test"] for curve in curves]},
         valid_of_seeds={"ours": [run["valid"]["mrr@10"] for run in runs], "peer": [curve["best"] for curve in curves]},
-        epochs_of_seeds={"ours": [len(run["epochs"]) for run in runs], "peer": [len(curve["epochs"]) for curve in curves]},
-        peer_has_ended=[curve["ended"] for curve in curves], peer_written=[curve["written"] for curve in curves],
-    )  # fmt: skip
+        epochs_of_seeds={
+            "ours": [len(run["epochs"]) for run in runs],
+            "peer": [len(curve["epochs"]) for curve in curves],
+        },
+        peer_has_ended=[curve["ended"] for curve in curves],
+        peer_written=[curve["written"] for curve in curves],
+    )
 
 
 @dataclass
@@ -90,7 +102,9 @@ class Converging:
         """Validates the averaged weights that the checkpoint holds; raises Converged when patience is over."""
         began = time.process_time()
         tensors, _ = self.checkpoint.load() or ({}, {})
-        weights = {name.removeprefix("average/"): tensor for name, tensor in tensors.items() if name.startswith("average/")}
+        weights = {
+            name.removeprefix("average/"): tensor for name, tensor in tensors.items() if name.startswith("average/")
+        }
         found = metrics(model_of(self.config, self.data, weights), self.data, validating(self.data))
         self.epochs.append({**event[1], **found, "valid_cpu_seconds": time.process_time() - began})
         if found["mrr@10"] >= max(epoch["mrr@10"] for epoch in self.epochs):
@@ -113,10 +127,14 @@ def converge(data: Dataset, config: Pretrain, seed: int = 0) -> dict[str, Any]:
         except Converged:
             ended = True
     return {
-        "best_epoch": run.best_epoch, "ended": ended, "epochs": run.epochs, "valid": run.epochs[run.best_epoch - 1],
-        "cpu_seconds": sum(epoch["cpu_seconds"] for epoch in run.epochs), "seconds": sum(epoch["seconds"] for epoch in run.epochs),
+        "best_epoch": run.best_epoch,
+        "ended": ended,
+        "epochs": run.epochs,
+        "valid": run.epochs[run.best_epoch - 1],
+        "cpu_seconds": sum(epoch["cpu_seconds"] for epoch in run.epochs),
+        "seconds": sum(epoch["seconds"] for epoch in run.epochs),
         "test": metrics(model_of(config, data, run.best), data, testing(data)),
-    }  # fmt: skip
+    }
 
 
 def model_of(config: Pretrain, data: Dataset, weights: dict[str, Tensor]) -> Recommender:
@@ -130,8 +148,10 @@ def metrics(model: Recommender, data: Dataset, instances: Instances) -> dict[str
     description = describe(data, clean(0), None, "0", Pretrain(), "base", None, None)
     rank = take(model, data, description, instances).target_rank
     at_10: dict[str, Callable[[Any], Any]] = {
-        "mrr@10": lambda rank: reciprocal_rank(rank) * recall_at(rank, 10), "ndcg@10": ndcg_at, "recall@10": recall_at,
-    }  # fmt: skip
+        "mrr@10": lambda rank: reciprocal_rank(rank) * recall_at(rank, 10),
+        "ndcg@10": ndcg_at,
+        "recall@10": recall_at,
+    }
     return {name: float(values(rank).mean()) for name, values in at_10.items()}
 
 
@@ -160,7 +180,10 @@ def choose(names: list[str]) -> None:
             fixed = {"epochs": 200, **change, "model": {"name": model, **change.get("model", {})}}
             found = converge(data, Pretrain.model_validate(fixed))
             valid = ", ".join(f"{metric} {found['valid'][metric]:.4f}" for metric in ("mrr@10", "ndcg@10", "recall@10"))
-            print(f"{model:8} {name:40} {valid}, epoch {found['best_epoch']}, {found['cpu_seconds']:.0f} CPU s", flush=True)
+            print(
+                f"{model:8} {name:40} {valid}, epoch {found['best_epoch']}, {found['cpu_seconds']:.0f} CPU s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

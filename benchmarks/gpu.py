@@ -29,7 +29,16 @@ def rows() -> list[Row]:
         found.append(row(f"training call of 8 variants : of 1, GPU, {name}", eight, one, target, by="wall_s"))
     bare = [in_process([sys.executable, "-m", "benchmarks.variants"])[0] for _ in range(REPEATS)]
     whole = [dag(device="cuda") for _ in range(REPEATS)]
-    return [*found, row("whole DAG with 8 variants on a GPU : bare training script, one CPU thread", whole, bare, "<= 2.5", by="wall_s")]
+    return [
+        *found,
+        row(
+            "whole DAG with 8 variants on a GPU : bare training script, one CPU thread",
+            whole,
+            bare,
+            "<= 2.5",
+            by="wall_s",
+        ),
+    ]
 
 
 def ml_20m() -> Dataset:

@@ -39,7 +39,9 @@ def rows(repeats: int = 3) -> list[Row]:
         for n, file in files.items():
             write(n, file)
         small = [measured("ours", files[2_000_000]) for _ in range(repeats)]
-        pairs = [(measured("ours", files[20_000_000]), measured("pandas", files[20_000_000])) for _ in range(repeats)]  # taking turns
+        pairs = [
+            (measured("ours", files[20_000_000]), measured("pandas", files[20_000_000])) for _ in range(repeats)
+        ]  # taking turns
         ours, pandas = [one for one, _ in pairs], [other for _, other in pairs]
         large = [measured("ours", files[60_000_000])]
         found = _against_pandas(small, ours, pandas, large)
@@ -55,7 +57,9 @@ def _against_pandas(small: list["Run"], ours: list["Run"], pandas: list["Run"], 
     return [
         _row("ingest, 20 M rows : pandas, CPU s", ours, pandas, "cpu_s", ">= 1.5"),
         _row("ingest, 20 M rows : pandas, peak GiB", ours, pandas, "peak_gib", f"<= 0.5, ours < {MEMORY_BOUND}", fits),
-        _row("ingest, 20 M rows : 2 M rows, CPU us a row", ours, small, "cpu_us_a_row", "<= 1.3", kept_of_2_20_60_m=share),
+        _row(
+            "ingest, 20 M rows : 2 M rows, CPU us a row", ours, small, "cpu_us_a_row", "<= 1.3", kept_of_2_20_60_m=share
+        ),
         _row(f"ingest, 60 M rows : the bound of {MEMORY_BOUND}, peak GiB", large, bound, "peak_gib", "<= 1"),
     ]
 
@@ -77,7 +81,9 @@ def _row(name: str, ours: list[Run], peer: list[Run], by: str, target: str, met:
     mine, its = _median(ours, by), _median(peer, by)
     ratio = its / mine if target.startswith(">=") else mine / its
     detail = {"by": by, "ours": _spread(ours), "peer": _spread(peer), **detail}
-    return Row(row=name, ours=mine, peer=its, ratio=ratio, target=target, met=met and holds(ratio, target), detail=detail)
+    return Row(
+        row=name, ours=mine, peer=its, ratio=ratio, target=target, met=met and holds(ratio, target), detail=detail
+    )
 
 
 def _median(runs: list[Run], value: str) -> float:
@@ -108,7 +114,9 @@ def measured_recbole(file: Path) -> Run:
     """Runs RecBole's in a process of its own."""
     from benchmarks.peers import recbole
 
-    run = _run([str(recbole()), str(Path(__file__).with_name("peer_ingest.py")), str(file), str(MIN_USER), str(MIN_ITEM)])
+    run = _run(
+        [str(recbole()), str(Path(__file__).with_name("peer_ingest.py")), str(file), str(MIN_USER), str(MIN_ITEM)]
+    )
     print(f"recbole {file.name}: {run}", file=sys.stderr, flush=True)
     return run
 
@@ -125,14 +133,18 @@ def write(interactions: int, file: Path) -> None:
     users, items = interactions // PER_USER, interactions // PER_ITEM
     by_user = np.cumsum(random.lognormal(size=users))
     by_item = np.cumsum(1.0 / np.arange(1, items + 1))
-    user_ids, item_ids = (pa.array([f"{kind}{n}" for n in range(count)]) for kind, count in (("u", users), ("i", items)))
+    user_ids, item_ids = (
+        pa.array([f"{kind}{n}" for n in range(count)]) for kind, count in (("u", users), ("i", items))
+    )
     schema = pa.schema([("user_id", pa.string()), ("item_id", pa.string()), ("timestamp", pa.int64())])
     with pq.ParquetWriter(file, schema) as writer:
         for start in range(0, interactions, CHUNK):
             n = min(CHUNK, interactions - start)
             user, item = (np.searchsorted(by, random.random(n) * by[-1], side="right") for by in (by_user, by_item))
             at = random.integers(0, MINUTES, size=n) * MINUTE
-            writer.write_table(pa.table([user_ids.take(pa.array(user)), item_ids.take(pa.array(item)), pa.array(at)], schema=schema))
+            writer.write_table(
+                pa.table([user_ids.take(pa.array(user)), item_ids.take(pa.array(item)), pa.array(at)], schema=schema)
+            )
 
 
 def write_inter(source: Path, file: Path) -> None:
@@ -142,7 +154,9 @@ def write_inter(source: Path, file: Path) -> None:
     file.parent.mkdir()
     with file.open("wb") as stream:
         stream.write(b"user_id:token\titem_id:token\ttimestamp:float\n")  # pyarrow would quote it
-        csv.write_csv(pq.read_table(source), stream, csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none"))
+        csv.write_csv(
+            pq.read_table(source), stream, csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+        )
 
 
 def ours(file: Path, out: Path) -> Callable[[], dict[str, int]]:
@@ -161,9 +175,15 @@ def ours(file: Path, out: Path) -> Callable[[], dict[str, int]]:
     def work() -> dict[str, int]:
         source = [SourceFile(str(file), file.stat().st_size, "")]
         manifest = ingest(pafs.LocalFileSystem(), source, config, out / "data")
-        return {"source_rows": manifest.source_rows, "interactions": manifest.interactions, "users": manifest.users,
-                "items": manifest.items, "train": manifest.train_interactions, "instances": manifest.instances,
-                "repeats": round(manifest.repeated_share * manifest.interactions)}  # fmt: skip
+        return {
+            "source_rows": manifest.source_rows,
+            "interactions": manifest.interactions,
+            "users": manifest.users,
+            "items": manifest.items,
+            "train": manifest.train_interactions,
+            "instances": manifest.instances,
+            "repeats": round(manifest.repeated_share * manifest.interactions),
+        }
 
     return work
 
@@ -181,17 +201,24 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
     def work() -> dict[str, int]:
         frame = pd.read_parquet(file)
         source_rows = len(frame)
-        usable = frame["user_id"].notna() & (frame["user_id"] != "") & frame["item_id"].notna() & (frame["item_id"] != "")
+        usable = (
+            frame["user_id"].notna() & (frame["user_id"] != "") & frame["item_id"].notna() & (frame["item_id"] != "")
+        )
         usable &= (frame["timestamp"] >= 0) & (frame["timestamp"] < END_SECONDS)
         quarantine = frame[~usable]
         frame = frame[usable]
         user_codes, user_ids = pd.factorize(frame["user_id"], sort=True)
         item_codes, item_ids = pd.factorize(frame["item_id"], sort=True)
-        user_hash, item_hash = (pd.util.hash_array(np.asarray(ids, dtype=object), categorize=False) for ids in (user_ids, item_ids))
-        frame = pd.DataFrame({
-            "user": user_codes.astype(np.int32), "item": item_codes.astype(np.int32),
-            "timestamp": frame["timestamp"].to_numpy() * 1_000_000,
-        })  # fmt: skip
+        user_hash, item_hash = (
+            pd.util.hash_array(np.asarray(ids, dtype=object), categorize=False) for ids in (user_ids, item_ids)
+        )
+        frame = pd.DataFrame(
+            {
+                "user": user_codes.astype(np.int32),
+                "item": item_codes.astype(np.int32),
+                "timestamp": frame["timestamp"].to_numpy() * 1_000_000,
+            }
+        )
         while True:
             before = len(frame)
             frame = frame[frame.groupby("user")["user"].transform("size") >= MIN_USER]
@@ -221,18 +248,25 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         instance = held & (frame["position"] > since[user_of[frame["user"]]])
         again = frame.duplicated(["user", "item"])  # training rows come first
         manifest = {
-            "repeats": int(again.sum()), "targets_in_history": int((again & held & known).sum()), "instances": int(instance.sum()),
-            "cold_rows": int((held & ~instance).sum()), "targets_outside_catalogue": int((instance & ~known).sum()),
-            "users_cut_inside_a_tie": cut_inside_a_tie, "first_timestamp": int(frame["timestamp"].min()),
-            "last_timestamp": int(frame["timestamp"].max()), "quarantined_rows": len(quarantine),
-        }  # fmt: skip
+            "repeats": int(again.sum()),
+            "targets_in_history": int((again & held & known).sum()),
+            "instances": int(instance.sum()),
+            "cold_rows": int((held & ~instance).sum()),
+            "targets_outside_catalogue": int((instance & ~known).sum()),
+            "users_cut_inside_a_tie": cut_inside_a_tie,
+            "first_timestamp": int(frame["timestamp"].min()),
+            "last_timestamp": int(frame["timestamp"].max()),
+            "quarantined_rows": len(quarantine),
+        }
         del instance, again, held
 
         occurs = np.zeros(len(item_ids), dtype=bool)
         occurs[frame["item"]] = True
         sizes = users["interactions"].to_numpy()
         fingerprint = Fingerprint(pa.array(user_ids[users.index]), sizes, pa.array(item_ids[occurs]))
-        fingerprint.add((np.cumsum(occurs) - 1)[frame["item"]], frame["timestamp"].to_numpy(), frame["train"].to_numpy())
+        fingerprint.add(
+            (np.cumsum(occurs) - 1)[frame["item"]], frame["timestamp"].to_numpy(), frame["train"].to_numpy()
+        )
 
         items = pd.DataFrame({"item": item_ids[catalogue.index], "train_interactions": catalogue.to_numpy()})
         items.insert(0, "item_code", np.arange(1, len(items) + 1))
@@ -247,9 +281,15 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
         pq.write_table(pa.Table.from_pandas(items, schema.ITEMS_SCHEMA, preserve_index=False), out / schema.ITEMS)
         quarantine.to_parquet(out / schema.QUARANTINE)
         (out / schema.MANIFEST).write_text(json.dumps({**manifest, "fingerprint": fingerprint.hexdigest()}))
-        return {"source_rows": source_rows, "interactions": len(frame), "users": len(users), "items": len(items),
-                "train": int(users["train_interactions"].sum()), "instances": manifest["instances"],
-                "repeats": manifest["repeats"]}  # fmt: skip
+        return {
+            "source_rows": source_rows,
+            "interactions": len(frame),
+            "users": len(users),
+            "items": len(items),
+            "train": int(users["train_interactions"].sum()),
+            "instances": manifest["instances"],
+            "repeats": manifest["repeats"],
+        }
 
     return work
 

@@ -125,7 +125,9 @@ def dataset(items: int, users: int, history: int) -> Dataset:
     names = np.array(["", *map(str, range(1, items + 1))], dtype=object)
     manifest = Manifest.model_construct(depth=100, exclude_seen=True, fingerprint=f"{items} {users} {history}")
     ids = np.array([*map(str, range(users))], dtype=object)
-    return Dataset(user, item, np.arange(len(user)), position, position < history - 1, names, ids, names[item], manifest)
+    return Dataset(
+        user, item, np.arange(len(user)), position, position < history - 1, names, ids, names[item], manifest
+    )
 
 
 if __name__ == "__main__":

@@ -49,4 +49,6 @@ def _length(data: Dataset) -> Ints:
 def _from_end(data: Dataset, place: int) -> Instances:
     instances = data.instances()
     chosen = data.position[instances.row] == _length(data)[instances.row] - place
-    return replace(instances, **{name: getattr(instances, name)[chosen] for name in ("row", "user", "position", "target")})
+    return replace(
+        instances, **{name: getattr(instances, name)[chosen] for name in ("row", "user", "position", "target")}
+    )

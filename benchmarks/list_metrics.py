@@ -28,22 +28,44 @@ def rows() -> list[Row]:
     X, Y = pairs()
     X_top, Y_top = np.ascontiguousarray(X[:, :DEPTH]), np.ascontiguousarray(Y[:, :DEPTH])
     similar = rbo(X_top, Y_top)
-    sampled = [package.RankingSimilarity(x, y).rbo_ext(p=P) for x, y in zip(X_top[:20].tolist(), Y_top[:20].tolist(), strict=True)]
+    sampled = [
+        package.RankingSimilarity(x, y).rbo_ext(p=P)
+        for x, y in zip(X_top[:20].tolist(), Y_top[:20].tolist(), strict=True)
+    ]
     np.testing.assert_allclose(similar[:20], sampled, atol=1e-9)
     overlap = average_overlap_full(X[:3], Y[:3])
-    np.testing.assert_allclose(overlap, [package.RankingSimilarity(x, y).rbo() for x, y in zip(X[:3], Y[:3], strict=True)], atol=1e-9)
+    np.testing.assert_allclose(
+        overlap, [package.RankingSimilarity(x, y).rbo() for x, y in zip(X[:3], Y[:3], strict=True)], atol=1e-9
+    )
 
     def of_package(X: Lists, Y: Lists, value: Callable[[package.RankingSimilarity], float]) -> None:
         for x, y in zip(X, Y, strict=True):
             value(package.RankingSimilarity(x.tolist(), y.tolist()))
 
-    ours_top, peer_top = alternating(lambda: rbo(X_top, Y_top), lambda: of_package(X_top, Y_top, lambda pair: pair.rbo_ext(p=P)), REPEATS)
+    ours_top, peer_top = alternating(
+        lambda: rbo(X_top, Y_top), lambda: of_package(X_top, Y_top, lambda pair: pair.rbo_ext(p=P)), REPEATS
+    )
     all_four = [measured(lambda: similarities(X_top, Y_top)) for _ in range(REPEATS)]
-    ours_full, peer_full = alternating(lambda: average_overlap_full(X, Y), lambda: of_package(X, Y, lambda pair: pair.rbo()), REPEATS)
+    ours_full, peer_full = alternating(
+        lambda: average_overlap_full(X, Y), lambda: of_package(X, Y, lambda pair: pair.rbo()), REPEATS
+    )
     note: dict[str, Any] = {"pairs": INSTANCES, "mean rbo": float(similar.mean())}
     return [
-        row("rbo at depth 100 : `rbo` package", ours_top, peer_top, ">= 100", **note, four_metrics_in_one_pass=spread(all_four)),
-        row("full-list average overlap, 1,682 items : `rbo` package, sorting not counted", ours_full, peer_full, ">= 100", **note),
+        row(
+            "rbo at depth 100 : `rbo` package",
+            ours_top,
+            peer_top,
+            ">= 100",
+            **note,
+            four_metrics_in_one_pass=spread(all_four),
+        ),
+        row(
+            "full-list average overlap, 1,682 items : `rbo` package, sorting not counted",
+            ours_full,
+            peer_full,
+            ">= 100",
+            **note,
+        ),
     ]
 
 

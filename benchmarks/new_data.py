@@ -25,7 +25,9 @@ def main() -> None:
     data, recipe, defaults = ml_100k(), Pretrain(), Finetune()
     yesterday, today = validation(data, 2), validation(data, 1)
     champion = base_model(yesterday, recipe, 0)
-    fine_tune(champion, yesterday, recipe, defaults, 0, references.take(champion, yesterday.training_rows(), defaults.top))
+    fine_tune(
+        champion, yesterday, recipe, defaults, 0, references.take(champion, yesterday.training_rows(), defaults.top)
+    )
     before = lists_of(champion, today)
     print(f"champion on the last tenth: MRR {mrr(before):.4f}")
     print(f"{'seed':4} {'reference':9} {'alpha':>5} {'vs champion':>11} {'vs base':>8} {'rbo':>6} {'coverage':>8}")
@@ -43,8 +45,14 @@ def main() -> None:
             print_row(seed, name, alpha_text, lists_of(model, today), before, base, today)
 
 
-def print_row(seed: int, name: str, alpha: str, lists: RankLists, champion: RankLists, base: RankLists, data: Dataset) -> None:
-    gain, kept, near = mrr(lists) / mrr(champion) - 1, mrr(lists) / mrr(base) - 1, float(np.mean(rbo(champion.items, lists.items)))
+def print_row(
+    seed: int, name: str, alpha: str, lists: RankLists, champion: RankLists, base: RankLists, data: Dataset
+) -> None:
+    gain, kept, near = (
+        mrr(lists) / mrr(champion) - 1,
+        mrr(lists) / mrr(base) - 1,
+        float(np.mean(rbo(champion.items, lists.items))),
+    )
     shown = coverage_at(lists.items, data.items)
     print(f"{seed:4} {name:9} {alpha:>5} {gain:>+11.1%} {kept:>+8.1%} {near:>6.3f} {shown:>8.1%}", flush=True)
 

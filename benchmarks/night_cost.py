@@ -32,7 +32,13 @@ class Node(NamedTuple):
     """From the vendor's data sheet; 0 for a CPU."""
 
 
-NODES = (Node("16 CPU cores", 0), Node("L4", 300e9), Node("A10G", 600e9), Node("A100 80 GB", 2.0e12), Node("H100 SXM", 3.35e12))
+NODES = (
+    Node("16 CPU cores", 0),
+    Node("L4", 300e9),
+    Node("A10G", 600e9),
+    Node("A100 80 GB", 2.0e12),
+    Node("H100 SXM", 3.35e12),
+)
 CORES = 16
 CPU_FIXED, CPU_ITEM = 12e-6, 8e-9
 """Seconds a target, and a target and item, of one core."""
@@ -57,7 +63,9 @@ def main() -> None:
     print(f"| interactions | items | {names} | references |\n|{'---|' * (len(NODES) + 3)}")
     for interactions, items in SIZES:
         spent = " | ".join(f"{hours(node, interactions, items):.2g}" for node in NODES)
-        print(f"| {interactions:,} | {items:,} | {spent} | {REFERENCES * Finetune().top * REFERENCE_BYTES * interactions / 1e9:.2g} GB |")
+        print(
+            f"| {interactions:,} | {items:,} | {spent} | {REFERENCES * Finetune().top * REFERENCE_BYTES * interactions / 1e9:.2g} GB |"
+        )
 
 
 if __name__ == "__main__":

@@ -33,17 +33,26 @@ PLAN = [
     Night("mended"),
 ]
 MEASURED = {
-    "RLS": "rls/rbo", "without FINEST": "rls_unstabilised/rbo", "churn": "churn/rbo", "churn without": "churn_unstabilised/rbo",
-    "MRR": "accuracy/mrr", "base model's": "accuracy_base/mrr", "champion's": "accuracy_champion/mrr",
-}  # fmt: skip
+    "RLS": "rls/rbo",
+    "without FINEST": "rls_unstabilised/rbo",
+    "churn": "churn/rbo",
+    "churn without": "churn_unstabilised/rbo",
+    "MRR": "accuracy/mrr",
+    "base model's": "accuracy_base/mrr",
+    "champion's": "accuracy_champion/mrr",
+}
 COLUMNS = ["night", "as of", "verdict", "champion after it", *MEASURED, "new items", "gone"]
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, s3.serve(Path(name)) as server:
         folder = Path(name)
-        feed = Feed(server.root / server.bucket("finest") / "interactions", world(len(PLAN), WINDOW, USERS, ITEMS), WINDOW)
-        nightly = Command("s3://finest/interactions", folder / "state", [f"ingest.window_days={WINDOW}"], server.environment())
+        feed = Feed(
+            server.root / server.bucket("finest") / "interactions", world(len(PLAN), WINDOW, USERS, ITEMS), WINDOW
+        )
+        nightly = Command(
+            "s3://finest/interactions", folder / "state", [f"ingest.window_days={WINDOW}"], server.environment()
+        )
         ended = simulate(PLAN, feed, nightly)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for one in ended:
@@ -63,9 +72,15 @@ def draw(ended: Sequence[Ended]) -> None:
     """RLS, churn and accuracy over the nights; what was not promoted is hollow, what was skipped is a grey band."""
     figure, panels = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
     rows = [
-        ("Rank list stability (RLS, rbo)", {"with FINEST": "rls/rbo", "without": "rls_unstabilised/rbo", "noise floor": "noise_floor/rbo"}),
+        (
+            "Rank list stability (RLS, rbo)",
+            {"with FINEST": "rls/rbo", "without": "rls_unstabilised/rbo", "noise floor": "noise_floor/rbo"},
+        ),
         ("Similarity to the champion's lists (rbo)", {"with FINEST": "churn/rbo", "without": "churn_unstabilised/rbo"}),
-        ("MRR on the newest day", {"candidate": "accuracy/mrr", "champion": "accuracy_champion/mrr", "base model": "accuracy_base/mrr"}),
+        (
+            "MRR on the newest day",
+            {"candidate": "accuracy/mrr", "champion": "accuracy_champion/mrr", "base model": "accuracy_base/mrr"},
+        ),
     ]
     colours = "#0b6e4f", "#d1495b", "#8d99ae"
     for panel, (title, lines) in zip(panels, rows, strict=True):
@@ -78,7 +93,12 @@ def draw(ended: Sequence[Ended]) -> None:
                 panel.plot(place, value, "o", color=colour, markerfacecolor=colour if promoted else "white")
         for place, one in enumerate(ended):
             if one.verdict["verdict"] != "pass":
-                panel.axvspan(place - 0.45, place + 0.45, color="#f3d9dc" if one.verdict["verdict"] == "fail" else "#ececec", zorder=0)
+                panel.axvspan(
+                    place - 0.45,
+                    place + 0.45,
+                    color="#f3d9dc" if one.verdict["verdict"] == "fail" else "#ececec",
+                    zorder=0,
+                )
         panel.set_title(title, loc="left", fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

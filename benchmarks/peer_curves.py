@@ -18,7 +18,9 @@ from benchmarks.training import PEERS
 def main() -> None:
     folder = FOLDER / "curves"
     data = write_inter(leave_one_out(), folder)
-    trainings = [recbole_training(PEERS[model], seed, data, folder) for model, seeds in PEER_SEEDS.items() for seed in seeds]
+    trainings = [
+        recbole_training(PEERS[model], seed, data, folder) for model, seeds in PEER_SEEDS.items() for seed in seeds
+    ]
     CURVES.mkdir(exist_ok=True)
 
     def run(training: tuple[list[str], Path]) -> None:

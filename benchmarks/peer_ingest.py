@@ -18,14 +18,18 @@ def main() -> None:
     data, min_user, min_item = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3]
     os.chdir(data.parent)  # RecBole leaves logs where it runs
     sys.argv = sys.argv[:1]  # and reads the command line
-    config = Config("SASRec", data.stem, config_dict={
-        "data_path": str(data.parents[1]),
-        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
-        "user_inter_num_interval": f"[{min_user},inf)",
-        "item_inter_num_interval": f"[{min_item},inf)",
-        "train_neg_sample_args": None,
-        "use_gpu": False,
-    })  # fmt: skip
+    config = Config(
+        "SASRec",
+        data.stem,
+        config_dict={
+            "data_path": str(data.parents[1]),
+            "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+            "user_inter_num_interval": f"[{min_user},inf)",
+            "item_inter_num_interval": f"[{min_item},inf)",
+            "train_neg_sample_args": None,
+            "use_gpu": False,
+        },
+    )
     cpu, wall = time.process_time(), time.perf_counter()
     data_set = create_dataset(config)
     spent = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}

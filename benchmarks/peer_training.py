@@ -63,11 +63,23 @@ def main() -> None:
 
     checkpoint, result = (folder / f"{given.model}-{given.seed}.{kind}" for kind in ("checkpoint", "json"))
     curve: dict[str, Any] = {
-        "peer": f"recbole {recbole.__version__}", "model": given.model, "settings": settings, "torch": torch.__version__, "threads": 1,
-        "hardware": f"{platform.machine()} CPU, {os.cpu_count()} cores", "begun": datetime.now(UTC).isoformat(timespec="seconds"),
-        "training_rows": len(training.dataset), "items": training.dataset.item_num - 1, "ended": False, "peak_bytes": 0,
-        "best_epoch": 0, "best": -np.inf, "waited": 0, "test": {}, "epochs": [],
-    }  # fmt: skip
+        "peer": f"recbole {recbole.__version__}",
+        "model": given.model,
+        "settings": settings,
+        "torch": torch.__version__,
+        "threads": 1,
+        "hardware": f"{platform.machine()} CPU, {os.cpu_count()} cores",
+        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
+        "training_rows": len(training.dataset),
+        "items": training.dataset.item_num - 1,
+        "ended": False,
+        "peak_bytes": 0,
+        "best_epoch": 0,
+        "best": -np.inf,
+        "waited": 0,
+        "test": {},
+        "epochs": [],
+    }
     if checkpoint.is_file():
         curve = restore(checkpoint, model, trainer, training)
     while not curve["ended"] and (given.epochs is None or len(curve["epochs"]) < given.epochs):

@@ -54,7 +54,9 @@ def row(data: Dataset, name: str, recipe: Pretrain) -> None:
         bases.append(base)
         shown = [coverage_at(lists.items, data.items) for lists in (base, tuned)]
         quality = f"{mrr(base):.4f} {mrr(tuned):.4f} {shown[0]:>6.1%} {shown[1]:>6.1%}"
-        rbos = f"{floor:>6} {near(base, base_rounded):>8.3f} {near(base, tuned):>9.3f} {near(tuned, tuned_rounded):>7.3f}"
+        rbos = (
+            f"{floor:>6} {near(base, base_rounded):>8.3f} {near(base, tuned):>9.3f} {near(tuned, tuned_rounded):>7.3f}"
+        )
         print(f"{name:10} {seed:4} {quality} {rbos} {seconds:>6.1f}", flush=True)
 
 

@@ -47,15 +47,26 @@ class Row(Section):
 
 
 def row(
-    name: str, ours: Sequence[Spent], peer: Sequence[Spent], target: str, by: Quantity = "cpu_s", met: bool = True, **detail: Any
+    name: str,
+    ours: Sequence[Spent],
+    peer: Sequence[Spent],
+    target: str,
+    by: Quantity = "cpu_s",
+    met: bool = True,
+    **detail: Any,
 ) -> Row:
     """A row of medians. `met`: the conditions in words, besides the bound of the ratio."""
     ours_median, peer_median = (statistics.median(getattr(spent, by) for spent in side) for side in (ours, peer))
     ratio = peer_median / ours_median if target.startswith(">=") else ours_median / peer_median
     return Row(
-        row=name, ours=ours_median, peer=peer_median, ratio=ratio, target=target, met=met and holds(ratio, target),
+        row=name,
+        ours=ours_median,
+        peer=peer_median,
+        ratio=ratio,
+        target=target,
+        met=met and holds(ratio, target),
         detail={"by": by, "ours": spread(ours), "peer": spread(peer), **detail},
-    )  # fmt: skip
+    )
 
 
 def bound(target: str) -> tuple[Callable[[float, float], bool], float]:

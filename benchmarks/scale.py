@@ -30,8 +30,14 @@ from storage import resolve
 SIZES = ((100_000, 1_700, True), (1_000_000, 10_000, True), (10_000_000, 50_000, False))
 """Interactions, items, and whether a model is trained too."""
 COLUMNS = {
-    "interactions": 12, "items": 6, "ingest CPU s": 12, "peak GB": 7, "pretrain us": 11, "finetune us": 11, "references us": 13,
-}  # fmt: skip
+    "interactions": 12,
+    "items": 6,
+    "ingest CPU s": 12,
+    "peak GB": 7,
+    "pretrain us": 11,
+    "finetune us": 11,
+    "references us": 13,
+}
 """Titles and widths."""
 PER_USER = 100
 DAY = 86_400
@@ -58,10 +64,21 @@ def row(interactions: int, items: int, trained: bool, file: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = resolve(str(file))
         before = time.process_time()
-        ingest(source.filesystem, source.files, Ingest.model_validate({"evaluation": {"exclude_seen": False}}), Path(folder, "data"))
+        ingest(
+            source.filesystem,
+            source.files,
+            Ingest.model_validate({"evaluation": {"exclude_seen": False}}),
+            Path(folder, "data"),
+        )
         spent, peak = time.process_time() - before, peak_gib() * GIB / 1e9
         training = per_target(Path(folder, "data")) if trained else ()
-    values = [str(interactions), str(items), f"{spent:.1f}", f"{peak:.2f}", *(f"{microseconds:.1f}" for microseconds in training)]
+    values = [
+        str(interactions),
+        str(items),
+        f"{spent:.1f}",
+        f"{peak:.2f}",
+        *(f"{microseconds:.1f}" for microseconds in training),
+    ]
     return " ".join(f"{value:>{width}}" for value, width in zip(values, COLUMNS.values(), strict=False))
 
 

@@ -42,11 +42,20 @@ def main() -> None:
             for bucketed, seconds in taken.items():
                 seconds += epochs(data, chosen, Pretrain(epochs=EPOCHS, bucketed=bucketed))
         padded, bucketed = (statistics.median(taken[kind]) for kind in (False, True))
-        print(f"{name}: padded {padded:.2f} CPU s a variant, in buckets {bucketed:.2f}: {padded / bucketed:.2f} times as fast", flush=True)
-    for name, data in (("ml-100k", without_last(ml_100k())), ("ml-100k in short histories", without_last(cut(ml_100k())))):
+        print(
+            f"{name}: padded {padded:.2f} CPU s a variant, in buckets {bucketed:.2f}: {padded / bucketed:.2f} times as fast",
+            flush=True,
+        )
+    for name, data in (
+        ("ml-100k", without_last(ml_100k())),
+        ("ml-100k in short histories", without_last(cut(ml_100k()))),
+    ):
         for bucketed in (False, True):
             found = [mrr(lists_of(base_model(data, Pretrain(bucketed=bucketed), seed), data)) for seed in range(SEEDS)]
-            print(f"{name}, {'in buckets' if bucketed else 'padded'}: MRR {', '.join(f'{value:.4f}' for value in found)}", flush=True)
+            print(
+                f"{name}, {'in buckets' if bucketed else 'padded'}: MRR {', '.join(f'{value:.4f}' for value in found)}",
+                flush=True,
+            )
 
 
 def epochs(data: Dataset, variants: list[Variant], config: Pretrain) -> list[float]:
@@ -76,7 +85,9 @@ def made(user: np.ndarray, item: np.ndarray, at: np.ndarray) -> Dataset:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "source.parquet")
         pq.write_table(pa.table({"user_id": user.astype(str), "item_id": item.astype(str), "timestamp": at}), source)
-        return ingested(source, Ingest.model_validate({"evaluation": {"exclude_seen": False}, "split": {"fraction": 0.2}}))
+        return ingested(
+            source, Ingest.model_validate({"evaluation": {"exclude_seen": False}, "split": {"fraction": 0.2}})
+        )
 
 
 def without_last(data: Dataset) -> Dataset:

@@ -48,7 +48,9 @@ def passes() -> list[Row]:
         peer = recbole_epoch(model)
         ours = [*before, *our_epochs(model)]
         small = max(spent.peak_gib for spent in ours) * GIB < 1e9
-        found.append(row(f"one pass over ml-100k, {model}, 64, 2 layers, 50 : RecBole's", ours, [peer], target, met=small))
+        found.append(
+            row(f"one pass over ml-100k, {model}, 64, 2 layers, 50 : RecBole's", ours, [peer], target, met=small)
+        )
     return found
 
 
@@ -80,7 +82,9 @@ def checkpoints() -> Row:
     """A checkpoint after each of the 12 epochs, and one resume (data, model and checkpoint up to the first batch), over the epochs."""
     told = [in_python("benchmarks.training", "--checkpoints-of", "sasrec") for _ in range(WHOLE_TRAININGS)]
     ours, peer = ([Spent(*one[name]) for one in told] for name in ("kept", "trained"))
-    return row("checkpoints and a resume : the epochs of a training, ml-100k, sasrec", ours, peer, "<= 0.03", by="wall_s")
+    return row(
+        "checkpoints and a resume : the epochs of a training, ml-100k, sasrec", ours, peer, "<= 0.03", by="wall_s"
+    )
 
 
 def epochs_of(model: str) -> dict[str, Any]:
@@ -129,7 +133,9 @@ def checkpoints_of(model: str) -> dict[str, Any]:
         checkpoint = Timed(checkpoint_store(folder), "checkpoint")
         _, (epochs,) = pretrained(data, alone(clean(0)), config, CPU, checkpoint, lambda event: None)
         cpu, wall = time.process_time(), time.perf_counter()
-        pretrained(data, alone(clean(0)), config, CPU, checkpoint, lambda event: None)  # finished: all that is left is to resume
+        pretrained(
+            data, alone(clean(0)), config, CPU, checkpoint, lambda event: None
+        )  # finished: all that is left is to resume
         resumed = time.process_time() - cpu, time.perf_counter() - wall
     trained = tuple(sum(epoch[name] for epoch in epochs) for name in ("cpu_seconds", "seconds"))
     return {"kept": (checkpoint.cpu + resumed[0], checkpoint.wall + resumed[1]), "trained": trained}
@@ -147,5 +153,10 @@ def profile_of(model: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    kinds = {"--epochs-of": epochs_of, "--finest-of": finest_of, "--checkpoints-of": checkpoints_of, "--profile": profile_of}
+    kinds = {
+        "--epochs-of": epochs_of,
+        "--finest-of": finest_of,
+        "--checkpoints-of": checkpoints_of,
+        "--profile": profile_of,
+    }
     print(json.dumps({**kinds[sys.argv[1]](sys.argv[2]), "peak_gib": peak_gib()}))

@@ -43,7 +43,9 @@ def ingested(file: Path, config: Ingest) -> Dataset:
 
 
 def clean(seed: int, rounding: bool = False) -> Variant:
-    return Variant(name="rounding" if rounding else "clean", role="control" if rounding else "clean", seed=seed, rounding=rounding)
+    return Variant(
+        name="rounding" if rounding else "clean", role="control" if rounding else "clean", seed=seed, rounding=rounding
+    )
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = Fals
         return pretrained(data, alone(clean(seed, rounding)), config, CPU, checkpoint, lambda event: None)[0][0]
 
 
-def fine_tune(model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References) -> list[dict[str, Any]]:
+def fine_tune(
+    model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References
+) -> list[dict[str, Any]]:
     """Fine-tunes in place, towards the lists in `kept`; returns the history."""
     with _checkpoint() as checkpoint:
         kept_by = Taken(kept)

@@ -37,7 +37,13 @@ def rows() -> list[Row]:
     whole = [dag() for _ in range(REPEATS)]
     return [
         row("training call of 8 variants : of 1, two cores", eight, one, "<= 4.5", by="wall_s"),
-        row("whole DAG with 8 variants : bare training script of the candidate, two cores", whole, bare, "<= 5.5", by="wall_s"),
+        row(
+            "whole DAG with 8 variants : bare training script of the candidate, two cores",
+            whole,
+            bare,
+            "<= 5.5",
+            by="wall_s",
+        ),
     ]
 
 
@@ -58,7 +64,16 @@ def dag(device: str = "cpu") -> Spent:
         config["perturb"]["scenarios"].append(FOURTH)
         config["pretrain"] |= {"processes": PROCESSES, "device": device}
         Path(folder, "config.yaml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "pipeline", "run", "--config", f"{folder}/config.yaml", "--state", f"{folder}/state"]
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "run",
+            "--config",
+            f"{folder}/config.yaml",
+            "--state",
+            f"{folder}/state",
+        ]
         return in_process(command, codes=(0, 3))[0]
 
 

@@ -43,9 +43,14 @@ def record() -> Record | None:
     host = (os.environ.get(HOST) or IN_CLUSTER_HOST).rstrip("/")
     try:
         with patience.at_most(LONGEST_SECONDS):
-            said = patience.patiently(f"Kubeflow Pipelines at {causes.host_and_port(host)}", lambda: _ask(host), partial(_passing, host))
+            said = patience.patiently(
+                f"Kubeflow Pipelines at {causes.host_and_port(host)}", lambda: _ask(host), partial(_passing, host)
+            )
     except (OSError, ValueError, patience.UnavailableError) as error:
-        logger.warning("Kubeflow Pipelines did not say when this run was scheduled and whether it is cancelled: %s", _why(error, host))
+        logger.warning(
+            "Kubeflow Pipelines did not say when this run was scheduled and whether it is cancelled: %s",
+            _why(error, host),
+        )
         return None
     states = [one.get("state") for one in said.get("state_history") or []] + [said.get("state")]
     scheduled = str(said.get("scheduled_at") or "")
@@ -75,5 +80,7 @@ def _why(error: Exception, host: str) -> str:
         more = ", since this account may not read runs" if error.code in (401, 403) else ""
         return f"it answers {error.code}{more}"
     if isinstance(error, OSError):
-        return f"{causes.find(error, host).words}; where it has another address, say {HOST} in the ConfigMap of endpoints"
+        return (
+            f"{causes.find(error, host).words}; where it has another address, say {HOST} in the ConfigMap of endpoints"
+        )
     return str(error)

@@ -35,7 +35,10 @@ class Event(BaseModel):
 def emit(kind: Kind, step: str, shard: str | None, **values: Any) -> None:
     """Appends one event in a single write, so that steps that run at the same time do not mix their lines."""
     if path := os.environ.get(VARIABLE):
-        line = Event(kind=kind, step=step, shard=shard, time=time.time(), **values).model_dump_json(exclude_defaults=True) + "\n"
+        line = (
+            Event(kind=kind, step=step, shard=shard, time=time.time(), **values).model_dump_json(exclude_defaults=True)
+            + "\n"
+        )
         with Path(path).open("ab", buffering=0) as file:
             file.write(line.encode())
 

@@ -41,7 +41,11 @@ def failing_once(checkpoints: str, step: str, shard: str | None) -> Iterator[Non
             try:
                 store.put(mark, file)
             except Exception as away:  # noqa: BLE001 - the step's own error is what the user must hear
-                logger.warning("the next attempts will fail like this one, since no mark could be left in %s: %s", checkpoints, away)
+                logger.warning(
+                    "the next attempts will fail like this one, since no mark could be left in %s: %s",
+                    checkpoints,
+                    away,
+                )
             raise
 
 

@@ -13,7 +13,19 @@ VARIABLE = "FINEST_LOG"
 OURS = ("finest", "components", "storage", "tracking")
 TOLD = ("finest.patience", "components.supervised", "components.ingest.work")
 """Loggers of what makes a step take longer."""
-FIGURES = ("event", "variant", "stage", "steps_done", "steps", "epoch", "loss", "hit_at_10", "seconds", "left_seconds", "done")
+FIGURES = (
+    "event",
+    "variant",
+    "stage",
+    "steps_done",
+    "steps",
+    "epoch",
+    "loss",
+    "hit_at_10",
+    "seconds",
+    "left_seconds",
+    "done",
+)
 """Extras of a record that a line of JSON holds as fields."""
 
 
@@ -28,7 +40,9 @@ def configure(step: str, shard: str | None) -> None:
             handler.setFormatter(formatter)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
-    logging.getLogger("botocore").setLevel(logging.WARNING)  # it says where it has found credentials, and so does doctor
+    logging.getLogger("botocore").setLevel(
+        logging.WARNING
+    )  # it says where it has found credentials, and so does doctor
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries are said by those who wait
     for name in TOLD:
         logging.getLogger(name).handlers = [Notices(step, shard)]
@@ -61,7 +75,11 @@ class Json(logging.Formatter):
         """The line; null is left out."""
         figures = {name: value for name in FIGURES if (value := getattr(record, name, None)) is not None}
         trace = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
-        about = {"time": self.formatTime(record, self.datefmt), "level": record.levelname.lower(), "logger": record.name}
+        about = {
+            "time": self.formatTime(record, self.datefmt),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
         return json.dumps({**about, **self.where, "message": record.getMessage(), **figures, **trace})
 
 

@@ -30,9 +30,16 @@ class Memory(NamedTuple):
 
 def look(root: Path = ROOT, own: Path = OWN) -> Memory:
     """As it is now."""
-    by_controller = dict(line.split(":", 2)[1:] for line in _text(own).splitlines())  # "" is the second version's, of all controllers
-    if (path := next((path for names, path in by_controller.items() if "memory" in names.split(",")), None)) is not None:
-        folders, names = _folders(root / "memory", path), ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control")
+    by_controller = dict(
+        line.split(":", 2)[1:] for line in _text(own).splitlines()
+    )  # "" is the second version's, of all controllers
+    if (
+        path := next((path for names, path in by_controller.items() if "memory" in names.split(",")), None)
+    ) is not None:
+        folders, names = (
+            _folders(root / "memory", path),
+            ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
+        )
     else:
         folders, names = _folders(root, by_controller.get("", "/")), ("memory.max", "memory.peak", "memory.events")
     limits = [limit for folder in folders if 0 < (limit := _number(folder / names[0])) < UNLIMITED]

@@ -39,7 +39,9 @@ def explained(step: str, shard: str | None, least: int = 1) -> str | None:
         return None
     times = "" if len(limits) == 1 else f" {len(limits)} times"
     key = MEMORY_OF.get(step, "placement.small_memory")
-    return f"out of memory{times}: {limits[-1]}, the limit of its container ({OUT_OF_MEMORY}), is too little; raise {key}"
+    return (
+        f"out of memory{times}: {limits[-1]}, the limit of its container ({OUT_OF_MEMORY}), is too little; raise {key}"
+    )
 
 
 def _is_of(pod: Any, step: str, shard: str | None) -> bool:
@@ -71,7 +73,9 @@ def _pods() -> list[Any]:
         label = f"{RUN_LABEL}={kfp_run_id()}"
         with patience.at_most(LONGEST_SECONDS):
             listed = patience.patiently(
-                "the Kubernetes API", lambda: ask(NAMESPACE.read_text().strip(), label_selector=label, _request_timeout=SECONDS), _passing
+                "the Kubernetes API",
+                lambda: ask(NAMESPACE.read_text().strip(), label_selector=label, _request_timeout=SECONDS),
+                _passing,
             )
     except ApiException as error:
         logger.warning("why pods of this run have failed is not known: the Kubernetes API answers %s", error.status)

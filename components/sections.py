@@ -50,7 +50,9 @@ def _with_nulls(section: type[BaseModel], values: Any) -> Any:
         field = section.model_fields.get(key)
         nested = _section_of(field)
         if nested is not None:
-            value = [_with_nulls(nested, one) for one in value] if isinstance(value, list) else _with_nulls(nested, value)
+            value = (
+                [_with_nulls(nested, one) for one in value] if isinstance(value, list) else _with_nulls(nested, value)
+            )
         elif value == UNSET and field is not None and type(None) in _types(field.annotation):
             value = None
         result[key] = value

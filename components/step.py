@@ -98,7 +98,9 @@ def _disk_full_explained(name: str) -> Iterator[None]:
         raise
     except Exception as error:
         if disk_full(error):
-            raise FinestError(f"{name}: the disk is full ({_first_line(error)}); free some space and run again") from error
+            raise FinestError(
+                f"{name}: the disk is full ({_first_line(error)}); free some space and run again"
+            ) from error
         raise
 
 

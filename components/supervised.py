@@ -49,7 +49,9 @@ def supervised(work: Work, name: str, report: Report) -> int:
             if short and (short_at == place or restarts == RESTARTS):
                 raise OutOfMemoryError(f"{name}: {_out_of_memory(place, same=short_at == place)}") from error
             if restarts == RESTARTS:
-                raise FinestError(f"{name}: {error}, and {RESTARTS + 1} times in all; the machine's own log may say by whom") from error
+                raise FinestError(
+                    f"{name}: {error}, and {RESTARTS + 1} times in all; the machine's own log may say by whom"
+                ) from error
             short_at = dict(place) if short else short_at
             why = f"out of memory: {error}" if short else str(error)
             logger.warning("%s; started again from the checkpoints, restart %d of %d", why, restarts + 1, RESTARTS)
@@ -60,7 +62,9 @@ def _out_of_memory(place: dict[tuple[str, str], int], same: bool) -> str:
     memory = look()
     epochs = ", ".join(f"{variant} epoch {epoch}" for (_, variant), epoch in place.items())
     when = f"after {epochs}" if epochs else "before the first epoch was over"
-    most = f"{mebibytes(memory.limit)}, {'the limit of its container' if memory.limited else 'all that this machine has'}"
+    most = (
+        f"{mebibytes(memory.limit)}, {'the limit of its container' if memory.limited else 'all that this machine has'}"
+    )
     peak = f", and the peak was {mebibytes(memory.peak)}" if memory.peak else ""
     return (
         f"out of memory {'twice at the same place' if same else f'{RESTARTS + 1} times'} ({when}): more is needed than {most}{peak}; "

@@ -17,15 +17,29 @@ from selenium.webdriver.support.expected_conditions import visibility_of_element
 from selenium.webdriver.support.ui import WebDriverWait
 
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
 STATE = "return [document.readyState, performance.getEntriesByType('resource').length, document.body && document.body.innerHTML.length]"
 
 
 def take(
-    page: str, out: Path, width: int = 1200, height: int = 900, dark: bool = False, wait: str | None = None, click: str | None = None
-) -> None:  # fmt: skip
+    page: str,
+    out: Path,
+    width: int = 1200,
+    height: int = 900,
+    dark: bool = False,
+    wait: str | None = None,
+    click: str | None = None,
+) -> None:
     """Writes `page` to `out` as PNG at `width` x `height` CSS pixels, once nothing has been loaded or changed for two seconds.
 
     `wait`, `click`: CSS selectors of what must be there first, and of what is then clicked.
@@ -47,7 +61,9 @@ def take(
             if click:
                 browser.find_element(By.CSS_SELECTOR, click).click()
                 settle(browser)
-            shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": height == 0})
+            shot = browser.execute_cdp_cmd(
+                "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": height == 0}
+            )
             out.write_bytes(base64.b64decode(shot["data"]))
         finally:
             browser.quit()
@@ -74,7 +90,9 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=900, help="0: the whole page")
     parser.add_argument("--dark", action="store_true", help="as a reader with a dark desktop sees it")
     parser.add_argument("--wait", help="CSS selector of an element that must be visible first")
-    parser.add_argument("--click", help="CSS selector of an element to click before, like a panel's button that closes it")
+    parser.add_argument(
+        "--click", help="CSS selector of an element to click before, like a panel's button that closes it"
+    )
     asked = parser.parse_args()
     take(asked.page, asked.out, asked.width, asked.height, asked.dark, asked.wait, asked.click)
 

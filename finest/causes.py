@@ -21,14 +21,29 @@ class Sign(NamedTuple):
 
 
 SIGNS = (
-    Sign("name", (socket.gaierror,), "NameResolution|service not known|not resolve", "no connection to {}: the name does not resolve"),
-    Sign("certificate", (ssl.SSLCertVerificationError,), "CERTIFICATE_VERIFY_FAILED", "no connection to {}: certificate not trusted"),
+    Sign(
+        "name",
+        (socket.gaierror,),
+        "NameResolution|service not known|not resolve",
+        "no connection to {}: the name does not resolve",
+    ),
+    Sign(
+        "certificate",
+        (ssl.SSLCertVerificationError,),
+        "CERTIFICATE_VERIFY_FAILED",
+        "no connection to {}: certificate not trusted",
+    ),
     Sign("tls", (ssl.SSLError,), "WRONG_VERSION_NUMBER|SSLError", "no connection to {}: it does not speak TLS"),
     Sign("refused", (ConnectionRefusedError,), "Connection refused", "no connection to {}: refused"),
     Sign("time", (TimeoutError,), "timed out|ReadTimeout|ConnectTimeout", "no answer from {} in time"),
-    Sign("closed", (ConnectionError,), "Connection reset|RemoteDisconnected|Connection aborted", "{} hung up without an answer"),
+    Sign(
+        "closed",
+        (ConnectionError,),
+        "Connection reset|RemoteDisconnected|Connection aborted",
+        "{} hung up without an answer",
+    ),
     Sign("route", (), "No route to host|Network is unreachable", "no connection to {}: no way leads there"),
-)  # fmt: skip
+)
 """The first that fits counts."""
 POOL = re.compile(r"host='([^']+)', port=([0-9]+)")
 DEFAULT_PORTS = {"http": 80, "https": 443}

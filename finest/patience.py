@@ -85,7 +85,9 @@ class Absence:
         doubled = min(FIRST_SECONDS * 2**self.waits, LONGEST_SECONDS)
         seconds = min(doubled * _jitter.uniform(0.75, 1.0), left)
         self.waits += 1
-        logger.warning("waiting for %s: %s; asked again in %.1f s, given up in %s", self.service, why, seconds, duration(left))
+        logger.warning(
+            "waiting for %s: %s; asked again in %.1f s, given up in %s", self.service, why, seconds, duration(left)
+        )
         return seconds
 
     def ended(self) -> None:

@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Retrain a sequential recommender without shuffling what users see, and promote it only if that is proven.",
-    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True,
-)  # fmt: skip
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
 models = typer.Typer(help="Versions of the registered model, and which one is in production.", no_args_is_help=True)
 app.add_typer(models, name="models")
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """The base of all usage errors. typer has its own copy of click and exports only the leaves."""
+
 
 @app.command()
 def run(
@@ -42,9 +45,15 @@ def run(
     as_of: AsOf = None,
     sets: Sets = None,
     state: StateFolder = None,
-    runner: Annotated[Literal["subprocess", "docker"], typer.Option(help="Steps in processes, or in containers.")] = "subprocess",
-    profile: Annotated[bool, typer.Option("--profile", help="Write where the run's time went, with traces of its trainings.")] = False,
-    image: Annotated[str | None, typer.Option(help="Of the containers; what `make images` has built if not given.")] = None,
+    runner: Annotated[
+        Literal["subprocess", "docker"], typer.Option(help="Steps in processes, or in containers.")
+    ] = "subprocess",
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Write where the run's time went, with traces of its trainings.")
+    ] = False,
+    image: Annotated[
+        str | None, typer.Option(help="Of the containers; what `make images` has built if not given.")
+    ] = None,
     memory: Annotated[str, typer.Option(help="Most that a step's container may have, like 3Gi.")] = "",
 ) -> None:
     """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject.
@@ -55,7 +64,9 @@ def run(
         if value and runner != "docker":
             raise typer.BadParameter("only steps in containers have one: add --runner docker", param_hint=option)
     here = states.use(state)
-    loaded = configs.load(config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of, profile="true" if profile else None))
+    loaded = configs.load(
+        config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of, profile="true" if profile else None)
+    )
     from pipeline import containers, local
 
     raise typer.Exit(local.run(loaded, here, console(), containers.find(image, memory) if runner == "docker" else None))
@@ -64,7 +75,9 @@ def run(
 @app.command()
 def gate(
     lists: Annotated[Path, typer.Option(help="Folder of rank lists, from any trainer.")],
-    data: Annotated[Path | None, typer.Option(help="Folder that ingest wrote, for popularity and the data's age.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that ingest wrote, for popularity and the data's age.")
+    ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (HTML) to this file.")] = None,
@@ -95,7 +108,9 @@ def compile_(
     output: Annotated[Path, typer.Option(help="Where to write it.")] = Path("pipeline.yaml"),
     image: Annotated[str | None, typer.Option(help="Image of the steps, by digest: REPOSITORY@sha256:...")] = None,
     queue: Annotated[str | None, typer.Option(help="Kueue's local queue that admits the steps.")] = None,
-    constants: Annotated[list[str] | None, typer.Option("--cluster", help="What the cluster has: s3_secret=NAME and the like.")] = None,
+    constants: Annotated[
+        list[str] | None, typer.Option("--cluster", help="What the cluster has: s3_secret=NAME and the like.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Config file (YAML) for the parameters' defaults.")] = None,
 ) -> None:
     """Compile the pipeline for a Kubeflow Pipelines backend."""
@@ -104,7 +119,9 @@ def compile_(
     from pipeline.policy import Cluster
 
     if image == "":
-        raise ConfigError("--image is empty; give REPOSITORY@sha256:..., or leave it out for what `make images` has built")
+        raise ConfigError(
+            "--image is empty; give REPOSITORY@sha256:..., or leave it out for what `make images` has built"
+        )
     cluster = parse(Cluster, configs.assigned(settings(constants, queue=queue)), "cluster")
     compile_to(output, image or IMAGE, cluster, configs.load(config) if config else None)
     print(f"wrote {output}")
@@ -124,7 +141,14 @@ def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = Non
     for version in list_versions(name):
         measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
         said = f"{version.verdict}, not promoted: {version.refused}" if version.refused else version.verdict
-        table.add_row(version.version, ", ".join(version.aliases), said, *measured, f"{version.created:%Y-%m-%d %H:%M}", version.kfp_run_id)
+        table.add_row(
+            version.version,
+            ", ".join(version.aliases),
+            said,
+            *measured,
+            f"{version.created:%Y-%m-%d %H:%M}",
+            version.kfp_run_id,
+        )
     console().print(table)
 
 
@@ -178,9 +202,15 @@ def main() -> int:
         _log(error)
         return _fail(str(error), error.exit_code)
     except OSError as error:
-        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''} (traceback in {_log(error)})", 1)
+        return _fail(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''} (traceback in {_log(error)})",
+            1,
+        )
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal
-        return _fail(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} (traceback in {_log(error)})", 1)
+        return _fail(
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} (traceback in {_log(error)})",
+            1,
+        )
 
 
 def _fail(message: str, code: int) -> int:

@@ -71,7 +71,9 @@ class Once(yaml.SafeLoader):
         seen = set[str]()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice; put both into one", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value} stands twice; put both into one", key.start_mark
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -96,7 +98,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: there is no such config file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise ConfigError(f"{path}{f':{mark.line + 1}' if mark else ''}: not valid YAML ({getattr(error, 'problem', error)})") from error
+        raise ConfigError(
+            f"{path}{f':{mark.line + 1}' if mark else ''}: not valid YAML ({getattr(error, 'problem', error)})"
+        ) from error
     if not isinstance(values or {}, dict):
         raise ConfigError(f"{path}: a config is sections and keys, this is a {type(values).__name__}")
     return values or {}
@@ -119,7 +123,9 @@ def _set(values: dict[str, Any], setting: str) -> None:
         last = number == len(path) - 1
         if isinstance(here, list):
             if not name.isdigit() or int(name) >= len(here):
-                raise ConfigError(f"--set {setting}: {'.'.join(path[:number])} is a list of {len(here)}, number its entries from 0")
+                raise ConfigError(
+                    f"--set {setting}: {'.'.join(path[:number])} is a list of {len(here)}, number its entries from 0"
+                )
             place: Any = int(name)
         elif isinstance(here, dict):
             place = name

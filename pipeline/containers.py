@@ -80,7 +80,9 @@ def find(name: str | None, memory: str = "") -> Image:
                 found = engine.images.get(wanted)
                 break
         else:
-            raise ConfigError(f"the Docker engine has no image {wanted}; build it with `make images`, or name another with --image")
+            raise ConfigError(
+                f"the Docker engine has no image {wanted}; build it with `make images`, or name another with --image"
+            )
     config = found.attrs["Config"]
     commit = dict(entry.split("=", 1) for entry in config["Env"] or []).get("GIT_COMMIT", "")
     digest = (found.attrs["RepoDigests"] or [found.id])[0].rpartition("@")[2]
@@ -92,7 +94,9 @@ def _user(image: str, user: str) -> str:
     if os.getuid():
         return f"{os.getuid()}:{os.getgid()}"
     if not (match := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", user)):
-        raise ConfigError(f"image {image} runs as user '{user or 'root'}'; it needs a number other than 0: USER 10001:10001")
+        raise ConfigError(
+            f"image {image} runs as user '{user or 'root'}'; it needs a number other than 0: USER 10001:10001"
+        )
     return f"{match[1]}:{match[2] or match[1]}"
 
 
@@ -151,18 +155,26 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
     memory = int(parse_quantity(image.memory)) if image.memory else None
     return {
         "mounts": mounts,
-        "environment": environment | {
-            "FINEST_STATE": str(state), "KFP_RUN_ID": folder.name, events.VARIABLE: str(folder / "events.jsonl"),
+        "environment": environment
+        | {
+            "FINEST_STATE": str(state),
+            "KFP_RUN_ID": folder.name,
+            events.VARIABLE: str(folder / "events.jsonl"),
             "IMAGE_DIGEST": image.digest,
             # kfp decodes the log in pieces that may end inside a character.
             "PYTHONIOENCODING": "ascii:backslashreplace",
         },
         "labels": {STATE_LABEL: str(state), RUN_LABEL: folder.name},
-        "user": image.user, "network_mode": "host", "shm_size": SHARED_MEMORY,
-        "read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"],
-        "mem_limit": memory, "memswap_limit": memory,
+        "user": image.user,
+        "network_mode": "host",
+        "shm_size": SHARED_MEMORY,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": memory,
+        "memswap_limit": memory,
         "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if image.gpu else [],
-    }  # fmt: skip
+    }
 
 
 def remove(state: Path, run: str = "") -> None:
@@ -174,7 +186,9 @@ def remove(state: Path, run: str = "") -> None:
                 container.remove(force=True)
             except docker.errors.APIError as error:
                 if error.status_code not in GONE:
-                    raise FinestError(f"cannot end container {container.short_id} of a run ({_reason(error)})") from error
+                    raise FinestError(
+                        f"cannot end container {container.short_id} of a run ({_reason(error)})"
+                    ) from error
 
 
 def _reason(error: Exception) -> str:

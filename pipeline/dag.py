@@ -49,46 +49,106 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     scheduled = dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER if cluster else ""  # kfp.local does not know it
 
     @dsl.pipeline(
-        name=NAME, display_name="FINEST", description="Retrain, measure stability, promote only if it holds.",
+        name=NAME,
+        display_name="FINEST",
+        description="Retrain, measure stability, promote only if it holds.",
         pipeline_config=pipeline_config(cluster),
-    )  # fmt: skip
+    )
     def finest(
-        source: str = config.source, as_of: str = as_of_parameter(config), seed: int = config.seed, checkpoints: str = config.checkpoints,
+        source: str = config.source,
+        as_of: str = as_of_parameter(config),
+        seed: int = config.seed,
+        checkpoints: str = config.checkpoints,
         profile: bool = config.profile,
-        preflight: dict = default["preflight"], ingest: dict = default["ingest"], perturb: dict = default["perturb"],
-        pretrain: dict = default["pretrain"], finetune: dict = default["finetune"], gate: dict = default["gate"],
-        promote: dict = default["promote"], notify: dict = default["notify"],
-        accelerator: str = place["accelerator"], accelerators: str = place["accelerators"],
-        cpu: str = place["cpu"], memory: str = place["memory"],
-        tolerations: list = place["tolerations"], node_selector: dict = place["node_selector"],
-        data_cpu: str = place["data_cpu"], data_memory: str = place["data_memory"],
-        small_cpu: str = place["small_cpu"], small_memory: str = place["small_memory"],
-        other_tolerations: list = place["other_tolerations"], other_node_selector: dict = place["other_node_selector"],
-    ):  # fmt: skip
+        preflight: dict = default["preflight"],
+        ingest: dict = default["ingest"],
+        perturb: dict = default["perturb"],
+        pretrain: dict = default["pretrain"],
+        finetune: dict = default["finetune"],
+        gate: dict = default["gate"],
+        promote: dict = default["promote"],
+        notify: dict = default["notify"],
+        accelerator: str = place["accelerator"],
+        accelerators: str = place["accelerators"],
+        cpu: str = place["cpu"],
+        memory: str = place["memory"],
+        tolerations: list = place["tolerations"],
+        node_selector: dict = place["node_selector"],
+        data_cpu: str = place["data_cpu"],
+        data_memory: str = place["data_memory"],
+        small_cpu: str = place["small_cpu"],
+        small_memory: str = place["small_memory"],
+        other_tolerations: list = place["other_tolerations"],
+        other_node_selector: dict = place["other_node_selector"],
+    ):
         placement = Channels(
-            accelerator, accelerators, cpu, memory, tolerations, node_selector, data_cpu, data_memory, small_cpu, small_memory,
-            other_tolerations, other_node_selector,
-        )  # fmt: skip
+            accelerator,
+            accelerators,
+            cpu,
+            memory,
+            tolerations,
+            node_selector,
+            data_cpu,
+            data_memory,
+            small_cpu,
+            small_memory,
+            other_tolerations,
+            other_node_selector,
+        )
         step = stepper(image, placement, config.steps, cluster)
-        with dsl.ExitHandler(step(notify_step, config=notify, promote=promote, checkpoints=checkpoints), name="retrain"):
+        with dsl.ExitHandler(
+            step(notify_step, config=notify, promote=promote, checkpoints=checkpoints), name="retrain"
+        ):
             checked = step(
-                preflight_step, source=source, as_of=as_of, scheduled=scheduled, seed=seed,
-                checkpoints=checkpoints, config=preflight, ingest=ingest, perturb=perturb, pretrain=pretrain, finetune=finetune,
-                gate=gate, promote=promote, notify=notify, fans_out=fans_out,
-            )  # fmt: skip
+                preflight_step,
+                source=source,
+                as_of=as_of,
+                scheduled=scheduled,
+                seed=seed,
+                checkpoints=checkpoints,
+                config=preflight,
+                ingest=ingest,
+                perturb=perturb,
+                pretrain=pretrain,
+                finetune=finetune,
+                gate=gate,
+                promote=promote,
+                notify=notify,
+                fans_out=fans_out,
+            )
             data = step(
-                ingest_step, source=source, listing=checked.outputs["listing"], items_needed=checked.outputs["items_needed"],
-                config=checked.outputs["ingest"], checkpoints=checkpoints,
-            ).outputs["interactions"]  # fmt: skip
+                ingest_step,
+                source=source,
+                listing=checked.outputs["listing"],
+                items_needed=checked.outputs["items_needed"],
+                config=checked.outputs["ingest"],
+                checkpoints=checkpoints,
+            ).outputs["interactions"]
             champion = step(
-                champion_step, version=checked.outputs["champion"], seen=checked.outputs["seen"], interactions=data, config=promote
-            )  # fmt: skip
+                champion_step,
+                version=checked.outputs["champion"],
+                seen=checked.outputs["seen"],
+                interactions=data,
+                config=promote,
+            )
 
             def trained(shard: Any) -> Any:
-                shared = {"interactions": data, "edits": edits.outputs["edits"], "shard": shard, "checkpoints": checkpoints}
+                shared = {
+                    "interactions": data,
+                    "edits": edits.outputs["edits"],
+                    "shard": shard,
+                    "checkpoints": checkpoints,
+                }
                 shared |= {"profile": profile}
                 bases = step(pretrain_step, config=pretrain, **shared).outputs["bases"]
-                tuned = step(finetune_step, pretrain=pretrain, config=finetune, bases=bases, champion=champion.outputs["model"], **shared)
+                tuned = step(
+                    finetune_step,
+                    pretrain=pretrain,
+                    config=finetune,
+                    bases=bases,
+                    champion=champion.outputs["model"],
+                    **shared,
+                )
                 return tuned.outputs["tuned"]
 
             new = champion.outputs["Output"]
@@ -102,20 +162,35 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 else:
                     variants = alone(trained(ONLY_SHARD))
                 verdict = step(
-                    gate_step, source=source, as_of=checked.outputs["as_of"], interactions=data, edits=edits.outputs["edits"],
-                    variants=variants, baselines=champion.outputs["lists"], champion=checked.outputs["champion"],
-                    seed=seed, config=gate, checkpoints=checkpoints,
-                )  # fmt: skip
-                judged = {name: verdict.outputs[name] for name in ("candidate", "verdict")} | {"interactions": data, "config": promote}
+                    gate_step,
+                    source=source,
+                    as_of=checked.outputs["as_of"],
+                    interactions=data,
+                    edits=edits.outputs["edits"],
+                    variants=variants,
+                    baselines=champion.outputs["lists"],
+                    champion=checked.outputs["champion"],
+                    seed=seed,
+                    config=gate,
+                    checkpoints=checkpoints,
+                )
+                judged = {name: verdict.outputs[name] for name in ("candidate", "verdict")} | {
+                    "interactions": data,
+                    "config": promote,
+                }
                 with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
                     step(promote_step, **judged)
                 with dsl.If(verdict.outputs["Output"] != "pass", name="failed"):
                     step(reject_step, **judged)
             with dsl.If(new != "retrain", name="nothing-new"):
                 step(
-                    skip_step, source=source, as_of=checked.outputs["as_of"], interactions=data, baselines=champion.outputs["lists"],
+                    skip_step,
+                    source=source,
+                    as_of=checked.outputs["as_of"],
+                    interactions=data,
+                    baselines=champion.outputs["lists"],
                     champion=checked.outputs["champion"],
-                )  # fmt: skip
+                )
 
     return finest
 

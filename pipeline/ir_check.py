@@ -38,7 +38,9 @@ class _Scope:
 
 def problems(pipeline: Document, platform: Document | None = None) -> list[str]:
     """One line a problem in a pipeline's specification, with `platform` its Kubernetes part (the file's second document)."""
-    kubernetes = (platform or {}).get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    kubernetes = (
+        (platform or {}).get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    )
     found = []
     for scope, name, task in _tasks(pipeline):
         component = pipeline["components"][task["componentRef"]["name"]]
@@ -75,7 +77,9 @@ def _drivers(pipeline: Document, component: Document, iterations: int, world: di
         turns = iterations if "parameterIterator" in task else 0
         count += 1 + turns
         if all(world[comparison] == holds for comparison, holds in conditions(task).items()):
-            count += max(turns, 1) * _drivers(pipeline, pipeline["components"][task["componentRef"]["name"]], iterations, world)
+            count += max(turns, 1) * _drivers(
+                pipeline, pipeline["components"][task["componentRef"]["name"]], iterations, world
+            )
     return count
 
 
@@ -99,7 +103,9 @@ def _tasks(pipeline: Document) -> Iterator[tuple[_Scope, str, Document]]:
             yield scope, name, task
             component = pipeline["components"][task["componentRef"]["name"]]
             if "dag" in component:
-                waiting.append(_Scope(f"{scope.path}/{name}", component["dag"]["tasks"], component.get("inputDefinitions", {})))
+                waiting.append(
+                    _Scope(f"{scope.path}/{name}", component["dag"]["tasks"], component.get("inputDefinitions", {}))
+                )
 
 
 def _parameters(task: Document) -> Document:

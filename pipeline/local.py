@@ -61,7 +61,11 @@ def run(config: Config, state: State, console: Console, image: containers.Image 
         folder = state.new_run()
         if image:
             config = containers.prepare(config, state, folder, image.user)
-            console.print(f"Image {', '.join(filter(None, [image.name, containers.note(image)]))}", highlight=False, soft_wrap=True)
+            console.print(
+                f"Image {', '.join(filter(None, [image.name, containers.note(image)]))}",
+                highlight=False,
+                soft_wrap=True,
+            )
         (folder / configs.FILE).write_text(configs.dump(config))
         console.print(f"Run {folder.name}, log in {folder / 'kfp.log'}", highlight=False, soft_wrap=True)
         try:
@@ -83,18 +87,27 @@ class StepError(FinestError):
         self.exit_code = failure.exit_code
 
 
-def _follow(folder: Path, state: State, console: Console, image: containers.Image | None) -> tuple[events.Event | None, Spent]:
+def _follow(
+    folder: Path, state: State, console: Console, image: containers.Image | None
+) -> tuple[events.Event | None, Spent]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
     began, cpu_began = time.monotonic(), cpu_seconds()
     file = folder / "events.jsonl"
     search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    os.environ |= {"KFP_RUN_ID": folder.name, events.VARIABLE: str(file), orphan.VARIABLE: str(os.getpid()), "PYTHONPATH": search}
+    os.environ |= {
+        "KFP_RUN_ID": folder.name,
+        events.VARIABLE: str(file),
+        orphan.VARIABLE: str(os.getpid()),
+        "PYTHONPATH": search,
+    }
     container = [image.name, image.memory] if image else ["", ""]
     command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.root), *container]
     failure, offset, running, cpu = None, 0, {}, 0.0
     with (folder / "kfp.log").open("wb") as log, _signals_interrupt():
         # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
         try:
             with renderer(console) as screen:
                 while True:
@@ -113,7 +126,9 @@ def _follow(folder: Path, state: State, console: Console, image: containers.Imag
             _end_containers(state, folder, image)
             _close("KILLED")
             if isinstance(error, KeyboardInterrupt):
-                raise CancelledError("interrupted; the same command goes on from the last finished epoch of every training") from None
+                raise CancelledError(
+                    "interrupted; the same command goes on from the last finished epoch of every training"
+                ) from None
             raise
     _end_containers(state, folder, image)
     # A container's time is not in that of our child processes.
@@ -130,10 +145,16 @@ def _silent(last: Iterable[events.Event], failure: events.Event | None) -> event
 
     `last`: of every step, the last thing that it said. A killed step says nothing more, and the next one then lacks its outputs.
     """
-    cut_off = min((event for event in last if event.kind in ("start", "progress", "notice")), key=lambda event: event.time, default=None)
+    cut_off = min(
+        (event for event in last if event.kind in ("start", "progress", "notice")),
+        key=lambda event: event.time,
+        default=None,
+    )
     if failure and not (cut_off and cut_off.time < failure.time):
         return None
-    text = "ended without a word, most often killed for want of memory" if cut_off else "the pipeline's process broke off"
+    text = (
+        "ended without a word, most often killed for want of memory" if cut_off else "the pipeline's process broke off"
+    )
     return events.Event(kind="failure", step=cut_off.step if cut_off else "run", time=time.time(), text=text)
 
 
@@ -196,12 +217,18 @@ def keep(folder: Path) -> None:
         for trace in facts.parent.glob(f"{FOLDER}/*-trace.json.gz"):
             _move(trace, folder / FOLDER / shard / trace.name)
     for task, name, kept in (
-        ("champion", "lists", "lists/baselines"), ("perturb", "edits", "edits"), ("gate", "verdict/verdict.json", "verdict.json"),
-        ("gate", "verdict/report.html", "report.html"), ("skip", "verdict/verdict.json", "verdict.json"),
-        ("skip", "verdict/report.html", "report.html"), ("ingest", "interactions/manifest.json", "data/manifest.json"),
-        ("ingest", "interactions/users.parquet", "data/users.parquet"), ("ingest", "interactions/items.parquet", "data/items.parquet"),
-        ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"), ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
-    ):  # fmt: skip
+        ("champion", "lists", "lists/baselines"),
+        ("perturb", "edits", "edits"),
+        ("gate", "verdict/verdict.json", "verdict.json"),
+        ("gate", "verdict/report.html", "report.html"),
+        ("skip", "verdict/verdict.json", "verdict.json"),
+        ("skip", "verdict/report.html", "report.html"),
+        ("ingest", "interactions/manifest.json", "data/manifest.json"),
+        ("ingest", "interactions/users.parquet", "data/users.parquet"),
+        ("ingest", "interactions/items.parquet", "data/items.parquet"),
+        ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"),
+        ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
+    ):
         for path in kfp.glob(f"*/{task}/{name}"):
             _move(path, folder / kept)
 
@@ -216,11 +243,20 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
     name = config.promote.registered_model
     found = outcome(folder.name, name)
     if found.verdict is None or found.failed_step:
-        raise FinestError(f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}")
+        raise FinestError(
+            f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}"
+        )
     verdict = read(folder / "verdict.json")
     show(console, verdict)
-    trainings = f"; {verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s" if verdict.cost else ""
-    lines = [f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s{trainings}", f"Report   {folder / 'report.html'}"]
+    trainings = (
+        f"; {verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s"
+        if verdict.cost
+        else ""
+    )
+    lines = [
+        f"Time     {duration(spent.wall)} wall, {spent.cpu:.0f} CPU s{trainings}",
+        f"Report   {folder / 'report.html'}",
+    ]
     if not links.served():
         lines.append(f"Start    {Path(sys.executable).parent}/mlflow ui --backend-store-uri {masked(uri())}")
     lines += [f"MLflow   {links.run(folder.name)}", f"All runs {links.table()}"]
@@ -230,7 +266,9 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
         lines.append(f"Profile  {folder / PAGE}")
     if verdict.verdict == "pass":
         if found.promoted_version is None:
-            raise FinestError(f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}")
+            raise FinestError(
+                f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}"
+            )
         lines.append(f"Promoted {name} version {found.promoted_version} is the champion")
     elif verdict.verdict == "fail":
         lines.append(f"Refused  {unchanged(name)}")

@@ -10,10 +10,16 @@ from rich.console import Console
 WIDTH = 140
 """Of tables where the output is not a terminal."""
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="Config file (YAML); quickstart.yaml where not given.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Config file (YAML); quickstart.yaml where not given.")
+]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Overrides a config key: a.b.c=value. May be repeated.")]
-AsOf = Annotated[str | None, typer.Option(help="The day or time that the run stands for, like 2026-11-24; now if not given.")]
-StateFolder = Annotated[Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")]
+AsOf = Annotated[
+    str | None, typer.Option(help="The day or time that the run stands for, like 2026-11-24; now if not given.")
+]
+StateFolder = Annotated[
+    Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")
+]
 
 
 def console() -> Console:
@@ -25,7 +31,9 @@ def console() -> Console:
 def say(console: Console, line: str, indent: int | None = None) -> None:
     """One line, as it is; with an `indent`, one that is longer than the console is wide goes on below, indented by so much."""
     if indent is not None:
-        line = textwrap.fill(line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+        line = textwrap.fill(
+            line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        )
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

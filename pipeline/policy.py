@@ -68,7 +68,13 @@ class Cluster(Section):
     """How long the workflow and its pods stay after a run; KFP's and MLflow's records stay longer."""
 
 
-ADDRESSES = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REQUEST_CHECKSUM_CALCULATION", "KFP_HOST", "FINEST_MLFLOW_URL")
+ADDRESSES = (
+    "AWS_ENDPOINT_URL",
+    "AWS_DEFAULT_REGION",
+    "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "KFP_HOST",
+    "FINEST_MLFLOW_URL",
+)
 """Optional keys of the ConfigMap of addresses, each also the environment variable's name."""
 STEP_LABEL = "app.kubernetes.io/name", "finest-step"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -97,7 +103,7 @@ def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
         return None
     return dsl.PipelineConfig(
         ttl_seconds_after_finished=cluster.keep_days * 86400, active_deadline_seconds=cluster.deadline_hours * 3600
-    )  # fmt: skip
+    )
 
 
 def stepper(image: str, placement: Channels, steps: Steps, cluster: Cluster | None) -> Callable[..., PipelineTask]:
@@ -106,7 +112,9 @@ def stepper(image: str, placement: Channels, steps: Steps, cluster: Cluster | No
 
     def step(component: Any, **inputs: Any) -> PipelineTask:
         policy, task = POLICIES[component.name], component(**inputs)
-        task.set_display_name(policy.title).set_container_image(image).set_caching_options(policy.cached and digest(image) != "")
+        task.set_display_name(policy.title).set_container_image(image).set_caching_options(
+            policy.cached and digest(image) != ""
+        )
         if cluster is not None:
             _limit(task, policy, steps)
             _place(task, policy, placement, cluster)

@@ -29,7 +29,9 @@ def left(event: Event, started: float) -> str:
 
 def ended(event: Event, started: float) -> str:
     """How a step ended, and what it took."""
-    return f"{'done' if event.kind == 'finish' else 'failed'} in {duration(event.time - started)} ({event.cpu:.1f} CPU s)"
+    return (
+        f"{'done' if event.kind == 'finish' else 'failed'} in {duration(event.time - started)} ({event.cpu:.1f} CPU s)"
+    )
 
 
 class Plain:
@@ -117,4 +119,8 @@ class _Bar(ProgressColumn):
 
 def renderer(console: Console) -> Plain | Live:
     """Bars on a terminal, lines elsewhere."""
-    return Live(console) if console.is_terminal else Plain(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
+    return (
+        Live(console)
+        if console.is_terminal
+        else Plain(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
+    )

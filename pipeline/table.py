@@ -53,7 +53,14 @@ def accuracy(models: list[Accuracy]) -> Table:
     for column in ("MRR", "Recall@10", "NDCG@10", "coverage@10", "overlap", "plasticity"):
         table.add_column(column, justify="right")
     for model in models:
-        values = (model.mrr, model.recall_at_10, model.ndcg_at_10, model.coverage_at_10, model.overlap, model.plasticity)
+        values = (
+            model.mrr,
+            model.recall_at_10,
+            model.ndcg_at_10,
+            model.coverage_at_10,
+            model.overlap,
+            model.plasticity,
+        )
         table.add_row(model.name, *map(number, values))
     return table
 

@@ -31,7 +31,9 @@ def checkpoint_store(uri: str | Path) -> Store:
 
         return S3Store(str(uri))
     if "://" in str(uri) and parts.scheme != "file":
-        raise ConfigError(f"{uri}: unknown kind of place for checkpoints {parts.scheme}://; known are a path, file:// and s3://")
+        raise ConfigError(
+            f"{uri}: unknown kind of place for checkpoints {parts.scheme}://; known are a path, file:// and s3://"
+        )
     path = unquote(parts.path) if str(uri).startswith("file://") else str(uri)
     return FolderStore(Path(path).expanduser().absolute())
 
@@ -44,7 +46,9 @@ def probe(uri: str | Path) -> None:
         file.write_text(name)
         store.put(name, file)
         if not store.get(name, back) or back.read_text() != name or store.list(name) != [name]:
-            raise FinestError(f"{uri}: what was written there is not there; checkpoints need a place that keeps what it takes")
+            raise FinestError(
+                f"{uri}: what was written there is not there; checkpoints need a place that keeps what it takes"
+            )
     store.delete(name)
 
 

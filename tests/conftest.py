@@ -13,5 +13,7 @@ TOGETHER = Path(__file__).parent / "end_to_end"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where several processes run the tests, the longest go first, in one of them; the other files go wherever there is room."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.name if item.path.is_relative_to(TOGETHER) else str(item.path)))
+        item.add_marker(
+            pytest.mark.xdist_group(TOGETHER.name if item.path.is_relative_to(TOGETHER) else str(item.path))
+        )
     items.sort(key=lambda item: not item.path.is_relative_to(TOGETHER))

@@ -110,7 +110,9 @@ def ended(night: Night, as_of: date, code: int, verdict: Path, state: Path) -> E
     with patch.dict(os.environ, {"FINEST_STATE": str(state)}):
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         aliases = {alias: one.version for one in list_versions("finest") for alias in one.aliases}
-    return Ended(night, as_of, code, json.loads(verdict.read_text()), aliases.get("champion", ""), aliases.get("previous", ""))
+    return Ended(
+        night, as_of, code, json.loads(verdict.read_text()), aliases.get("champion", ""), aliases.get("previous", "")
+    )
 
 
 @dataclass(frozen=True)
@@ -124,15 +126,34 @@ class Command:
 
     def run(self, night: Night, as_of: date) -> Ended:
         """One night, to its end."""
-        sets = [part for setting in (*SMALL_MODEL, "preflight.min_free_gb=0", *self.settings) for part in ("--set", setting)]
-        command = [sys.executable, "-m", "pipeline", "run", "--config", "nightly.yaml", "--source", self.source, "--as-of", str(as_of)]
-        done = subprocess.run([*command, *sets], cwd=ROOT, env=self._variables(), capture_output=True, text=True, timeout=600)
+        sets = [
+            part for setting in (*SMALL_MODEL, "preflight.min_free_gb=0", *self.settings) for part in ("--set", setting)
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "pipeline",
+            "run",
+            "--config",
+            "nightly.yaml",
+            "--source",
+            self.source,
+            "--as-of",
+            str(as_of),
+        ]
+        done = subprocess.run(
+            [*command, *sets], cwd=ROOT, env=self._variables(), capture_output=True, text=True, timeout=600
+        )
         folder = max((self.state / "runs").iterdir())
         assert (folder / "verdict.json").exists(), f"{night.title}: {done.stderr}"
         return ended(night, as_of, done.returncode, folder / "verdict.json", self.state)
 
     def _variables(self) -> dict[str, str]:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_", "KFP_", "AWS_"))}
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FINEST_", "MLFLOW_", "KFP_", "AWS_"))
+        }
         return {**plain, "FINEST_STATE": str(self.state), "OMP_NUM_THREADS": "1", **self.environment}
 
 
@@ -154,11 +175,15 @@ def check(over: Sequence[Ended]) -> None:
     assert found == last.night.verdict, f"{last.night.title}: {found}: {last.verdict['reason']}"
     assert last.code == {"pass": 0, "skipped": 0, "fail": 3}[found], f"{last.night.title}: exit code {last.code}"
     assert last.night.says in told, f"{last.night.title}: the verdict does not say {last.night.says!r}"
-    assert last.night.fails in broken or not last.night.fails, f"{last.night.title}: {broken} do not hold, {last.night.fails} does"
+    assert last.night.fails in broken or not last.night.fails, (
+        f"{last.night.title}: {broken} do not hold, {last.night.fails} does"
+    )
     was, earlier = (before.champion, before.previous) if before else ("", "")
     if found == "pass":
         assert (last.champion != was, last.previous) == (True, was), f"{last.night.title}: not promoted: {last}"
-        assert last.verdict["reference"] == (f"champion/{was}" if was else "base"), f"{last.night.title}: {last.verdict['reference']}"
+        assert last.verdict["reference"] == (f"champion/{was}" if was else "base"), (
+            f"{last.night.title}: {last.verdict['reference']}"
+        )
     else:
         assert (last.champion, last.previous) == (was, earlier), f"{last.night.title}: production has moved: {last}"
 

@@ -55,10 +55,18 @@ def _successors(genre: npt.NDArray[np.int64], random: np.random.Generator) -> np
 
 
 def _day(
-    day: date, there: int, number: int, items: int, genre: npt.NDArray[np.int64], weight: npt.NDArray[np.floating],
-    successor: npt.NDArray[np.int64], taste: npt.NDArray[np.floating], active: npt.NDArray[np.floating], last: npt.NDArray[np.int64],
+    day: date,
+    there: int,
+    number: int,
+    items: int,
+    genre: npt.NDArray[np.int64],
+    weight: npt.NDArray[np.floating],
+    successor: npt.NDArray[np.int64],
+    taste: npt.NDArray[np.floating],
+    active: npt.NDArray[np.floating],
+    last: npt.NDArray[np.int64],
     random: np.random.Generator,
-) -> pa.Table:  # fmt: skip
+) -> pa.Table:
     born = np.maximum(0, (np.arange(there) - items) // NEW_A_DAY + 1)
     fresh = np.where(np.arange(there) >= items, np.clip(NOVELTY_DAYS - (number - born), 0, None), 0)
     shown = weight[:there] + fresh * weight[:there].max() / NOVELTY_DAYS / 4
@@ -70,12 +78,16 @@ def _day(
         liked = np.exp(taste[user] - taste[user].max())
         moment = midnight + int(random.integers(0, 60_000))
         for _ in range(1 + int(random.poisson(5))):
-            following = successor[last[user], min(int(random.geometric(0.5)) - 1, SUCCESSORS - 1)] if last[user] >= 0 else there
+            following = (
+                successor[last[user], min(int(random.geometric(0.5)) - 1, SUCCESSORS - 1)] if last[user] >= 0 else there
+            )
             if following < there and random.random() < NEXT_IN_LINE:
                 item = int(following)
             else:
                 one = int(random.choice(GENRES, p=liked / liked.sum()))
-                item = int(of_genre[one][min(int(np.searchsorted(cumulative[one], random.random())), len(of_genre[one]) - 1)])
+                item = int(
+                    of_genre[one][min(int(np.searchsorted(cumulative[one], random.random())), len(of_genre[one]) - 1)]
+                )
             rows.append((f"u{user:05d}", f"i{item:05d}", moment))
             last[user] = item
             moment = min(moment + int(random.integers(20, 3_000)), midnight + 86_399)

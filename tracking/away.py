@@ -77,15 +77,21 @@ class Patient:
         token = uuid.uuid4().hex
 
         def known() -> "Run | None":
-            return next(iter(self._client.search_runs([experiment_id], f"tags.{OPENED} = '{token}'", max_results=1)), None)
+            return next(
+                iter(self._client.search_runs([experiment_id], f"tags.{OPENED} = '{token}'", max_results=1)), None
+            )
 
-        return self._once(known, lambda: self._client.create_run(experiment_id, tags={**(tags or {}), OPENED: token}, **more))
+        return self._once(
+            known, lambda: self._client.create_run(experiment_id, tags={**(tags or {}), OPENED: token}, **more)
+        )
 
     def create_model_version(self, name: str, source: str, **more: Any) -> "ModelVersion":
         """As MlflowClient's; there is one version of a name and a source."""
 
         def known() -> "ModelVersion | None":
-            return next((one for one in self._client.search_model_versions(f"name = '{name}'") if one.source == source), None)
+            return next(
+                (one for one in self._client.search_model_versions(f"name = '{name}'") if one.source == source), None
+            )
 
         return self._once(known, lambda: self._client.create_model_version(name, source, **more))
 

@@ -55,8 +55,12 @@ def code_tags() -> dict[str, str]:
     here = Path(__file__).parent
     if not commit and (here.parent / ".git").exists():
         try:
-            commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
-            status = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True).stdout
+            commit = subprocess.run(
+                ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            status = subprocess.run(
+                ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, check=True
+            ).stdout
             changed = bool(status.strip())
         except (OSError, subprocess.CalledProcessError):
             commit = ""

@@ -42,7 +42,9 @@ def past_runs(count: int) -> list[Past]:
 
 def last_judged() -> Past | None:
     """The pipeline run with the newest verdict; None where no run ever had one."""
-    judged = [past for run in _newest(f"tags.verdict != '' and tags.{KFP_RUN} != ''", PAGE) if (past := _past(run)).verdict]
+    judged = [
+        past for run in _newest(f"tags.verdict != '' and tags.{KFP_RUN} != ''", PAGE) if (past := _past(run)).verdict
+    ]
     return max(judged, key=lambda past: past.judged or past.started, default=None)
 
 
@@ -56,7 +58,9 @@ def read_verdict(kfp_run: str) -> Verdict:
         try:
             return read(file)
         except DataError:
-            raise FinestError(f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow") from None
+            raise FinestError(
+                f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow"
+            ) from None
 
 
 def registered_model(kfp_run: str) -> str | None:
@@ -72,7 +76,11 @@ def _of(kfp_run: str) -> list[Any]:
 def _newest(query: str, count: int) -> list[Any]:
     def search() -> list[Any]:
         client = connect()
-        return list(client.search_runs([experiment_id(client)], query, max_results=count, order_by=["attributes.start_time DESC"]))
+        return list(
+            client.search_runs(
+                [experiment_id(client)], query, max_results=count, order_by=["attributes.start_time DESC"]
+            )
+        )
 
     return asked(search)
 
@@ -80,10 +88,15 @@ def _newest(query: str, count: int) -> list[Any]:
 def _past(run: Any) -> Past:
     info, tags = run.info, run.data.tags
     return Past(
-        kfp_run=tags.get(KFP_RUN, ""), name=info.run_name, status=info.status, verdict=tags.get("verdict") or None,
-        started=_moment(info.start_time), ended=_moment(info.end_time) if info.end_time else None,
-        metrics=dict(run.data.metrics), tags=dict(tags),
-    )  # fmt: skip
+        kfp_run=tags.get(KFP_RUN, ""),
+        name=info.run_name,
+        status=info.status,
+        verdict=tags.get("verdict") or None,
+        started=_moment(info.start_time),
+        ended=_moment(info.end_time) if info.end_time else None,
+        metrics=dict(run.data.metrics),
+        tags=dict(tags),
+    )
 
 
 def _moment(milliseconds: int) -> datetime:

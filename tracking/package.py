@@ -38,13 +38,18 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
 
     experiment = run.client.get_run(run.parent).info.experiment_id
     model = run.client.create_logged_model(
-        experiment, name="recommender", source_run_id=run.parent, model_type="sequential recommender",
+        experiment,
+        name="recommender",
+        source_run_id=run.parent,
+        model_type="sequential recommender",
         params=run.client.get_run(run.parent).data.params,
         tags={
-            "verdict": verdict.verdict, "data_fingerprint": manifest.fingerprint, "protocol": verdict.protocol,
+            "verdict": verdict.verdict,
+            "data_fingerprint": manifest.fingerprint,
+            "protocol": verdict.protocol,
             "mlflow.note.content": note(model_card(verdict, manifest)),
         },
-    )  # fmt: skip
+    )
     text, number = Array(DataType.string), Array(DataType.double)
     signature = ModelSignature(
         inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
@@ -109,7 +114,11 @@ def needed(entry: str) -> tuple[list[Path], list[str]]:
 def model_card(verdict: Verdict, manifest: Manifest) -> str:
     """What someone who serves the model must know, in Markdown."""
     interactions, trained = f"{manifest.interactions:,}", f"{manifest.train_interactions:,}"
-    seen = "leaves out what the user has already seen" if manifest.exclude_seen else "may hold what the user has already seen"
+    seen = (
+        "leaves out what the user has already seen"
+        if manifest.exclude_seen
+        else "may hold what the user has already seen"
+    )
     return f"""# Sequential recommender, stabilised by FINEST
 
 - **Input**: `history`, a list of item ids, oldest first, and optionally `k`. **Output**: `items`, best first, and `scores`.
@@ -151,7 +160,9 @@ def _log_metrics(run: Run, model_id: str, verdict: Verdict, manifest: Manifest) 
     from mlflow.entities import Metric
 
     data = {
-        "dataset_name": next((one.dataset.name for one in run.client.get_run(run.parent).inputs.dataset_inputs), "interactions"),
+        "dataset_name": next(
+            (one.dataset.name for one in run.client.get_run(run.parent).inputs.dataset_inputs), "interactions"
+        ),
         "dataset_digest": manifest.fingerprint[:DIGEST_LENGTH],
     }
     now = int(time.time() * 1000)

@@ -47,7 +47,9 @@ def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
         profile=manifest.model_dump_json(),
     )
     for id in (run.id, run.parent):
-        run.client.log_inputs(id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])])
+        run.client.log_inputs(
+            id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])]
+        )
         run.client.set_tag(id, "data_fingerprint", manifest.fingerprint)
 
 
@@ -71,7 +73,11 @@ class Curves:
                         self._send()
                 except MlflowException as error:
                     self.again = time.monotonic() + CURVES_SECONDS
-                    logger.warning("points of the curves wait for MLflow, %d so far: %s", len(self.waiting), away(error) or one_line(error))
+                    logger.warning(
+                        "points of the curves wait for MLflow, %d so far: %s",
+                        len(self.waiting),
+                        away(error) or one_line(error),
+                    )
 
     def end(self) -> None:
         """Sends what is left, as patiently as anything. A store that stays away costs the curves their points, not the training."""
@@ -107,7 +113,12 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
     if verdict.verdict != "skipped":
         metrics["gate/passed"] = float(verdict.verdict == "pass")
     _log_metrics(run.client, run.parent, metrics)
-    tags = {"verdict": verdict.verdict, "reason": verdict.reason, "protocol": verdict.protocol, "reference": verdict.reference}
+    tags = {
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "protocol": verdict.protocol,
+        "reference": verdict.reference,
+    }
     for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
         run.client.set_tag(run.parent, key, value)
     name_ending(run.client, run.parent, verdict.verdict)
@@ -158,7 +169,11 @@ def _stability(result: ScenarioResult) -> dict[str, float]:
 
 
 def _accuracy(result: Accuracy) -> dict[str, float]:
-    of_targets = {"accuracy/mrr": result.mrr, "accuracy/recall_at_10": result.recall_at_10, "accuracy/ndcg_at_10": result.ndcg_at_10}
+    of_targets = {
+        "accuracy/mrr": result.mrr,
+        "accuracy/recall_at_10": result.recall_at_10,
+        "accuracy/ndcg_at_10": result.ndcg_at_10,
+    }
     return of_targets | {"coverage/at_10": result.coverage_at_10}
 
 

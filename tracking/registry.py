@@ -78,7 +78,9 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
     if (earlier := next((one for one in list_versions(name) if one.kfp_run_id == kfp_run_id()), None)) is not None:
         return earlier
     try:
-        client.create_registered_model(name, description="Sequential recommender, retrained under FINEST's stability gate.")
+        client.create_registered_model(
+            name, description="Sequential recommender, retrained under FINEST's stability gate."
+        )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -89,12 +91,18 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
     card = note(model_card(verdict, manifest), DESCRIPTION_LENGTH)
     made = client.create_model_version(
         name, source=f"models:/{model_id}", run_id=run.parent, tags=tags, description=card, model_id=model_id
-    )  # fmt: skip
+    )
     return _version(made, {})
 
 
 def promote(
-    run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest, sample: samples.Sample, expected: str | None
+    run: Run,
+    name: str,
+    model_folder: Path,
+    verdict: Verdict,
+    manifest: Manifest,
+    sample: samples.Sample,
+    expected: str | None,
 ) -> Version:
     """Registers the candidate that passed and makes it champion, once it has been loaded back and serves the judged lists.
 
@@ -102,7 +110,9 @@ def promote(
     version says why in its tag `refused`.
     """
     if verdict.verdict != "pass":
-        raise FinestError(f"only a candidate that passed is promoted; the verdict is {verdict.verdict}: {verdict.reason}")
+        raise FinestError(
+            f"only a candidate that passed is promoted; the verdict is {verdict.verdict}: {verdict.reason}"
+        )
     if (now := champion(name)) is not None and now.kfp_run_id == kfp_run_id():
         return now  # an earlier attempt of this step got through
     made = register(run, name, model_folder, verdict, manifest)
@@ -133,7 +143,9 @@ def promote_version(name: str, version: str, force: bool = False) -> Version:
     found = _get(client, name, version)
     if not force and (found.verdict != "pass" or found.refused):
         why = found.refused or f"its verdict is {found.verdict or 'missing'}"
-        raise FinestError(f"version {version} of {name} stays out of production: {why}; --force promotes it all the same")
+        raise FinestError(
+            f"version {version} of {name} stays out of production: {why}; --force promotes it all the same"
+        )
     if CHAMPION in found.aliases:
         raise FinestError(f"version {version} of {name} is the champion already")
     _move_champion(client, name, version)
@@ -146,9 +158,13 @@ def rollback(name: str) -> Version:
     aliases = _aliases(client, name)
     now, before = aliases.get(CHAMPION), aliases.get(PREVIOUS)
     if now is None:
-        raise FinestError(f"{name} has no champion to roll back; promote a version first: python -m pipeline models promote VERSION")
+        raise FinestError(
+            f"{name} has no champion to roll back; promote a version first: python -m pipeline models promote VERSION"
+        )
     if before is None or before == now:
-        raise FinestError(f"{name} has no previous champion to go back to; choose a version: python -m pipeline models promote VERSION")
+        raise FinestError(
+            f"{name} has no previous champion to go back to; choose a version: python -m pipeline models promote VERSION"
+        )
     # Production first: a crash in between has rolled back already, and at no moment is there no champion.
     client.set_registered_model_alias(name, CHAMPION, before)
     client.set_registered_model_alias(name, PREVIOUS, now)
@@ -167,7 +183,9 @@ def _unchanged(name: str, expected: str | None) -> None:
     if (now and now.version) != expected:
         said = f"version {now.version}" if now else "gone"
         compared = f"with version {expected}" if expected else "with no champion"
-        raise FinestError(f"the champion of {name} is {said}, but the gate compared {compared}; nothing was promoted, run again")
+        raise FinestError(
+            f"the champion of {name} is {said}, but the gate compared {compared}; nothing was promoted, run again"
+        )
 
 
 def _load_and_compare(package: Path, sample: samples.Sample) -> None:

@@ -50,7 +50,9 @@ class Run:
 def kfp_run_id() -> str:
     """The pipeline run's id."""
     if not (given := os.environ.get("KFP_RUN_ID")):
-        raise FinestError("KFP_RUN_ID is not set: steps run inside a pipeline run; start one with `python -m pipeline run`")
+        raise FinestError(
+            "KFP_RUN_ID is not set: steps run inside a pipeline run; start one with `python -m pipeline run`"
+        )
     return given
 
 
@@ -66,9 +68,13 @@ def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapp
     night = str(tags.get(NIGHT) or datetime.now(UTC).isoformat())[:10]
     name = f"{night} {model} {short_name(source)} seed {seed}"
     all_tags = {
-        "source": masked(source), "protocol": str(finetune.get("protocol", "")), "reference": str(finetune.get("reference", "")),
-        **code_tags(), **tags, "mlflow.note.content": f"{model} on {masked(source)}; no verdict yet.",
-    }  # fmt: skip
+        "source": masked(source),
+        "protocol": str(finetune.get("protocol", "")),
+        "reference": str(finetune.get("reference", "")),
+        **code_tags(),
+        **tags,
+        "mlflow.note.content": f"{model} on {masked(source)}; no verdict yet.",
+    }
     if (existing := _found(client)) is None:
         first = {KFP_RUN: kfp_run_id(), "mlflow.source.name": "finest", "mlflow.source.type": "PROJECT"}
         existing = client.create_run(experiment_id(client), tags=first, run_name=name).info.run_id
@@ -93,7 +99,9 @@ def find_parent() -> str:
     """Id of this pipeline run's parent run: by the tag, else by climbing from the run that KFP gave this step."""
     client = connect()
     if (found := _found(client)) is None:
-        raise FinestError(f"MLflow at {masked(client.tracking_uri)} has no run of the pipeline run {kfp_run_id()}; preflight opens it")
+        raise FinestError(
+            f"MLflow at {masked(client.tracking_uri)} has no run of the pipeline run {kfp_run_id()}; preflight opens it"
+        )
     return found
 
 
@@ -130,7 +138,9 @@ def step_run(step: str, shard: str | None = None) -> Iterator[Run]:
 def open_child(client: "MlflowClient", parent: str, name: str, tags: Mapping[str, str]) -> str:
     """Opens a child run of the parent and returns its id."""
     experiment = client.get_run(parent).info.experiment_id
-    return str(client.create_run(experiment, tags={PARENT: parent, PIPELINE_RUN: parent, **tags}, run_name=name).info.run_id)
+    return str(
+        client.create_run(experiment, tags={PARENT: parent, PIPELINE_RUN: parent, **tags}, run_name=name).info.run_id
+    )
 
 
 def _ending(error: BaseException) -> tuple[Status, str]:
@@ -216,10 +226,14 @@ def parent_of(client: "MlflowClient", kfp_run: str) -> str | None:
 def children(client: "MlflowClient", parent: str) -> list[Any]:
     """Runs of the parent's steps and variants, newest first."""
     experiment = client.get_run(parent).info.experiment_id
-    return list(client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{parent}'", order_by=["attributes.start_time DESC"]))
+    return list(
+        client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{parent}'", order_by=["attributes.start_time DESC"])
+    )
 
 
-def _close_children(client: "MlflowClient", parent: str, closed: str, why: Callable[[str, str | None], str | None]) -> None:
+def _close_children(
+    client: "MlflowClient", parent: str, closed: str, why: Callable[[str, str | None], str | None]
+) -> None:
     for child in children(client, parent):
         if child.info.status == "RUNNING":
             tags = child.data.tags

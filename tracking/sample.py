@@ -32,13 +32,18 @@ def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
     """`instances` of the candidate's `lists`, evenly spaced, with their histories from `data`."""
     of = data.instances()
     if len(of) != len(lists):
-        raise FinestError(f"the rank lists have {len(lists)} instances and the data set {len(of)}: they are not of the same data")
+        raise FinestError(
+            f"the rank lists have {len(lists)} instances and the data set {len(of)}: they are not of the same data"
+        )
     chosen = np.unique(np.linspace(0, len(lists) - 1, min(instances, len(lists))).astype(np.int64))
     histories = data.histories(of.row[chosen], int(of.position[chosen].max(initial=1)))
     there = lists.items[chosen] >= 0
     return Sample(
         histories=[[str(data.item_ids[code]) for code in row if code] for row in histories],
-        items=[[str(item) for item in lists.vocabulary[row[kept]]] for row, kept in zip(lists.items[chosen], there, strict=True)],
+        items=[
+            [str(item) for item in lists.vocabulary[row[kept]]]
+            for row, kept in zip(lists.items[chosen], there, strict=True)
+        ],
         scores=[[float(score) for score in row[kept]] for row, kept in zip(lists.scores[chosen], there, strict=True)],
     )
 

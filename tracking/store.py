@@ -61,11 +61,14 @@ def masked(text: str) -> str:
 
 PRESIGNED = "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"
 DEFAULTS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Artifacts go through the server: to go past it, a client must reach the server's own store, which is behind policies and proxies,
     # and knows nothing of the server's users. Whoever wants presigned URLs all the same sets these to true.
-    PRESIGNED: "false", "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
-}  # fmt: skip
+    PRESIGNED: "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
 """Of MLflow's settings, where the environment says nothing else: no usage statistics, no links and progress bars, one way to artifacts."""
 
 
@@ -82,7 +85,13 @@ def connect() -> "MlflowClient":
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     import mlflow
 
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.store.model_registry", "mlflow.pyfunc"):
+    for name in (
+        "alembic",
+        "mlflow.store.db.utils",
+        "mlflow.system_metrics",
+        "mlflow.store.model_registry",
+        "mlflow.pyfunc",
+    ):
         logging.getLogger(name).setLevel(logging.WARNING)
     address, before = uri(), os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(address)
@@ -111,7 +120,9 @@ def experiment_id(client: "MlflowClient") -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name, artifact_location=_artifacts(client.tracking_uri), tags=EXPERIMENT_TAGS))
+            return str(
+                client.create_experiment(name, artifact_location=_artifacts(client.tracking_uri), tags=EXPERIMENT_TAGS)
+            )
         except MlflowException:  # another step was quicker
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -204,13 +215,17 @@ def _overheard() -> Iterator[list[BaseException]]:
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             found = [one for one in record.args or () if isinstance(one, BaseException)]
-            broken.extend(found or [RuntimeError(record.getMessage())])  # a text alone, where MLflow has masked a signature in it
+            broken.extend(
+                found or [RuntimeError(record.getMessage())]
+            )  # a text alone, where MLflow has masked a signature in it
 
     listener, urllib3 = Listener(), logging.getLogger("urllib3.connectionpool")
     level, propagate = urllib3.level, urllib3.propagate
     urllib3.addHandler(listener)
     urllib3.setLevel(logging.WARNING)
-    urllib3.propagate = False  # commands and steps have it say errors alone; it is for us to hear, and not for the screen
+    urllib3.propagate = (
+        False  # commands and steps have it say errors alone; it is for us to hear, and not for the screen
+    )
     try:
         yield broken
     finally:
@@ -222,7 +237,9 @@ def _overheard() -> Iterator[list[BaseException]]:
 def _advice(why: str) -> str:
     elsewhere = re.search(r" (to|from) \S+:[0-9]+", why) and causes.host_and_port(uri()) not in why
     if elsewhere and os.environ.get(PRESIGNED, "").lower() in ("true", "1"):
-        return f"unset {PRESIGNED}: it sends clients past the server to its own store, which cannot be reached from here"
+        return (
+            f"unset {PRESIGNED}: it sends clients past the server to its own store, which cannot be reached from here"
+        )
     if "MLFLOW_TRACKING_URI" in os.environ:
         return "start the server, or correct MLFLOW_TRACKING_URI (unset it for the embedded store)"
     return "see that the state folder (FINEST_STATE) can be written and has room"

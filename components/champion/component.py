@@ -5,9 +5,13 @@ from components.image import step
 
 @step
 def champion(
-    version: str, seen: dict, interactions: dsl.Input[dsl.Dataset], config: dict,
-    model: dsl.Output[dsl.Model], lists: dsl.Output[dsl.Dataset],
-) -> str:  # fmt: skip
+    version: str,
+    seen: dict,
+    interactions: dsl.Input[dsl.Dataset],
+    config: dict,
+    model: dsl.Output[dsl.Model],
+    lists: dsl.Output[dsl.Dataset],
+) -> str:
     """Scores what the candidate must beat: the model in production, popularity and repeat-last.
 
     Returns `retrain`, or `skip` where the data has nothing new; plain words that a condition can compare.

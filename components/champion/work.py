@@ -33,7 +33,11 @@ def skipped(manifest: Manifest, seen: Mapping[str, str], model: Path, lists: Pat
 
 def seen_by(champion: registry.Version) -> dict[str, str]:
     """What is known of a version's data, as a pipeline parameter: text alone, since kfp makes numbers of integers."""
-    return {"version": champion.version, "fingerprint": champion.data_fingerprint, "last_timestamp": str(champion.last_timestamp or "")}
+    return {
+        "version": champion.version,
+        "fingerprint": champion.data_fingerprint,
+        "last_timestamp": str(champion.last_timestamp or ""),
+    }
 
 
 def score(version: str, registered_model: str, data: Dataset, model: Path, lists: Path) -> None:
@@ -44,7 +48,9 @@ def score(version: str, registered_model: str, data: Dataset, model: Path, lists
     file.write(baselines.repeat_last(data), lists / "repeat_last.parquet")
     if version:
         download(version, registered_model, model)
-        prepare(choose("cpu"))  # one thread, like every model's lists: more of them differ in rounding, and spin where cores are taken
+        prepare(
+            choose("cpu")
+        )  # one thread, like every model's lists: more of them differ in rounding, and spin where cores are taken
         theirs, after_cut = champion.score(model, data, version)
         file.write(replace(theirs, after_cut=after_cut), lists / "champion.parquet")
 
@@ -53,7 +59,9 @@ def download(version: str, registered_model: str, model: Path) -> None:
     """Puts a version's weights into the folder `model`. Raises FinestError where production has moved on meanwhile."""
     now = registry.champion(registered_model)
     if now is None or now.version != version:
-        raise FinestError(f"the champion of {registered_model} is no longer version {version}, which preflight saw; run again")
+        raise FinestError(
+            f"the champion of {registered_model} is no longer version {version}, which preflight saw; run again"
+        )
     package = registry.download(now, model / "package")
     for part in package.iterdir():
         part.rename(model / part.name)

@@ -5,9 +5,17 @@ from components.image import step
 
 @step
 def finetune(
-    interactions: dsl.Input[dsl.Dataset], edits: dsl.Input[dsl.Dataset], bases: dsl.Input[dsl.Model], champion: dsl.Input[dsl.Model],
-    shard: str, pretrain: dict, config: dict, checkpoints: str, profile: bool, tuned: dsl.Output[dsl.Model],
-):  # fmt: skip
+    interactions: dsl.Input[dsl.Dataset],
+    edits: dsl.Input[dsl.Dataset],
+    bases: dsl.Input[dsl.Model],
+    champion: dsl.Input[dsl.Model],
+    shard: str,
+    pretrain: dict,
+    config: dict,
+    checkpoints: str,
+    profile: bool,
+    tuned: dsl.Output[dsl.Model],
+):
     """Fine-tunes a shard's base models with FINEST.
 
     Args:

@@ -7,9 +7,18 @@ from finest.training.progress import Report
 
 
 def train(
-    interactions: Path, edits: Path, shard: str, pretrain: Pretrain, config: Finetune, bases: Path, champion: Path, checkpoints: str,
-    profile: bool, tuned: Path, report: Report,
-) -> None:  # fmt: skip
+    interactions: Path,
+    edits: Path,
+    shard: str,
+    pretrain: Pretrain,
+    config: Finetune,
+    bases: Path,
+    champion: Path,
+    checkpoints: str,
+    profile: bool,
+    tuned: Path,
+    report: Report,
+) -> None:
     """Fine-tunes a shard's base models and writes their folder `tuned`."""
     from components.champion.work import saved_champion
     from components.checkpoints import open_store

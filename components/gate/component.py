@@ -5,11 +5,20 @@ from components.image import step
 
 @step
 def gate(
-    source: str, as_of: str, interactions: dsl.Input[dsl.Dataset], edits: dsl.Input[dsl.Dataset],
-    variants: dsl.Input[list[dsl.Model]], baselines: dsl.Input[dsl.Dataset], champion: str, seed: int, config: dict,
+    source: str,
+    as_of: str,
+    interactions: dsl.Input[dsl.Dataset],
+    edits: dsl.Input[dsl.Dataset],
+    variants: dsl.Input[list[dsl.Model]],
+    baselines: dsl.Input[dsl.Dataset],
+    champion: str,
+    seed: int,
+    config: dict,
     checkpoints: str,
-    candidate: dsl.Output[dsl.Model], verdict: dsl.Output[dsl.Artifact], report: dsl.Output[dsl.HTML],
-) -> str:  # fmt: skip
+    candidate: dsl.Output[dsl.Model],
+    verdict: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+) -> str:
     """Judges the candidate; returns `pass` or `fail`, plain words that a condition can compare.
 
     Args:
@@ -46,7 +55,11 @@ def gate(
         found, histories = decide(*inputs, section, seed, moment(as_of), out, Path(candidate.path))
         shutil.copyfile(out / "report.html", report.path)
         log_dataset(step.run, load(data).manifest, source)
-        artifacts = {"verdict.json": out / "verdict.json", "report.html": out / "report.html", "edits": Path(edits.path)}
+        artifacts = {
+            "verdict.json": out / "verdict.json",
+            "report.html": out / "report.html",
+            "edits": Path(edits.path),
+        }
         artifacts |= {PAGE: out / PAGE} if (out / PAGE).exists() else {}
         log_verdict(step.run, found, artifacts, histories)
         return found.verdict

@@ -29,9 +29,17 @@ MODEL, LISTS = "model", "lists.parquet"
 
 
 def decide(
-    data: Path, edits: Path, shards: list[Path], baselines: Path, champion: str, config: Gate, seed: int, as_of: datetime, out: Path,
+    data: Path,
+    edits: Path,
+    shards: list[Path],
+    baselines: Path,
+    champion: str,
+    config: Gate,
+    seed: int,
+    as_of: datetime,
+    out: Path,
     candidate: Path,
-) -> tuple[Verdict, dict[str, pa.Table]]:  # fmt: skip
+) -> tuple[Verdict, dict[str, pa.Table]]:
     """Judges the shards' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
 
     Of a profiled run it writes `out`/profile.txt too.

@@ -6,7 +6,7 @@ from components.image import step
 @step
 def ingest(
     source: str, listing: str, items_needed: int, config: dict, checkpoints: str, interactions: dsl.Output[dsl.Dataset]
-):  # fmt: skip
+):
     """Reads, cleans and splits the interactions.
 
     Args:

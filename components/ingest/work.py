@@ -32,16 +32,20 @@ def read(source: str, listing: str, items_needed: int, config: Ingest, out: Path
         logger.warning("reading %s was cut off (%s) and begins anew", source, cut_off(error) if error else "")
 
     again = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(READS), retry=tenacity.retry_if_exception(lambda error: cut_off(error) is not None),
-        before_sleep=say, reraise=True,
-    )  # fmt: skip
+        stop=tenacity.stop_after_attempt(READS),
+        retry=tenacity.retry_if_exception(lambda error: cut_off(error) is not None),
+        before_sleep=say,
+        reraise=True,
+    )
     return again(_read, source, listing, items_needed, config, out)
 
 
 def _read(source: str, listing: str, items_needed: int, config: Ingest, out: Path) -> Manifest:
     found = resolve(source)
     if listing_of(found, config) != listing:
-        raise DataError(f"{source}: files have changed since preflight listed them; run again once nothing writes there")
+        raise DataError(
+            f"{source}: files have changed since preflight listed them; run again once nothing writes there"
+        )
     manifest = ingest(found.filesystem, found.files, config, out)
     if manifest.items < items_needed:
         shutil.rmtree(out)

@@ -20,4 +20,9 @@ def notify(config: dict, promote: dict, checkpoints: str, status: dsl.PipelineTa
     from components.step import watched
 
     with watched("notify"):
-        finish(parse(Notify, config, "notify"), parse(Promote, promote, "promote").registered_model, checkpoints, status.state)
+        finish(
+            parse(Notify, config, "notify"),
+            parse(Promote, promote, "promote").registered_model,
+            checkpoints,
+            status.state,
+        )

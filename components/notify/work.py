@@ -62,9 +62,14 @@ def message(found: Outcome | None, state: str, cancelled: bool = False, page: st
     said += f", promoted as version {promoted}" if promoted else ""
     return {
         "text": " ".join(filter(None, [f"FINEST run {kfp_run_id()}: {said}", page])),
-        "run": kfp_run_id(), "state": "CANCELLED" if cancelled else state, "verdict": verdict, "failed_step": failed, "error": error,
-        "promoted_version": promoted, "page": page or None,
-    }  # fmt: skip
+        "run": kfp_run_id(),
+        "state": "CANCELLED" if cancelled else state,
+        "verdict": verdict,
+        "failed_step": failed,
+        "error": error,
+        "promoted_version": promoted,
+        "page": page or None,
+    }
 
 
 def tell(url: str, content: dict[str, Any], seconds: float) -> None:

@@ -6,7 +6,7 @@ from components.image import step
 @step
 def perturb(
     interactions: dsl.Input[dsl.Dataset], seed: int, config: dict, checkpoints: str, edits: dsl.Output[dsl.Dataset]
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Plans every scenario's edits and deals the variants to shards. Returns the shards' ids.
 
     Args:

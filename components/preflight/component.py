@@ -5,11 +5,24 @@ from components.image import step
 
 @step
 def preflight(
-    source: str, as_of: str, scheduled: str, seed: int, checkpoints: str, config: dict, ingest: dict, perturb: dict, pretrain: dict,
-    finetune: dict, gate: dict, promote: dict, notify: dict, fans_out: bool,
+    source: str,
+    as_of: str,
+    scheduled: str,
+    seed: int,
+    checkpoints: str,
+    config: dict,
+    ingest: dict,
+    perturb: dict,
+    pretrain: dict,
+    finetune: dict,
+    gate: dict,
+    promote: dict,
+    notify: dict,
+    fans_out: bool,
 ) -> NamedTuple(  # type: ignore[valid-type]
-    "Checked", [("listing", str), ("champion", str), ("items_needed", int), ("as_of", str), ("ingest", dict), ("seen", dict)]
-):  # fmt: skip
+    "Checked",
+    [("listing", str), ("champion", str), ("items_needed", int), ("as_of", str), ("ingest", dict), ("seen", dict)],
+):
     """Checks everything that can be checked in a minute, and opens the MLflow run.
 
     Args:
@@ -26,6 +39,13 @@ def preflight(
     from components.step import watched
 
     with watched("preflight", checkpoints=checkpoints):
-        sections = {"preflight": config, "ingest": ingest, "perturb": perturb, "pretrain": pretrain, "finetune": finetune, "gate": gate}
+        sections = {
+            "preflight": config,
+            "ingest": ingest,
+            "perturb": perturb,
+            "pretrain": pretrain,
+            "finetune": finetune,
+            "gate": gate,
+        }
         sections |= {"promote": promote, "notify": notify}
         return check(source, stands_for(as_of, scheduled), seed, checkpoints, sections, fans_out)

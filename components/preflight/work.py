@@ -25,9 +25,15 @@ from finest.training.config import Finetune, Pretrain
 from tracking import registry, runs, store
 
 SECTIONS: dict[str, type[Section]] = {
-    "preflight": Preflight, "ingest": Ingest, "perturb": Perturb, "pretrain": Pretrain, "finetune": Finetune, "gate": Gate,
-    "promote": Promote, "notify": Notify,
-}  # fmt: skip
+    "preflight": Preflight,
+    "ingest": Ingest,
+    "perturb": Perturb,
+    "pretrain": Pretrain,
+    "finetune": Finetune,
+    "gate": Gate,
+    "promote": Promote,
+    "notify": Notify,
+}
 
 
 class Checked(NamedTuple):
@@ -49,13 +55,15 @@ class Checked(NamedTuple):
 
 def check(
     uri: str, as_of: datetime, seed: int, checkpoints: str, values: Mapping[str, Mapping[str, Any]], fans_out: bool
-) -> Checked:  # fmt: skip
+) -> Checked:
     """Checks config, source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
 
     `as_of`: the moment that the run stands for. `fans_out`: whether the pipeline trains any number of shards, or one.
     """
     sections = {name: parse(section, values[name], name) for name, section in SECTIONS.items()}
-    preflight, ingest, perturb, finetune, promote = (sections[name] for name in ("preflight", "ingest", "perturb", "finetune", "promote"))
+    preflight, ingest, perturb, finetune, promote = (
+        sections[name] for name in ("preflight", "ingest", "perturb", "finetune", "promote")
+    )
     assert isinstance(preflight, Preflight) and isinstance(ingest, Ingest) and isinstance(perturb, Perturb)
     assert isinstance(finetune, Finetune) and isinstance(promote, Promote)
     if perturb.shards > 1 and not fans_out:
@@ -111,4 +119,6 @@ def check_space(folder: Path, gigabytes: float) -> None:
     there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
     free = shutil.disk_usage(there).free / 1e9
     if free < gigabytes:
-        raise FinestError(f"{folder}: {free:.1f} GB free, but preflight.min_free_gb asks for {gigabytes:g}; free some or move it (--state)")
+        raise FinestError(
+            f"{folder}: {free:.1f} GB free, but preflight.min_free_gb asks for {gigabytes:g}; free some or move it (--state)"
+        )

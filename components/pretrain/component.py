@@ -5,9 +5,14 @@ from components.image import step
 
 @step
 def pretrain(
-    interactions: dsl.Input[dsl.Dataset], edits: dsl.Input[dsl.Dataset], shard: str, config: dict, checkpoints: str,
-    profile: bool, bases: dsl.Output[dsl.Model],
-):  # fmt: skip
+    interactions: dsl.Input[dsl.Dataset],
+    edits: dsl.Input[dsl.Dataset],
+    shard: str,
+    config: dict,
+    checkpoints: str,
+    profile: bool,
+    bases: dsl.Output[dsl.Model],
+):
     """Trains a shard's variants from random weights.
 
     Args:

@@ -7,8 +7,15 @@ from finest.training.progress import Report
 
 
 def train(
-    interactions: Path, edits: Path, shard: str, config: Pretrain, checkpoints: str, profile: bool, bases: Path, report: Report
-) -> None:  # fmt: skip
+    interactions: Path,
+    edits: Path,
+    shard: str,
+    config: Pretrain,
+    checkpoints: str,
+    profile: bool,
+    bases: Path,
+    report: Report,
+) -> None:
     """Trains a shard's variants and writes their folder `bases`."""
     from components.checkpoints import open_store
     from finest.data.dataset import load

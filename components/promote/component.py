@@ -4,7 +4,12 @@ from components.image import step
 
 
 @step
-def promote(candidate: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], interactions: dsl.Input[dsl.Dataset], config: dict):
+def promote(
+    candidate: dsl.Input[dsl.Model],
+    verdict: dsl.Input[dsl.Artifact],
+    interactions: dsl.Input[dsl.Dataset],
+    config: dict,
+):
     """Registers the candidate, checks what was registered, and moves the alias `champion` last.
 
     Args:
@@ -26,7 +31,12 @@ def promote(candidate: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], i
 
 
 @step
-def reject(candidate: dsl.Input[dsl.Model], verdict: dsl.Input[dsl.Artifact], interactions: dsl.Input[dsl.Dataset], config: dict):
+def reject(
+    candidate: dsl.Input[dsl.Model],
+    verdict: dsl.Input[dsl.Artifact],
+    interactions: dsl.Input[dsl.Dataset],
+    config: dict,
+):
     """Leaves the champion where it is; registers the candidate as `challenger` where the config asks for that.
 
     Args:

@@ -16,14 +16,18 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
     dataset, judged = load(data), read_verdict(verdict)
     judged_lists = sample.take(file.read(candidate / LISTS), dataset, config.verify_instances)
     expected = judged.ids["champion"] or None
-    return registry.promote(run, config.registered_model, candidate / MODEL, judged, dataset.manifest, judged_lists, expected)
+    return registry.promote(
+        run, config.registered_model, candidate / MODEL, judged, dataset.manifest, judged_lists, expected
+    )
 
 
 def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
     """Leaves production alone; registers the candidate as challenger where the config asks for that."""
     if not config.register_rejected:
         return None
-    return registry.register_rejected(run, config.registered_model, candidate / MODEL, read_verdict(verdict), load(data).manifest)
+    return registry.register_rejected(
+        run, config.registered_model, candidate / MODEL, read_verdict(verdict), load(data).manifest
+    )
 
 
 def read_verdict(folder: Path) -> Verdict:

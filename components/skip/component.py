@@ -5,9 +5,14 @@ from components.image import step
 
 @step
 def skip(
-    source: str, as_of: str, interactions: dsl.Input[dsl.Dataset], baselines: dsl.Input[dsl.Dataset], champion: str,
-    verdict: dsl.Output[dsl.Artifact], report: dsl.Output[dsl.HTML],
-):  # fmt: skip
+    source: str,
+    as_of: str,
+    interactions: dsl.Input[dsl.Dataset],
+    baselines: dsl.Input[dsl.Dataset],
+    champion: str,
+    verdict: dsl.Output[dsl.Artifact],
+    report: dsl.Output[dsl.HTML],
+):
     """Ends a run in which there is nothing to train on with the verdict `skipped`.
 
     Args:

@@ -29,7 +29,9 @@ def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
     rows = rows.select("file", "record", "user", "item", "text", "sequence", time=time, told=told)
     if config.columns.sequence is None:
         return rows.drop("sequence")
-    return rows.mutate(order=ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64"))
+    return rows.mutate(
+        order=ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64")
+    )
 
 
 def judged(rows: ir.Table, config: Ingest) -> ir.Table:

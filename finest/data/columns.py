@@ -56,13 +56,18 @@ def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) 
     files = sorted(files, key=lambda file: file.path)
     with ThreadPoolExecutor(8) as threads:
         layouts = list(threads.map(lambda file: _layout(filesystem, file, config), files))
-    return [(layout, [file for file, its in zip(files, layouts, strict=True) if its == layout]) for layout in dict.fromkeys(layouts)]
+    return [
+        (layout, [file for file, its in zip(files, layouts, strict=True) if its == layout])
+        for layout in dict.fromkeys(layouts)
+    ]
 
 
 def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
     format = format_of(file.path) if config.format == "auto" else config.format
     if format is None:
-        raise ConfigError(f"{file.path}: cannot tell the format from the ending ({', '.join(ENDINGS)}); set ingest.format")
+        raise ConfigError(
+            f"{file.path}: cannot tell the format from the ending ({', '.join(ENDINGS)}); set ingest.format"
+        )
     if file.size == 0:
         raise DataError(f"{file.path}: the file is empty")
     return _parquet(filesystem, file, config) if format == "parquet" else _text(filesystem, file, format, config)
@@ -103,7 +108,9 @@ def _roles(file: SourceFile, names: list[str], config: Ingest) -> dict[str, str]
         if names.count(name) != 1:
             fault = "no column" if name not in names else "more than one column"
             found = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            raise DataError(f"{file.path}: {fault} {name!r}; found {found}; ingest.columns.{role} says which column holds the {role}")
+            raise DataError(
+                f"{file.path}: {fault} {name!r}; found {found}; ingest.columns.{role} says which column holds the {role}"
+            )
     return roles
 
 

@@ -109,9 +109,16 @@ class Dataset:
     def with_split(self, train: npt.NDArray[np.bool_], keep: npt.NDArray[np.bool_]) -> "Dataset":
         """The rows under `keep`, split anew by `train`, with the same catalogue. For choosing on training data, never for reporting."""
         return Dataset(
-            self.user[keep], self.item[keep], self.timestamp[keep], self.position[keep], train[keep],
-            self.item_ids, self.user_ids, self.target_ids[keep], self.manifest,
-        )  # fmt: skip
+            self.user[keep],
+            self.item[keep],
+            self.timestamp[keep],
+            self.position[keep],
+            train[keep],
+            self.item_ids,
+            self.user_ids,
+            self.target_ids[keep],
+            self.manifest,
+        )
 
 
 def load(folder: Path) -> Dataset:
@@ -122,7 +129,9 @@ def load(folder: Path) -> Dataset:
         users = pq.read_table(folder / schema.USERS)
         items = pq.read_table(folder / schema.ITEMS)
     except FileNotFoundError as error:
-        raise DataError(f"{folder}: not a data set that ingest wrote ({Path(str(error.filename)).name} is missing)") from error
+        raise DataError(
+            f"{folder}: not a data set that ingest wrote ({Path(str(error.filename)).name} is missing)"
+        ) from error
 
     def column(name: str) -> Ints:
         return table.column(name).to_numpy().astype(np.int64)

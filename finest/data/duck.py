@@ -31,7 +31,9 @@ class DuckDB:
 
     parses_apart = False
 
-    def __init__(self, filesystem: pafs.FileSystem, folder: Path, memory: str | None = None, threads: int | None = None):
+    def __init__(
+        self, filesystem: pafs.FileSystem, folder: Path, memory: str | None = None, threads: int | None = None
+    ):
         settings: dict[str, object] = {"temp_directory": str(folder / "spill")}
         if memory is not None:
             settings["memory_limit"] = memory
@@ -39,27 +41,37 @@ class DuckDB:
             settings["threads"] = threads
         self._filesystem = filesystem
         self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
-        self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")  # a time with a zone is cast in the session's
+        self._ibis.con.execute(
+            "SET enable_progress_bar = false; SET TimeZone = 'UTC'"
+        )  # a time with a zone is cast in the session's
 
     def __enter__(self) -> "DuckDB":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._ibis.disconnect()
 
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
         """See Engine."""
         if not isinstance(self._filesystem, pafs.LocalFileSystem):
-            self._ibis.con.register_filesystem(Remote(self._filesystem, [file for _, files in layouts for file in files]))
+            self._ibis.con.register_filesystem(
+                Remote(self._filesystem, [file for _, files in layouts for file in files])
+            )
         paths = sorted({file.path for _, files in layouts for file in files})
-        self._ibis.con.execute(f"CREATE TYPE path AS ENUM ({', '.join(map(_text, paths))})")  # a number a row, and sorts like the text
+        self._ibis.con.execute(
+            f"CREATE TYPE path AS ENUM ({', '.join(map(_text, paths))})"
+        )  # a number a row, and sorts like the text
         parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
         self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
 
     def reads_again(self, layouts: Layouts) -> bool:
         """See Engine."""
-        return isinstance(self._filesystem, pafs.LocalFileSystem) and all(layout.format == "parquet" for layout, _ in layouts)
+        return isinstance(self._filesystem, pafs.LocalFileSystem) and all(
+            layout.format == "parquet" for layout, _ in layouts
+        )
 
     def malformed(self) -> pa.Table:
         """See Engine."""
@@ -85,7 +97,9 @@ class DuckDB:
         """See Engine."""
         how = self._packing(among) if by == ["user", "time"] else None
         if how is None:
-            yield from self._ibis.con.sql(self._ibis.compile(rows.order_by(by))).to_arrow_reader(BATCH)  # ibis 12's fail on duckdb 2
+            yield from self._ibis.con.sql(self._ibis.compile(rows.order_by(by))).to_arrow_reader(
+                BATCH
+            )  # ibis 12's fail on duckdb 2
         else:
             number = how.pack(rows.user.cast("int64"), rows.item.cast("int64"), rows.time)
             packed = self._ibis.con.sql(self._ibis.compile(rows.select(number=number))).fetchnumpy()["number"]
@@ -117,7 +131,11 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
         record = "row_number() OVER ()"  # streams in file order: insertion order is preserved
     sequence = f"{columns['sequence']}::VARCHAR" if "sequence" in columns else "NULL::VARCHAR"
     micros = _micros(layout, columns["timestamp"], unit)
-    shown = f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))" if layout.kind == "time" else columns["timestamp"]
+    shown = (
+        f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))"
+        if layout.kind == "time"
+        else columns["timestamp"]
+    )
     text = shown if layout.kind == "text" else f"CASE WHEN {micros} IS NULL THEN {shown}::VARCHAR END"
     user, item = columns["user"], columns["item"]
     if layout.format == "parquet":  # a text file's empty fields are null already
@@ -129,7 +147,9 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
 
 
 def _micros(layout: Layout, column: str, unit: Unit) -> str:
-    if layout.kind == "text":  # as the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge
+    if (
+        layout.kind == "text"
+    ):  # as the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge
         number = f"TRY_CAST({column} AS BIGINT)"
         return f"CASE WHEN {number}::VARCHAR = {column} THEN {_scaled(number, unit)} END"
     if layout.kind == "time":
@@ -158,7 +178,9 @@ def _name(value: str) -> str:
 
 
 @contextmanager
-def opened(filesystem: pafs.FileSystem, folder: Path, what: str, memory: str | None, threads: int | None) -> Iterator[DuckDB]:
+def opened(
+    filesystem: pafs.FileSystem, folder: Path, what: str, memory: str | None, threads: int | None
+) -> Iterator[DuckDB]:
     """The engine, and one line of its failures: see `failures`."""
     with failures(what), DuckDB(filesystem, folder, memory, threads) as engine:
         yield engine
@@ -173,9 +195,13 @@ def failures(what: str) -> Iterator[None]:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         message = lines[0].replace(PREFIX, "")
         if raised := [line for line in lines if RAISED.match(line)]:  # by the file system, in Python
-            raise FinestError(f"the source cannot be read: {raised[-1].partition(': ')[2].replace(PREFIX, '')}; run again later") from error
+            raise FinestError(
+                f"the source cannot be read: {raised[-1].partition(': ')[2].replace(PREFIX, '')}; run again later"
+            ) from error
         if "No space left" in message or "max_temp_directory_size" in str(error):
-            raise FinestError(f"{what}: the disk is full; free space there or choose another folder ({message})") from error
+            raise FinestError(
+                f"{what}: the disk is full; free space there or choose another folder ({message})"
+            ) from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise FinestError(f"{what}: not enough memory; give the step more ({message})") from error
         if not isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)):

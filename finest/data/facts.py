@@ -13,9 +13,16 @@ import pyarrow.compute as pc
 from finest.data.histories import starts
 
 COUNTED = (
-    "users", "interactions", "train_interactions", "users_cut_inside_a_tie", "instances", "cold_rows", "targets_outside_catalogue",
-    "targets_in_history", "repeats",
-)  # fmt: skip
+    "users",
+    "interactions",
+    "train_interactions",
+    "users_cut_inside_a_tie",
+    "instances",
+    "cold_rows",
+    "targets_outside_catalogue",
+    "targets_in_history",
+    "repeats",
+)
 """What is added up over batches, by the manifest's names."""
 
 
@@ -55,10 +62,14 @@ class Histories:
         self._users.append((user_N[starts_U], size_U.astype(np.int32), train_U, last_U))
         self._times.append((int(time_N.min()), int(time_N.max())))
         both_U = (train_U > 0) & (train_U < size_U)
-        self.counts.update({
-            "users": len(starts_U), "interactions": len(user_N), "train_interactions": int(train_U.sum()),
-            "users_cut_inside_a_tie": int((both_U & (last_U == first_test_U)).sum()),
-        })  # fmt: skip
+        self.counts.update(
+            {
+                "users": len(starts_U),
+                "interactions": len(user_N),
+                "train_interactions": int(train_U.sum()),
+                "users_cut_inside_a_tie": int((both_U & (last_U == first_test_U)).sum()),
+            }
+        )
 
     def users(self) -> Users:
         """All users so far."""
@@ -83,15 +94,22 @@ def of_instances(rows: pa.RecordBatch, known_I: np.ndarray) -> Counter[str]:
     starts_U = starts(user_N)
     size_U = np.diff(starts_U, append=len(user_N))
     known_N = known_I[item_N]
-    since_U = np.minimum.reduceat(np.where(known_N, position_N, np.iinfo(np.int32).max), starts_U)  # of its first item of the catalogue
+    since_U = np.minimum.reduceat(
+        np.where(known_N, position_N, np.iinfo(np.int32).max), starts_U
+    )  # of its first item of the catalogue
     held_N = ~train_N
     instance_N = held_N & (position_N > np.repeat(since_U, size_U))
 
     number_N = np.repeat(np.arange(len(starts_U), dtype=np.int64), size_U)
     pair_N = np.sort((number_N << 32) | (item_N.astype(np.int64) << 1) | held_N)  # by pair, training rows first
     first_N = np.append(True, pair_N[1:] >> 1 != pair_N[:-1] >> 1)
-    again_N = ~first_N & (pair_N & 1 == 1) & known_I[(pair_N >> 1) & 0x7FFFFFFF]  # held out, and not the first of its pair
+    again_N = (
+        ~first_N & (pair_N & 1 == 1) & known_I[(pair_N >> 1) & 0x7FFFFFFF]
+    )  # held out, and not the first of its pair
     return Counter(
-        instances=int(instance_N.sum()), cold_rows=int((held_N & ~instance_N).sum()),
-        targets_outside_catalogue=int((instance_N & ~known_N).sum()), targets_in_history=int(again_N.sum()), repeats=int((~first_N).sum()),
-    )  # fmt: skip
+        instances=int(instance_N.sum()),
+        cold_rows=int((held_N & ~instance_N).sum()),
+        targets_outside_catalogue=int((instance_N & ~known_N).sum()),
+        targets_in_history=int(again_N.sum()),
+        repeats=int((~first_N).sum()),
+    )

@@ -23,7 +23,9 @@ class Fingerprint:
 
         `item_N`: places in the items; `time_N`: microseconds; `train_N`: whether each is a training row.
         """
-        for digest, values in zip(self._rows, (item_N.astype("<i4"), time_N.astype("<i8"), train_N.astype("u1")), strict=True):
+        for digest, values in zip(
+            self._rows, (item_N.astype("<i4"), time_N.astype("<i8"), train_N.astype("u1")), strict=True
+        ):
             digest.update(values.data)
 
     def hexdigest(self) -> str:

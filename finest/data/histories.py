@@ -14,10 +14,12 @@ from finest.data.order import microseconds
 
 SCHEMA = pa.schema(
     [("user", pa.int32()), ("item", pa.int32()), ("time", pa.int64()), ("position", pa.int32()), ("train", pa.bool_())],
-)  # fmt: skip
+)
 
 
-def histories(batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, split: Split) -> Iterator[pa.RecordBatch]:
+def histories(
+    batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, split: Split
+) -> Iterator[pa.RecordBatch]:
     """Batches (SCHEMA) of whole users, every row with its position in its user's history and whether it is a training row.
 
     `batches`: user, item (codes: places in the ids), time and maybe order, sorted by user, time and order.
@@ -64,7 +66,9 @@ def _whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting).combine_chunks()
 
 
-def _untied(keys: list[np.ndarray], user_N: np.ndarray, item_N: np.ndarray, user_ids: pa.Array, item_ids: pa.Array) -> np.ndarray:
+def _untied(
+    keys: list[np.ndarray], user_N: np.ndarray, item_N: np.ndarray, user_ids: pa.Array, item_ids: pa.Array
+) -> np.ndarray:
     """The items, those of rows that agree in all keys in the order of a hash of user and item.
 
     Item ids or the order in a file would order them, too, and would teach a model that item 8 follows item 7; a hash of the item alone
@@ -81,12 +85,16 @@ def _untied(keys: list[np.ndarray], user_N: np.ndarray, item_N: np.ndarray, user
     number_T = np.arange(len(row_T))
     number_T -= np.maximum.accumulate(np.where(twin_T, 0, number_T))  # of rows alike, from 0
 
-    pairs = zip(user_ids.take(pa.array(user_N[row_T])).to_pylist(), item_ids.take(pa.array(item_T)).to_pylist(), strict=True)
+    pairs = zip(
+        user_ids.take(pa.array(user_N[row_T])).to_pylist(), item_ids.take(pa.array(item_T)).to_pylist(), strict=True
+    )
     hashes = [_hash(f"{user}\x1f{item}") for user, item in pairs]
     for place in np.flatnonzero(twin_T):
         hashes[place] = _hash(f"{hashes[place]:016x}{number_T[place]}")
     untied_N = item_N.copy()
-    untied_N[np.sort(row_T)] = item_T[np.lexsort([item_T, np.array(hashes, dtype=np.uint64), group_T])]  # item: should two collide
+    untied_N[np.sort(row_T)] = item_T[
+        np.lexsort([item_T, np.array(hashes, dtype=np.uint64), group_T])
+    ]  # item: should two collide
     return untied_N
 
 

@@ -42,7 +42,9 @@ def ingest(
     DataError for a source that cannot be used, FinestError for a full disk; nothing is left behind then.
     """
     if config.window_days is not None or config.split.held_out_days is not None:
-        raise ConfigError("window_days and split.held_out_days count from a moment: give ingest what finest.data.window.resolved makes")
+        raise ConfigError(
+            "window_days and split.held_out_days count from a moment: give ingest what finest.data.window.resolved makes"
+        )
     partial = out.with_name(out.name + ".partial")
     with _complete_or_nothing(partial, out):
         absent = window.missing(files, config)
@@ -61,8 +63,13 @@ def ingest(
 
 
 def _build(
-    filesystem: pafs.FileSystem, layouts: columns.Layouts, absent: tuple[date, ...], config: Ingest, engine: Engine, out: Path
-) -> Manifest:  # fmt: skip
+    filesystem: pafs.FileSystem,
+    layouts: columns.Layouts,
+    absent: tuple[date, ...],
+    config: Ingest,
+    engine: Engine,
+    out: Path,
+) -> Manifest:
     parsed, again = clean.parsed(engine.read(layouts, config.timestamp_unit), config), engine.reads_again(layouts)
     before = _state(filesystem, layouts) if again else []
     if engine.parses_apart:
@@ -88,11 +95,15 @@ def _build(
     data = order.coded(engine, judged.filter(judged.reason.isnull()), config)
     if again and _state(filesystem, layouts) != before:
         raise DataError("the source's files changed while they were read: run again once nothing writes there")
-    user_ids, item_ids = (engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items))
+    user_ids, item_ids = (
+        engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items)
+    )
     by = ["user", "time", *order.sequence(config)]
     sorted_rows, found = out / "work" / "histories.arrow", facts.Histories(len(item_ids))
     with pa.OSFile(str(sorted_rows), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-        for rows in histories(engine.batches(order.core(engine, data, config), by, data.rows), user_ids, item_ids, config.split):
+        for rows in histories(
+            engine.batches(order.core(engine, data, config), by, data.rows), user_ids, item_ids, config.split
+        ):
             found.add(rows)
             writer.write_batch(rows)
     with pa.OSFile(str(sorted_rows)) as stored:  # not mapped: its pages would count as this process's memory
@@ -107,7 +118,9 @@ def _build(
         write.users(user_ids, users, out / schema.USERS)
         write.items(item_ids, found.train_of_item, out / schema.ITEMS)
         items = write.Catalogue(found.occurs, known_I)
-        fingerprint = write.interactions(write.batches(stored), user_ids, item_ids, users, items, out / schema.INTERACTIONS)
+        fingerprint = write.interactions(
+            write.batches(stored), user_ids, item_ids, users, items, out / schema.INTERACTIONS
+        )
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         fingerprint=fingerprint,
@@ -141,10 +154,14 @@ def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
     depth, items = config.evaluation.depth, counts["items"]
     if counts["train_interactions"] == 0 or (counts["instances"] == 0 and not _may_be_empty(config)):
         what = "training interaction" if counts["train_interactions"] == 0 else "held-out interaction with a history"
-        raise DataError(f"no {what} among {counts['interactions']} interactions: change ingest.split ({config.split.method})")
+        raise DataError(
+            f"no {what} among {counts['interactions']} interactions: change ingest.split ({config.split.method})"
+        )
     if items < 2 * depth:
         remedy = f"lower it to {items // 2}" if items >= 20 else "the source is too small"
-        raise DataError(f"{items} items in the training rows, but ingest.evaluation.depth={depth} needs at least {2 * depth}: {remedy}")
+        raise DataError(
+            f"{items} items in the training rows, but ingest.evaluation.depth={depth} needs at least {2 * depth}: {remedy}"
+        )
     seen = counts["targets_in_history"] / max(counts["instances"], 1)
     if config.evaluation.exclude_seen and seen > MAX_SEEN_TARGETS:
         raise DataError(
@@ -156,7 +173,11 @@ def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
 def _may_be_empty(config: Ingest) -> bool:
     """Whether days that were read are held out whole: it is their data's doing then, and not the config's, that there are no rows."""
     cut, until = config.split.cut, config.until
-    return cut is not None and until is not None and order.microseconds(cut) <= order.microseconds(datetime.combine(until, time()))
+    return (
+        cut is not None
+        and until is not None
+        and order.microseconds(cut) <= order.microseconds(datetime.combine(until, time()))
+    )
 
 
 @contextmanager

@@ -22,7 +22,11 @@ def nothing_new(manifest: Manifest, seen: Seen | None) -> str | None:
     """
     if manifest.instances == 0:
         held = manifest.test_interactions
-        rows = f"none of the {held} held-out interactions is by a user with a history" if held else "no interaction is held out"
+        rows = (
+            f"none of the {held} held-out interactions is by a user with a history"
+            if held
+            else "no interaction is held out"
+        )
         return f"Nothing to judge a candidate by: {rows} (cut at {manifest.split.get('cut')})."
     if seen is None:
         return None

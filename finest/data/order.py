@@ -26,7 +26,9 @@ def coded(engine: Engine, clean: ir.Table, config: Ingest) -> Coded:
 
     def codes(column: str) -> ir.Table:
         ids = clean.group_by(id=clean[column]).agg(n=clean.count())
-        return engine.keep(f"{column}_codes", ids.select("id", "n", code=ibis.row_number().over(order_by=ids.id).cast("int32")))
+        return engine.keep(
+            f"{column}_codes", ids.select("id", "n", code=ibis.row_number().over(order_by=ids.id).cast("int32"))
+        )
 
     users, items = codes("user"), codes("item")
     order = sequence(config)

@@ -13,12 +13,16 @@ from finest.data.config import Ingest
 from finest.data.lines import Record, locate
 from finest.errors import DataError
 
-NO_ROWS = pa.table({name: pa.array([], pa.string()) for name in ("file", "record", "reason", "user", "item", "timestamp")})
+NO_ROWS = pa.table(
+    {name: pa.array([], pa.string()) for name in ("file", "record", "reason", "user", "item", "timestamp")}
+)
 SWALLOWING = {"unquoted value", "line size over maximum"}
 """What DuckDB calls the fault of a record whose quote is not closed; it may take thousands of lines for one record then."""
 
 
-def table(filesystem: pafs.FileSystem, layouts: Layouts, rows: pa.Table, first: dict[str, int], malformed: pa.Table) -> pa.Table:
+def table(
+    filesystem: pafs.FileSystem, layouts: Layouts, rows: pa.Table, first: dict[str, int], malformed: pa.Table
+) -> pa.Table:
     """QUARANTINE_SCHEMA, sorted by file and line.
 
     `rows`: file, record, reason, user, item, timestamp; `first`: the least record of each file; `malformed`: as the engine tells it.
@@ -37,12 +41,18 @@ def table(filesystem: pafs.FileSystem, layouts: Layouts, rows: pa.Table, first: 
             lines, broken = locate(filesystem, path, layout_of[path], ordinals, bytes_)
         for fault, record in zip(faults, broken, strict=True):
             if fault in SWALLOWING and record.open:
-                raise DataError(f"{path}:{record.line}: a quoted field is not closed on its line and swallows the lines after it")
+                raise DataError(
+                    f"{path}:{record.line}: a quoted field is not closed on its line and swallows the lines after it"
+                )
         nothing = pa.nulls(len(broken), pa.string())
         lines += [record.line for record in broken]
         columns = [pa.array([path] * len(lines), pa.string()), pa.array(lines, pa.int64())]
         for name in ("reason", "user", "item", "timestamp"):
-            more = pa.array([f"malformed line ({fault})" for fault in faults], pa.string()) if name == "reason" else nothing
+            more = (
+                pa.array([f"malformed line ({fault})" for fault in faults], pa.string())
+                if name == "reason"
+                else nothing
+            )
             columns.append(pa.chunked_array([*its_rows[name].cast(pa.string()).chunks, more], pa.string()))
         parts.append(pa.table(columns, schema=schema.QUARANTINE_SCHEMA).sort_by("line"))
     return pa.concat_tables(parts) if parts else schema.QUARANTINE_SCHEMA.empty_table()

@@ -75,13 +75,16 @@ class Spark:
 
     def _part(self, layout: Layout, paths: list[str], unit: Unit) -> str:
         """SQL for the rows of these files."""
-        rows = self._session.read.option("recursiveFileLookup", "true").parquet(*(_as_is(path) for path in paths))  # no partition columns
+        rows = self._session.read.option("recursiveFileLookup", "true").parquet(
+            *(_as_is(path) for path in paths)
+        )  # no partition columns
         view = f"part_{paths[0].encode().hex()}"
         columns = {role: rows[_name(column)] for role, column in layout.columns}
         rows.select(
-            *(column.alias(role) for role, column in columns.items()), rows["_metadata.file_path"].alias("uri"),
+            *(column.alias(role) for role, column in columns.items()),
+            rows["_metadata.file_path"].alias("uri"),
             rows["_metadata.row_index"].alias("record"),
-        ).createOrReplaceTempView(view)  # fmt: skip
+        ).createOrReplaceTempView(view)
         sequence = "CAST(sequence AS STRING)" if "sequence" in columns else "CAST(NULL AS STRING)"
         type = dict(zip((role for role, _ in layout.columns), layout.types, strict=True))["timestamp"]
         micros, text = _time(layout.kind, type, unit)
@@ -103,13 +106,17 @@ def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
         micros = f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
         return micros, f"CASE WHEN {micros} IS NULL THEN CAST(timestamp_micros({time}) AS STRING) END"
     if kind == "integer":
-        scaled = f"CAST({column} AS BIGINT) * {10**shift}" if shift >= 0 else f"CAST({column} AS BIGINT) DIV {10**-shift}"
+        scaled = (
+            f"CAST({column} AS BIGINT) * {10**shift}" if shift >= 0 else f"CAST({column} AS BIGINT) DIV {10**-shift}"
+        )
         limit = END * 10**-shift if shift < 0 else END // 10**shift
         micros = f"CASE WHEN {column} >= 0 AND {column} < {limit} THEN {scaled} END"
         return micros, f"CASE WHEN {micros} IS NULL THEN CAST({column} AS STRING) END"
     number = f"CAST({column} AS DOUBLE)"
     scaled = f"{number} * {10**shift}D" if shift >= 0 else f"{number} / {10**-shift}D"
-    micros = f"CASE WHEN NOT isnan({number}) AND {number} >= 0 AND {scaled} < {END} THEN CAST(round({scaled}) AS BIGINT) END"
+    micros = (
+        f"CASE WHEN NOT isnan({number}) AND {number} >= 0 AND {scaled} < {END} THEN CAST(round({scaled}) AS BIGINT) END"
+    )
     plain = rf"regexp_replace(CAST(CAST({number} AS DECIMAL(38, 15)) AS STRING), r'(\.[0-9]+?)0+\z', '$1')"  # as DuckDB writes it
     text = f"CASE WHEN isnan({number}) OR abs({number}) >= 1e16 THEN CAST({number} AS STRING) ELSE {plain} END"
     return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
@@ -128,11 +135,19 @@ def _name(value: str) -> str:
 def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: str) -> Iterator[Spark]:
     """The engine, on the master and in the folder that the config names. Its failures are one line: FinestError."""
     if not isinstance(filesystem, pafs.LocalFileSystem):
-        raise ConfigError("ingest.engine=spark reads files of a folder that its workers share, no s3://; set ingest.engine=duckdb")
+        raise ConfigError(
+            "ingest.engine=spark reads files of a folder that its workers share, no s3://; set ingest.engine=duckdb"
+        )
     if text := next((files[0].path for layout, files in layouts if layout.format != "parquet"), None):
-        raise ConfigError(f"{text}: ingest.engine=spark reads Parquet alone; convert the source, or set ingest.engine=duckdb")
-    if hidden := next((file.path for _, files in layouts for file in files if Path(file.path).name.startswith(("_", "."))), None):
-        raise DataError(f"{hidden}: Spark skips names that begin with _ or . as hidden; rename it, or set ingest.engine=duckdb")
+        raise ConfigError(
+            f"{text}: ingest.engine=spark reads Parquet alone; convert the source, or set ingest.engine=duckdb"
+        )
+    if hidden := next(
+        (file.path for _, files in layouts for file in files if Path(file.path).name.startswith(("_", "."))), None
+    ):
+        raise DataError(
+            f"{hidden}: Spark skips names that begin with _ or . as hidden; rename it, or set ingest.engine=duckdb"
+        )
     try:
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException

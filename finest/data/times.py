@@ -23,7 +23,9 @@ ISO_8601 = (
 )
 
 
-def micros(text: ir.StringColumn, unit: Unit, iso: ir.StringColumn | None = None) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
+def micros(
+    text: ir.StringColumn, unit: Unit, iso: ir.StringColumn | None = None
+) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
     """The time that `text` says, and whether it says one: a time may be out of range (`within`) or null, far outside.
 
     Numbers are plain decimals in `unit`, digits beyond a microsecond cut off; everything else is ISO 8601, UTC without a zone.
@@ -32,7 +34,9 @@ def micros(text: ir.StringColumn, unit: Unit, iso: ir.StringColumn | None = None
     numeric = text.re_search(PLAIN_NUMBER)
     moment, exists = _iso(iso_8601(text) if iso is None else iso)
     number = _number(text, unit)
-    return ibis.ifelse(numeric, number, moment), ibis.ifelse(numeric, True, exists)  # not `or`: engines would parse numbers as times
+    return ibis.ifelse(numeric, number, moment), ibis.ifelse(
+        numeric, True, exists
+    )  # not `or`: engines would parse numbers as times
 
 
 def iso_8601(text: ir.StringColumn) -> ir.StringColumn:
@@ -54,11 +58,15 @@ def within(time: ir.IntegerColumn) -> ir.BooleanColumn:
 
 def _number(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:
     shift = SHIFT[unit]
-    short = ibis.ifelse(text.re_search(rf"^0*[0-9]{{1,{16 - shift}}}(\.[0-9]+)?\z"), text, ibis.null(str))  # END has 16 digits
+    short = ibis.ifelse(
+        text.re_search(rf"^0*[0-9]{{1,{16 - shift}}}(\.[0-9]+)?\z"), text, ibis.null(str)
+    )  # END has 16 digits
     dot = short.find(".")
     whole = ibis.ifelse(dot < 0, short, short.left(dot))
     part = ibis.ifelse(dot < 0, "", short.substr(dot + 1))
-    digits = whole.left(ibis.greatest(whole.length() + shift, 0)) if shift < 0 else whole + (part + "0" * shift).left(shift)
+    digits = (
+        whole.left(ibis.greatest(whole.length() + shift, 0)) if shift < 0 else whole + (part + "0" * shift).left(shift)
+    )
     return (ibis.literal("0") + digits).cast("int64")
 
 
@@ -73,7 +81,16 @@ def _iso(text: ir.StringColumn) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
     last = ibis.ifelse(month == 2, 28 + leap.cast("int64"), 30 + (month + month // 8) % 2)
 
     shifted = year - (month <= 2).cast("int64")  # years that begin in March put the leap day last
-    days = shifted * 365 + shifted // 4 - shifted // 100 + shifted // 400 + (153 * ((month + 9) % 12) + 2) // 5 + day - 1 - 719_468
+    days = (
+        shifted * 365
+        + shifted // 4
+        - shifted // 100
+        + shifted // 400
+        + (153 * ((month + 9) % 12) + 2) // 5
+        + day
+        - 1
+        - 719_468
+    )
 
     second = ibis.ifelse(text.substr(16, 1) == ":", text.substr(17, 2), "")
     seconds = days * 86_400 + number(text.substr(11, 2)) * 3600 + number(text.substr(14, 2)) * 60 + number(second)

@@ -24,7 +24,9 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"as_of = {text!r}: must be a day or a time like 2026-11-24 or 2026-11-24T02:00:00Z") from None
+        raise ConfigError(
+            f"as_of = {text!r}: must be a day or a time like 2026-11-24 or 2026-11-24T02:00:00Z"
+        ) from None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -43,7 +45,11 @@ def resolved(config: Ingest, as_of: datetime) -> Ingest:
         split = split.model_copy(update={"held_out_days": None, "cut": cut})
     if config.window_days is None:
         return config.model_copy(update={"split": split})
-    days = {"since": today - timedelta(days=config.window_days), "until": today - timedelta(days=1), "window_days": None}
+    days = {
+        "since": today - timedelta(days=config.window_days),
+        "until": today - timedelta(days=1),
+        "window_days": None,
+    }
     return config.model_copy(update={"split": split, **days})
 
 
@@ -55,10 +61,14 @@ def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -
     files = list(files)
     if since is None and until is None:
         return files
-    kept = [file for file in files if (since is None or since <= day_of(file)) and (until is None or day_of(file) <= until)]
+    kept = [
+        file for file in files if (since is None or since <= day_of(file)) and (until is None or day_of(file) <= until)
+    ]
     if not kept:
         between = f"between {since or 'the first day'} and {until or 'the last'}"
-        raise DataError(f"none of the {len(files)} files lies in a partition dt= {between} (ingest.window_days, since, until)")
+        raise DataError(
+            f"none of the {len(files)} files lies in a partition dt= {between} (ingest.window_days, since, until)"
+        )
     return kept
 
 
@@ -68,7 +78,9 @@ def day_of(file: SourceFile) -> date:
     try:
         return date.fromisoformat(found[1] if found else "")
     except ValueError:
-        raise DataError(f"{file.path}: in no partition dt=YYYY-MM-DD; unset ingest.window_days, ingest.since and ingest.until") from None
+        raise DataError(
+            f"{file.path}: in no partition dt=YYYY-MM-DD; unset ingest.window_days, ingest.since and ingest.until"
+        ) from None
 
 
 def missing(files: Iterable[SourceFile], config: Ingest) -> tuple[date, ...]:

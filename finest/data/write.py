@@ -16,7 +16,10 @@ ROWS_A_GROUP = 1 << 20
 _SPLITS = pa.array(["test", "train"])
 _TEXT = ("user", "item", "split")
 _ENCODED = pa.schema(
-    [field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXT else field for field in schema.INTERACTIONS_SCHEMA]
+    [
+        field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _TEXT else field
+        for field in schema.INTERACTIONS_SCHEMA
+    ]
 )
 """As Parquet stores text: a dictionary a group of rows, and numbers. Readers of the file see text."""
 _RISING = ("position", "user_code")
@@ -33,7 +36,13 @@ it, and rows are sorted by the user's code."""
 def users(ids: pa.Array, facts: Users, path: Path) -> None:
     """users.parquet: code 0 is the first user by id. The engine's code of a user, its place in `ids`, sorts like the id."""
     codes = pa.array(np.arange(len(facts.code), dtype=np.int32))
-    columns = [codes, ids.take(pa.array(facts.code)), pa.array(facts.interactions), pa.array(facts.train_interactions), facts.last_train]
+    columns = [
+        codes,
+        ids.take(pa.array(facts.code)),
+        pa.array(facts.interactions),
+        pa.array(facts.train_interactions),
+        facts.last_train,
+    ]
     pq.write_table(_table(columns, schema.USERS_SCHEMA), path)
 
 
@@ -41,7 +50,9 @@ def items(ids: pa.Array, train_of_item: np.ndarray, path: Path) -> None:
     """items.parquet: code 1 is the first item of the catalogue by id. `train_of_item`: training rows of each place in `ids`."""
     known = np.flatnonzero(train_of_item)
     codes = pa.array(np.arange(1, len(known) + 1, dtype=np.int32))
-    pq.write_table(_table([codes, ids.take(pa.array(known)), pa.array(train_of_item[known])], schema.ITEMS_SCHEMA), path)
+    pq.write_table(
+        _table([codes, ids.take(pa.array(known)), pa.array(train_of_item[known])], schema.ITEMS_SCHEMA), path
+    )
 
 
 def batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:
@@ -62,7 +73,12 @@ class Catalogue(NamedTuple):
 
 
 def interactions(
-    batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, users: Users, items: Catalogue, path: Path
+    batches: Iterable[pa.RecordBatch],
+    user_ids: pa.Array,
+    item_ids: pa.Array,
+    users: Users,
+    items: Catalogue,
+    path: Path,
 ) -> str:
     """interactions.parquet, from rows (histories.SCHEMA) sorted by user and position. Returns the fingerprint."""
     code_of_user = np.full(len(user_ids), -1, dtype=np.int32)
@@ -78,7 +94,15 @@ def interactions(
             user_N, place_N, code_N = code_of_user[user_N], place_of_item[item_N], code_of_item[item_N]
             fingerprint.add(place_N, time_N, train_N)
             splits = pa.DictionaryArray.from_arrays(train_N.astype(np.int32), _SPLITS)
-            columns = [_encoded(user_N, user_ids), _encoded(place_N, item_ids), time_N, position_N, user_N, code_N, splits]
+            columns = [
+                _encoded(user_N, user_ids),
+                _encoded(place_N, item_ids),
+                time_N,
+                position_N,
+                user_N,
+                code_N,
+                splits,
+            ]
             writer.write_table(pa.table(columns, schema=_ENCODED), row_group_size=ROWS_A_GROUP)
     return fingerprint.hexdigest()
 

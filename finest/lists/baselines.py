@@ -34,7 +34,11 @@ def popularity(data: Dataset) -> RankLists:
         items[at] = order[listed[1]]
         scores[at] = counts[order[listed[1]]]
         own, others = counts[target], counts[item]
-        better = data.items - np.searchsorted(ascending, own, "right") - np.bincount(history, others > own[history], len(row))
+        better = (
+            data.items
+            - np.searchsorted(ascending, own, "right")
+            - np.bincount(history, others > own[history], len(row))
+        )
         equal = np.searchsorted(ascending, own, "right") - np.searchsorted(ascending, own, "left")
         equal = equal - np.bincount(history, others == own[history], len(row))
         rank[part] = better + (equal + 1) / 2
@@ -70,9 +74,14 @@ def _empty(data: Dataset) -> tuple[Ints, np.ndarray, np.ndarray]:
 
 def _description(data: Dataset, name: Role) -> Description:
     return Description(
-        catalogue=describe_catalogue(data.item_ids), model=name, role=name, stage="tuned", depth=data.manifest.depth,
-        exclude_seen=data.manifest.exclude_seen, data_fingerprint=data.manifest.fingerprint,
-    )  # fmt: skip
+        catalogue=describe_catalogue(data.item_ids),
+        model=name,
+        role=name,
+        stage="tuned",
+        depth=data.manifest.depth,
+        exclude_seen=data.manifest.exclude_seen,
+        data_fingerprint=data.manifest.fingerprint,
+    )
 
 
 def _histories(data: Dataset) -> Iterator[tuple[Ints, Ints, Ints, Ints, Ints]]:

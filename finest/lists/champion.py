@@ -31,11 +31,17 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
     theirs = replace(data, item=their_code[place], item_ids=np.array(saved.item_ids, dtype=object))
     instances, matched = data.instances(), match(saved.item_ids, data.item_ids)
     description = Description(
-        catalogue=describe_catalogue(saved.item_ids), model=saved.config.name, role="champion", stage="tuned", depth=data.manifest.depth,
-        exclude_seen=data.manifest.exclude_seen, seed=saved.facts.seed, reference=f"champion/{version}",
+        catalogue=describe_catalogue(saved.item_ids),
+        model=saved.config.name,
+        role="champion",
+        stage="tuned",
+        depth=data.manifest.depth,
+        exclude_seen=data.manifest.exclude_seen,
+        seed=saved.facts.seed,
+        reference=f"champion/{version}",
         data_fingerprint=saved.facts.data_fingerprint,
         extra={"new_items": matched.new, "vanished_items": matched.vanished},
-    )  # fmt: skip
+    )
     lists = take(saved.model, theirs, description, replace(instances, target=theirs.item[instances.row]))
     if saved.facts.data_fingerprint == data.manifest.fingerprint:
         return lists, np.ones(len(instances), bool)

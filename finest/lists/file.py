@@ -44,12 +44,18 @@ def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
         with pq.ParquetFile(path) as file:
             schema = file.schema_arrow
             description = _description(path, schema)
-            columns = [field.name for field in RANK_LISTS_SCHEMA] + ([AFTER_CUT.name] if AFTER_CUT.name in schema.names else [])
+            columns = [field.name for field in RANK_LISTS_SCHEMA] + (
+                [AFTER_CUT.name] if AFTER_CUT.name in schema.names else []
+            )
             if missing := [name for name in columns if name not in schema.names]:
-                raise DataError(f"{path}: column {missing[0]} is missing; a rank-list file has {', '.join(RANK_LISTS_SCHEMA.names)}")
+                raise DataError(
+                    f"{path}: column {missing[0]} is missing; a rank-list file has {', '.join(RANK_LISTS_SCHEMA.names)}"
+                )
             if file.metadata.num_rows == 0:
                 raise DataError(f"{path}: holds no instance")
-            parts = [_part(path, batch, description.depth, vocabulary) for batch in file.iter_batches(BATCH, columns=columns)]
+            parts = [
+                _part(path, batch, description.depth, vocabulary) for batch in file.iter_batches(BATCH, columns=columns)
+            ]
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
     except (pa.ArrowInvalid, OSError) as error:
@@ -73,7 +79,9 @@ def _batch(lists: RankLists, rows: slice, vocabulary: pa.Array, schema: pa.Schem
     ]
     if lists.after_cut is not None:
         columns.append(pa.array(lists.after_cut[rows], pa.bool_()))
-    return pa.record_batch([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.record_batch(
+        [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def _description(path: Path, schema: pa.Schema) -> Description:
@@ -85,9 +93,13 @@ def _description(path: Path, schema: pa.Schema) -> Description:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path}: metadata {METADATA_KEY.decode()!r}: {place + ': ' if place else ''}{_line(first['msg'])}") from None
+        raise DataError(
+            f"{path}: metadata {METADATA_KEY.decode()!r}: {place + ': ' if place else ''}{_line(first['msg'])}"
+        ) from None
     if description.depth < 1:
-        raise DataError(f"{path}: metadata {METADATA_KEY.decode()!r}: depth: must be at least 1, is {description.depth}")
+        raise DataError(
+            f"{path}: metadata {METADATA_KEY.decode()!r}: depth: must be at least 1, is {description.depth}"
+        )
     return description
 
 
@@ -96,9 +108,13 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
     items, scores = (_lists(path, batch, name) for name in ("items", "scores"))
     lengths = np.asarray(items.value_lengths(), dtype=np.int64)
     if not np.array_equal(lengths, np.asarray(scores.value_lengths())):
-        raise DataError(f"{path}: {_where(batch, lengths != np.asarray(scores.value_lengths()))}: items and scores differ in length")
+        raise DataError(
+            f"{path}: {_where(batch, lengths != np.asarray(scores.value_lengths()))}: items and scores differ in length"
+        )
     if lengths.max() > depth:
-        raise DataError(f"{path}: {_where(batch, lengths > depth)}: list of {lengths.max()} items, but the metadata's depth is {depth}")
+        raise DataError(
+            f"{path}: {_where(batch, lengths > depth)}: list of {lengths.max()} items, but the metadata's depth is {depth}"
+        )
     held = np.arange(depth) < lengths[:, None]
     codes = np.full(held.shape, -1, dtype=np.int64)
     codes[held] = _codes(_cast(path, "items", items.flatten(), pa.string()), vocabulary)
@@ -108,9 +124,13 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
         raise DataError(f"{path}: {_where(batch, twice)}: the list holds an item twice")
     values = np.full(held.shape, np.nan, dtype=np.float32)
     values[held] = _cast(path, "scores", scores.flatten(), pa.float32()).to_numpy(zero_copy_only=False)
-    rank = _cast(path, "target_rank", batch.column("target_rank"), pa.float64(), nulls=True).to_numpy(zero_copy_only=False)
+    rank = _cast(path, "target_rank", batch.column("target_rank"), pa.float64(), nulls=True).to_numpy(
+        zero_copy_only=False
+    )
     if (impossible := (rank < 1) | np.isinf(rank)).any():
-        raise DataError(f"{path}: {_where(batch, impossible)}: target_rank {rank[impossible][0]:g}; ranks start at 1, null: not ranked")
+        raise DataError(
+            f"{path}: {_where(batch, impossible)}: target_rank {rank[impossible][0]:g}; ranks start at 1, null: not ranked"
+        )
     result: dict[str, npt.NDArray[Any]] = {
         "user": _text(path, batch, "user"),
         "position": _cast(path, "position", batch.column("position"), pa.int64()).to_numpy(),
@@ -128,7 +148,9 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
 def _codes(values: pa.Array, vocabulary: dict[str, int]) -> npt.NDArray[np.int64]:
     """Codes of item ids; only ids that the batch brings for the first time cost a step in Python each."""
     encoded = values.dictionary_encode()
-    known = np.array([vocabulary.setdefault(item, len(vocabulary)) for item in encoded.dictionary.to_pylist()], dtype=np.int64)
+    known = np.array(
+        [vocabulary.setdefault(item, len(vocabulary)) for item in encoded.dictionary.to_pylist()], dtype=np.int64
+    )
     return known[encoded.indices.to_numpy()] if len(encoded) else np.zeros(0, np.int64)
 
 
@@ -143,10 +165,16 @@ def _lists(path: Path, batch: pa.RecordBatch, name: str) -> pa.Array:
 
 
 _KINDS = {
-    pa.string(): ("text", lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)),
+    pa.string(): (
+        "text",
+        lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind),
+    ),
     pa.int64(): ("integers", pa.types.is_integer),
     pa.float32(): ("numbers", lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind)),
-    pa.float64(): ("numbers", lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)),
+    pa.float64(): (
+        "numbers",
+        lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind),
+    ),
     pa.bool_(): ("true or false", pa.types.is_boolean),
 }
 
@@ -173,7 +201,9 @@ def _no_instance_twice(path: Path, user: npt.NDArray[np.object_], position: npt.
     twice = (np.diff(code[order]) == 0) & (np.diff(position[order]) == 0)
     if twice.any():
         row = order[1:][twice][0]
-        raise DataError(f"{path}: user {json.dumps(user[row])}, position {position[row]}: there twice; a row is an instance")
+        raise DataError(
+            f"{path}: user {json.dumps(user[row])}, position {position[row]}: there twice; a row is an instance"
+        )
 
 
 def _where(batch: pa.RecordBatch, wrong: npt.NDArray[np.bool_]) -> str:

@@ -18,7 +18,9 @@ RANK_LISTS_SCHEMA = pa.schema(
         pa.field("user", pa.string(), nullable=False),
         pa.field("position", pa.int32(), nullable=False),  # of the held-out interaction in the user's history, from 0
         pa.field("target", pa.string(), nullable=False),
-        pa.field("target_rank", pa.float64()),  # mean rank under ties over the full catalogue, from 1; null: cannot be ranked
+        pa.field(
+            "target_rank", pa.float64()
+        ),  # mean rank under ties over the full catalogue, from 1; null: cannot be ranked
         pa.field("items", pa.list_(pa.string()), nullable=False),  # best first
         pa.field("scores", pa.list_(pa.float32()), nullable=False),
     ]

@@ -39,7 +39,7 @@ def mean(user: npt.NDArray[Any], values: Values, draws: int, seed: int, level: f
 
 def ratio(
     user: npt.NDArray[Any], numerator: Values, denominator: Values, draws: int, seed: int, level: float = 0.9
-) -> Interval:  # fmt: skip
+) -> Interval:
     """Mean of `numerator` over mean of `denominator`, paired: both [M] of the same instances. Not finite where the denominator is 0.
 
     >>> interval = ratio(np.array([0, 1, 2]), np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]), draws=100, seed=0)
@@ -69,7 +69,9 @@ def mean_draws(user: npt.NDArray[Any], values: Values, draws: int, seed: int) ->
     sums = np.stack([np.bincount(code, column, minlength=users) for column in columns.T], axis=1)
     generator = numpy_generator("bootstrap", seed)
     rows = max(1, CHUNK // users)
-    drawn = np.concatenate([_weights(generator, min(rows, draws - done), users) @ sums for done in range(0, draws, rows)])
+    drawn = np.concatenate(
+        [_weights(generator, min(rows, draws - done), users) @ sums for done in range(0, draws, rows)]
+    )
     return drawn[:, :-1] / drawn[:, -1:]
 
 

@@ -24,7 +24,9 @@ def _batch(x_BD: Tensor, y_BD: Tensor, p: float, k: int) -> dict[str, Tensor]:
     same_BDD = x_BD[:, :, None] == y_BD[:, None, :]
     # An item holds one place of a list, so the one that is the same is the largest.
     found, stands_BD = same_BDD.max(2)
-    since_BD = torch.maximum(torch.where(found & (x_BD >= 0), stands_BD, D), place_D)  # depth index from which the item is in both
+    since_BD = torch.maximum(
+        torch.where(found & (x_BD >= 0), stands_BD, D), place_D
+    )  # depth index from which the item is in both
     overlap_BD = (since_BD[:, None, :] <= place_D[:, None]).sum(2, dtype=torch.int32).long()
     x_length, y_length = (x_BD >= 0).sum(1), (y_BD >= 0).sum(1)
     n, longest = torch.minimum(x_length, y_length), torch.maximum(x_length, y_length)

@@ -60,7 +60,9 @@ def popularity_bias(lists: Lists, counts: npt.NDArray[np.int64], k: int = HEAD) 
     return np.where(known, percentile[head], 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
 
 
-def plasticity(user: npt.NDArray[Any], position: npt.NDArray[np.int64], lists: Lists) -> tuple[Values, npt.NDArray[np.int64]]:
+def plasticity(
+    user: npt.NDArray[Any], position: npt.NDArray[np.int64], lists: Lists
+) -> tuple[Values, npt.NDArray[np.int64]]:
     """1 - rbo between a user's lists at an instance and at the next one: how far lists move when the history really grows.
 
     `user`, `position` [M] and `lists` [M, D] of the same instances, in any order. Returns a value a pair [Q], and the row of the pair's
@@ -74,7 +76,9 @@ def plasticity(user: npt.NDArray[Any], position: npt.NDArray[np.int64], lists: L
     return 1 - rbo(lists[before], lists[after]), after
 
 
-def _in_order(user: npt.NDArray[Any], position: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def _in_order(
+    user: npt.NDArray[Any], position: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Rows by user and position [M], and whether each but the last is followed by one of its user [M - 1]."""
     code = np.unique(user, return_inverse=True)[1]
     order = np.lexsort((position, code))

@@ -126,7 +126,9 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
     """
     M, D = X.shape
     short = bool((X[:, -1:] < 0).any() or (Y[:, -1:] < 0).any())  # then column 0 is for -1
-    X_codes, Y_codes = (torch.from_numpy(np.require(codes + 1 if short else codes, np.int64, ["C", "W"])) for codes in (X, Y))
+    X_codes, Y_codes = (
+        torch.from_numpy(np.require(codes + 1 if short else codes, np.int64, ["C", "W"])) for codes in (X, Y)
+    )
     vocabulary = int(max(X.max(initial=-1), Y.max(initial=-1))) + 1 + short
     rows = min(int(np.clip(2**20 // (vocabulary + D), 64, ROWS)), max(M, 1))
     narrow = 2 * D < 2**15
@@ -155,7 +157,9 @@ def _overlaps(X: Lists, Y: Lists) -> Iterator[tuple[Lists, Lists, Lists]]:
     D = X.shape[1]
     for since, x, y in _since(X, Y):
         line = np.arange(len(x))[:, None] * (D + 1)
-        new = np.bincount((line + np.minimum(since, D)).ravel(), minlength=len(x) * (D + 1)).reshape(len(x), D + 1)[:, :D]
+        new = np.bincount((line + np.minimum(since, D)).ravel(), minlength=len(x) * (D + 1)).reshape(len(x), D + 1)[
+            :, :D
+        ]
         yield np.cumsum(new, axis=1), x, y
 
 
@@ -179,7 +183,11 @@ class _RankBiased:
         length = np.maximum(n, 1)
         self.weight = _weights(D, p)
         # By the shorter list's length n: what full agreement adds up to, the largest sum, and the weight of an item behind depth n.
-        self.full, self.most, self.beyond = np.cumsum(self.weight) - self.weight - n * self.weight, 1 - p**length, p**n / length
+        self.full, self.most, self.beyond = (
+            np.cumsum(self.weight) - self.weight - n * self.weight,
+            1 - p**length,
+            p**n / length,
+        )
         self.each = np.ones(D)
         self.index, self.found = np.empty((min(len(X), ROWS), D), np.int64), np.empty((min(len(X), ROWS), D))
 

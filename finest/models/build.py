@@ -12,5 +12,7 @@ RECOMMENDERS: dict[str, type[Recommender]] = {"sasrec": SASRec, "gru4rec": GRU4R
 def build(config: Model, items: int) -> Recommender:
     """A recommender of `items` items with weights not yet set."""
     if config.hidden % config.heads:
-        raise ConfigError(f"pretrain.model.heads: {config.heads} does not divide pretrain.model.hidden ({config.hidden})")
+        raise ConfigError(
+            f"pretrain.model.heads: {config.heads} does not divide pretrain.model.hidden ({config.hidden})"
+        )
     return RECOMMENDERS[config.name](config, items)

@@ -37,7 +37,10 @@ def scored(model: Recommender, histories_MT: Ints, seen: tuple[Ints, Ints] | Non
         if seen is not None:
             instance, code = seen
             low, high = np.searchsorted(instance, [first, first + len(chunk)])
-            place = torch.from_numpy(instance[low:high] - first).to(device), torch.from_numpy(code[low:high] - 1).to(device)
+            place = (
+                torch.from_numpy(instance[low:high] - first).to(device),
+                torch.from_numpy(code[low:high] - 1).to(device),
+            )
             scores_BI[place] = -torch.inf
         yield slice(first, first + len(chunk)), scores_BI
 

@@ -84,7 +84,10 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
     seen = None
     if saved.exclude_seen:
         counts = [len(known[place]) for place in asked]
-        seen = np.repeat(np.arange(len(asked)), counts), np.array([item for place in asked for item in known[place]], np.int64)
+        seen = (
+            np.repeat(np.arange(len(asked)), counts),
+            np.array([item for place in asked for item in known[place]], np.int64),
+        )
     items: list[list[str]] = [[] for _ in histories]
     scores: list[list[float]] = [[] for _ in histories]
     for part, scores_BI in scored(saved.model, windows, seen):

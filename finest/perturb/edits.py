@@ -89,9 +89,13 @@ def from_table(table: pa.Table, data: Dataset) -> dict[str, Edits]:
     last = len(data.target_ids) - 1
     foreign = (row > last) | (data.target_ids[np.minimum(row, last)] != old)
     if foreign.any():
-        raise DataError(f"edits: row {row[foreign][0]} of the data set does not hold item {old[foreign][0]!r}; plan edits from this data")
+        raise DataError(
+            f"edits: row {row[foreign][0]} of the data set does not hold item {old[foreign][0]!r}; plan edits from this data"
+        )
     code = {str(item): number for number, item in enumerate(data.item_ids)}
-    item = np.array([0 if name is None else code[name] for name in table.column("new_item").to_pylist()], dtype=np.int64)
+    item = np.array(
+        [0 if name is None else code[name] for name in table.column("new_item").to_pylist()], dtype=np.int64
+    )
     scenario = np.array(table.column("scenario").to_pylist(), dtype=object)
     kind = table.column("kind").to_pylist()
     result = {}

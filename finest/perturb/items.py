@@ -35,7 +35,9 @@ def least_popular(counts: Ints, old: Ints, generator: np.random.Generator) -> In
 def _among(pool: Ints, old: Ints, generator: np.random.Generator) -> Ints:
     """One of the sorted `pool` an edit, uniform over those that are not its old item."""
     place = np.searchsorted(pool, old)
-    inside = (place < len(pool)) & (pool[np.minimum(place, len(pool) - 1)] == old) if len(pool) else np.zeros(len(old), bool)
+    inside = (
+        (place < len(pool)) & (pool[np.minimum(place, len(pool) - 1)] == old) if len(pool) else np.zeros(len(old), bool)
+    )
     choices = len(pool) - inside
     if len(old) and choices.min() < 1:
         raise DataError("the catalogue has a single item: nothing can take its place; use more data or deletions alone")

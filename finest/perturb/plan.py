@@ -26,7 +26,9 @@ def plan(data: Dataset, config: Perturb, seed: int) -> tuple[pa.Table, Plan]:
     Raises ConfigError where there are more shards than variants to share out, or a scenario asks for more rows than there are.
     """
     shards = deal(config, seed)
-    return to_table({scenario.name: draw(data, scenario, config.look_back) for scenario in config.scenarios}, data), shards
+    return to_table(
+        {scenario.name: draw(data, scenario, config.look_back) for scenario in config.scenarios}, data
+    ), shards
 
 
 def draw(data: Dataset, scenario: Scenario, look_back: int) -> Edits:
@@ -49,7 +51,9 @@ def deal(config: Perturb, seed: int) -> Plan:
     """
     most = len(config.scenarios) + 2
     if config.shards > most:
-        raise ConfigError(f"perturb.shards: {config.shards} shards, but {len(config.scenarios)} scenarios fill at most {most}; use fewer")
+        raise ConfigError(
+            f"perturb.shards: {config.shards} shards, but {len(config.scenarios)} scenarios fill at most {most}; use fewer"
+        )
     others = [
         Variant(name="identity", role="control", seed=seed),
         Variant(name="rounding", role="control", seed=seed, rounding=True),
@@ -57,7 +61,9 @@ def deal(config: Perturb, seed: int) -> Plan:
         *(_probe(scenario, seed) for scenario in config.scenarios),
     ]
     clean = Variant(name="clean", role="clean", seed=seed)
-    shards = [Shard(id=str(number), variants=[clean, *others[number :: config.shards]]) for number in range(config.shards)]
+    shards = [
+        Shard(id=str(number), variants=[clean, *others[number :: config.shards]]) for number in range(config.shards)
+    ]
     return Plan(seed=seed, shards=shards)
 
 

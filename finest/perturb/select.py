@@ -19,7 +19,9 @@ def select(data: Dataset, scenario: Scenario, look_back: int) -> Ints:
     generator = numpy_generator("select", scenario.seed, scenario.family, scenario.kind)
     if scenario.family == "casper":
         start, reached = cascades(data, look_back)
-        _enough(scenario, count, len(start), "start nodes with an outgoing edge (a smaller perturb.look_back makes more)")
+        _enough(
+            scenario, count, len(start), "start nodes with an outgoing edge (a smaller perturb.look_back makes more)"
+        )
         tie = generator.random(len(start))
         return np.sort(start[np.lexsort((tie, -reached))[:count]])
     pool = row[_eligible(data, row, scenario.family)]
@@ -40,4 +42,6 @@ def _eligible(data: Dataset, row: Ints, family: str) -> np.ndarray:
 
 def _enough(scenario: Scenario, count: int, available: int, what: str) -> None:
     if available < count:
-        raise ConfigError(f"perturb.scenarios: {scenario.name} edits {count} rows, but there are only {available} {what}; lower its share")
+        raise ConfigError(
+            f"perturb.scenarios: {scenario.name} edits {count} rows, but there are only {available} {what}; lower its share"
+        )

@@ -20,7 +20,16 @@ LETTER = 7.0
 
 # Matplotlib writes colours as hex; each of these is replaced by a variable of the page.
 INK, MUTED, LINE, SHADE, WITH, WITHOUT, OTHER, PAPER = (f"#0000{code:02x}" for code in range(1, 9))
-VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", SHADE: "shade", WITH: "with", WITHOUT: "without", OTHER: "other", PAPER: "paper"}
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    SHADE: "shade",
+    WITH: "with",
+    WITHOUT: "without",
+    OTHER: "other",
+    PAPER: "paper",
+}
 
 SETTINGS = {
     "svg.fonttype": "none",
@@ -84,7 +93,9 @@ def dumbbells(name: str, alt: str, rows: list[Row], floor: Mark | None, ceiling:
     header = 40 if floor or ceiling else 6
     bottom = ROW * len(rows)
     marks = [mark.x for mark in (floor, ceiling) if mark]
-    edges = [edge for row in rows for point in (row.without, row.with_) if point for edge in (point.low, point.high)] + marks
+    edges = [
+        edge for row in rows for point in (row.without, row.with_) if point for edge in (point.low, point.high)
+    ] + marks
     span = max(max(edges) - min(edges), 0.02)
     low, high = max(min(edges) - 0.12 * span, 0), min(max(edges) + 0.12 * span, 1 + 0.02 * span)
 
@@ -101,8 +112,16 @@ def dumbbells(name: str, alt: str, rows: list[Row], floor: Mark | None, ceiling:
             if mark:
                 axes.plot([mark.x, mark.x], [y - 8, bottom], color=MUTED, linewidth=1, dashes=(3, 2), zorder=1.5)
                 late = (mark.x - low) / (high - low) > 0.5
-                axes.annotate(f"{mark.label} {mark.x:.3f}", (mark.x, y), (-5 if late else 5, 0), textcoords="offset points",
-                              ha="right" if late else "left", va="center", color=MUTED, fontsize=SMALL)  # fmt: skip
+                axes.annotate(
+                    f"{mark.label} {mark.x:.3f}",
+                    (mark.x, y),
+                    (-5 if late else 5, 0),
+                    textcoords="offset points",
+                    ha="right" if late else "left",
+                    va="center",
+                    color=MUTED,
+                    fontsize=SMALL,
+                )
         for index, row in enumerate(rows):
             top, end = ROW * index + 18, ROW * index + 36
             axes.vlines(ticks, top, end, color=LINE, linewidth=0.8, zorder=1)
@@ -119,18 +138,47 @@ def _dumbbell(axes: Axes, row: Row, top: float) -> None:
     color = MUTED if row.faint else INK
     masking = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
     values = " \N{RIGHTWARDS ARROW} ".join(f"{point.mean:.3f}" for point in (row.without, row.with_) if point)
-    axes.text(0, top + 9, _short(row.label, WIDE - 100), transform=axes.get_yaxis_transform(), va="center", color=color, bbox=masking)
-    axes.text(1, top + 9, values, transform=axes.get_yaxis_transform(), ha="right", va="center", color=color, bbox=masking)
+    axes.text(
+        0,
+        top + 9,
+        _short(row.label, WIDE - 100),
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        color=color,
+        bbox=masking,
+    )
+    axes.text(
+        1, top + 9, values, transform=axes.get_yaxis_transform(), ha="right", va="center", color=color, bbox=masking
+    )
     if row.without:
-        axes.plot([row.without.mean, row.with_.mean], [y, y], color=OTHER, linewidth=2, alpha=strength, zorder=2, solid_capstyle="butt")
+        axes.plot(
+            [row.without.mean, row.with_.mean],
+            [y, y],
+            color=OTHER,
+            linewidth=2,
+            alpha=strength,
+            zorder=2,
+            solid_capstyle="butt",
+        )
     for point, color in ((row.without, WITHOUT), (row.with_, WITH)):
         if point:
             axes.plot([point.low, point.high], [y, y], color=color, linewidth=1.2, alpha=strength, zorder=3)
-            axes.plot([point.low, point.high], [y, y], "|", color=color, markersize=12, markeredgewidth=1.2, alpha=strength, zorder=3)
+            axes.plot(
+                [point.low, point.high],
+                [y, y],
+                "|",
+                color=color,
+                markersize=12,
+                markeredgewidth=1.2,
+                alpha=strength,
+                zorder=3,
+            )
             axes.plot([point.mean], [y], "o", color=color, markersize=7.5, markeredgewidth=0, alpha=strength, zorder=4)
 
 
-def histogram(name: str, alt: str, title: str, without: Sequence[float] | None, with_: Sequence[float], top: float) -> Markup:
+def histogram(
+    name: str, alt: str, title: str, without: Sequence[float] | None, with_: Sequence[float], top: float
+) -> Markup:
     """Shares of instances by rbo in equal bins from 0 to 1: bars with FINEST, an outline without; `top` ends the y axis."""
     edges = [index / len(with_) for index in range(len(with_) + 1)]
 
@@ -153,7 +201,9 @@ def histogram(name: str, alt: str, title: str, without: Sequence[float] | None, 
     return _svg(name, alt, SLIM, 176, draw)
 
 
-def bars(name: str, alt: str, title: str, values: dict[str, float], form: Callable[[float], str], strong: str) -> Markup:
+def bars(
+    name: str, alt: str, title: str, values: dict[str, float], form: Callable[[float], str], strong: str
+) -> Markup:
     """A horizontal bar a model; the one named `strong` in colour."""
     height = 30 + 25 * len(values)
     longest = max(values.values()) or 1
@@ -167,7 +217,9 @@ def bars(name: str, alt: str, title: str, values: dict[str, float], form: Callab
         for index, (model, value) in enumerate(values.items()):
             axes.barh(index, value, height=0.62, color=WITH if model == strong else OTHER)
             color = INK if model == strong else MUTED
-            axes.annotate(form(value), (value, index), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=SMALL)
+            axes.annotate(
+                form(value), (value, index), (5, 0), textcoords="offset points", va="center", color=INK, fontsize=SMALL
+            )
             axes.annotate(model, (0, index), (-8, 0), textcoords="offset points", ha="right", va="center", color=color)
 
     return _svg(name, alt, NARROW, height, draw)
@@ -181,7 +233,9 @@ def curves(name: str, alt: str, title: str, lines: list[Curve]) -> Markup:
         axes.text(0, 12, title, transform=_points(figure), va="center", fontweight="bold")
         for line in lines:
             color, width, size, alpha, order = (WITH, 2, 4, 1, 3) if line.strong else (OTHER, 1, 2, 0.7, 2)
-            axes.plot(line.x, line.y, color=color, linewidth=width, marker="o", markersize=size, alpha=alpha, zorder=order)
+            axes.plot(
+                line.x, line.y, color=color, linewidth=width, marker="o", markersize=size, alpha=alpha, zorder=order
+            )
         axes.set_xlabel("epoch")
         axes.margins(x=0.03, y=0.08)
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(6, integer=True))
@@ -209,7 +263,9 @@ def stacks(name: str, alt: str, rows: dict[str, list[float]], colours: list[str]
                 axes.barh(index + 0.7, piece, left=start, height=0.3, color=colour)
                 start += piece
             at = (start, index + 0.7)
-            axes.annotate(f"{start:,.0f} s", at, (5, 0), textcoords="offset points", va="center", color=MUTED, fontsize=SMALL)
+            axes.annotate(
+                f"{start:,.0f} s", at, (5, 0), textcoords="offset points", va="center", color=MUTED, fontsize=SMALL
+            )
 
     return _svg(name, alt, WIDE, height, draw)
 
@@ -238,7 +294,9 @@ def _svg(name: str, alt: str, width: float, height: float, draw: Callable[[Figur
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         draw(figure)
-        figure.savefig(out, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        figure.savefig(
+            out, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
     text = out.getvalue()
     body = text[text.index(">", text.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>|<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)

@@ -80,7 +80,9 @@ class Evidence:
     @property
     def shards(self) -> list[str]:
         """Shards that have a tuned clean variant, the candidate's first."""
-        return sorted({slot.shard for slot in self.files if slot.role == "clean" and slot.stage == "tuned"}, key=shard_order)
+        return sorted(
+            {slot.shard for slot in self.files if slot.role == "clean" and slot.stage == "tuned"}, key=shard_order
+        )
 
     @property
     def codes(self) -> npt.NDArray[np.int64]:
@@ -88,7 +90,12 @@ class Evidence:
         return np.cumsum(np.r_[0, self.user[1:] != self.user[:-1]]).astype(np.int64)
 
     def find(
-        self, role: str, scenario: str | None = None, stage: str = "tuned", shard: str | None = None, protocol: str | None = None
+        self,
+        role: str,
+        scenario: str | None = None,
+        stage: str = "tuned",
+        shard: str | None = None,
+        protocol: str | None = None,
     ) -> Listed | None:
         """The file of a variant; without a shard, the first that has one; tuned ones of the headline protocol unless told otherwise."""
         wanted = (protocol or self.protocol) if stage == "tuned" else None
@@ -114,7 +121,9 @@ class Evidence:
     def variants(self, role: str, protocol: str | None = None) -> list[tuple[str, str]]:
         """(shard, scenario) of all probes or controls, in order of shard and name."""
         wanted = role, "tuned", protocol or self.protocol
-        found = {(slot.shard, slot.scenario or "") for slot in self.files if (slot.role, slot.stage, slot.protocol) == wanted}
+        found = {
+            (slot.shard, slot.scenario or "") for slot in self.files if (slot.role, slot.stage, slot.protocol) == wanted
+        }
         return sorted(found, key=lambda pair: (shard_order(pair[0]), pair[1]))
 
 
@@ -152,14 +161,22 @@ def read(folders: list[Path], config: Gate) -> Evidence:
         files[slot] = _listed(path, slot, lists)
     clean = [slot for slot in files if slot.role == "clean" and slot.stage == "tuned"]
     if first is None or not clean:
-        hint = f" ({passed_over} Parquet files without metadata {METADATA_KEY.decode()} were passed over)" if passed_over else ""
-        raise DataError(f"{where}: no rank lists with role clean and stage tuned, so there is no candidate{hint}; add that file")
+        hint = (
+            f" ({passed_over} Parquet files without metadata {METADATA_KEY.decode()} were passed over)"
+            if passed_over
+            else ""
+        )
+        raise DataError(
+            f"{where}: no rank lists with role clean and stage tuned, so there is no candidate{hint}; add that file"
+        )
     # Where it was trained under both protocols, the anchored one is the candidate.
     candidate = min(clean, key=lambda slot: (shard_order(slot.shard), slot.protocol == "independent"))
     _agree(files, candidate)
     headline = {(slot.role, slot.scenario, slot.stage) for slot in files if slot.protocol in (candidate.protocol, None)}
     if lacking := missing(headline, config):
-        raise DataError(f"{where}: rank lists are missing: {lacking}; add these files or drop the rules from gate.rules")
+        raise DataError(
+            f"{where}: rank lists are missing: {lacking}; add these files or drop the rules from gate.rules"
+        )
     _both_stages(files, candidate)
     lists = first[1]
     return Evidence(lists.user, lists.position, lists.target, vocabulary, files, candidate.shard, candidate.protocol)
@@ -176,7 +193,9 @@ def _holds_rank_lists(path: Path) -> bool:
     try:
         return METADATA_KEY in (pq.read_schema(path).metadata or {})
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}); write it again or take it away") from error
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}); write it again or take it away"
+        ) from error
 
 
 def _slot(path: Path, description: Description) -> Slot:
@@ -193,7 +212,9 @@ def _listed(path: Path, slot: Slot, lists: RankLists) -> Listed:
     filled = lists.items >= 0
     if slot.role in TRAINED and not filled[:, 0].all():
         place = int(np.argmin(filled[:, 0]))
-        raise DataError(f"{path}: user {lists.user[place]}, position {lists.position[place]}: the list is empty; every instance needs one")
+        raise DataError(
+            f"{path}: user {lists.user[place]}, position {lists.position[place]}: the list is empty; every instance needs one"
+        )
     finite = bool(np.isfinite(lists.scores[filled]).all())
     return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite)
 
@@ -218,7 +239,9 @@ def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
         for name, mine, other in pairs:
             if mine != other:
                 both = f"{files[candidate].path} and {listed.path}"
-                raise DataError(f"{both} do not belong together: {name} is {mine} and {other}; give lists of one run alone")
+                raise DataError(
+                    f"{both} do not belong together: {name} is {mine} and {other}; give lists of one run alone"
+                )
 
 
 def _second(slot: Slot, candidate: Slot) -> bool:
@@ -231,12 +254,20 @@ def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
     trained = {slot for slot in files if slot.role in TRAINED and not _second(slot, candidate)}
     wanted = {"tuned"} | {slot.stage for slot in trained if slot.role == "clean"}
     for slot in sorted(trained, key=str):
-        stages = {other.stage for other in trained if (other.role, other.scenario, other.shard) == (slot.role, slot.scenario, slot.shard)}
+        stages = {
+            other.stage
+            for other in trained
+            if (other.role, other.scenario, other.shard) == (slot.role, slot.scenario, slot.shard)
+        }
         if lacking := sorted(wanted - stages):
-            raise DataError(f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add that file")
+            raise DataError(
+                f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add that file"
+            )
     for slot in sorted(trained, key=str):
         if not any(other.role == "clean" and other.shard == slot.shard for other in trained):
-            raise DataError(f"{files[slot].path}: shard {slot.shard} has no clean variant to compare with ({slot}); add its files")
+            raise DataError(
+                f"{files[slot].path}: shard {slot.shard} has no clean variant to compare with ({slot}); add its files"
+            )
 
 
 def _sorted_by_user(path: Path, lists: RankLists) -> None:
@@ -254,7 +285,12 @@ def _same_instances(first_path: Path, first: RankLists, path: Path, lists: RankL
     what = f"{first_path} and {path} are not about the same instances"
     if differs.any():
         row = int(np.argmax(differs))
-        one, other = (f"user {each.user[row]}, position {each.position[row]}, target {each.target[row]}" for each in (first, lists))
-        raise DataError(f"{what}: row {row + 1} is {one} in the first and {other} in the second; take all lists on one held-out set")
+        one, other = (
+            f"user {each.user[row]}, position {each.position[row]}, target {each.target[row]}"
+            for each in (first, lists)
+        )
+        raise DataError(
+            f"{what}: row {row + 1} is {one} in the first and {other} in the second; take all lists on one held-out set"
+        )
     if len(first) != len(lists):
         raise DataError(f"{what}: they have {len(first)} and {len(lists)} rows; take all lists on one held-out set")

@@ -104,7 +104,10 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
         probes=compare(evidence, resampling, "probe"),
         controls=compare(evidence, resampling, "control"),
         independent=compare(evidence, resampling, "probe", "independent") if second else [],
-        hardware=[means(similarities(candidate.items, evidence.clean(shard, "tuned").items), resampling) for shard in evidence.shards[1:]],
+        hardware=[
+            means(similarities(candidate.items, evidence.clean(shard, "tuned").items), resampling)
+            for shard in evidence.shards[1:]
+        ],
         churn=means(similarities(candidate.items, champion.items), resampling) if champion else {},
         churn_base=means(similarities(base.items, champion.items), resampling) if champion and base else {},
         mrr=dict(zip(reciprocal, resampling.means(list(reciprocal.values())), strict=True)),
@@ -181,7 +184,9 @@ def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
     stated = candidate.description.data_fingerprint
     if stated and stated != manifest.fingerprint:
         both = f"{stated} and {manifest.fingerprint}"
-        raise DataError(f"{candidate.path} and {data} are not of the same data: data_fingerprint is {both}; give the lists' own data")
+        raise DataError(
+            f"{candidate.path} and {data} are not of the same data: data_fingerprint is {both}; give the lists' own data"
+        )
     return manifest
 
 
@@ -191,7 +196,10 @@ def _counts(data: Path, evidence: Evidence) -> npt.NDArray[np.int64]:
         items = pq.read_table(data / schema.ITEMS)
     except FileNotFoundError as error:
         raise DataError(f"{data}: no data set that ingest wrote ({schema.ITEMS} is missing)") from error
-    code = np.array([evidence.vocabulary.setdefault(item, len(evidence.vocabulary)) for item in items.column("item").to_pylist()], np.int64)
+    code = np.array(
+        [evidence.vocabulary.setdefault(item, len(evidence.vocabulary)) for item in items.column("item").to_pylist()],
+        np.int64,
+    )
     counts = np.full(len(evidence.vocabulary), -1, np.int64)
     counts[code] = items.column("train_interactions").to_numpy()
     return counts

@@ -22,10 +22,16 @@ def moved(evidence: Evidence, measured: Measured, count: int = 6) -> list[Moved]
     result = []
     for place in np.sort(first)[:count]:
         row, compared = int(instance[place]), measured.probes[int(probe[place])]
-        tuned = [evidence.clean(compared.shard, "tuned"), evidence.find("probe", compared.name, "tuned", compared.shard)]
+        tuned = [
+            evidence.clean(compared.shard, "tuned"),
+            evidence.find("probe", compared.name, "tuned", compared.shard),
+        ]
         base = []
         if "base" in compared.values:
-            base = [evidence.clean(compared.shard, "base"), evidence.find("probe", compared.name, "base", compared.shard)]
+            base = [
+                evidence.clean(compared.shard, "base"),
+                evidence.find("probe", compared.name, "base", compared.shard),
+            ]
         before, after, *rest = [_head(listed, row, names) for listed in (*tuned, *base) if listed is not None]
         before_base, after_base = rest or ([], [])
         result.append(

@@ -23,7 +23,13 @@ def needed(rule: Rule, config: Gate) -> list[Need]:
         return [CANDIDATE, BASE, ("popularity", None, "tuned"), ("repeat_last", None, "tuned")]
     if rule == "sanity":
         return [CANDIDATE, BASE, ("control", "identity", "tuned"), ("control", "identity", "base")]
-    return [CANDIDATE, BASE, ("control", "rounding", "base"), ("control", "rounding", "tuned"), ("probe", None, "tuned")]
+    return [
+        CANDIDATE,
+        BASE,
+        ("control", "rounding", "base"),
+        ("control", "rounding", "tuned"),
+        ("probe", None, "tuned"),
+    ]
 
 
 def missing(given: set[Need], config: Gate) -> str:

@@ -17,7 +17,12 @@ from finest.stability.sample import detectable_drop
 
 def notes(evidence: Evidence, measured: Measured, config: Gate) -> list[str]:
     """One sentence or two each, the general ones first."""
-    parts = _stability(evidence, measured), _instances(evidence), _champion(evidence, measured), _power(measured, config)
+    parts = (
+        _stability(evidence, measured),
+        _instances(evidence),
+        _champion(evidence, measured),
+        _power(measured, config),
+    )
     data = of_data(measured.manifest) if measured.manifest else ()
     return [*chain.from_iterable(parts), *data]
 
@@ -51,7 +56,11 @@ def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
         yield f"The noise floor is measured on n = {pairs} pair{'s' if pairs > 1 else ''} of seeds."
     if measured.ceiling is not None:
         for name in HEADLINE:
-            above = [probe for probe in measured.probes if probe.means["tuned"][name].value > measured.ceiling[name].value + TRAINING_NOISE]
+            above = [
+                probe
+                for probe in measured.probes
+                if probe.means["tuned"][name].value > measured.ceiling[name].value + TRAINING_NOISE
+            ]
             for probe in above:
                 excess = probe.means["tuned"][name].value - measured.ceiling[name].value
                 above_by = f"{probe.name} is above the ceiling by {excess:.3f} ({WORDS[name]})"
@@ -59,7 +68,11 @@ def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
 
 
 def _whose(evidence: Evidence) -> str:
-    return "the clean variant's base model" if evidence.reference == "base" else evidence.reference.replace("/", " version ")
+    return (
+        "the clean variant's base model"
+        if evidence.reference == "base"
+        else evidence.reference.replace("/", " version ")
+    )
 
 
 def _instances(evidence: Evidence) -> Iterator[str]:
@@ -97,9 +110,13 @@ def _champion(evidence: Evidence, measured: Measured) -> Iterator[str]:
 def _power(measured: Measured, config: Gate) -> Iterator[str]:
     comparisons = []
     if "base" in measured.mrr:
-        comparisons.append(("the base model", measured.mrr["candidate"] / measured.mrr["base"], config.max_accuracy_drop_base))
+        comparisons.append(
+            ("the base model", measured.mrr["candidate"] / measured.mrr["base"], config.max_accuracy_drop_base)
+        )
     if measured.newer is not None and measured.newer.instances:
-        comparisons.append(("the champion", measured.newer.candidate / measured.newer.champion, config.max_accuracy_drop_champion))
+        comparisons.append(
+            ("the champion", measured.newer.candidate / measured.newer.champion, config.max_accuracy_drop_champion)
+        )
     for whose, ratio, margin in comparisons:
         if not np.isfinite(ratio.error):
             continue

@@ -37,7 +37,10 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         title=title,
         style=Markup((here / "report.css").read_text()),
         verdict=verdict,
-        counts={status: sum(rule.status == status for rule in verdict.rules) for status in ("pass", "fail", "not applicable")},
+        counts={
+            status: sum(rule.status == status for rule in verdict.rules)
+            for status in ("pass", "fail", "not applicable")
+        },
         figures=key_figures(verdict),
         stability=stability(verdict),
         histograms=histograms(verdict),
@@ -46,7 +49,11 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         cost=cost(verdict.cost),
         profile=profile,
         moved=[
-            {"of": moved, "with": marks(moved.before, moved.after), "without": marks(moved.before_base, moved.after_base)}
+            {
+                "of": moved,
+                "with": marks(moved.before, moved.after),
+                "without": marks(moved.before_base, moved.after_base),
+            }
             for moved in verdict.moved
         ],
         done=DONE,
@@ -94,7 +101,9 @@ def text(value: Any) -> str:
 
 def control(verdict: Verdict, name: str) -> ScenarioResult | None:
     """That control's result; rank lists from elsewhere may come without controls."""
-    return next((scenario for scenario in verdict.scenarios if scenario.role == "control" and scenario.name == name), None)
+    return next(
+        (scenario for scenario in verdict.scenarios if scenario.role == "control" and scenario.name == name), None
+    )
 
 
 def key_figures(verdict: Verdict) -> list[dict[str, str]]:
@@ -109,10 +118,14 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
         tiles.append({"label": "List stability (RLS)", "value": number(rls), "below": below})
     if rls is not None and floor is not None and ceiling is not None and ceiling > floor:
         below = "" if unstabilised is None else f"{(unstabilised - floor) / (ceiling - floor):.0%} without FINEST"
-        tiles.append({"label": "Way from floor to ceiling", "value": f"{(rls - floor) / (ceiling - floor):.0%}", "below": below})
+        tiles.append(
+            {"label": "Way from floor to ceiling", "value": f"{(rls - floor) / (ceiling - floor):.0%}", "below": below}
+        )
     if "rls_reseeded/rbo" in metrics:
         below = "" if floor is None else f"{number(floor)} without FINEST"
-        tiles.append({"label": "Retrained with another seed", "value": number(metrics["rls_reseeded/rbo"]), "below": below})
+        tiles.append(
+            {"label": "Retrained with another seed", "value": number(metrics["rls_reseeded/rbo"]), "below": below}
+        )
     candidate, base = models.get("candidate"), models.get("base")
     if candidate:
         label, value, below = "Accuracy (MRR)", number(candidate.mrr), ""
@@ -121,7 +134,9 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
             below = f"{number(candidate.mrr)} against {number(base.mrr)}"
         tiles.append({"label": label, "value": value, "below": below})
         below = f"{percent(base.coverage_at_10)} by the base model" if base else ""
-        tiles.append({"label": "Items shown (coverage at 10)", "value": percent(candidate.coverage_at_10), "below": below})
+        tiles.append(
+            {"label": "Items shown (coverage at 10)", "value": percent(candidate.coverage_at_10), "below": below}
+        )
     if "churn/rbo" in metrics:
         value, below = number(metrics["churn/rbo"]), "1 = users see the same lists"
         if "churn_unstabilised/rbo" in metrics:
@@ -141,11 +156,19 @@ def stability(verdict: Verdict) -> dict[str, Any]:
         if rows:
             floor = charts.Mark("noise floor", seed.base[similarity].mean) if seed and seed.base else None
             ceiling = charts.Mark("ceiling", rounding.tuned[similarity].mean) if rounding else None
-            svg = charts.dumbbells(f"stability-{similarity}", f"Stability by {words}. {' '.join(map(told, rows))}", rows, floor, ceiling)
+            svg = charts.dumbbells(
+                f"stability-{similarity}", f"Stability by {words}. {' '.join(map(told, rows))}", rows, floor, ceiling
+            )
             panels.append({"title": words, "svg": svg})
     start = "rls_independent/rbo/"
     independent = {name.removeprefix(start): value for name, value in verdict.metrics.items() if name.startswith(start)}
-    return {"panels": panels, "rows": verdict.scenarios, "independent": independent, "floor": seed and seed.base, "ceiling": rounding}
+    return {
+        "panels": panels,
+        "rows": verdict.scenarios,
+        "independent": independent,
+        "floor": seed and seed.base,
+        "ceiling": rounding,
+    }
 
 
 def row_of(scenario: ScenarioResult, similarity: str) -> charts.Row:
@@ -172,12 +195,19 @@ def histograms(verdict: Verdict) -> list[Markup]:
     """A panel a probe and one for the `seed` control, on one y axis."""
     shown = [scenario for scenario in verdict.scenarios if scenario.role == "probe" or scenario.name == "seed"]
     shown.sort(key=lambda scenario: scenario.role == "control")
-    top = max((share for scenario in shown for shares in scenario.histogram.values() for share in shares), default=0) * 1.08
+    top = (
+        max((share for scenario in shown for shares in scenario.histogram.values() for share in shares), default=0)
+        * 1.08
+    )
     panels = []
     for index, scenario in enumerate(shown):
         without, with_ = scenario.histogram.get("base"), scenario.histogram["tuned"]
         half = len(with_) // 2
-        below = [f"{sum(shares[:half]):.1%} {words}" for shares, words in ((without, "without FINEST"), (with_, "with it")) if shares]
+        below = [
+            f"{sum(shares[:half]):.1%} {words}"
+            for shares, words in ((without, "without FINEST"), (with_, "with it"))
+            if shares
+        ]
         alt = f"{scenario.name}: share of instances with an rbo below 0.5: {', '.join(below)}."
         panels.append(charts.histogram(f"spread-{index}", alt, scenario.name, without, with_, top))
     return panels
@@ -196,8 +226,11 @@ def accuracy(verdict: Verdict) -> dict[str, Any]:
 
     panels = []
     if rows:
-        panels = [panel("mrr", "MRR", of("mrr"), number), panel("recall", "Recall at 10", of("recall_at_10"), percent),
-                  panel("coverage", "Catalogue coverage at 10", of("coverage_at_10"), percent)]  # fmt: skip
+        panels = [
+            panel("mrr", "MRR", of("mrr"), number),
+            panel("recall", "Recall at 10", of("recall_at_10"), percent),
+            panel("coverage", "Catalogue coverage at 10", of("coverage_at_10"), percent),
+        ]
     base = next((row.mrr for row in rows if row.name == "base"), 0)
     return {"panels": panels, "rows": [(row, against(row, base)) for row in rows]}
 
@@ -220,7 +253,11 @@ def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
         if lines:
             strong = "clean" if "clean" in lines else next(iter(lines))
             alt = f"{title}, {len(lines)} variants. {strong} goes from {lines[strong][1][0]:.3f} to {lines[strong][1][-1]:.3f}."
-            drawn.append(charts.curves(f"curve-{stage}", alt, title, [charts.Curve(*line, name == strong) for name, line in lines.items()]))
+            drawn.append(
+                charts.curves(
+                    f"curve-{stage}", alt, title, [charts.Curve(*line, name == strong) for name, line in lines.items()]
+                )
+            )
     return drawn
 
 
@@ -245,7 +282,8 @@ def cost(measured: dict[str, Any]) -> dict[str, Any] | None:
         "svg": charts.stacks("cost", alt, rows, [STAGE_COLOURS[stage] for stage in stages]) if stages else None,
         "stages": {stage: STAGES[stage] for stage in stages},
         "variants": [
-            (name, [(cpu_seconds(spent, stage), spent.get(f"{stage}_seconds")) for stage in stages]) for name, spent in variants.items()
+            (name, [(cpu_seconds(spent, stage), spent.get(f"{stage}_seconds")) for stage in stages])
+            for name, spent in variants.items()
         ],
         "steps": steps,
         "candidate": candidate,

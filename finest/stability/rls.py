@@ -33,7 +33,9 @@ class Resampling:
         if among is None:
             drawn = bootstrap.mean_draws(self.user, columns, self.draws, self.seed)
             return [Sample(float(column.mean()), draw) for column, draw in zip(columns.T, drawn.T, strict=True)]
-        drawn = bootstrap.mean_draws(self.user, np.column_stack([np.where(among[:, None], columns, 0.0), among]), self.draws, self.seed)
+        drawn = bootstrap.mean_draws(
+            self.user, np.column_stack([np.where(among[:, None], columns, 0.0), among]), self.draws, self.seed
+        )
         with np.errstate(invalid="ignore"):
             inside = drawn[:, :-1] / drawn[:, -1:]
         means = columns[among].mean(axis=0) if among.any() else np.full(len(values), np.nan)
@@ -60,7 +62,9 @@ def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str
     """All probes or controls, of the headline protocol unless told otherwise. Another protocol shares the headline's base lists."""
     result = []
     for shard, name in evidence.variants(role, protocol):
-        pairs = {"tuned": (evidence.clean(shard, "tuned", protocol), evidence.find(role, name, "tuned", shard, protocol))}
+        pairs = {
+            "tuned": (evidence.clean(shard, "tuned", protocol), evidence.find(role, name, "tuned", shard, protocol))
+        }
         if base := evidence.find(role, name, "base", shard):
             pairs["base"] = evidence.clean(shard, "base"), base
         found = {stage: (clean, other) for stage, (clean, other) in pairs.items() if other is not None}

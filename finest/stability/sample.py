@@ -57,7 +57,9 @@ class Sample:
 
 def average(samples: list[Sample]) -> Sample:
     """The mean of samples, draw by draw."""
-    return Sample(float(np.mean([sample.value for sample in samples])), np.mean([sample.draws for sample in samples], axis=0))
+    return Sample(
+        float(np.mean([sample.value for sample in samples])), np.mean([sample.draws for sample in samples], axis=0)
+    )
 
 
 def detectable_drop(ratio: Sample) -> float:

@@ -17,7 +17,12 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
         given="",
         reference="none",
         notes=list(of_data(manifest)),
-        data={"fingerprint": manifest.fingerprint, "instances": manifest.instances, "users": manifest.users, "catalogue": manifest.items},
+        data={
+            "fingerprint": manifest.fingerprint,
+            "instances": manifest.instances,
+            "users": manifest.users,
+            "catalogue": manifest.items,
+        },
         age={"as_of": as_of.isoformat()},
         ids=ids,
     )

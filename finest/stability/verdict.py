@@ -142,7 +142,9 @@ def markdown(verdict: Verdict) -> str:
     given = f", {verdict.given}" if verdict.given else ""
     parts = [f"**Verdict: {verdict.verdict}.** {verdict.reason}"]
     if verdict.rules:
-        rules = [[rule.name, _number(rule.value), _number(rule.bound), rule.status, rule.sentence] for rule in verdict.rules]
+        rules = [
+            [rule.name, _number(rule.value), _number(rule.bound), rule.status, rule.sentence] for rule in verdict.rules
+        ]
         parts.append(_table(["rule", "value", "bound", "status", "what that means"], rules))
     if verdict.scenarios:
         parts.append(f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}.")
@@ -150,7 +152,12 @@ def markdown(verdict: Verdict) -> str:
         parts.append(_table(columns, _scenario_cells(verdict.scenarios)))
     if verdict.accuracy:
         models = [
-            [model.name, *map(_number, (model.mrr, model.recall_at_10, model.ndcg_at_10, model.coverage_at_10, model.plasticity))]
+            [
+                model.name,
+                *map(
+                    _number, (model.mrr, model.recall_at_10, model.ndcg_at_10, model.coverage_at_10, model.plasticity)
+                ),
+            ]
             for model in verdict.accuracy
         ]
         parts.append(_table(["model", "MRR", "Recall@10", "NDCG@10", "coverage@10", "plasticity"], models))
@@ -164,7 +171,11 @@ def _scenario_cells(scenarios: list[ScenarioResult]) -> list[list[str]]:
     floor = controls["seed"].base if "seed" in controls else {}
     ceiling = controls["rounding"].tuned if "rounding" in controls else {}
     return [
-        [scenario.name, similarity, *(_mean(estimates, similarity) for estimates in (floor, scenario.base, scenario.tuned, ceiling))]
+        [
+            scenario.name,
+            similarity,
+            *(_mean(estimates, similarity) for estimates in (floor, scenario.base, scenario.tuned, ceiling)),
+        ]
         for similarity in ("rbo", "jaccard_at_10")
         for scenario in scenarios
     ]

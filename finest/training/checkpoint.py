@@ -52,7 +52,11 @@ class Checkpoint:
         """Replaces what was saved before."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "checkpoint"
-            save_file({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}, file, {"facts": json.dumps(facts)})
+            save_file(
+                {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()},
+                file,
+                {"facts": json.dumps(facts)},
+            )
             self.store.put(self.name, file)
 
     @clocked("checkpoints")

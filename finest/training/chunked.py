@@ -38,9 +38,15 @@ def chunk_of(items: int) -> int:
 
 
 def catalogue_loss(
-    hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, ids_N: Tensor, hinge: Hinge | None, in_chunks: bool,
+    hidden_ND: Tensor,
+    embedding: Tensor,
+    bias: Tensor,
+    target_N: Tensor,
+    ids_N: Tensor,
+    hinge: Hinge | None,
+    in_chunks: bool,
     counts: tuple[int, int] | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """`chunked_loss`, or the same over all scores at once."""
     if in_chunks:
         return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, hinge, counts)
@@ -48,9 +54,15 @@ def catalogue_loss(
 
 
 def chunked_loss(
-    hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, ids_N: Tensor, hinge: Hinge | None,
-    counts: tuple[int, int] | None = None, chunk: int | None = None,
-) -> Tensor:  # fmt: skip
+    hidden_ND: Tensor,
+    embedding: Tensor,
+    bias: Tensor,
+    target_N: Tensor,
+    ids_N: Tensor,
+    hinge: Hinge | None,
+    counts: tuple[int, int] | None = None,
+    chunk: int | None = None,
+) -> Tensor:
     """`objective.loss` of `recommender.scores(hidden_ND)`: the loss and the hinge's two terms `[3]`; only the first has a gradient.
 
     `embedding`: [I + 1, D] and `bias`: [I + 1], padding at 0. `chunk`: targets of a chunk; what suits the catalogue where not given.
@@ -67,7 +79,9 @@ def chunked_loss(
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_ND.dtype
     with torch.autocast(device, enabled=False):
         chunk = chunk or chunk_of(len(embedding) - 1)
-        return _Chunked.apply(hidden_ND, embedding, bias, target_N, held_M, lists_M2K, alpha, margin, dtype, chunk, targets, lists)
+        return _Chunked.apply(
+            hidden_ND, embedding, bias, target_N, held_M, lists_M2K, alpha, margin, dtype, chunk, targets, lists
+        )
 
 
 class _Chunked(torch.autograd.Function):
@@ -75,9 +89,20 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_ND: Tensor, embedding: Tensor, bias: Tensor, target_N: Tensor, held_M: Tensor, lists_M2K: Tensor,
-        alpha: float, margin: float, dtype: torch.dtype, chunk: int, targets: int, lists: int,
-    ) -> Tensor:  # fmt: skip
+        ctx: Any,
+        hidden_ND: Tensor,
+        embedding: Tensor,
+        bias: Tensor,
+        target_N: Tensor,
+        held_M: Tensor,
+        lists_M2K: Tensor,
+        alpha: float,
+        margin: float,
+        dtype: torch.dtype,
+        chunk: int,
+        targets: int,
+        lists: int,
+    ) -> Tensor:
         N, I = len(target_N), len(embedding) - 1
         exact = bias.dtype
         hidden_gradient = torch.empty_like(hidden_ND, dtype=exact)
@@ -94,7 +119,9 @@ class _Chunked(torch.autograd.Function):
             scores_CI += bias[1:]
             torch.softmax(scores_CI, 1, out=gradient_CI)
             own_C1 = (target_N[start : start + chunk] - 1)[:, None]
-            next_loss = next_loss - gradient_CI.gather(1, own_C1).clamp_min(torch.finfo(exact).tiny).log().sum() / targets
+            next_loss = (
+                next_loss - gradient_CI.gather(1, own_C1).clamp_min(torch.finfo(exact).tiny).log().sum() / targets
+            )
             gradient_CI.scatter_add_(1, own_C1, torch.full_like(own_C1, -1, dtype=exact))
             gradient_CI /= targets
             if high > low:

@@ -20,7 +20,9 @@ def choose(asked: str) -> torch.device:
         warnings.simplefilter("ignore")  # a driver that is too old is told as "no device" below
         there = torch.cuda.is_available()
     if asked == "cuda" and not there:
-        raise ConfigError("pretrain.device: cuda was asked for, but this machine has no usable CUDA device; set it to auto or cpu")
+        raise ConfigError(
+            "pretrain.device: cuda was asked for, but this machine has no usable CUDA device; set it to auto or cpu"
+        )
     return torch.device("cuda" if there and asked != "cpu" else "cpu")
 
 
@@ -40,4 +42,8 @@ def precision(device: torch.device, amp: bool) -> AbstractContextManager:
 
 def hardware(device: torch.device) -> str:
     """The device in words."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU, {os.cpu_count()} cores"
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()} CPU, {os.cpu_count()} cores"
+    )

@@ -34,7 +34,11 @@ class Diary:
         self.stage, self.epochs, self.batches, self.first = stage, epochs, batches, done * batches
         self.began = self.last = time.monotonic()
         steps = epochs * batches
-        place = f"resumed from step {self.first} of {steps}" if done else f"from the start, {epochs} epochs of {batches} steps"
+        place = (
+            f"resumed from step {self.first} of {steps}"
+            if done
+            else f"from the start, {epochs} epochs of {batches} steps"
+        )
         self._say("begins", f"{WORDS[stage]} {place}", steps_done=self.first, steps=steps)
 
     def due(self) -> bool:
@@ -50,17 +54,26 @@ class Diary:
         share = "" if math.isnan(hits) else f", hit@{TOP} of the last batch {hits:.3f}"
         place = f"step {step} of {steps}, epoch {epoch} of {self.epochs}"
         text = f"{place}, loss {loss:.4f}{share}, {duration(seconds)}, about {duration(left)} left"
-        figures = {"epoch": epoch, "loss": loss, f"hit_at_{TOP}": None if math.isnan(hits) else hits, "seconds": round(seconds, 1)}
+        figures = {
+            "epoch": epoch,
+            "loss": loss,
+            f"hit_at_{TOP}": None if math.isnan(hits) else hits,
+            "seconds": round(seconds, 1),
+        }
         self._say("trains", text, steps_done=step, steps=steps, left_seconds=round(left, 1), **figures)
 
     def end(self, loss: float) -> None:
         """After the last step."""
         seconds, steps = time.monotonic() - self.began, self.epochs * self.batches
         figures = {"steps_done": steps, "steps": steps, "loss": loss, "seconds": round(seconds, 1)}
-        self._say("trained", f"{WORDS[self.stage]} done, {steps} steps, loss {loss:.4f}, {duration(seconds)}", **figures)
+        self._say(
+            "trained", f"{WORDS[self.stage]} done, {steps} steps, loss {loss:.4f}, {duration(seconds)}", **figures
+        )
 
     def _say(self, event: str, text: str, **figures: Any) -> None:
-        logger.info("%s: %s", self.who, text, extra={"event": event, "variant": self.who, "stage": self.stage, **figures})
+        logger.info(
+            "%s: %s", self.who, text, extra={"event": event, "variant": self.who, "stage": self.stage, **figures}
+        )
 
 
 def hit_share(scores_NI: Tensor, target_N: Tensor) -> float:

@@ -50,13 +50,23 @@ class Opens(Protocol):
     def hinge(self, data: Dataset, alpha: float, margin: float, device: torch.device) -> Hinge:
         """The regulariser."""
 
+
 CUT_SCHEMA = pa.schema([USERS_SCHEMA.field("user"), USERS_SCHEMA.field("last_train_timestamp")])
 
 
 def finetune(
-    data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, pretrain: Pretrain, config: Finetune, bases: Path, champion: Path | None,
-    store: Store, out: Path, report: Report,
-) -> None:  # fmt: skip
+    data: Dataset,
+    edits: pa.Table,
+    plan: Plan,
+    shard_id: str,
+    pretrain: Pretrain,
+    config: Finetune,
+    bases: Path,
+    champion: Path | None,
+    store: Store,
+    out: Path,
+    report: Report,
+) -> None:
     """Fine-tunes the shard's variants and writes `out`: base and tuned rank lists, histories, the clean model, `shard.json`.
 
     `bases`: what `pretrain` wrote. `champion`: the model in production, whose lists are kept where `config.reference` says so; with
@@ -69,7 +79,9 @@ def finetune(
     groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     protocols = _protocols(config)
     with whole.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
-        shared, reference = _shared_reference(data, config, bases / "models" / variants[0].name, champion, Path(scratch), device)
+        shared, reference = _shared_reference(
+            data, config, bases / "models" / variants[0].name, champion, Path(scratch), device
+        )
         jobs: list[Job[list[shard.Trained]]] = []
         for protocol in protocols:
             kept = shared if protocol == "anchored" else None
@@ -138,18 +150,31 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[sha
     name = checkpoint.key(facts)
     with job.store.lock(name):
         histories = tuned(
-            job.data, group, models, job.pretrain, config, job.shared.kept if job.shared else None,
-            checkpoint.Checkpoint(job.store, name), on_event,
-        )  # fmt: skip
+            job.data,
+            group,
+            models,
+            job.pretrain,
+            config,
+            job.shared.kept if job.shared else None,
+            checkpoint.Checkpoint(job.store, name),
+            on_event,
+        )
     trained = clock.lap()
     stage = "tuned" if job.protocol == _protocols(config)[0] else "independent"
     source = job.shared.source if job.shared else "base"
     results = []
     for variant, edits, model, history in zip(group.own(), group.edits, models, histories, strict=False):
-        lists = take(model, job.data, describe(job.data, variant, edits, job.shard, job.pretrain, "tuned", job.protocol, source))
+        lists = take(
+            model, job.data, describe(job.data, variant, edits, job.shard, job.pretrain, "tuned", job.protocol, source)
+        )
         list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
         if stage == "tuned" and variant.name == "clean":
-            save(job.out / CANDIDATE, model, model_facts(job.data, variant, job.pretrain, "tuned"), list(job.data.item_ids))
+            save(
+                job.out / CANDIDATE,
+                model,
+                model_facts(job.data, variant, job.pretrain, "tuned"),
+                list(job.data.item_ids),
+            )
         results.append(shard.Trained(history, shard.cost("finetune", trained, group.kept, clock.lap(), history)))
     return results
 
@@ -162,9 +187,15 @@ def _references_of(job: FinetuneJob, folders: list[Path]) -> str | list[str]:
 
 
 def tuned(
-    data: Dataset, group: Group, models: list[Recommender], pretrain: Pretrain, config: Finetune,
-    shared: Opens | None, saved: checkpoint.Checkpoint, on_event: Callable[[Event], None],
-) -> Records:  # fmt: skip
+    data: Dataset,
+    group: Group,
+    models: list[Recommender],
+    pretrain: Pretrain,
+    config: Finetune,
+    shared: Opens | None,
+    saved: checkpoint.Checkpoint,
+    on_event: Callable[[Event], None],
+) -> Records:
     """Fine-tunes `models`, the group's base models, in place; returns its own variants' histories.
 
     `shared`: reference lists that all keep; None: each keeps those of its own base model.
@@ -196,9 +227,19 @@ def _hinge(data: Dataset, models: list[Recommender], config: Finetune, shared: O
 def settings(pretrain: Pretrain, config: Finetune) -> Settings:
     """The fine-tuning stage's settings: a fresh optimizer like pretraining's, its rate falling to zero."""
     return Settings(
-        stage="finetune", seed=0, epochs=config.epochs, batch=pretrain.batch, rate=config.rate, cosine=True, decay=pretrain.decay,
-        average=pretrain.average, clip=pretrain.clip, dropout=pretrain.model.dropout, amp=pretrain.amp, parallel=pretrain.data_parallel,
-    )  # fmt: skip
+        stage="finetune",
+        seed=0,
+        epochs=config.epochs,
+        batch=pretrain.batch,
+        rate=config.rate,
+        cosine=True,
+        decay=pretrain.decay,
+        average=pretrain.average,
+        clip=pretrain.clip,
+        dropout=pretrain.model.dropout,
+        amp=pretrain.amp,
+        parallel=pretrain.data_parallel,
+    )
 
 
 def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:

@@ -35,7 +35,9 @@ class Group:
         return self.variants[: self.kept]
 
 
-def grouped(variants: Sequence[Variant], by_scenario: dict[str, Edits], groups: Sequence[Sequence[Variant]], stacked: bool) -> list[Group]:
+def grouped(
+    variants: Sequence[Variant], by_scenario: dict[str, Edits], groups: Sequence[Sequence[Variant]], stacked: bool
+) -> list[Group]:
     """The groups of an arrangement; every variant is some group's own, in order."""
     result, left = [], len(variants)
     for members in groups:
@@ -46,9 +48,15 @@ def grouped(variants: Sequence[Variant], by_scenario: dict[str, Edits], groups: 
 
 
 def fit(
-    group: Group, models: Sequence[Recommender], slots: Slots, windows: Sequence[Callable[[int], Windows]], settings: Settings,
-    hinge: Hinge | None, saved: Checkpoint, on_event: Callable[[Event], None],
-) -> Records:  # fmt: skip
+    group: Group,
+    models: Sequence[Recommender],
+    slots: Slots,
+    windows: Sequence[Callable[[int], Windows]],
+    settings: Settings,
+    hinge: Hinge | None,
+    saved: Checkpoint,
+    on_event: Callable[[Event], None],
+) -> Records:
     """Trains the variants' models in place; returns the histories of the group's own. `settings.seed` is each variant's."""
     names = [variant.name if place < group.kept else "" for place, variant in enumerate(group.variants)]
 
@@ -70,12 +78,26 @@ def fit(
 
 
 def _fit_shared(
-    group: Group, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: Hinge | None,
-    saved: Checkpoint, report: Callable[[str, dict[str, Any]], None],
-) -> Records:  # fmt: skip
+    group: Group,
+    model: Recommender,
+    slots: Slots,
+    windows: Callable[[int], Windows],
+    settings: Settings,
+    hinge: Hinge | None,
+    saved: Checkpoint,
+    report: Callable[[str, dict[str, Any]], None],
+) -> Records:
     """The same for a variant alone, by several processes."""
     device, settings = model.embedding.device, replace(settings, seed=group.variants[0].seed)
-    single = partial(_shared_single, group.variants[0].name, model.cpu(), slots, windows, settings, hinge.to("cpu") if hinge else None)
+    single = partial(
+        _shared_single,
+        group.variants[0].name,
+        model.cpu(),
+        slots,
+        windows,
+        settings,
+        hinge.to("cpu") if hinge else None,
+    )
     weights, histories = train_shared(single, settings, saved, device, report)
     model.load_state_dict(weights)
     model.to(device)
@@ -83,8 +105,16 @@ def _fit_shared(
 
 
 def _shared_single(
-    name: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings, hinge: Hinge | None,
-    share: Share, device: torch.device,
-) -> Single:  # fmt: skip
-    own = copy.deepcopy(model).to(device)  # what comes here from another process is shared with it, and with the other shares
+    name: str,
+    model: Recommender,
+    slots: Slots,
+    windows: Callable[[int], Windows],
+    settings: Settings,
+    hinge: Hinge | None,
+    share: Share,
+    device: torch.device,
+) -> Single:
+    own = copy.deepcopy(model).to(
+        device
+    )  # what comes here from another process is shared with it, and with the other shares
     return Single(name, own, slots, windows, settings, hinge.to(device) if hinge else None, share)

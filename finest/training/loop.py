@@ -83,7 +83,9 @@ Records = list[list[dict[str, Any]]]
 """A history for each variant of a trainee, a record an epoch."""
 
 
-def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: Callable[[str, dict[str, Any]], None]) -> Records:
+def train(
+    trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: Callable[[str, dict[str, Any]], None]
+) -> Records:
     """Trains in place and leaves the averaged weights; returns the histories. `report` takes a variant and its record of an epoch; of the
     last epoch that was found in the checkpoint, with `resumed`.
 
@@ -97,7 +99,9 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
     histories: Records = _resume(checkpoint, names, weights, optimizer, average) or [[] for _ in range(R)]
     batches = trainee.slots.batches(settings.batch)
     steps = settings.epochs * batches
-    diary = Diary(trainee.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainee.leads else None
+    diary = (
+        Diary(trainee.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainee.leads else None
+    )
     if histories[0]:
         for variant, history in zip(trainee.variants, histories, strict=True):
             report(variant, {**history[-1], "resumed": True})
@@ -121,12 +125,23 @@ def train(trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: 
                 diary.line(step + 1, float(total_R3[:, 0].sum()) / max(int(targets_R.sum()), 1), trainee.hits(number))
         mean_R3 = (total_R3.cpu() / torch.from_numpy(targets_R).clamp(min=1)[:, None]).tolist()
         seconds, cpu_seconds = (time.perf_counter() - began) / R, (time.process_time() - cpu_began) / R
-        for variant, history, (loss, order, top), targets in zip(trainee.variants, histories, mean_R3, targets_R.tolist(), strict=True):
+        for variant, history, (loss, order, top), targets in zip(
+            trainee.variants, histories, mean_R3, targets_R.tolist(), strict=True
+        ):
             if not math.isfinite(loss):
                 where = f"{settings.stage}: the loss of {variant} is {loss} in epoch {epoch + 1}"
                 raise FinestError(f"{where}: training diverged; lower {settings.stage}.rate or pretrain.clip")
-            record = {"stage": settings.stage, "epoch": epoch + 1, "step": (epoch + 1) * batches, "loss": loss, "order": order, "top": top}
-            history.append({**record, "rate": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets})
+            record = {
+                "stage": settings.stage,
+                "epoch": epoch + 1,
+                "step": (epoch + 1) * batches,
+                "loss": loss,
+                "order": order,
+                "top": top,
+            }
+            history.append(
+                {**record, "rate": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets}
+            )
         checkpoint.save(_state(names, weights, optimizer, average), {"histories": histories})
         for variant, history in zip(trainee.variants, histories, strict=True):
             report(variant, history[-1])
@@ -145,7 +160,9 @@ def _state(names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, avera
 
 
 @torch.no_grad()
-def _resume(checkpoint: Checkpoint, names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, average: Average) -> list:
+def _resume(
+    checkpoint: Checkpoint, names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, average: Average
+) -> list:
     """Puts a saved state in place and returns its histories; none where nothing was saved."""
     saved = checkpoint.load()
     if saved is None:

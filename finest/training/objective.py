@@ -124,9 +124,17 @@ class _Loss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, scores_NI: Tensor, target_N: Tensor, count_N: Tensor, held_M: Tensor, lists_M2K: Tensor, held_count_M: Tensor,
-        alpha: float, margin: float, replicas: int,
-    ) -> Tensor:  # fmt: skip
+        ctx: Any,
+        scores_NI: Tensor,
+        target_N: Tensor,
+        count_N: Tensor,
+        held_M: Tensor,
+        lists_M2K: Tensor,
+        held_count_M: Tensor,
+        alpha: float,
+        margin: float,
+        replicas: int,
+    ) -> Tensor:
         gradient_NI = scores_NI.softmax(1)
         own_N1 = (target_N - 1).clamp_(min=0)[:, None]
         own_N = gradient_NI.gather(1, own_N1)[:, 0].clamp_min(torch.finfo(torch.float32).tiny)
@@ -136,7 +144,9 @@ class _Loss(torch.autograd.Function):
         order_R = top_R = torch.zeros_like(next_R)
         if len(held_M):
             place_M2K = held_M[:, None] * scores_NI.shape[1] + lists_M2K
-            order_M, top_M, change_M2K = hinge_terms(scores_NI.view(-1)[place_M2K], held_count_M[:, None], alpha, margin)
+            order_M, top_M, change_M2K = hinge_terms(
+                scores_NI.view(-1)[place_M2K], held_count_M[:, None], alpha, margin
+            )
             order_R, top_R = order_M.view(replicas, -1).sum(1), top_M.view(replicas, -1).sum(1)
             gradient_NI.view(-1).scatter_add_(0, place_M2K.view(-1), change_M2K.view(-1))
         ctx.save_for_backward(gradient_NI)
@@ -184,4 +194,6 @@ def stacked_loss(
         return _Loss.apply(*rows, nothing, nothing.view(0, 2), nothing, 0.0, 0.0, R)
     held_RP, lists_M2K = hinge.stacked_lists_of(ids_RP)
     held_count_M = torch.where(held_RP, held_R[:, None].to(count_N), torch.inf).view(-1)
-    return _Loss.apply(*rows, torch.arange(R * P, device=count_N.device), lists_M2K, held_count_M, hinge.alpha, hinge.margin, R)
+    return _Loss.apply(
+        *rows, torch.arange(R * P, device=count_N.device), lists_M2K, held_count_M, hinge.alpha, hinge.margin, R
+    )

@@ -33,9 +33,12 @@ Work = Callable[[Callable[[str, dict[str, Any]], None]], Result | None]
 
 
 def train_shared(
-    single: Callable[[Share, torch.device], Single], settings: Settings, checkpoint: Checkpoint, device: torch.device,
+    single: Callable[[Share, torch.device], Single],
+    settings: Settings,
+    checkpoint: Checkpoint,
+    device: torch.device,
     report: Callable[[str, dict[str, Any]], None],
-) -> tuple[dict[str, Tensor], Records]:  # fmt: skip
+) -> tuple[dict[str, Tensor], Records]:
     """Trains in `settings.parallel` processes, one a device, and returns the weights and histories.
 
     `single` makes a process's trainee; it and `checkpoint` are pickled to the processes. An error in one of them ends all and is raised.
@@ -45,9 +48,16 @@ def train_shared(
         asked, there = f"{processes} CUDA devices were asked for", f"this machine has {torch.cuda.device_count()}"
         raise ConfigError(f"pretrain.data_parallel: {asked}, but {there}; lower it, or set pretrain.device to cpu")
     config = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=processes, run_id="training", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
-        max_restarts=0, start_method="spawn", monitor_interval=0.1,
-    )  # fmt: skip
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id="training",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        start_method="spawn",
+        monitor_interval=0.1,
+    )
     pipes = [multiprocessing.get_context("spawn").Pipe() for _ in range(processes)]
     results: list[Result] = []
     work = partial(_train_share, single, settings, checkpoint, device.type)
@@ -60,7 +70,9 @@ def train_shared(
         _, first = error.get_first_failure()
         if first.exitcode < 0:
             raise KilledError("a training process", -first.exitcode) from error
-        raise FinestError(str(first.message["message"] if isinstance(first.message, dict) else first.message)) from error
+        raise FinestError(
+            str(first.message["message"] if isinstance(first.message, dict) else first.message)
+        ) from error
     finally:
         for _, theirs in pipes:
             theirs.close()
@@ -70,7 +82,9 @@ def train_shared(
     return {name: torch.from_numpy(weight) for name, weight in weights.items()}, histories
 
 
-def _attend(connection: Connection, work: Work, report: Callable[[str, dict[str, Any]], None], results: list[Result]) -> None:
+def _attend(
+    connection: Connection, work: Work, report: Callable[[str, dict[str, Any]], None], results: list[Result]
+) -> None:
     """Hands a process its work and hears what it says, to the end of its pipe, which is its own. An error here ends the process too."""
     with connection:
         with contextlib.suppress(OSError):  # it has ended, and so has what is heard
@@ -95,9 +109,12 @@ def _share(connections: list[Connection]) -> None:
 
 
 def _train_share(
-    single: Callable[[Share, torch.device], Single], settings: Settings, checkpoint: Checkpoint, device_type: str,
+    single: Callable[[Share, torch.device], Single],
+    settings: Settings,
+    checkpoint: Checkpoint,
+    device_type: str,
     report: Callable[[str, dict[str, Any]], None],
-) -> Result | None:  # fmt: skip
+) -> Result | None:
     rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     device = torch.device(device_type, int(os.environ["LOCAL_RANK"])) if device_type == "cuda" else torch.device("cpu")
     if device.type == "cuda":
@@ -107,8 +124,14 @@ def _train_share(
     try:
         trainee = single(Share(rank, world), device)
         leads = rank == 0  # all read the checkpoint before anybody can have finished another epoch
-        histories = train(trainee, settings, checkpoint if leads else checkpoint.read_only(), report if leads else _silent)
-        return ({name: weight.detach().cpu().numpy() for name, weight in trainee.weights.items()}, histories) if leads else None
+        histories = train(
+            trainee, settings, checkpoint if leads else checkpoint.read_only(), report if leads else _silent
+        )
+        return (
+            ({name: weight.detach().cpu().numpy() for name, weight in trainee.weights.items()}, histories)
+            if leads
+            else None
+        )
     finally:
         distributed.destroy_process_group()
 

@@ -36,7 +36,9 @@ ROUNDING = 1e-7
 """What the rounding control adds to a weight, in its tensor's root mean squares."""
 
 
-def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: Pretrain, store: Store, out: Path, report: Report) -> None:
+def pretrain(
+    data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: Pretrain, store: Store, out: Path, report: Report
+) -> None:
     """Trains the shard's variants and writes `out`: models, base rank lists, histories and `shard.json`.
 
     Each variant goes on from its checkpoint in `store` where it has one.
@@ -56,7 +58,11 @@ def pretrain(data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: 
         jobs: list[Job[list[shard.Trained]]] = [
             partial(_train_group, PretrainJob(data, group, shard_id, config, store, folder, device)) for group in groups
         ]
-        results = [one for results in run(jobs, device, workers, shard.progress(report, config.epochs, len(variants))) for one in results]
+        results = [
+            one
+            for results in run(jobs, device, workers, shard.progress(report, config.epochs, len(variants)))
+            for one in results
+        ]
         for variant, result in zip(variants, results, strict=True):
             shard.write_history(folder, variant.name, result.history)
         shard.write_facts(
@@ -92,11 +98,18 @@ def _train_group(job: PretrainJob, on_event: Callable[[Event], None]) -> list[sh
     config, clock = job.config, shard.Clock()
     name = checkpoint.key({"stage": "pretrain", **weight_facts(job.data, job.group, config, job.device)})
     with job.store.lock(name):
-        models, histories = pretrained(job.data, job.group, config, job.device, checkpoint.Checkpoint(job.store, name), on_event)
+        models, histories = pretrained(
+            job.data, job.group, config, job.device, checkpoint.Checkpoint(job.store, name), on_event
+        )
     trained = clock.lap()
     results = []
     for variant, edits, model, history in zip(job.group.own(), job.group.edits, models, histories, strict=False):
-        save(job.out / "models" / variant.name, model, model_facts(job.data, variant, config, "base"), list(job.data.item_ids))
+        save(
+            job.out / "models" / variant.name,
+            model,
+            model_facts(job.data, variant, config, "base"),
+            list(job.data.item_ids),
+        )
         lists = take(model, job.data, describe(job.data, variant, edits, job.shard, config, "base", None, None))
         list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
         results.append(shard.Trained(history, shard.cost("pretrain", trained, job.group.kept, clock.lap(), history)))
@@ -104,7 +117,12 @@ def _train_group(job: PretrainJob, on_event: Callable[[Event], None]) -> list[sh
 
 
 def pretrained(
-    data: Dataset, group: Group, config: Pretrain, device: torch.device, saved: checkpoint.Checkpoint, on_event: Callable[[Event], None]
+    data: Dataset,
+    group: Group,
+    config: Pretrain,
+    device: torch.device,
+    saved: checkpoint.Checkpoint,
+    on_event: Callable[[Event], None],
 ) -> tuple[list[Recommender], Records]:
     """The base models of a group, and its own variants' histories."""
     prepare(device)
@@ -118,7 +136,11 @@ def pretrained(
             add_rounding(model, variant.seed)
         models.append(model.to(device))
         rows = apply(clean, edits) if edits else clean
-        windows.append(partial(shifted, rows, clean, config, variant.seed) if config.shifted else partial(_always, fill(rows, slotting)))
+        windows.append(
+            partial(shifted, rows, clean, config, variant.seed)
+            if config.shifted
+            else partial(_always, fill(rows, slotting))
+        )
     return models, fit(group, models, slotting, windows, settings(config), None, saved, on_event)
 
 
@@ -147,9 +169,19 @@ def add_rounding(model: Recommender, seed: int) -> None:
 def settings(config: Pretrain) -> Settings:
     """The pretraining stage's settings."""
     return Settings(
-        stage="pretrain", seed=0, epochs=config.epochs, batch=config.batch, rate=config.rate, cosine=False, decay=config.decay,
-        average=config.average, clip=config.clip, dropout=config.model.dropout, amp=config.amp, parallel=config.data_parallel,
-    )  # fmt: skip
+        stage="pretrain",
+        seed=0,
+        epochs=config.epochs,
+        batch=config.batch,
+        rate=config.rate,
+        cosine=False,
+        decay=config.decay,
+        average=config.average,
+        clip=config.clip,
+        dropout=config.model.dropout,
+        amp=config.amp,
+        parallel=config.data_parallel,
+    )
 
 
 def weight_facts(data: Dataset, group: Group, config: Pretrain, device: torch.device) -> dict[str, Any]:
@@ -178,9 +210,13 @@ def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -
     """What is saved beside a variant's weights."""
     manifest = data.manifest
     return Facts(
-        model=config.model, seed=variant.seed, data_fingerprint=manifest.fingerprint, depth=manifest.depth,
-        exclude_seen=manifest.exclude_seen, stage=stage,
-    )  # fmt: skip
+        model=config.model,
+        seed=variant.seed,
+        data_fingerprint=manifest.fingerprint,
+        depth=manifest.depth,
+        exclude_seen=manifest.exclude_seen,
+        stage=stage,
+    )
 
 
 def describe(
@@ -195,8 +231,17 @@ def describe(
 ) -> Description:
     """The description of a variant's rank lists."""
     return Description(
-        catalogue=describe_catalogue(data.item_ids), model=config.model.name, role=variant.role, stage=stage, shard=shard_id,
-        scenario=variant.scenario or (variant.name if variant.role == "control" else None), depth=data.manifest.depth,
-        exclude_seen=data.manifest.exclude_seen, seed=variant.seed, protocol=protocol, reference=reference,
-        data_fingerprint=data.manifest.fingerprint, extra={"kind": edits.kind, "edits": len(edits)} if edits else {},
-    )  # fmt: skip
+        catalogue=describe_catalogue(data.item_ids),
+        model=config.model.name,
+        role=variant.role,
+        stage=stage,
+        shard=shard_id,
+        scenario=variant.scenario or (variant.name if variant.role == "control" else None),
+        depth=data.manifest.depth,
+        exclude_seen=data.manifest.exclude_seen,
+        seed=variant.seed,
+        protocol=protocol,
+        reference=reference,
+        data_fingerprint=data.manifest.fingerprint,
+        extra={"kind": edits.kind, "edits": len(edits)} if edits else {},
+    )

@@ -46,7 +46,10 @@ def into(out: Path, stage: str, on: bool, earlier: Path | None = None) -> Iterat
         folder.mkdir()
         for trace in Path(scratch).glob("*-trace.json.gz"):
             shutil.move(trace, folder / trace.name)
-        found = {"operators": json.loads(operators.read_text()) if operators.exists() else [], "parts": _parts(Path(scratch))}
+        found = {
+            "operators": json.loads(operators.read_text()) if operators.exists() else [],
+            "parts": _parts(Path(scratch)),
+        }
         (folder / f"{stage}.json").write_text(json.dumps(found, indent=2))
         if earlier:
             shutil.copytree(earlier / FOLDER, folder, dirs_exist_ok=True)
@@ -72,7 +75,9 @@ def clocked(part: str) -> Iterator[None]:
     began, cpu_began = time.perf_counter(), time.process_time()
     yield
     spent = {"part": part, "seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu_began}
-    with Path(folder, "parts.jsonl").open("ab", buffering=0) as file:  # one write, so that processes do not mix their lines
+    with Path(folder, "parts.jsonl").open(
+        "ab", buffering=0
+    ) as file:  # one write, so that processes do not mix their lines
         file.write(json.dumps(spent).encode() + b"\n")
 
 

@@ -61,7 +61,9 @@ def dropout_masks(shape: Shape, extra: int, p: float, words: Words, device: torc
 def extra_masks(shape: Shape, first: int, p: float, words: Words, device: torch.device) -> Tensor:
     """Masks of a batch's extra windows from number `first` on; each has a stream, so that it has the same whoever else rides along."""
     S, E, T, D = shape
-    return torch.cat([_draw((S, 1, T, D), p, ("extra", number, *words), device) for number in range(first, first + E)], 1)
+    return torch.cat(
+        [_draw((S, 1, T, D), p, ("extra", number, *words), device) for number in range(first, first + E)], 1
+    )
 
 
 def _draw(shape: Shape, p: float, words: Words, device: torch.device) -> Tensor:

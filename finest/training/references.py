@@ -97,7 +97,9 @@ class Asked:
         place = np.full(self.rows, -1, np.int64)
         flat = self.windows.ids.ravel()
         place[flat[flat >= 0]] = np.flatnonzero(flat >= 0)
-        return RecomputedHinge(self, torch.from_numpy(self.windows.inputs).to(device), torch.from_numpy(place).to(device), alpha, margin)
+        return RecomputedHinge(
+            self, torch.from_numpy(self.windows.inputs).to(device), torch.from_numpy(place).to(device), alpha, margin
+        )
 
     @torch.no_grad()
     def best(self, hidden_ND: Tensor, in_blocks: bool) -> Tensor:
@@ -154,10 +156,13 @@ class RecomputedHinge(Hinge):
             hidden = []
             for first in range(0, len(window_U), CHUNK):
                 inputs_UT = self.inputs_WT[window_U[first : first + CHUNK]]
-                hidden.append(model.encode(torch.nn.functional.pad(inputs_UT, (0, 0, 0, CHUNK - len(inputs_UT))), None).flatten(0, 1))
+                hidden.append(
+                    model.encode(torch.nn.functional.pad(inputs_UT, (0, 0, 0, CHUNK - len(inputs_UT))), None).flatten(
+                        0, 1
+                    )
+                )
             hidden_MD = torch.cat([*hidden, model.embedding[:0]])[which_M * T + place_M % T]
             return held_M, self.asked.best(hidden_MD, in_blocks=True)
-
 
     def held(self, ids: Tensor) -> Tensor:
         """As in `objective.Hinge`."""
@@ -166,7 +171,9 @@ class RecomputedHinge(Hinge):
     def to(self, device: torch.device | str) -> "RecomputedHinge":
         """As in `objective.Hinge`; with a model of its own."""
         asked = replace(self.asked, model=copy.deepcopy(self.asked.model).to(device))
-        return replace(self, asked=asked, inputs_WT=self.inputs_WT.to(device), place_of_row=self.place_of_row.to(device))
+        return replace(
+            self, asked=asked, inputs_WT=self.inputs_WT.to(device), place_of_row=self.place_of_row.to(device)
+        )
 
     def _place(self, ids: Tensor) -> Tensor:
         return torch.where(ids >= 0, self.place_of_row[ids.clamp(min=0)], -1)
@@ -193,7 +200,12 @@ class Kept:
     def ask(self, data: Dataset, device: torch.device) -> Asked:
         """The model and what it is asked; nothing where it is of a catalogue that shares fewer than 2 x `top` items."""
         saved = load(self.model, str(device))
-        return ask(saved.model, data.training_rows(), self.top, match(data.item_ids, saved.item_ids).forward if self.matched else None)
+        return ask(
+            saved.model,
+            data.training_rows(),
+            self.top,
+            match(data.item_ids, saved.item_ids).forward if self.matched else None,
+        )
 
 
 def share(model: Path, matched: bool, data: Dataset, top: int, folder: Path, device: torch.device) -> Kept | None:
@@ -208,7 +220,10 @@ def share(model: Path, matched: bool, data: Dataset, top: int, folder: Path, dev
     free = shutil.disk_usage(folder).free
     if asked.bytes > DISK_SHARE * free:
         log.warning(
-            "reference lists of %.1f GB are taken anew for every batch: %s has %.1f GB free", asked.bytes / 1e9, folder, free / 1e9
+            "reference lists of %.1f GB are taken anew for every batch: %s has %.1f GB free",
+            asked.bytes / 1e9,
+            folder,
+            free / 1e9,
         )
         return Kept(model, matched, top, None)
     assert kept.file
@@ -222,7 +237,9 @@ def own(model: Recommender, rows: Rows, top: int, alpha: float, margin: float) -
     asked = ask(model, rows, top)
     if asked.bytes <= MEMORY_BYTES:
         return asked.take().hinge(alpha, margin, model.embedding.device)
-    log.warning("reference lists of %.1f GB are taken anew for every batch: they would not fit in memory", asked.bytes / 1e9)
+    log.warning(
+        "reference lists of %.1f GB are taken anew for every batch: they would not fit in memory", asked.bytes / 1e9
+    )
     return ask(copy.deepcopy(model), rows, top).hinge(alpha, margin)
 
 
@@ -271,6 +288,8 @@ def _without_unknown(windows: Windows, ours_to_theirs: Ints) -> Windows:
     packed, ids = np.zeros_like(inputs), np.full_like(windows.ids, -1)
     row, column = np.nonzero(known)
     packed[row, place[row, column]] = inputs[row, column]
-    row, column = np.nonzero((windows.ids >= 0) & known)  # a target behind an unknown input would ask the same place twice
+    row, column = np.nonzero(
+        (windows.ids >= 0) & known
+    )  # a target behind an unknown input would ask the same place twice
     ids[row, place[row, column]] = windows.ids[row, column]
     return Windows(packed, (ids >= 0).astype(np.int64), ids, windows.home)

@@ -103,7 +103,13 @@ def announce(variants: Sequence[Variant], device: torch.device, groups: Sequence
         how = f"in {len(groups)} stack{'s' if len(groups) > 1 else ''}"
     else:
         how = f"{max(1, min(processes, len(groups)))} at a time" if device.type == "cpu" else "one by one"
-    logger.info("%d variants on %s, %s: %s", len(variants), hardware(device), how, ", ".join(variant.name for variant in variants))
+    logger.info(
+        "%d variants on %s, %s: %s",
+        len(variants),
+        hardware(device),
+        how,
+        ", ".join(variant.name for variant in variants),
+    )
 
 
 def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], None]:

@@ -56,7 +56,9 @@ class Resident:
 
     def take(self, window_B: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs `[B, T]`, targets and ids `[B x T]` of those windows' first positions."""
-        inputs, targets, ids = (array[:, :width].index_select(0, window_B) for array in (self.inputs, self.targets, self.ids))
+        inputs, targets, ids = (
+            array[:, :width].index_select(0, window_B) for array in (self.inputs, self.targets, self.ids)
+        )
         return inputs, targets.view(-1), ids.view(-1)
 
 
@@ -66,9 +68,15 @@ class Single(Trainee):
     data: Resident
 
     def __init__(
-        self, variant: str, model: Recommender, slots: Slots, windows: Callable[[int], Windows], settings: Settings,
-        hinge: Hinge | None, share: Share | None = None,
-    ):  # fmt: skip
+        self,
+        variant: str,
+        model: Recommender,
+        slots: Slots,
+        windows: Callable[[int], Windows],
+        settings: Settings,
+        hinge: Hinge | None,
+        share: Share | None = None,
+    ):
         self.variants = [variant]
         self.model, self.slots, self.windows, self.settings, self.hinge = model, slots, windows, settings, hinge
         self.share = share
@@ -102,11 +110,15 @@ class Single(Trainee):
                 hidden_BTD = model.encode(inputs_BT, masks)
                 hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N)
                 targets = targets_P[place_N], ids_P[place_N]
-                terms = catalogue_loss(hidden_ND, model.embedding, model.bias, *targets, self.hinge, self.in_chunks, counts)
+                terms = catalogue_loss(
+                    hidden_ND, model.embedding, model.bias, *targets, self.hinge, self.in_chunks, counts
+                )
             terms[0].backward()
             terms = terms.detach()
         else:
-            for weight in self.weights.values():  # without a gradient the optimizer would skip the step that variants with targets take
+            for weight in (
+                self.weights.values()
+            ):  # without a gradient the optimizer would skip the step that variants with targets take
                 weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad
         if self.share:
             self.share.add_up([weight.grad for weight in self.weights.values() if weight.grad is not None] + [terms])

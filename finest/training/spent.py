@@ -51,9 +51,14 @@ def page(steps: list[Step], shards: list[dict[str, Any]]) -> str:
         lines.append(f"{'Trainings of shard ' + shard['shard']:<38}{'wall s':>10}{'CPU s':>10}{'times':>8}")
         for part in shard["parts"]:
             lines.append(f"  {part['part']:<36}{part['seconds']:>10.1f}{part['cpu_seconds']:>10.1f}{part['times']:>8}")
-        lines += ["  wall: summed over trainings side by side; epochs that a resumed run found done are counted too", ""]
+        lines += [
+            "  wall: summed over trainings side by side; epochs that a resumed run found done are counted too",
+            "",
+        ]
         for stage, operators in shard["operators"].items():
-            lines += _operators(f"{STAGES[stage]}, shard {shard['shard']}", operators, f"{FOLDER}/shard-{shard['shard']}/{stage}")
+            lines += _operators(
+                f"{STAGES[stage]}, shard {shard['shard']}", operators, f"{FOLDER}/shard-{shard['shard']}/{stage}"
+            )
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -78,7 +83,13 @@ def _operators(title: str, operators: list[dict[str, Any]], place: str) -> list[
     unit = "device_seconds" if device else "cpu_seconds"
     lines = [f"{f'Operators of {title}':<48}{'ms':>10}{'share':>8}{'calls':>8}"]
     for one in most:
-        lines.append(f"  {one['name'][:44]:<46}{1e3 * one[unit]:>10.1f}{one[unit] / total[unit]:>8.1%}{one['calls']:>8}")
+        lines.append(
+            f"  {one['name'][:44]:<46}{1e3 * one[unit]:>10.1f}{one[unit] / total[unit]:>8.1%}{one['calls']:>8}"
+        )
     lines.append(f"  {'all':<46}{1e3 * total[unit]:>10.1f}")
     of = "the device's own time" if device else "CPU time"
-    return [*lines, f"  {of}, without what operators call, of up to {BATCHES} batches; trace: {place}-trace.json.gz", ""]
+    return [
+        *lines,
+        f"  {of}, without what operators call, of up to {BATCHES} batches; trace: {place}-trace.json.gz",
+        "",
+    ]

@@ -19,7 +19,9 @@ Job = Callable[[Callable[[Event], None]], Result]
 """A training, picklable for the CPU: takes what to call after an epoch."""
 
 
-def run(jobs: list[Job[Result]], device: torch.device, processes: int, on_event: Callable[[Event], None]) -> list[Result]:
+def run(
+    jobs: list[Job[Result]], device: torch.device, processes: int, on_event: Callable[[Event], None]
+) -> list[Result]:
     """Runs all jobs and returns their results in order; `processes` 0: in this one. An error in one ends the rest and is raised."""
     if device.type != "cpu" or not processes:
         prepare(device)

@@ -56,11 +56,17 @@ def read_ranges(kube: Kube, namespace: str) -> list[Range]:
     answer = kube.get(kube.core.list_namespaced_limit_range, f"limit ranges of {namespace}", namespace)
     return [
         Range(
-            one.metadata.name, entry.type, read(entry.min), read(entry.max), read(entry.max_limit_request_ratio),
-            read(entry.default_request), read(entry.default),
+            one.metadata.name,
+            entry.type,
+            read(entry.min),
+            read(entry.max),
+            read(entry.max_limit_request_ratio),
+            read(entry.default_request),
+            read(entry.default),
         )
-        for one in (answer.items if answer else []) for entry in one.spec.limits
-    ]  # fmt: skip
+        for one in (answer.items if answer else [])
+        for entry in one.spec.limits
+    ]
 
 
 def read_quotas(kube: Kube, namespace: str) -> list[Quota]:
@@ -77,7 +83,9 @@ def admitted(pod: Pod, ranges: Iterable[Range]) -> Pod:
     """The pod with what limit ranges give to containers that name nothing."""
     for one in ranges:
         if one.kind == "Container":
-            containers, before = (tuple(_defaulted(each, one) for each in several) for several in (pod.containers, pod.before))
+            containers, before = (
+                tuple(_defaulted(each, one) for each in several) for several in (pod.containers, pod.before)
+            )
             pod = replace(pod, containers=containers, before=before)
     return pod
 
@@ -86,7 +94,9 @@ def refusals(pod: Pod, ranges: Iterable[Range], quotas: Iterable[Quota]) -> list
     """Why the namespace never lets the pod in, once it is `admitted`."""
     found = []
     for one in ranges:
-        held = {"Container": (*pod.containers, *pod.before), "Pod": (Container("", pod.requests, pod.limits),)}.get(one.kind, ())
+        held = {"Container": (*pod.containers, *pod.before), "Pod": (Container("", pod.requests, pod.limits),)}.get(
+            one.kind, ()
+        )
         for each in held:
             for what in _outside(each, one):
                 whose = f"the container {each.name} of {{}}" if each.name else "{}"
@@ -126,7 +136,9 @@ def _outside(one: Container, held: Range) -> list[str]:
     for name, least in held.min.items():
         for side, have in (("asks for", one.requests), ("is limited to", one.limits)):
             if (name in have or side == "asks for") and have.get(name, Decimal(0)) < least:
-                found.append(f"it {side} {shown(name, have.get(name, Decimal(0)))}, at least {shown(name, least)} must be")
+                found.append(
+                    f"it {side} {shown(name, have.get(name, Decimal(0)))}, at least {shown(name, least)} must be"
+                )
     for name, largest in held.max.items():
         if name not in one.limits:
             found.append(f"it names no limit of {name}, at most {shown(name, largest)} may be")
@@ -135,7 +147,9 @@ def _outside(one: Container, held: Range) -> list[str]:
     for name, ratio in held.ratio.items():
         asked, limit = one.requests.get(name, Decimal(0)), one.limits.get(name, Decimal(0))
         if not asked or not limit or limit / asked > ratio:
-            found.append(f"its limit of {name} may be {ratio:f} times its request, which are {shown(name, limit)} and {shown(name, asked)}")
+            found.append(
+                f"its limit of {name} may be {ratio:f} times its request, which are {shown(name, limit)} and {shown(name, asked)}"
+            )
     return found
 
 
@@ -145,7 +159,11 @@ def _nameless(pod: Pod, quota: Quota) -> str:
     for counted in quota.hard:
         side, _, name = counted.rpartition(".")
         if name in COMPUTE:
-            without = [one.name for one in (*pod.containers, *pod.before) if name not in (one.limits if side == "limits" else one.requests)]
+            without = [
+                one.name
+                for one in (*pod.containers, *pod.before)
+                if name not in (one.limits if side == "limits" else one.requests)
+            ]
             if without:
                 found.append(f"{', '.join(without)} {'name' if len(without) > 1 else 'names'} no {counted}")
     return "; ".join(found)

@@ -62,7 +62,9 @@ def shown(name: str, amount: Decimal) -> str:
 
 def listed(amounts: Amounts) -> str:
     """All that are more than nothing, but for the pod itself."""
-    return ", ".join(shown(name, amount) for name, amount in amounts.items() if amount > 0 and name != "pods") or "nothing"
+    return (
+        ", ".join(shown(name, amount) for name, amount in amounts.items() if amount > 0 and name != "pods") or "nothing"
+    )
 
 
 def _cut(amount: Decimal, digits: int) -> str:

@@ -13,7 +13,11 @@ from pipeline.cluster.kube import KFP_NAMESPACE, Kube
 CONFIG_MAP = "workflow-controller-configmap"
 EXECUTOR, DEFAULTS = "executor", "workflowDefaults"
 """The keys that are read of it."""
-WANTED = {"limit": "2", "retryPolicy": "Always", "expression": "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) > 0"}
+WANTED = {
+    "limit": "2",
+    "retryPolicy": "Always",
+    "expression": "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) > 0",
+}
 """Retries containers that fail and pods that are lost, and no level of the pipeline above them: those have no exit code."""
 PATCH = Path(__file__).parents[2] / "k8s" / "kfp" / "retries.yaml"
 """Puts WANTED into what KFP 2.17 comes with."""
@@ -51,10 +55,14 @@ def settings(kube: Kube) -> dict[str, Any]:
     found = kube.get(kube.core.read_namespaced_config_map, f"ConfigMaps of {KFP_NAMESPACE}", CONFIG_MAP, KFP_NAMESPACE)
     if found is None:
         fix = "see the arguments of KFP's deployment workflow-controller"
-        raise NotCheckedError(f"{KFP_NAMESPACE} has no ConfigMap {CONFIG_MAP}, so Argo's controller is configured elsewhere", fix)
+        raise NotCheckedError(
+            f"{KFP_NAMESPACE} has no ConfigMap {CONFIG_MAP}, so Argo's controller is configured elsewhere", fix
+        )
     data = found.data or {}
     return (
-        _mapping(data["config"], "config") if "config" in data else {name: _mapping(data.get(name), name) for name in (EXECUTOR, DEFAULTS)}
+        _mapping(data["config"], "config")
+        if "config" in data
+        else {name: _mapping(data.get(name), name) for name in (EXECUTOR, DEFAULTS)}
     )
 
 
@@ -80,7 +88,9 @@ def check_retries(kube: Kube, documents: list[Document]) -> str:
         raise HealthError(f"Argo's defaults have the retryPolicy {min(unknown)}, which it does not know", fix)
     if strange := {one.expression for one in (*steps, above)} - {"", WANTED["expression"]}:
         why = f"Argo's defaults decide on retries by an expression of their own: {min(strange)}"
-        raise NotCheckedError(why, f"see that it holds for a container that failed and not for a level above (exit code -1), or {fix}")
+        raise NotCheckedError(
+            why, f"see that it holds for a container that failed and not for a level above (exit code -1), or {fix}"
+        )
     if levels and above.failed and not above.expression:
         why = f"Argo's defaults have retryPolicy {above.policy} without an expression, so attempts multiply"
         raise HealthError(f"{why}: every level of the pipeline above a step that fails is tried again as well", fix)
@@ -115,7 +125,10 @@ def _times(steps: list[Retries]) -> str:
 def _fix(defaults: Mapping[str, Any]) -> str:
     """How the strategy comes into the defaults: by our patch where it changes nothing else, else by hand."""
     with_ours = {**defaults, "templateDefaults": {**_part(defaults, "templateDefaults"), "retryStrategy": WANTED}}
-    if PATCH.exists() and _part(_mapping(yaml.safe_load(PATCH.read_text())["data"][DEFAULTS], DEFAULTS), "spec") == with_ours:
+    if (
+        PATCH.exists()
+        and _part(_mapping(yaml.safe_load(PATCH.read_text())["data"][DEFAULTS], DEFAULTS), "spec") == with_ours
+    ):
         return f"kubectl -n {KFP_NAMESPACE} patch configmap {CONFIG_MAP} --type merge --patch-file k8s/kfp/{PATCH.name}"
     strategy = yaml.safe_dump(WANTED, default_flow_style=True, width=1000, sort_keys=False).strip()
     where = f"ConfigMap {CONFIG_MAP} of {KFP_NAMESPACE}, key {DEFAULTS}"

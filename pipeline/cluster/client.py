@@ -75,7 +75,9 @@ class Client:
     def ask(self, call: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
         """The call's answer; empty texts are not sent. Raises ApiError."""
         with self._explained():
-            return call(*arguments, _request_timeout=SECONDS, **{name: value for name, value in keywords.items() if value != ""})
+            return call(
+                *arguments, _request_timeout=SECONDS, **{name: value for name, value in keywords.items() if value != ""}
+            )
 
     def pages(self, call: Callable[..., Any], entries: str, *arguments: Any, **keywords: Any) -> Iterator[Any]:
         """All entries of a list, which comes in pages."""
@@ -130,9 +132,13 @@ def connect(access: Access) -> Client:
     configuration = kfp.Configuration()
     configuration.host = (access.host or os.environ.get("KFP_HOST") or IN_CLUSTER_HOST).rstrip("/")
     if not configuration.host.startswith(("http://", "https://")):
-        raise ConfigError(f"KFP host {masked(configuration.host)}: write it with http:// or https://, like http://localhost:8888")
+        raise ConfigError(
+            f"KFP host {masked(configuration.host)}: write it with http:// or https://, like http://localhost:8888"
+        )
     # Reads are repeated when the connection breaks; a request that creates something never is.
-    configuration.retries = urllib3.Retry(3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
+    configuration.retries = urllib3.Retry(
+        3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False
+    )
     ca = access.ca or os.environ.get("KFP_CA", "")
     if ca:
         _read(ca, "certificates")
@@ -146,7 +152,9 @@ def connect(access: Access) -> Client:
 
         refresh(configuration)
         configuration.refresh_api_key_hook = refresh
-    return Client(configuration.host, access.namespace or os.environ.get("KFP_NAMESPACE", ""), kfp.ApiClient(configuration))
+    return Client(
+        configuration.host, access.namespace or os.environ.get("KFP_NAMESPACE", ""), kfp.ApiClient(configuration)
+    )
 
 
 def _token(access: Access) -> Callable[[], str]:

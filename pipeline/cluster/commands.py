@@ -18,10 +18,19 @@ Source = Annotated[str | None, typer.Option(help="Interactions: a URI that the c
 Checkpoints = Annotated[str | None, typer.Option(help="Where trainings leave checkpoints: a URI.")]
 Compiled = Annotated[Path, typer.Option("--pipeline", help="The compiled pipeline.")]
 Account = Annotated[str, typer.Option("--service-account", help="Of the steps; '' for the installation's own.")]
-Root = Annotated[str, typer.Option("--pipeline-root", help="Where artifacts go (a URI); the installation's own if not given.")]
-Host = Annotated[str, typer.Option("--host", help="KFP's address, like http://localhost:8888; KFP_HOST, or the service in the cluster.")]
-Namespace = Annotated[str, typer.Option("--namespace", help="Of the profile, where KFP serves many users; or KFP_NAMESPACE.")]
-TokenFile = Annotated[str, typer.Option("--token-file", help="File of a bearer token; or KFP_TOKEN_FILE, KFP_TOKEN, the pod's own.")]
+Root = Annotated[
+    str, typer.Option("--pipeline-root", help="Where artifacts go (a URI); the installation's own if not given.")
+]
+Host = Annotated[
+    str,
+    typer.Option("--host", help="KFP's address, like http://localhost:8888; KFP_HOST, or the service in the cluster."),
+]
+Namespace = Annotated[
+    str, typer.Option("--namespace", help="Of the profile, where KFP serves many users; or KFP_NAMESPACE.")
+]
+TokenFile = Annotated[
+    str, typer.Option("--token-file", help="File of a bearer token; or KFP_TOKEN_FILE, KFP_TOKEN, the pod's own.")
+]
 Authority = Annotated[str, typer.Option("--ca", help="Certificates that KFP's is signed with; or KFP_CA.")]
 
 COMPILED = Path("pipeline.yaml")
@@ -35,13 +44,26 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(
-    config: NightlyFile = None, source: Source = None, checkpoints: Checkpoints = None, as_of: AsOf = None, sets: Sets = None,
-    pipeline: Compiled = COMPILED, service_account: Account = ACCOUNT, pipeline_root: Root = "",
+    config: NightlyFile = None,
+    source: Source = None,
+    checkpoints: Checkpoints = None,
+    as_of: AsOf = None,
+    sets: Sets = None,
+    pipeline: Compiled = COMPILED,
+    service_account: Account = ACCOUNT,
+    pipeline_root: Root = "",
     detach: Annotated[bool, typer.Option("--detach", help="Start the run and leave it.")] = False,
-    follow: Annotated[str | None, typer.Option(metavar="RUN", help="Start nothing; the same as `status RUN --follow`.")] = None,
-    fit_check: Annotated[bool, typer.Option("--fit-check/--no-fit-check", help="Refuse a run that no node can ever hold.")] = True,
-    host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
-) -> None:  # fmt: skip
+    follow: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Start nothing; the same as `status RUN --follow`.")
+    ] = None,
+    fit_check: Annotated[
+        bool, typer.Option("--fit-check/--no-fit-check", help="Refuse a run that no node can ever hold.")
+    ] = True,
+    host: Host = "",
+    namespace: Namespace = "",
+    token_file: TokenFile = "",
+    ca: Authority = "",
+) -> None:
     """Start a run on a cluster and follow it to its verdict; Ctrl-C leaves it going.
 
     Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config; 1 anything else.
@@ -66,13 +88,23 @@ def submit(
 def schedule(
     cron: Annotated[str | None, typer.Option(help="Minute, hour, day, month, day of week, like '0 2 * * *'.")] = None,
     zone: Annotated[str, typer.Option("--time-zone", help="That --cron is meant in, like Europe/Berlin.")] = "UTC",
-    server_zone: Annotated[str, typer.Option(help="KFP's own: CRON_SCHEDULE_TIMEZONE of its scheduled-workflow controller.")] = "UTC",
+    server_zone: Annotated[
+        str, typer.Option(help="KFP's own: CRON_SCHEDULE_TIMEZONE of its scheduled-workflow controller.")
+    ] = "UTC",
     disable: Annotated[bool, typer.Option("--disable", help="Turn the schedule off.")] = False,
     delete: Annotated[bool, typer.Option("--delete", help="Remove the schedule.")] = False,
-    config: NightlyFile = None, source: Source = None, checkpoints: Checkpoints = None, sets: Sets = None,
-    pipeline: Compiled = COMPILED, service_account: Account = ACCOUNT, pipeline_root: Root = "",
-    host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
-) -> None:  # fmt: skip
+    config: NightlyFile = None,
+    source: Source = None,
+    checkpoints: Checkpoints = None,
+    sets: Sets = None,
+    pipeline: Compiled = COMPILED,
+    service_account: Account = ACCOUNT,
+    pipeline_root: Root = "",
+    host: Host = "",
+    namespace: Namespace = "",
+    token_file: TokenFile = "",
+    ca: Authority = "",
+) -> None:
     """Create or replace the one nightly run: one at a time, nights that were missed are not caught up on."""
     if (cron is not None) + disable + delete != 1:
         raise ConfigError("schedule: give one of --cron '0 2 * * *', --disable and --delete")
@@ -92,13 +124,26 @@ def schedule(
 
 
 def status(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="Of a cluster: shows its steps and its verdict.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Follow RUN to its verdict; Ctrl-C leaves it going.")] = False,
-    last: Annotated[int | None, typer.Option(min=1, max=1000, help="Without RUN: how many runs to show; 10 if not given.")] = None,
-    max_age: Annotated[str | None, typer.Option(help="Without RUN: exit 1 where the newest verdict is older, like 26h.")] = None,
-    state: StateFolder = None, config: NightlyFile = None, sets: Sets = None,
-    host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
-) -> None:  # fmt: skip
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Of a cluster: shows its steps and its verdict.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Follow RUN to its verdict; Ctrl-C leaves it going.")
+    ] = False,
+    last: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Without RUN: how many runs to show; 10 if not given.")
+    ] = None,
+    max_age: Annotated[
+        str | None, typer.Option(help="Without RUN: exit 1 where the newest verdict is older, like 26h.")
+    ] = None,
+    state: StateFolder = None,
+    config: NightlyFile = None,
+    sets: Sets = None,
+    host: Host = "",
+    namespace: Namespace = "",
+    token_file: TokenFile = "",
+    ca: Authority = "",
+) -> None:
     """Show the last runs and their verdicts, from MLflow; or what one run on a cluster does, step by step, and why.
 
     Exit codes with RUN, once it has ended: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config;
@@ -107,7 +152,9 @@ def status(
     states.use(state)
     if not run:
         if follow or config or sets or host or namespace or token_file or ca:
-            raise ConfigError("status: --follow, the config and KFP's address are for one run; name it: status RUN --follow")
+            raise ConfigError(
+                "status: --follow, the config and KFP's address are for one run; name it: status RUN --follow"
+            )
         _nights(last or 10, max_age)
         return
     if last is not None or max_age is not None:
@@ -132,10 +179,16 @@ def _nights(last: int, max_age: str | None) -> None:
 
 
 def doctor(
-    config: NightlyFile = None, checkpoints: Checkpoints = None, sets: Sets = None,
-    pipeline: Compiled = COMPILED, service_account: Account = ACCOUNT,
-    host: Host = "", namespace: Namespace = "", token_file: TokenFile = "", ca: Authority = "",
-) -> None:  # fmt: skip
+    config: NightlyFile = None,
+    checkpoints: Checkpoints = None,
+    sets: Sets = None,
+    pipeline: Compiled = COMPILED,
+    service_account: Account = ACCOUNT,
+    host: Host = "",
+    namespace: Namespace = "",
+    token_file: TokenFile = "",
+    ca: Authority = "",
+) -> None:
     """Check everything that a nightly run needs; exit 1 where something is wrong."""
     loaded = _load(config, settings(sets, checkpoints=checkpoints))
     from pipeline.cluster import doctor as checks

@@ -16,9 +16,15 @@ def parse(expression: str) -> list[str]:
     """The five fields. Raises ConfigError where they are not five, or hold what no cron takes."""
     fields = expression.split()
     if len(fields) != len(FIELDS):
-        raise ConfigError(f"--cron {expression!r}: {len(fields)} fields; write {', '.join(FIELDS)}, like '0 2 * * *' for two at night")
+        raise ConfigError(
+            f"--cron {expression!r}: {len(fields)} fields; write {', '.join(FIELDS)}, like '0 2 * * *' for two at night"
+        )
     for name, (low, high), field in zip(FIELDS, BOUNDS, fields, strict=True):
-        if not all(_fits(word, low, high, name) for part in field.lower().split(",") for word in part.partition("/")[0].split("-")):
+        if not all(
+            _fits(word, low, high, name)
+            for part in field.lower().split(",")
+            for word in part.partition("/")[0].split("-")
+        ):
             how = f"{low}-{high}, lists with ',', ranges with '-', steps with '/'"
             raise ConfigError(f"--cron {expression!r}: {field!r} is no {name} ({how})")
     return fields
@@ -35,7 +41,9 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(f"time zone {name!r}: unknown; write it like UTC, Europe/Berlin or America/New_York") from None
+        raise ConfigError(
+            f"time zone {name!r}: unknown; write it like UTC, Europe/Berlin or America/New_York"
+        ) from None
 
 
 def translate(expression: str, theirs: ZoneInfo, servers: ZoneInfo, now: datetime) -> str:
@@ -51,12 +59,16 @@ def translate(expression: str, theirs: ZoneInfo, servers: ZoneInfo, now: datetim
     if theirs.key != servers.key and distance:
         advice = f"write it in {servers.key}, with --time-zone {servers.key}"
         if not (minute.isdigit() and hour.isdigit()):
-            raise ConfigError(f"--cron {expression!r}: only a single hour and minute can be moved to another time zone; {advice}")
+            raise ConfigError(
+                f"--cron {expression!r}: only a single hour and minute can be moved to another time zone; {advice}"
+            )
         moved = int(hour) * 60 + int(minute) - distance
         days, left = divmod(moved, 24 * 60)
         hour, minute = str(left // 60), str(left % 60)
         if days and (day not in ("*", "?") or month not in ("*", "?")):
-            raise ConfigError(f"--cron {expression!r}: in {servers.key} this falls on another day, which no expression can say; {advice}")
+            raise ConfigError(
+                f"--cron {expression!r}: in {servers.key} this falls on another day, which no expression can say; {advice}"
+            )
         weekday = _shifted(weekday, days)
     return " ".join(("0", minute, hour, day, month, weekday))
 
@@ -86,6 +98,8 @@ def _shifted(weekday: str, days: int) -> str:
         first, dash, last = part.partition("-")
         ends = [NAMES.get(word, word) for word in ((first, last) if dash else (first, first))]
         if not all(word.isdigit() for word in ends):
-            raise ConfigError(f"--cron: day of week {weekday!r} cannot be moved to another time zone; list days, like mon,wed or mon-fri")
+            raise ConfigError(
+                f"--cron: day of week {weekday!r} cannot be moved to another time zone; list days, like mon,wed or mon-fri"
+            )
         chosen |= {(day + days) % 7 for day in range(int(ends[0]), int(ends[1]) + 1)}
     return ",".join(str(day) for day in sorted(chosen))

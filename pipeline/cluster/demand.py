@@ -90,7 +90,9 @@ def pods(documents: list[Document], placement: Mapping[str, Any], argo: Argo | N
     found = [] if argo is None else [driver]
     for name, component in pipeline["components"].items():
         if label := component.get("executorLabel"):
-            resources, keys = _resources(pipeline["deploymentSpec"]["executors"][label]["container"].get("resources", {}), values)
+            resources, keys = _resources(
+                pipeline["deploymentSpec"]["executors"][label]["container"].get("resources", {}), values
+            )
             own = settings.get(label, {})
             selector = _parameter(own.get("nodeSelector", {}).get("nodeSelectorJson", {}))
             tolerations = [_parameter(one.get("tolerationJson", {})) for one in own.get("tolerations", [])]
@@ -99,7 +101,8 @@ def pods(documents: list[Document], placement: Mapping[str, Any], argo: Argo | N
                     step=name.removeprefix("comp-"),
                     containers=(Container.of("main", resources), *sidecar),
                     before=(*init, Container.of("kfp-launcher", LAUNCHER)),
-                    tolerations=tuple(each for one in tolerations for each in values.get(one) or []) or usual.tolerations,
+                    tolerations=tuple(each for one in tolerations for each in values.get(one) or [])
+                    or usual.tolerations,
                     node_selector={**usual.node_selector, **(values.get(selector) or {})},
                     keys=keys,
                     where=tuple(f"placement.{one}" for one in (selector, *tolerations) if one),
@@ -159,8 +162,16 @@ def _moments(pipeline: Document, dag: Document, groups: int) -> list[Moment]:
             of = task["componentRef"]["name"]
             inner = pipeline["components"][of].get("dag")
             several = _moments(pipeline, inner, groups) if inner else [Counter([of.removeprefix("comp-")])]
-            times = min(groups, task.get("iteratorPolicy", {}).get("parallelismLimit", groups)) if "parameterIterator" in task else 1
-            choices = [left + Counter({step: count * times for step, count in right.items()}) for left in choices for right in several]
+            times = (
+                min(groups, task.get("iteratorPolicy", {}).get("parallelismLimit", groups))
+                if "parameterIterator" in task
+                else 1
+            )
+            choices = [
+                left + Counter({step: count * times for step, count in right.items()})
+                for left in choices
+                for right in several
+            ]
         found += choices
     return [one for number, one in enumerate(found) if one not in found[:number]]
 

@@ -57,7 +57,9 @@ def examine(client: Client, config: Config, options: Options) -> list[Row]:
         "image registry": lambda: images.check_registry(image()),
         "image": lambda: check_image(cluster, image(), namespace, options.service_account),
         "service account": lambda: kube.check_account(cluster(), namespace, options.service_account),
-        "secrets": lambda: kube.check_references(cluster(), namespace, demand.kubernetes_settings(documents()).values()),
+        "secrets": lambda: kube.check_references(
+            cluster(), namespace, demand.kubernetes_settings(documents()).values()
+        ),
         "fits": lambda: fits.check(cluster, namespace, config, documents()),
         "retries": lambda: argo.check_retries(cluster(), documents()),
         "schedule": lambda: health() and check_schedule(client),
@@ -108,7 +110,10 @@ def check_api(client: Client, health: Health) -> str:
     client.ask(client.experiments.experiment_service_list_experiments, page_size=1, namespace=client.namespace)
     several = bool(health.said.get("multi_user"))
     if several and not client.namespace:
-        raise HealthError(f"{masked(client.host)} serves many users, and no namespace is given", "give --namespace, or set KFP_NAMESPACE")
+        raise HealthError(
+            f"{masked(client.host)} serves many users, and no namespace is given",
+            "give --namespace, or set KFP_NAMESPACE",
+        )
     return f"{masked(client.host)} answers" + (f", namespace {client.namespace}" if client.namespace else "")
 
 
@@ -118,7 +123,10 @@ def check_version(health: Health) -> str:
     found = re.match(r"v?(\d+)\.(\d+)", tag)
     least = ".".join(map(str, OLDEST_BACKEND))
     if found is None:
-        raise NotCheckedError(f"the backend calls its version {tag!r}", f"see that the image of deployment ml-pipeline is {least} or newer")
+        raise NotCheckedError(
+            f"the backend calls its version {tag!r}",
+            f"see that the image of deployment ml-pipeline is {least} or newer",
+        )
     if (int(found[1]), int(found[2])) < OLDEST_BACKEND:
         fix = f"upgrade Kubeflow Pipelines to {least} or newer"
         raise HealthError(f"version {tag}: before {least} loops under an exit handler hang", fix)
@@ -140,7 +148,9 @@ def check_clock(health: Health) -> str:
 def check_mlflow() -> str:
     """That MLflow takes an artifact, gives it back and removes it."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise NotCheckedError("MLFLOW_TRACKING_URI is not set here", "set it to the address that this machine reaches MLflow at")
+        raise NotCheckedError(
+            "MLFLOW_TRACKING_URI is not set here", "set it to the address that this machine reaches MLflow at"
+        )
     check()
     return f"{masked(uri())} keeps artifacts and gives them back"
 
@@ -148,7 +158,9 @@ def check_mlflow() -> str:
 def check_bucket(checkpoints: str) -> str:
     """That a checkpoint can be written, read, listed and removed."""
     if not checkpoints:
-        raise NotCheckedError("checkpoints is not set in the config", "give --config nightly.yaml, or --set checkpoints=s3://...")
+        raise NotCheckedError(
+            "checkpoints is not set in the config", "give --config nightly.yaml, or --set checkpoints=s3://..."
+        )
     where, name = masked(checkpoints), f"doctor/{uuid.uuid4().hex}"
     store = storage.checkpoint_store(checkpoints)
     with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +172,9 @@ def check_bucket(checkpoints: str) -> str:
             store.delete(name)
             left = store.list(name)
         except OSError as error:
-            raise HealthError(f"{where}: {error.strerror or error}", "give a URI, or a folder that can be written") from None
+            raise HealthError(
+                f"{where}: {error.strerror or error}", "give a URI, or a folder that can be written"
+            ) from None
         except FinestError as error:
             found = causes.find(error)
             if found.kind == "other":  # the store answered, and its answer is the cause
@@ -171,7 +185,9 @@ def check_bucket(checkpoints: str) -> str:
                 raise NotCheckedError(f"{where}: {found.words}", fix) from None
             raise HealthError(f"{where}: {found.words}", "see AWS_ENDPOINT_URL and the network") from None
         if not same:
-            raise HealthError(f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)")
+            raise HealthError(
+                f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)"
+            )
         if left:
             raise HealthError(f"{where} keeps what was deleted", "allow s3:DeleteObject")
     return f"{where} can be written, read, listed and deleted from here"
@@ -179,7 +195,9 @@ def check_bucket(checkpoints: str) -> str:
 
 def _asked() -> str:
     """Host and port of the object store."""
-    return causes.host_and_port(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com")
+    return causes.host_and_port(
+        os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com"
+    )
 
 
 def check_compiled(config: Config, compiled: Path) -> str:
@@ -202,7 +220,9 @@ def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, acc
     if images.parse(name) is None:
         if already:
             return f"{name}: {there}"
-        raise HealthError(f"{name} names no registry, and {there}", "compile with --image REGISTRY/REPOSITORY@sha256:...")
+        raise HealthError(
+            f"{name} names no registry, and {there}", "compile with --image REGISTRY/REPOSITORY@sha256:..."
+        )
     return f"{name}: {images.check_manifest(name, logins)}{whose}; {there}"
 
 

@@ -59,7 +59,11 @@ def known(namespace: str, config: Config, compiled: Path) -> str:
         found = examine(reach(), namespace or KFP_NAMESPACE, config, versions.read(compiled))
         if found.never:
             one, steps = next(iter(found.never.items()))
-            later = ", or start it all the same with --no-fit-check where nodes are added for pods that wait" if one.nodes else ""
+            later = (
+                ", or start it all the same with --no-fit-check where nodes are added for pods that wait"
+                if one.nodes
+                else ""
+            )
             more = f" ({len(found.never) - 1} more: python -m pipeline doctor)" if len(found.never) > 1 else ""
             raise HealthError(_of(one.text, steps), f"{one.fix}{later}{more}")
         return _possible(found)
@@ -88,7 +92,11 @@ def examine(kube: Kube, namespace: str, config: Config, documents: list[Document
     seen = found.ask(lambda: read_nodes(kube), None)
     if seen is not None:
         _ever(found, pods, seen[0], kube)
-    possible = {pod.step: pod for pod in pods if not any(pod.step in steps for steps in (*found.never.values(), *found.waits.values()))}
+    possible = {
+        pod.step: pod
+        for pod in pods
+        if not any(pod.step in steps for steps in (*found.never.values(), *found.waits.values()))
+    }
     at_once = demand.moments(documents[0], config.perturb.shards)
     moments = [{step: count for step, count in one.items() if step in possible} for one in at_once]
     _now_by_quota(found, possible, moments, quotas)
@@ -119,7 +127,9 @@ def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kub
     adds = found.ask(lambda: autoscaler(kube), "") if large else ""
     for step, one in large.items():
         if adds:
-            found.waits.setdefault(f"{{}} would wait for a node that {adds} adds: {one.text.replace('{}', 'it')}", []).append(step)
+            found.waits.setdefault(
+                f"{{}} would wait for a node that {adds} adds: {one.text.replace('{}', 'it')}", []
+            ).append(step)
         else:
             found.never.setdefault(one, []).append(step)
 
@@ -144,7 +154,9 @@ def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
     if all(lacking(asked, have) for have in largest.values()):
         name = nearest(asked, largest)
         short = lacking(asked, largest[name])
-        has = ", ".join(shown(one, largest[name].get(one, Decimal(0))) for one in asked if one != "pods" or one in short)
+        has = ", ".join(
+            shown(one, largest[name].get(one, Decimal(0))) for one in asked if one != "pods" or one in short
+        )
         beside = " beside what DaemonSets take" if next(node.always for node in letting if node.name == name) else ""
         lower = " and ".join(pod.keys[one] for one in short if one in pod.keys)
         fix = f"{f'lower {lower}, or ' if lower else ''}add larger nodes"
@@ -179,7 +191,9 @@ def _wanted(pod: Pod, nodes: Sequence[Node]) -> str:
     return f"{listed(pod.requests)}" + (f" (most room is on {name}: {left} free)" if left else "")
 
 
-def _now_by_quota(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], quotas: Iterable[Quota]) -> None:
+def _now_by_quota(
+    found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], quotas: Iterable[Quota]
+) -> None:
     """What a quota has no room for beside what is there now."""
     for moment, quota in itertools.product(moments, quotas):
         asked = total(usage(pods[step], count) for step, count in moment.items())

@@ -33,7 +33,9 @@ LABEL = 9
 def find(client: Client, run_id: str, model: str, console: Console) -> kfp.V2beta1Run:
     """The run, with a line that says which it is. Raises FinestError where KFP does not know it, or its verdict could not be read."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise ConfigError("MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it to the address that MLflow has from here")
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it to the address that MLflow has from here"
+        )
     run = client.ask(client.runs.run_service_get_run, run_id)
     asked(lambda: outcome(run_id, model))
     say(console, f"Run      {run.display_name} ({run.run_id})")

@@ -19,7 +19,12 @@ SECONDS = 15
 DOCKER_HUB = "registry-1.docker.io"
 MANIFESTS = ", ".join(
     f"application/vnd.{kind}+json"
-    for kind in ("oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.list.v2", "docker.distribution.manifest.v2")
+    for kind in (
+        "oci.image.index.v1",
+        "oci.image.manifest.v1",
+        "docker.distribution.manifest.list.v2",
+        "docker.distribution.manifest.v2",
+    )
 )
 PULL_FIX = "give the service account an image pull secret: kubectl create secret docker-registry ..., then add it to imagePullSecrets"
 
@@ -80,7 +85,11 @@ def check_manifest(name: str, logins: Mapping[str, Any]) -> str:
             challenge = error.headers.get("WWW-Authenticate", "")
             if error.code != 401 or not (challenge.lower().startswith("bearer") or login):
                 raise
-            answer = {"Authorization": f"Basic {login}"} if challenge.lower().startswith("basic") else _bearer(challenge, login)
+            answer = (
+                {"Authorization": f"Basic {login}"}
+                if challenge.lower().startswith("basic")
+                else _bearer(challenge, login)
+            )
             headers = _get(url, {"Accept": MANIFESTS, **answer}, "HEAD")
     except urllib.error.HTTPError as error:
         if error.code == 404:
@@ -89,7 +98,9 @@ def check_manifest(name: str, logins: Mapping[str, Any]) -> str:
         if error.code in (401, 403):
             who = causes.host_and_port(error.url)  # the registry, or who gives tokens for it
             raise HealthError(f"{who} does not give {image.repository} {how} ({error.code})", PULL_FIX) from None
-        raise HealthError(f"{image.registry} answers {error.code} for {image.repository}", "see the registry's own log") from None
+        raise HealthError(
+            f"{image.registry} answers {error.code} for {image.repository}", "see the registry's own log"
+        ) from None
     if image.reference.startswith("sha256:"):
         return f"served {how}"
     return f"served {how}, by a tag: nothing is cached until it is compiled with @{headers.get('Docker-Content-Digest', 'its digest')}"
@@ -114,7 +125,11 @@ def _known(name: str) -> Image:
 
 def _login(registry: str, logins: Mapping[str, Any]) -> str:
     """User and password as Basic takes them, or nothing."""
-    entries = (entry for host, entry in logins.items() if urllib.parse.urlsplit(host if "://" in host else f"//{host}").netloc == registry)
+    entries = (
+        entry
+        for host, entry in logins.items()
+        if urllib.parse.urlsplit(host if "://" in host else f"//{host}").netloc == registry
+    )
     entry: Mapping[str, Any] = next(entries, {})
     if entry.get("auth"):
         return str(entry["auth"])

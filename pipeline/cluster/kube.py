@@ -67,14 +67,19 @@ def reach() -> Kube:
             kubernetes.config.load_kube_config(client_configuration=configuration)
         except (kubernetes.config.ConfigException, OSError, *NO_KUBECONFIG) as error:
             why = " ".join(str(error).split())
-            raise NotCheckedError(f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)") from None
+            raise NotCheckedError(
+                f"no Kubernetes API is known here ({why})", "give a kubeconfig (KUBECONFIG)"
+            ) from None
     configuration.retries = 1
     return Kube(kubernetes.client.ApiClient(configuration))
 
 
 def check_account(kube: Kube, namespace: str, account: str) -> str:
     """That the steps' service account is there."""
-    if kube.get(kube.core.read_namespaced_service_account, f"service accounts of {namespace}", account, namespace) is None:
+    if (
+        kube.get(kube.core.read_namespaced_service_account, f"service accounts of {namespace}", account, namespace)
+        is None
+    ):
         fix = "apply the overlay's runs/ of k8s/, or give --service-account"
         raise HealthError(f"namespace {namespace} has no service account {account}", fix)
     return f"{account} is in {namespace}"
@@ -92,7 +97,9 @@ def check_references(kube: Kube, namespace: str, executors: Iterable[Mapping[str
             found.append(f"{kind} {name}")
         elif kind == "Secret" and there is None and optional:
             without.append(name)
-        elif kind == "Secret" or not optional:  # addresses that are optional are so one by one, a login is so as a whole
+        elif (
+            kind == "Secret" or not optional
+        ):  # addresses that are optional are so one by one, a login is so as a whole
             missing.append(f"{kind} {name}" + (f" (no {', '.join(lacking)})" if there else ""))
     if missing:
         fix = "create them as docs/cluster.md says; names are fixed at compile time"
@@ -106,9 +113,23 @@ def _references(executors: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, t
     found = set()
     for executor in executors:
         for one in executor.get("secretAsEnv", []):
-            found.add(("Secret", one["secretName"], tuple(key["secretKey"] for key in one["keyToEnv"]), bool(one.get("optional"))))
+            found.add(
+                (
+                    "Secret",
+                    one["secretName"],
+                    tuple(key["secretKey"] for key in one["keyToEnv"]),
+                    bool(one.get("optional")),
+                )
+            )
         for one in executor.get("configMapAsEnv", []):
-            found.add(("ConfigMap", one["configMapName"], tuple(key["configMapKey"] for key in one["keyToEnv"]), bool(one.get("optional"))))
+            found.add(
+                (
+                    "ConfigMap",
+                    one["configMapName"],
+                    tuple(key["configMapKey"] for key in one["keyToEnv"]),
+                    bool(one.get("optional")),
+                )
+            )
     return found
 
 

@@ -11,7 +11,12 @@ from pipeline.cluster.demand import Pod
 from pipeline.cluster.findings import NotCheckedError
 from pipeline.cluster.kube import Kube
 
-PASSING = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "karpenter.sh/", "ToBeDeletedByClusterAutoscaler")
+PASSING = (
+    "node.kubernetes.io/",
+    "node.cloudprovider.kubernetes.io/",
+    "karpenter.sh/",
+    "ToBeDeletedByClusterAutoscaler",
+)
 """Prefixes of taints that say how a node is just now, and that go with it."""
 AUTOSCALERS = {"karpenter.sh": "Karpenter", "autoscaling.x-k8s.io": "the cluster autoscaler"}
 """API groups of what adds nodes when pods wait for them."""
@@ -88,7 +93,11 @@ def autoscaler(kube: Kube) -> str:
     if found := next((name for group, name in AUTOSCALERS.items() if group in served), ""):
         return found
     status = "cluster-autoscaler-status", "kube-system"
-    return "the cluster autoscaler" if kube.get(kube.core.read_namespaced_config_map, "ConfigMaps of kube-system", *status) else ""
+    return (
+        "the cluster autoscaler"
+        if kube.get(kube.core.read_namespaced_config_map, "ConfigMaps of kube-system", *status)
+        else ""
+    )
 
 
 def place(wanted: Mapping[str, int], pods: Mapping[str, Pod], nodes: Sequence[Node]) -> Counter[str]:
@@ -109,7 +118,11 @@ def nearest(asked: Amounts, have: Mapping[str, Amounts]) -> str:
 
     def stretch(name: str) -> Decimal:
         there = have[name]
-        return max(amount / there[kind] if there.get(kind, 0) > 0 else Decimal("Infinity") for kind, amount in asked.items() if amount)
+        return max(
+            amount / there[kind] if there.get(kind, 0) > 0 else Decimal("Infinity")
+            for kind, amount in asked.items()
+            if amount
+        )
 
     return min(sorted(have), key=stretch)
 
@@ -118,11 +131,15 @@ def _node(node: Any, pods: list[Any]) -> Node:
     ready = any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or [])
     taints = tuple(taint for taint in node.spec.taints or [] if taint.effect in ("NoSchedule", "NoExecute"))
     return Node(
-        name=node.metadata.name, allocatable=read(node.status.allocatable), always=total(_requested(pod) for pod in pods if _stays(pod)),
-        now=total(map(_requested, pods)), labels=node.metadata.labels or {}, taints=taints,
+        name=node.metadata.name,
+        allocatable=read(node.status.allocatable),
+        always=total(_requested(pod) for pod in pods if _stays(pod)),
+        now=total(map(_requested, pods)),
+        labels=node.metadata.labels or {},
+        taints=taints,
         by_resource=(node.spec.provider_id or "").startswith("gce://"),
         away="not ready" if not ready else "closed to new pods" if node.spec.unschedulable else "",
-    )  # fmt: skip
+    )
 
 
 def _stays(pod: Any) -> bool:

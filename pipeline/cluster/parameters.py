@@ -23,7 +23,9 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
     pipeline = versions.read(compiled)[0]
     known, values = pipeline["root"]["inputDefinitions"]["parameters"], of(config)
     if missing := sorted(set(values) - set(known)):
-        raise ConfigError(f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again")
+        raise ConfigError(
+            f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again"
+        )
     if config.perturb.shards > 1 and not has_loop(pipeline):
         raise ConfigError(f"perturb.shards: {config.perturb.shards}, but {compiled} is compiled for one shard; {AGAIN}")
     fixed, variables = _variables(pipeline), config.steps.environment()
@@ -45,11 +47,17 @@ def of(config: Config) -> dict[str, Any]:
     """All of the pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
     if config.source in ("", "ml-100k"):
         known = config.source or "not set"
-        raise ConfigError(f"source: {known}; a cluster's steps need a URI that they can reach, like s3://bucket/interactions")
+        raise ConfigError(
+            f"source: {known}; a cluster's steps need a URI that they can reach, like s3://bucket/interactions"
+        )
     if not config.checkpoints:
-        raise ConfigError("checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there")
+        raise ConfigError(
+            "checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there"
+        )
     values = parameters(config)
-    found = {name: value for name, value in values.items() if name not in ("placement", "steps", "as_of")} | values["placement"]
+    found = {name: value for name, value in values.items() if name not in ("placement", "steps", "as_of")} | values[
+        "placement"
+    ]
     return found | {"as_of": as_of_parameter(config)}
 
 

@@ -79,7 +79,11 @@ class Pods:
         """What the node's pod waits for; None where that is only to be started, or not known."""
         if (pod := self.there.get(node)) is not None:
             return _unscheduled(pod) or _held_up(pod) or self._event(pod)
-        return Reason("no pod", "Kubernetes has no pod for it: a quota may be used up, or it was deleted") if self.there else None
+        return (
+            Reason("no pod", "Kubernetes has no pod for it: a quota may be used up, or it was deleted")
+            if self.there
+            else None
+        )
 
     def failed(self, node: str) -> str:
         """Why the node's pod failed; empty where nothing says it."""
@@ -146,7 +150,11 @@ def _ending(pod: Any) -> str:
         return DELETED
     for status, how in ended:
         if how.exit_code:
-            told = _exit(how.exit_code) if how.reason in (None, "Error", "Completed") else _reason(how.reason, how.message).text
+            told = (
+                _exit(how.exit_code)
+                if how.reason in (None, "Error", "Completed")
+                else _reason(how.reason, how.message).text
+            )
             return f"{_whose(status)}{told}"
     return ""
 

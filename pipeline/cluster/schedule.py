@@ -30,26 +30,36 @@ class When:
     """The one that KFP reads it in: CRON_SCHEDULE_TIMEZONE of its ml-pipeline-scheduledworkflow controller, UTC where that is unset."""
 
 
-def set_schedule(client: Client, config: Config, options: Options, when: When, console: Console, name: str = NAME) -> str:
+def set_schedule(
+    client: Client, config: Config, options: Options, when: When, console: Console, name: str = NAME
+) -> str:
     """Creates or replaces the recurring run; leaves it alone where it is as asked already. Returns its id.
 
     Recurring runs cannot be edited. The new one stays off until the old ones are gone: a crash in between leaves none that runs, which
     the watch sees, and never two.
     """
     if config.as_of is not None:
-        raise ConfigError("as_of: a scheduled run stands for the time that it was scheduled for; leave as_of out of the config")
+        raise ConfigError(
+            "as_of: a scheduled run stands for the time that it was scheduled for; leave as_of out of the config"
+        )
     now = datetime.now(UTC)
     theirs, servers = cron.zone(when.zone), cron.zone(when.server_zone)
     expression = cron.translate(when.cron, theirs, servers, now)
     values = parameters.given(config, options.compiled)
     version, _ = ensure_version(client, options.compiled)
     wanted = kfp.V2beta1RecurringRun(
-        display_name=name, experiment_id=ensure_experiment(client), namespace=client.namespace or None,
-        description=f"{when.cron} in {when.zone}, as {expression} in {when.server_zone}", max_concurrency="1", no_catchup=True,
-        trigger=kfp.V2beta1Trigger(cron_schedule=kfp.V2beta1CronSchedule(cron=expression)), mode=kfp.RecurringRunMode.DISABLE,
-        pipeline_version_reference=version, service_account=options.service_account or None,
+        display_name=name,
+        experiment_id=ensure_experiment(client),
+        namespace=client.namespace or None,
+        description=f"{when.cron} in {when.zone}, as {expression} in {when.server_zone}",
+        max_concurrency="1",
+        no_catchup=True,
+        trigger=kfp.V2beta1Trigger(cron_schedule=kfp.V2beta1CronSchedule(cron=expression)),
+        mode=kfp.RecurringRunMode.DISABLE,
+        pipeline_version_reference=version,
+        service_account=options.service_account or None,
         runtime_config=kfp.V2beta1RuntimeConfig(parameters=values, pipeline_root=options.pipeline_root or None),
-    )  # fmt: skip
+    )
     old = find(client, name)
     same = [one for one in old if _content(one) == _content(wanted)]
     kept = same[0] if same else client.ask(client.recurring.recurring_run_service_create_recurring_run, wanted)
@@ -69,7 +79,7 @@ def set_schedule(client: Client, config: Config, options: Options, when: When, c
             f"{abs(minutes)} minutes {'later' if minutes > 0 else 'earlier'} by the clocks of {when.zone}, until this command is given "
             f"again; for good: set CRON_SCHEDULE_TIMEZONE={when.zone} on KFP's scheduled-workflow controller and give "
             f"--server-zone {when.zone}",
-        )  # fmt: skip
+        )
     return id
 
 
@@ -95,7 +105,9 @@ def delete(client: Client, console: Console, name: str = NAME) -> None:
 
 def _some(client: Client, name: str) -> list[Any]:
     if not (found := find(client, name)):
-        raise FinestError(f"there is no schedule {name} at {client.host}; `python -m pipeline schedule --config FILE --cron ...` makes it")
+        raise FinestError(
+            f"there is no schedule {name} at {client.host}; `python -m pipeline schedule --config FILE --cron ...` makes it"
+        )
     return found
 
 

@@ -12,9 +12,15 @@ from pipeline.policy import POLICIES
 
 State = Literal["pending", "running", "done", "cached", "failed"]
 STATES: dict[str, State] = {
-    "PENDING": "pending", "PAUSED": "pending", "RUNNING": "running", "CANCELING": "running", "SUCCEEDED": "done", "SKIPPED": "cached",
-    "FAILED": "failed", "CANCELED": "failed",
-}  # fmt: skip
+    "PENDING": "pending",
+    "PAUSED": "pending",
+    "RUNNING": "running",
+    "CANCELING": "running",
+    "SUCCEEDED": "done",
+    "SKIPPED": "cached",
+    "FAILED": "failed",
+    "CANCELED": "failed",
+}
 """What a pod's node is, by KFP's word. A step's pod is skipped only where its outputs are cached: what is left out has no node for one."""
 GOING_ON = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
 EXECUTOR, DRIVER = "executor", "-driver"
@@ -77,13 +83,18 @@ def steps(run: Any, seen: Mapping[str, State] | None = None) -> list[Step]:
     `seen`: the state of pods by their node's full name, where the cluster tells it.
     """
     given = (run.run_details.task_details if run.run_details else None) or []
-    tasks = sorted({task.task_id: task for task in given}.values(), key=lambda task: (_seconds(task.start_time, inf), str(task.task_id)))
+    tasks = sorted(
+        {task.task_id: task for task in given}.values(),
+        key=lambda task: (_seconds(task.start_time, inf), str(task.task_id)),
+    )
     found = nodes.names(tasks)
     tree = Tree(set(found.values()), nodes.places(tasks, found))
     _match(tree, tasks, seen or {})
     rows = {component: row for row, component in enumerate(POLICIES)}
     found_steps = [*_own(tree), *_unplaced(tree, tasks), *_drivers(tree)]
-    return sorted(found_steps, key=lambda step: (step.driver, _began(step), rows.get(step.component, len(rows)), step.key))
+    return sorted(
+        found_steps, key=lambda step: (step.driver, _began(step), rows.get(step.component, len(rows)), step.key)
+    )
 
 
 def _own(tree: Tree) -> Iterator[Step]:
@@ -104,7 +115,9 @@ def _drivers(tree: Tree) -> Iterator[Step]:
     for name in tree.names:
         if nodes.display(name).endswith(DRIVER):
             component = nodes.display(name).removesuffix(DRIVER)
-            yield Step(component, _title(tree, component, name), True, _open(tree, name), tuple(_attempts(tree, name)), name)
+            yield Step(
+                component, _title(tree, component, name), True, _open(tree, name), tuple(_attempts(tree, name)), name
+            )
 
 
 def _unplaced(tree: Tree, tasks: list[Any]) -> Iterator[Step]:
@@ -168,7 +181,9 @@ def _attempts(tree: Tree, name: str) -> Iterator[Attempt]:
 
 def _attempt(task: Any, node: str, number: int) -> Attempt:
     running = (one.update_time for one in task.state_history or [] if str(one.state) == "RUNNING")
-    return Attempt(node, STATES[str(task.state)], moment(task.start_time), next(running, None), moment(task.end_time), number)
+    return Attempt(
+        node, STATES[str(task.state)], moment(task.start_time), next(running, None), moment(task.end_time), number
+    )
 
 
 def _title(tree: Tree, component: str, name: str) -> str:

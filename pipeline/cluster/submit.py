@@ -37,10 +37,12 @@ def start(client: Client, config: Config, options: Options, console: Console) ->
     version, uploaded = ensure_version(client, options.compiled)
     say(console, f"Version  {version.pipeline_version_id} ({'uploaded' if uploaded else 'unchanged'})")
     body = kfp.V2beta1Run(
-        display_name=f"finest {datetime.now():%Y-%m-%d %H:%M}", experiment_id=ensure_experiment(client),
-        pipeline_version_reference=version, service_account=options.service_account or None,
+        display_name=f"finest {datetime.now():%Y-%m-%d %H:%M}",
+        experiment_id=ensure_experiment(client),
+        pipeline_version_reference=version,
+        service_account=options.service_account or None,
         runtime_config=kfp.V2beta1RuntimeConfig(parameters=values, pipeline_root=options.pipeline_root or None),
-    )  # fmt: skip
+    )
     run = client.ask(client.runs.run_service_create_run, body)
     say(console, f"Run      {run.display_name} ({run.run_id})")
     return str(run.run_id)
@@ -49,5 +51,7 @@ def start(client: Client, config: Config, options: Options, console: Console) ->
 def check_tracking() -> None:
     """The verdict is read from MLflow: better to know now than after hours that it cannot be."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
-        raise ConfigError("MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it, or leave the run with --detach")
+        raise ConfigError(
+            "MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it, or leave the run with --detach"
+        )
     check()

@@ -49,7 +49,9 @@ def lines(run: Any, steps: list[Step], pods: Pods, now: datetime) -> Iterator[Sa
             if not step.driver or (words.news and attempt.state in ("pending", "failed")):
                 title = f"KFP's driver of {step.title}" if step.driver else step.title
                 count = f", attempt {number}" if number > 1 else ""
-                yield Said((step.key, str(number), attempt.state, words.kind), f"{title}{count}: {words.text}", words.news)
+                yield Said(
+                    (step.key, str(number), attempt.state, words.kind), f"{title}{count}: {words.text}", words.news
+                )
 
 
 def _words(step: Step, attempt: Attempt, last: bool, stopped: datetime | None, pods: Pods, now: datetime) -> Words:
@@ -61,7 +63,9 @@ def _words(step: Step, attempt: Attempt, last: bool, stopped: datetime | None, p
             return Words(f"running since {clock(since, now)}" if since and now - since > LATELY else "running", "")
         case "done":
             waited = attempt.running - attempt.created if attempt.running and attempt.created else timedelta()
-            return Words(f"done{_took('in', attempt)}{f', {span(waited)} of it pending' if waited > WAITED else ''}", "")
+            return Words(
+                f"done{_took('in', attempt)}{f', {span(waited)} of it pending' if waited > WAITED else ''}", ""
+            )
         case "cached":
             return Words("cached", "")
         case "failed":
@@ -73,7 +77,11 @@ def _words(step: Step, attempt: Attempt, last: bool, stopped: datetime | None, p
             said = f"failed{_took('after', attempt)}{f': {why}' if why else ''}"
             if not last or stopped:
                 return Words(said, "")
-            return Words(f"{said}{_next(step, attempt, now)}", "") if step.open else Words(f"{said}; not tried again", "for good")
+            return (
+                Words(f"{said}{_next(step, attempt, now)}", "")
+                if step.open
+                else Words(f"{said}; not tried again", "for good")
+            )
 
 
 def _pending(attempt: Attempt, pods: Pods, now: datetime) -> Words:
@@ -84,9 +92,16 @@ def _pending(attempt: Attempt, pods: Pods, now: datetime) -> Words:
 
 def _next(step: Step, attempt: Attempt, now: datetime) -> str:
     """When the next attempt may come, by the policy that this version compiles with. Whether it does is for the cluster to say."""
-    if attempt.ended is None or step.driver or step.component not in POLICIES or attempt.number >= POLICIES[step.component].retries:
+    if (
+        attempt.ended is None
+        or step.driver
+        or step.component not in POLICIES
+        or attempt.number >= POLICIES[step.component].retries
+    ):
         return ""
-    return f"; may be tried again at {clock(attempt.ended + timedelta(seconds=BACKOFF_SECONDS * 2**attempt.number), now)}"
+    return (
+        f"; may be tried again at {clock(attempt.ended + timedelta(seconds=BACKOFF_SECONDS * 2**attempt.number), now)}"
+    )
 
 
 def _took(word: str, attempt: Attempt) -> str:
@@ -95,7 +110,9 @@ def _took(word: str, attempt: Attempt) -> str:
 
 def cancelling(run: Any) -> datetime | None:
     """When somebody asked for the run's end."""
-    return next((one.update_time for one in run.state_history or [] if str(one.state) in ("CANCELING", "CANCELED")), None)
+    return next(
+        (one.update_time for one in run.state_history or [] if str(one.state) in ("CANCELING", "CANCELED")), None
+    )
 
 
 def cancelled(run: Any) -> bool:
@@ -105,7 +122,11 @@ def cancelled(run: Any) -> bool:
 
 def ending(run: Any) -> str:
     """The run's own line."""
-    how = "cancelled" if cancelled(run) else {"SUCCEEDED": "succeeded", "FAILED": "failed", "SKIPPED": "skipped"}[str(run.state)]
+    how = (
+        "cancelled"
+        if cancelled(run)
+        else {"SUCCEEDED": "succeeded", "FAILED": "failed", "SKIPPED": "skipped"}[str(run.state)]
+    )
     began, ended = moment(run.created_at), moment(run.finished_at)
     why = f": {run.error.message}" if run.error and run.error.message else ""
     return f"run {how}{f' after {span(ended - began)}' if began and ended else ''}{why}"

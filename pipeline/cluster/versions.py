@@ -73,7 +73,14 @@ def _pipeline(client: Client) -> str:
 
 
 def _named(client: Client, call: Any, entries: str, **keywords: Any) -> Any:
-    return next((one for one in client.pages(call, entries, **keywords) if NAME in (getattr(one, "name", None), one.display_name)), None)
+    return next(
+        (
+            one
+            for one in client.pages(call, entries, **keywords)
+            if NAME in (getattr(one, "name", None), one.display_name)
+        ),
+        None,
+    )
 
 
 def _find_version(client: Client, pipeline: str, name: str) -> kfp.V2beta1PipelineVersion | None:

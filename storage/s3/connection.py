@@ -36,10 +36,12 @@ class Connection:
         self._session.events.register_first("needs-retry.*", _patient)
         retries = {"mode": "standard", "total_max_attempts": attempts()}
         config = Config(
-            retries=retries, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
+            retries=retries,
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
             # Some servers answer for a part of an object with the checksum of the whole; downloads are checked by `transfer`.
             response_checksum_validation="when_required",
-        )  # fmt: skip
+        )
         self.client = self._session.client("s3", config=config)
 
     @property
@@ -59,9 +61,11 @@ class Connection:
     def filesystem(self, place: Place) -> pafs.FileSystem:
         """Reads the bucket of `place`, in the region where it is."""
         settings: dict[str, Any] = {
-            "region": self.region(place.bucket), "connect_timeout": CONNECT_SECONDS, "request_timeout": READ_SECONDS,
+            "region": self.region(place.bucket),
+            "connect_timeout": CONNECT_SECONDS,
+            "request_timeout": READ_SECONDS,
             "retry_strategy": pafs.AwsStandardS3RetryStrategy(max_attempts=attempts()),
-        }  # fmt: skip
+        }
         if not AMAZON.fullmatch(self.endpoint):
             scheme, _, host = self.endpoint.partition("://")
             settings |= {"scheme": scheme, "endpoint_override": host}
@@ -69,7 +73,9 @@ class Connection:
             settings["tls_ca_file_path"] = bundle
 
         def connect(keys: Any) -> pafs.S3FileSystem:
-            return pafs.S3FileSystem(access_key=keys.access_key, secret_key=keys.secret_key, session_token=keys.token, **settings)
+            return pafs.S3FileSystem(
+                access_key=keys.access_key, secret_key=keys.secret_key, session_token=keys.token, **settings
+            )
 
         credentials = self._session.get_credentials()
         if isinstance(credentials, RefreshableCredentials):
@@ -79,9 +85,12 @@ class Connection:
 
 def _patient(
     response: Any, endpoint: Any, caught_exception: Any, request_dict: dict[str, Any], event_name: str, **more: Any
-) -> float | None:  # fmt: skip
+) -> float | None:
     """botocore's question after each try of each request: seconds until the next one, or None for its own rules."""
-    why, context = passing(caught_exception) if caught_exception else _refused_for_now(response), request_dict["context"]
+    why, context = (
+        passing(caught_exception) if caught_exception else _refused_for_now(response),
+        request_dict["context"],
+    )
     if why is not None and patience.limit():
         service = event_name.split(".")[1].upper()
         return context.setdefault("absence", Absence(f"{service} at {shown(endpoint.host)}")).wait(why)

@@ -14,34 +14,82 @@ from finest.errors import ConfigError, FinestError, UnavailableError
 from storage.s3.place import parse
 
 NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError)
-UNRESOLVED = (boto.CredentialRetrievalError, boto.TokenRetrievalError, boto.SSOError, boto.LoginError, boto.MetadataRetrievalError)
+UNRESOLVED = (
+    boto.CredentialRetrievalError,
+    boto.TokenRetrievalError,
+    boto.SSOError,
+    boto.LoginError,
+    boto.MetadataRetrievalError,
+)
 UNREACHABLE = (boto.ConnectionError, boto.HTTPClientError, boto.ResponseStreamingError, boto.IncompleteReadError)
-SETTINGS = (boto.ProfileNotFound, boto.ConfigParseError, boto.ConfigNotFound, boto.InvalidConfigError, boto.NoRegionError, ValueError)
+SETTINGS = (
+    boto.ProfileNotFound,
+    boto.ConfigParseError,
+    boto.ConfigNotFound,
+    boto.InvalidConfigError,
+    boto.NoRegionError,
+    ValueError,
+)
 """ValueError: for a region or an endpoint that is none."""
 
 DENIED = {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "ACCESS_DENIED"}
 REFUSED = {
-    "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "InvalidClientTokenId",
-    "ExpiredTokenException", "401", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "INVALID_CLIENT_TOKEN_ID",
-}  # fmt: skip
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "TokenRefreshRequired",
+    "InvalidClientTokenId",
+    "ExpiredTokenException",
+    "401",
+    "INVALID_ACCESS_KEY_ID",
+    "SIGNATURE_DOES_NOT_MATCH",
+    "INVALID_CLIENT_TOKEN_ID",
+}
 NO_BUCKET = {"NoSuchBucket", "NO_SUCH_BUCKET"}
 MISSING = {"NoSuchKey", "404"}
 ELSEWHERE = {
-    "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "TemporaryRedirect", "Redirect",
-    "301", "307",
-}  # fmt: skip
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "TemporaryRedirect",
+    "Redirect",
+    "301",
+    "307",
+}
 BUSY = {
-    "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests",
-    "RequestLimitExceeded", "429", "500", "502", "503", "504", "SLOW_DOWN", "SERVICE_UNAVAILABLE", "INTERNAL_FAILURE", "THROTTLING",
-}  # fmt: skip
+    "SlowDown",
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+    "SLOW_DOWN",
+    "SERVICE_UNAVAILABLE",
+    "INTERNAL_FAILURE",
+    "THROTTLING",
+}
 CLOCK = {"RequestTimeTooSkewed", "REQUEST_TIME_TOO_SKEWED"}
 CHANGED = {"PreconditionFailed", "412"}
 
 PERMISSIONS = {
-    "ListObjectsV2": "s3:ListBucket", "HeadBucket": "s3:ListBucket", "HeadObject": "s3:GetObject", "GetObject": "s3:GetObject",
-    "PutObject": "s3:PutObject", "CreateMultipartUpload": "s3:PutObject", "UploadPart": "s3:PutObject",
-    "CompleteMultipartUpload": "s3:PutObject", "DeleteObjects": "s3:DeleteObject",
-}  # fmt: skip
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadBucket": "s3:ListBucket",
+    "HeadObject": "s3:GetObject",
+    "GetObject": "s3:GetObject",
+    "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "DeleteObjects": "s3:DeleteObject",
+}
 ARROW = re.compile(r"AWS Error (\w+)(?: \(HTTP status ([0-9]+)\))? during (\w+) operation")
 
 
@@ -57,7 +105,9 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
             " them"
         ) from error
     except UNRESOLVED as error:
-        raise FinestError(f"{uri}: no AWS credentials can be had ({type(error).__name__}); sign in again or check the role") from error
+        raise FinestError(
+            f"{uri}: no AWS credentials can be had ({type(error).__name__}); sign in again or check the role"
+        ) from error
     except UNREACHABLE as error:
         raise UnavailableError(unreachable(uri, endpoint, type(error).__name__)) from error
     except ClientError as error:
@@ -65,7 +115,9 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
         kind = UnavailableError if code in BUSY else FinestError
         raise kind(said(uri, endpoint, code, error.operation_name)) from error
     except SETTINGS as error:
-        raise ConfigError(f"{uri}: the AWS settings cannot be used ({type(error).__name__}: {_host_only(error)})") from error
+        raise ConfigError(
+            f"{uri}: the AWS settings cannot be used ({type(error).__name__}: {_host_only(error)})"
+        ) from error
     except BotoCoreError as error:
         raise FinestError(f"{uri}: the transfer failed ({type(error).__name__}); run again") from error
     except OSError as error:
@@ -74,7 +126,9 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
             raise
         name, status, operation = found.groups()
         code = status if name == "UNKNOWN" and status else name
-        text = unreachable(uri, endpoint, code) if code == "NETWORK_CONNECTION" else said(uri, endpoint, code, operation)
+        text = (
+            unreachable(uri, endpoint, code) if code == "NETWORK_CONNECTION" else said(uri, endpoint, code, operation)
+        )
         raise FinestError(text) from error
 
 
@@ -102,7 +156,9 @@ def said(uri: str, endpoint: str, code: str, operation: str) -> str:
     if code in REFUSED:
         return f"{uri}: the server does not accept the credentials ({code}); check the key, its secret, and whether they have expired"
     if code in NO_BUCKET:
-        return f"{uri}: there is no bucket {parse(uri).bucket} on {shown(endpoint)}; check the name, and AWS_ENDPOINT_URL"
+        return (
+            f"{uri}: there is no bucket {parse(uri).bucket} on {shown(endpoint)}; check the name, and AWS_ENDPOINT_URL"
+        )
     if code in ELSEWHERE:
         return f"{uri}: wrong region ({code}); set AWS_DEFAULT_REGION to the bucket's own"
     if code in BUSY:
@@ -137,7 +193,11 @@ def passing(error: BaseException | None) -> str | None:
             return busy(str(error.response.get("Error", {}).get("Code", "")))
         if found := ARROW.search(str(error)):
             name, status, _ = found.groups()
-            return "no connection" if name == "NETWORK_CONNECTION" else busy(status if name == "UNKNOWN" and status else name)
+            return (
+                "no connection"
+                if name == "NETWORK_CONNECTION"
+                else busy(status if name == "UNKNOWN" and status else name)
+            )
         error = error.__cause__ or error.__context__
     return None
 

@@ -35,7 +35,9 @@ def resolve(uri: str) -> Source:
         # As the engine will: it may be refused what boto3 was not.
         info = patiently(shown(connection.endpoint), partial(filesystem.get_file_info, files[0].path), passing)
         if info.type == pafs.FileType.NotFound:
-            raise DataError(f"{uri}: {files[0].path} was removed after it was listed; run again once nothing writes there")
+            raise DataError(
+                f"{uri}: {files[0].path} was removed after it was listed; run again once nothing writes there"
+            )
     return Source(uri, root, filesystem, files)
 
 
@@ -43,8 +45,14 @@ def below(client: Any, place: Place) -> list[SourceFile]:
     """The visible objects of a folder, sorted by path."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.folder)
     found = (entry for page in pages for entry in page.get("Contents", ()))
-    visible = (entry for entry in found if not entry["Key"].endswith("/") and not hidden(entry["Key"].removeprefix(place.folder)))
-    return sorted((_described(place, entry["Key"], entry["Size"], entry["ETag"]) for entry in visible), key=lambda file: file.path)
+    visible = (
+        entry
+        for entry in found
+        if not entry["Key"].endswith("/") and not hidden(entry["Key"].removeprefix(place.folder))
+    )
+    return sorted(
+        (_described(place, entry["Key"], entry["Size"], entry["ETag"]) for entry in visible), key=lambda file: file.path
+    )
 
 
 def single(client: Any, place: Place) -> SourceFile:

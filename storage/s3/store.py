@@ -72,7 +72,9 @@ class S3Store:
                 except ClientError as error:
                     if error.response["Error"]["Code"] not in MISSING:
                         raise
-        raise FinestError(f"{self.uri}: {name} was replaced {READS} times while it was read; two runs train the same at once")
+        raise FinestError(
+            f"{self.uri}: {name} was replaced {READS} times while it was read; two runs train the same at once"
+        )
 
     def list(self, prefix: str) -> list[str]:
         """Names that start with `prefix`, sorted."""
@@ -96,7 +98,9 @@ class S3Store:
 
     def _versions(self, prefix: str) -> Iterator[Version]:
         folder = self._place.folder
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._place.bucket, Prefix=folder + prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._place.bucket, Prefix=folder + prefix
+        )
         for entry in (entry for page in pages for entry in page.get("Contents", ())):
             name, _, version = entry["Key"].removeprefix(folder).rpartition("/")
             number, dash, by = version.partition("-")
@@ -105,7 +109,9 @@ class S3Store:
 
     def _remove(self, versions: Sequence[Version]) -> None:
         for first in range(0, len(versions), MOST_DELETED):
-            objects = [{"Key": self._place.below(version.key).key} for version in versions[first : first + MOST_DELETED]]
+            objects = [
+                {"Key": self._place.below(version.key).key} for version in versions[first : first + MOST_DELETED]
+            ]
             answer = self._client.delete_objects(Bucket=self._place.bucket, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", ()):
                 raise FinestError(said(self.uri, self._connection.endpoint, failed["Code"], "DeleteObjects"))

@@ -38,7 +38,9 @@ def upload(client: Any, file: Path, place: Place) -> None:
         whole = file.read_bytes()
         client.put_object(**target, Body=whole, ChecksumSHA256=checksum(whole), Metadata=about)
         return
-    target["UploadId"] = client.create_multipart_upload(**target, ChecksumAlgorithm="SHA256", Metadata=about)["UploadId"]
+    target["UploadId"] = client.create_multipart_upload(**target, ChecksumAlgorithm="SHA256", Metadata=about)[
+        "UploadId"
+    ]
     try:
         with ThreadPoolExecutor(PARTS_AT_A_TIME) as threads:
             sent = list(threads.map(lambda number: _send(client, target, file, number), range(1, parts + 1)))
@@ -88,7 +90,9 @@ def download(client: Any, place: Place, file: Path) -> None:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if wanted not in (None, found):
         partial.unlink()
-        raise FinestError(f"{place.uri}: what was read has sha256 {found}, not {wanted}; run again, or delete the object")
+        raise FinestError(
+            f"{place.uri}: what was read has sha256 {found}, not {wanted}; run again, or delete the object"
+        )
     partial.replace(file)
 
 

@@ -20,19 +20,26 @@ def command(place: Place, *arguments: str) -> list[str]:
 
 def start(place: Place, state: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        command(place, *arguments), cwd=ROOT, env=place.environment(state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(place, *arguments),
+        cwd=ROOT,
+        env=place.environment(state),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
 def finish(place: Place, state: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(place), cwd=ROOT, env=place.environment(state), capture_output=True, text=True, timeout=SECONDS * 2
-    )  # fmt: skip
+    )
 
 
 def of(place: Place, state: str) -> list[str]:
     """Ids of the state's containers."""
-    return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=finest.state={place.folder / state}").stdout.split()
+    return docker(
+        "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=finest.state={place.folder / state}"
+    ).stdout.split()
 
 
 def wait_for(ready: Callable[[], object], run: subprocess.Popen[str]) -> None:

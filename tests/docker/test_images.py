@@ -46,7 +46,17 @@ def test_it_runs_as_a_numbered_user_other_than_root(image: str) -> None:
 
 
 def test_it_runs_as_a_user_whom_it_does_not_know(image: str) -> None:
-    ran = docker("run", "--rm", *LOCKED, "--user", "4321:4321", image, "python", "-c", "import getpass, mlflow; print(getpass.getuser())")
+    ran = docker(
+        "run",
+        "--rm",
+        *LOCKED,
+        "--user",
+        "4321:4321",
+        image,
+        "python",
+        "-c",
+        "import getpass, mlflow; print(getpass.getuser())",
+    )
     assert ran.returncode == 0 and ran.stdout.strip() in ("finest", "mlflow"), ran.stderr
 
 
@@ -98,9 +108,13 @@ def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, 
     """The container's file system is read-only and its output folder mounted, as in a pod."""
     tmp_path.chmod(0o777)
     component = "from kfp.dsl import *\ndef say(word: str) -> str:\n    import finest.training.loop, tracking.runs\n    return word * 2\n"
-    given = {"inputs": {"parameterValues": {"word": "x"}}, "outputs": {
-        "parameters": {"Output": {"outputFile": "/outputs/Output"}}, "outputFile": "/outputs/executor_output.json",
-    }}  # fmt: skip
+    given = {
+        "inputs": {"parameterValues": {"word": "x"}},
+        "outputs": {
+            "parameters": {"Output": {"outputFile": "/outputs/Output"}},
+            "outputFile": "/outputs/executor_output.json",
+        },
+    }
     script = (
         'program_path=$(mktemp -d)\nprintf "%s" "$0" > "$program_path/ephemeral_component.py"\n_KFP_RUNTIME=true python3 -m'
         ' kfp.dsl.executor_main --component_module_path "$program_path/ephemeral_component.py" "$@"\n'
@@ -121,7 +135,9 @@ def test_the_server_answers(mlflow_image: str) -> None:
     started = docker("run", "--detach", "--rm", *LOCKED, mlflow_image)
     assert started.returncode == 0, started.stderr
     container = started.stdout.strip()
-    ask = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:5000/health', timeout=5).read().decode())"
+    ask = (
+        "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:5000/health', timeout=5).read().decode())"
+    )
     try:
         deadline = time.monotonic() + 120
         while (answer := docker("exec", container, "python", "-c", ask)).returncode and time.monotonic() < deadline:
@@ -133,7 +149,12 @@ def test_the_server_answers(mlflow_image: str) -> None:
 
 @pytest.mark.parametrize("module", ["psycopg2", "boto3", "mlflow.server.auth"])
 def test_the_server_has_what_a_shared_installation_needs(module: str, mlflow_image: str) -> None:
-    assert inside(mlflow_image, "python", "-c", f"import importlib.util; assert importlib.util.find_spec('{module}')").returncode == 0
+    assert (
+        inside(
+            mlflow_image, "python", "-c", f"import importlib.util; assert importlib.util.find_spec('{module}')"
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(("image", "build"), [("cpu", "+cpu"), ("gpu", ""), ("gpu", "+cu130")])
@@ -142,7 +163,11 @@ def test_a_build_that_cannot_have_its_torch_stops_there_and_names_it(
 ) -> None:
     """By an engine that builds every stage of a file, cut off from the network; an index of its own keeps it from the engine's cache."""
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")
-    arguments = ["BUILD=docker build --network none --force-rm", "TORCH_INDEX=https://index.invalid", f"GPU_BUILD={build}"]
+    arguments = [
+        "BUILD=docker build --network none --force-rm",
+        "TORCH_INDEX=https://index.invalid",
+        f"GPU_BUILD={build}",
+    ]
     stopped = subprocess.run(["make", f"image-{image}", *arguments], cwd=ROOT, capture_output=True, text=True)
     (torch,) = re.findall("^torch==.*", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     assert stopped.returncode != 0

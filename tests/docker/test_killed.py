@@ -30,7 +30,11 @@ def processes(place: Place, state: str, chosen: str) -> list[psutil.Process]:
         return []
     pid = int(docker("inspect", "--format", "{{.State.Pid}}", containers[0]).stdout.strip() or 0)
     try:
-        found = [one for one in psutil.Process(pid).children(recursive=True) if "multiprocessing.spawn" in " ".join(one.cmdline())]
+        found = [
+            one
+            for one in psutil.Process(pid).children(recursive=True)
+            if "multiprocessing.spawn" in " ".join(one.cmdline())
+        ]
         main = next((one for one in found if one.parent() not in found), None)
         workers = [one for one in found if main and one.ppid() == main.pid]
         return [main] if main and chosen == "main" else workers[int(chosen) :][:1] if chosen != "main" else []
@@ -41,7 +45,12 @@ def processes(place: Place, state: str, chosen: str) -> list[psutil.Process]:
 def kill(run: subprocess.Popen[str], place: Place, state: str, step: str, done: float, chosen: str) -> None:
     def ready() -> bool:
         events = told(place, state, step)
-        return bool(events) and events[-1].kind == "progress" and events[-1].done >= done and bool(processes(place, state, chosen))
+        return (
+            bool(events)
+            and events[-1].kind == "progress"
+            and events[-1].done >= done
+            and bool(processes(place, state, chosen))
+        )
 
     wait_for(ready, run)
     processes(place, state, chosen)[0].send_signal(signal.SIGKILL)
@@ -65,7 +74,9 @@ def assert_the_same(place: Place, state: str, undisturbed: Path) -> None:
     ],
     ids=["early", "between", "late"],
 )
-def test_trainings_that_are_killed_at_many_moments_end_with_the_same_weights(kills: list[Kill], whole: Any, here: Place) -> None:
+def test_trainings_that_are_killed_at_many_moments_end_with_the_same_weights(
+    kills: list[Kill], whole: Any, here: Place
+) -> None:
     state = f"kills-{kills[0][1]}"
     run = start(here, state)
     for step, done, chosen in kills:
@@ -86,14 +97,23 @@ def test_a_training_that_is_short_of_memory_once_goes_on_in_its_container(whole:
     assert docker("update", "--memory", ENOUGH, "--memory-swap", ENOUGH, *of(here, "short")).returncode == 0
     _, said = run.communicate(timeout=SECONDS)
     assert run.returncode == 0, said
-    assert "pretrain, shard 0: warning: out of memory: the training's process was killed by SIGKILL" in log(here, "short")
+    assert "pretrain, shard 0: warning: out of memory: the training's process was killed by SIGKILL" in log(
+        here, "short"
+    )
     assert_the_same(here, "short", whole[1])
 
 
-def test_out_of_memory_twice_at_the_same_place_is_one_line_with_the_peak_and_what_to_raise(here: Place, steps_image: str) -> None:
+def test_out_of_memory_twice_at_the_same_place_is_one_line_with_the_peak_and_what_to_raise(
+    here: Place, steps_image: str
+) -> None:
     run = start(here, "shorter", "--memory", TOO_LITTLE)
     _, said = run.communicate(timeout=SECONDS)
     assert run.returncode == 1 and said.count("\n") == 1
-    assert said.startswith("error: pretrain: out of memory twice at the same place (before the first epoch was over): more is needed than ")
-    assert re.search(r"600Mi, the limit of its container, and the peak was (599|600)Mi; raise placement\.memory \(of .*: --memory\)", said)
+    assert said.startswith(
+        "error: pretrain: out of memory twice at the same place (before the first epoch was over): more is needed than "
+    )
+    assert re.search(
+        r"600Mi, the limit of its container, and the peak was (599|600)Mi; raise placement\.memory \(of .*: --memory\)",
+        said,
+    )
     assert log(here, "shorter").count(RESTARTED) == 1

@@ -23,14 +23,21 @@ def test_a_run_in_containers_comes_to_a_champion(whole: Any, here: Place, store:
     assert process.returncode == 0, process.stderr
     parent = next(run for run in store("whole") if "kfp_run_id" in run.data.tags)
     assert verdict(folder)["verdict"] == "pass" and parent.info.status == "FINISHED"
-    assert re.fullmatch("sha256:[0-9a-f]{64}", parent.data.tags["image_digest"]) and len(parent.data.tags["mlflow.source.git.commit"]) == 40
+    assert (
+        re.fullmatch("sha256:[0-9a-f]{64}", parent.data.tags["image_digest"])
+        and len(parent.data.tags["mlflow.source.git.commit"]) == 40
+    )
     champion = registry.champion("finest")
     assert champion is not None and champion.kfp_run_id == folder.name
 
 
 def test_it_is_followed_like_a_run_in_processes_and_leaves_the_same_files(whole: Any, here: Place) -> None:
     process, folder = whole
-    assert "Train, shard 0: started" in process.stdout and "Judge stability: done in" in process.stdout and process.stderr == ""
+    assert (
+        "Train, shard 0: started" in process.stdout
+        and "Judge stability: done in" in process.stdout
+        and process.stderr == ""
+    )
     kept = {path.name for path in folder.iterdir()}
     assert kept == {"config.yaml", "events.jsonl", "kfp.log", "lists", "edits", "data", "verdict.json", "report.html"}
     assert of(here, "whole") == []
@@ -41,7 +48,9 @@ def test_its_steps_run_as_somebody_other_than_root(whole: Any) -> None:
     assert written.stat().st_uid == (os.getuid() or 10001)
 
 
-def test_a_killed_container_is_one_line_and_the_same_command_ends_with_the_same_weights(whole: Any, here: Place, store: Any) -> None:
+def test_a_killed_container_is_one_line_and_the_same_command_ends_with_the_same_weights(
+    whole: Any, here: Place, store: Any
+) -> None:
     run = start(here, "killed")
     wait_for(training(here, "killed"), run)
     (container,) = of(here, "killed")

@@ -42,13 +42,20 @@ class Place:
 
     def environment(self, state: str, **more: str) -> dict[str, str]:
         """The state is in the environment, as for someone who keeps it somewhere else for good."""
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_", "KFP_"))}
+        plain = {
+            name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_", "KFP_"))
+        }
         return {**plain, "FINEST_STATE": str(self.folder / state), **more}
 
     def call(self, *arguments: str, state: str = "state", **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
         return subprocess.run(
-            self.command(*arguments), cwd=ROOT, env=self.environment(state, **environment), capture_output=True, text=True, timeout=280
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment(state, **environment),
+            capture_output=True,
+            text=True,
+            timeout=280,
         )
 
     def run(self, *arguments: str, state: str = "state", **environment: str) -> subprocess.CompletedProcess[str]:

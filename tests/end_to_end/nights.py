@@ -22,9 +22,17 @@ from tracking.store import connect
 Moment = tuple[str, str]
 """The first event of its kind, of a step."""
 MOMENTS: Sequence[Moment] = [
-    ("preflight", "start"), ("ingest", "start"), ("champion", "start"), ("perturb", "start"), ("pretrain", "start"),
-    ("pretrain", "progress"), ("finetune", "progress"), ("gate", "start"), ("promote", "start"), ("notify", "start"),
-]  # fmt: skip
+    ("preflight", "start"),
+    ("ingest", "start"),
+    ("champion", "start"),
+    ("perturb", "start"),
+    ("pretrain", "start"),
+    ("pretrain", "progress"),
+    ("finetune", "progress"),
+    ("gate", "start"),
+    ("promote", "start"),
+    ("notify", "start"),
+]
 OF_TIME = re.compile(r"seconds|per_second|^system/|cost/|memory")
 """Metrics that no two runs have alike."""
 
@@ -70,12 +78,20 @@ class Outages:
             service.up()
 
 
-def a_night(installation: Installation, place: Place, state: str, *arguments: str, outages: Outages | None = None, **more: str) -> Ran:
+def a_night(
+    installation: Installation, place: Place, state: str, *arguments: str, outages: Outages | None = None, **more: str
+) -> Ran:
     """Runs the pipeline on the installation, with a registered model of its own."""
-    placed = [f"source=s3://{BUCKET}/data.csv", f"checkpoints=s3://{BUCKET}/{state}", f"promote.registered_model={state}"]
+    placed = [
+        f"source=s3://{BUCKET}/data.csv",
+        f"checkpoints=s3://{BUCKET}/{state}",
+        f"promote.registered_model={state}",
+    ]
     command = place.command("run", *[part for setting in placed for part in ("--set", setting)], *arguments)
     environment = place.environment(state, **installation.environment, **more)
-    run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     if outages:
         while not (place.folder / state / "runs").exists() or not list((place.folder / state / "runs").iterdir()):
             time.sleep(0.02)
@@ -117,5 +133,7 @@ def alike(disturbed: Ran, undisturbed: Ran, installation: Installation, monkeypa
     assert sum(map(len, ours.values())) > 100
     name = disturbed.folder.parents[1].name
     champion = registry.champion(name)
-    assert champion is not None and champion.kfp_run_id == disturbed.folder.name and len(registry.list_versions(name)) == 1
+    assert (
+        champion is not None and champion.kfp_run_id == disturbed.folder.name and len(registry.list_versions(name)) == 1
+    )
     return [line for line in (disturbed.folder / "kfp.log").read_text().splitlines() if " is back after " in line]

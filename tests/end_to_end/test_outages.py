@@ -9,7 +9,13 @@ from tests.end_to_end.conftest import Place, Ran
 from tests.end_to_end.nights import Moment, Outages, a_night, alike, in_turn
 from tests.services.outage import BUCKET, Installation
 
-SOME: list[Moment] = [("preflight", "start"), ("pretrain", "progress"), ("finetune", "progress"), ("gate", "start"), ("promote", "start")]
+SOME: list[Moment] = [
+    ("preflight", "start"),
+    ("pretrain", "progress"),
+    ("finetune", "progress"),
+    ("gate", "start"),
+    ("promote", "start"),
+]
 """Of the moments that `slow` tests go through."""
 
 
@@ -21,7 +27,7 @@ def data(place: Place, installation: Installation) -> None:
 @pytest.mark.timeout(600)
 def test_services_that_go_away_again_and_again_change_nothing(
     promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     some = {moment: service for moment, service in in_turn(0).items() if moment in SOME}
     disturbed = a_night(installation, place, "disturbed", outages=Outages(installation, 2.0, some))
     assert len(alike(disturbed, promoted, installation, monkeypatch)) >= 4
@@ -32,9 +38,15 @@ def test_services_that_go_away_again_and_again_change_nothing(
 @pytest.mark.parametrize(("seconds", "first"), [(60, 1), (300, 2)])
 @pytest.mark.parametrize("runner", ["subprocess", pytest.param("docker", marks=pytest.mark.docker)])
 def test_they_may_be_away_for_minutes(
-    promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest,
-    runner: str, seconds: int, first: int,
-) -> None:  # fmt: skip
+    promoted: Ran,
+    place: Place,
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    runner: str,
+    seconds: int,
+    first: int,
+) -> None:
     if runner == "docker":
         request.getfixturevalue("steps_image")
     state, outages = f"{runner}-{seconds}", Outages(installation, seconds, in_turn(first))
@@ -49,16 +61,18 @@ def test_they_may_be_away_for_minutes(
     [
         ("store", ("preflight", "start"), r"s3://finest/\S+: http\S+ cannot be reached"),
         ("mlflow", ("preflight", "start"), r"MLflow at \S+ has been away for"),
-        pytest.param("store", ("pretrain", "progress"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow),
+        pytest.param(
+            "store", ("pretrain", "progress"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow
+        ),
         pytest.param("database", ("finetune", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
         pytest.param("mlflow", ("gate", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
         pytest.param("mlflow", ("promote", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_stays_away_ends_the_night_in_one_line(
     promoted: Ran, place: Place, installation: Installation, service: str, moment: Moment, says: str
-) -> None:  # fmt: skip
+) -> None:
     outages = Outages(installation, math.inf, {moment: service})
     state = f"without-{service}-in-{moment[0]}"
     night = a_night(installation, place, state, "--set", "steps.patience_minutes=0.1", outages=outages)

@@ -10,7 +10,9 @@ from tests.end_to_end.conftest import Place, Ran
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_a_profiled_run_has_traces_and_a_page_that_the_report_shows_too_and_the_same_lists_bit_for_bit(promoted: Ran, place: Place) -> None:
+def test_a_profiled_run_has_traces_and_a_page_that_the_report_shows_too_and_the_same_lists_bit_for_bit(
+    promoted: Ran, place: Place
+) -> None:
     process = place.run("--profile", state="profiled")
     assert process.returncode == 0, process.stderr
     run = place.last("profiled")
@@ -24,5 +26,8 @@ def test_a_profiled_run_has_traces_and_a_page_that_the_report_shows_too_and_the_
             assert any("aten::addmm" in event.get("name", "") for event in json.load(file)["traceEvents"])
     (logged,) = (place.folder / "profiled" / "mlflow").rglob("artifacts/profile.txt")
     assert logged.read_text() == page
-    plain = {path.relative_to(promoted.folder): path.read_bytes() for path in (promoted.folder / "lists" / "shard-0").rglob("*.parquet")}
+    plain = {
+        path.relative_to(promoted.folder): path.read_bytes()
+        for path in (promoted.folder / "lists" / "shard-0").rglob("*.parquet")
+    }
     assert len(plain) == 14 and all((run / path).read_bytes() == content for path, content in plain.items())

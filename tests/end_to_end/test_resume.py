@@ -28,10 +28,15 @@ def wait_for(ready: Callable[[], object], process: subprocess.Popen[str]) -> Non
 
 def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
     place: Place, promoted: Ran, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     state, arguments = "killed", ["run", "--source", str(place.source)]
     first = subprocess.Popen(
-        place.command(*arguments), cwd=ROOT, env=place.environment(state), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        place.command(*arguments),
+        cwd=ROOT,
+        env=place.environment(state),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     checkpoints = place.folder / state / "checkpoints"
     wait_for(lambda: list(checkpoints.glob("*.safetensors")), first)
@@ -77,14 +82,20 @@ def stable_part(run: Path) -> dict[str, object]:
     return {name: part for name, part in verdict(run).items() if name not in ("cost", "age", "ids")}
 
 
-def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = "interrupted"
     run = subprocess.Popen(
-        place.command("run", "--source", str(place.source)), cwd=ROOT, env=place.environment(state),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        place.command("run", "--source", str(place.source)),
+        cwd=ROOT,
+        env=place.environment(state),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         # As a terminal starts it: tests that run in a shell's background inherit that SIGINT is ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    )
     wait_for(lambda: list((place.folder / state).glob("runs/*/kfp/*/ingest")), run)
     steps = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)

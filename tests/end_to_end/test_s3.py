@@ -29,7 +29,7 @@ def source(place: Place, s3_server: S3, tmp_path_factory: pytest.TempPathFactory
 
 def test_a_run_on_a_busy_s3_promotes_the_same_model_as_one_on_files(
     place: Place, promoted: Ran, source: str, s3_server: S3, shared_mlflow: str, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     checkpoints = source.replace("interactions", "checkpoints")
     with faults.before(s3_server.endpoint) as proxy:
         proxy.fault = faults.slow_down(0.05)
@@ -38,7 +38,9 @@ def test_a_run_on_a_busy_s3_promotes_the_same_model_as_one_on_files(
         assert run.returncode == 0, run.stderr
         written = [request for request in proxy.seen if request.method == "PUT" and "/checkpoints/" in request.path]
     assert same_lists(place.last("s3"), promoted.folder)
-    assert len([request for request in written if ".safetensors" in request.path and "/runs/" not in request.path]) >= 14
+    assert (
+        len([request for request in written if ".safetensors" in request.path and "/runs/" not in request.path]) >= 14
+    )
     root = s3_server.root / source.split("/")[2]
     assert [path.name for path in root.rglob("*") if path.is_file()] == ["part-0.parquet"] * 2
     assert not (place.folder / "s3" / "checkpoints").exists()
@@ -65,12 +67,14 @@ def read_only(request: Request) -> Refusal | None:
 )
 def test_what_s3_refuses_ends_the_run_in_its_first_step_with_one_line(
     fault: faults.Fault, says: str, place: Place, source: str, s3_server: S3
-) -> None:  # fmt: skip
+) -> None:
     checkpoints = source.replace("interactions", "checkpoints")
     with faults.before(s3_server.endpoint) as proxy:
         proxy.fault = fault
         environment = s3_server.environment(AWS_ENDPOINT_URL=proxy.endpoint)
-        run = place.call("run", "--source", source, "--set", f"checkpoints={checkpoints}", state="s3-refused", **environment)
+        run = place.call(
+            "run", "--source", source, "--set", f"checkpoints={checkpoints}", state="s3-refused", **environment
+        )
     assert run.returncode == 1 and run.stderr.startswith("error: preflight: s3://run-") and run.stderr.count("\n") == 1
     assert says in run.stderr
     log = (place.last("s3-refused") / "kfp.log").read_text()

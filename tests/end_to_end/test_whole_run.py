@@ -27,7 +27,11 @@ def champion() -> str:
 
 
 def parents() -> list[Any]:
-    return list(connect().search_runs([experiment_id(connect())], "tags.kfp_run_id != ''", order_by=["attributes.start_time DESC"]))
+    return list(
+        connect().search_runs(
+            [experiment_id(connect())], "tags.kfp_run_id != ''", order_by=["attributes.start_time DESC"]
+        )
+    )
 
 
 def running() -> list[Any]:
@@ -43,7 +47,13 @@ def test_a_run_that_passes_promotes_its_model(promoted: Ran) -> None:
 
 def test_a_run_says_what_it_does_and_ends_in_a_table_and_places(promoted: Ran) -> None:
     out = promoted.process.stdout
-    for title in ("Check before spending", "Read, clean, split", "Train, shard 0", "Fine-tune (FINEST), shard 0", "Judge stability"):
+    for title in (
+        "Check before spending",
+        "Read, clean, split",
+        "Train, shard 0",
+        "Fine-tune (FINEST), shard 0",
+        "Judge stability",
+    ):
         assert f"{title}: started" in out and f"{title}: done in" in out
     assert "given shared references" in out and "random-deletion-0.001-s0" in out and "sanity.identity" in out
     assert str(promoted.folder / "report.html") in out and "mlflow.db" in out and "CPU s" in out
@@ -81,16 +91,28 @@ def test_the_lists_that_a_run_keeps_are_judged_alike_by_the_gate_alone(
     judged = place.call("gate", "--lists", str(lists), "--data", str(data), "--output", str(output), "--set", setting)
     assert judged.returncode == code, judged.stderr
     metrics, before = (found["metrics"] for found in (json.loads(output.read_text()), verdict(promoted.folder)))
-    assert {name: value for name, value in before.items() if not name.startswith(("cost/", "gate/"))}.items() <= metrics.items()
+    assert {
+        name: value for name, value in before.items() if not name.startswith(("cost/", "gate/"))
+    }.items() <= metrics.items()
 
 
 @pytest.fixture(scope="module")
 def refused(place: Place, promoted: Ran) -> Ran:
     """Another seed, in two shards, against a threshold that nothing reaches."""
     process = place.run(
-        "--set", "seed=1", "--set", "perturb.shards=2", "--set", "pretrain.processes=1", "--set", "promote.register_rejected=true",
-        "--set", "gate.rules=[sanity, stability]", "--set", "gate.min_rls_rbo=0.999",
-    )  # fmt: skip
+        "--set",
+        "seed=1",
+        "--set",
+        "perturb.shards=2",
+        "--set",
+        "pretrain.processes=1",
+        "--set",
+        "promote.register_rejected=true",
+        "--set",
+        "gate.rules=[sanity, stability]",
+        "--set",
+        "gate.min_rls_rbo=0.999",
+    )
     return Ran(process, place.last())
 
 
@@ -113,7 +135,9 @@ def test_a_run_without_new_data_is_skipped_before_it_trains(promoted: Ran, place
     assert process.returncode == 0, process.stderr
     assert "Verdict: skipped. Champion version 1 was made from this very data." in process.stdout
     assert "Train, shard 0" not in process.stdout and champion() == "1" and running() == []
-    assert (place.last() / "report.html").exists() and verdict(place.last())["age"]["as_of"] == "2026-11-24T00:00:00+00:00"
+    assert (place.last() / "report.html").exists() and verdict(place.last())["age"][
+        "as_of"
+    ] == "2026-11-24T00:00:00+00:00"
 
 
 def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, place: Place) -> None:
@@ -129,7 +153,11 @@ def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, place: Place
     [
         (["--source", "/nowhere/data.csv"], {}, "/nowhere/data.csv"),
         (["--set", "preflight.min_free_gb=1000000000"], {}, "preflight.min_free_gb"),
-        (["--set", "steps.patience_minutes=0"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "MLflow at http://127.0.0.1:9"),
+        (
+            ["--set", "steps.patience_minutes=0"],
+            {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+            "MLflow at http://127.0.0.1:9",
+        ),
     ],
 )
 def test_a_run_that_cannot_start_is_one_line_and_leaves_the_champion(
@@ -146,13 +174,18 @@ def test_a_run_that_cannot_start_is_one_line_and_leaves_the_champion(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "--set", "gate.min_rls=1"], "gate.min_rls: there is no such config key; did you mean gate.min_rls_rbo?"),
+        (
+            ["run", "--set", "gate.min_rls=1"],
+            "gate.min_rls: there is no such config key; did you mean gate.min_rls_rbo?",
+        ),
         (["run", "--set", "gate.min_rls_rbo=2"], "gate.min_rls_rbo = 2: must be less than or equal to 1"),
         (["run", "--sorce", "x"], "No such option"),
         (["gate", "--lists", "/nowhere"], "/nowhere"),
     ],
 )
-def test_a_command_that_cannot_be_meant_exits_with_two_and_one_line(arguments: list[str], says: str, place: Place) -> None:
+def test_a_command_that_cannot_be_meant_exits_with_two_and_one_line(
+    arguments: list[str], says: str, place: Place
+) -> None:
     process = place.call(*arguments, state="unused")
     assert (process.returncode, process.stdout) == (2, "")
     assert says in process.stderr and process.stderr.count("\n") == 1

@@ -33,7 +33,9 @@ def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands
 
 
 def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=False, dropout=0.0))  # devices draw other masks
+    monkeypatch.setattr(
+        stacks, "SETTINGS", replace(stacks.SETTINGS, amp=False, dropout=0.0)
+    )  # devices draw other masks
     cpu, _ = stacks.together(checkpoint_store(str(tmp_path / "cpu")), NAMES)
     gpu, _ = stacks.together(checkpoint_store(str(tmp_path / "gpu")), NAMES, device="cuda")
     for name in NAMES:
@@ -56,7 +58,10 @@ def test_the_loss_in_chunks_is_the_whole_ones():
     weights, target, ids, hinge = chunks.batch(300, 2000, 1, torch.float32)
     on = [weight.cuda() for weight in weights], target.cuda(), ids.cuda(), hinge.to("cuda")
     found = []
-    for function in (chunked_loss, lambda hidden, embedding, bias, *of: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), *of)):
+    for function in (
+        chunked_loss,
+        lambda hidden, embedding, bias, *of: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), *of),
+    ):
         leaves = [weight.clone().requires_grad_() for weight in on[0]]
         terms = function(*leaves, *on[1:])
         terms[0].backward()

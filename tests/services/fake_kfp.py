@@ -100,7 +100,15 @@ class FakeKfp:
         return None
 
     def _health(self, request: Request) -> Answer:
-        return Answer(200, {"commit_sha": "unknown", "tag_name": self.version, "multi_user": self.multi_user, "pipeline_store": "database"})
+        return Answer(
+            200,
+            {
+                "commit_sha": "unknown",
+                "tag_name": self.version,
+                "multi_user": self.multi_user,
+                "pipeline_store": "database",
+            },
+        )
 
     def _list(self, kind: Any, content: dict[str, Any], request: Request) -> Answer:
         first = int(request.query.get("page_token") or 0)
@@ -122,15 +130,21 @@ class FakeKfp:
         self.uploads += 1
         id = f"version-{self._number()}"
         self.versions[id] = kfp.V2beta1PipelineVersion(
-            pipeline_id=request.query["pipelineid"], pipeline_version_id=id, name=request.query["name"], display_name=request.query["name"],
-            description=request.query.get("description"), created_at=datetime.now(UTC),
-        )  # fmt: skip
+            pipeline_id=request.query["pipelineid"],
+            pipeline_version_id=id,
+            name=request.query["name"],
+            display_name=request.query["name"],
+            description=request.query.get("description"),
+            created_at=datetime.now(UTC),
+        )
         return _say(self.versions[id])
 
     def _start(self, request: Request) -> Answer:
         run = _read(request.body, kfp.V2beta1Run)
         if len(json.dumps(run.runtime_config.parameters)) >= 10_000:
-            return Answer(400, {"message": "Invalid input error: The input parameter length exceed maximum size of 10000."})
+            return Answer(
+                400, {"message": "Invalid input error: The input parameter length exceed maximum size of 10000."}
+            )
         first = self.life[0] if self.life else None
         run.run_id = str(first.answer["run_id"]) if isinstance(first, Recorded) else f"run-{self._number()}"
         run.state = "PENDING"
@@ -150,11 +164,16 @@ class FakeKfp:
             return Answer(200, moment.answer)
         run = self.runs[id]
         run.state = moment.state
-        run.state_history = [*(run.state_history or []), kfp.V2beta1RuntimeStatus(update_time=datetime.now(UTC), state=moment.state)]
+        run.state_history = [
+            *(run.state_history or []),
+            kfp.V2beta1RuntimeStatus(update_time=datetime.now(UTC), state=moment.state),
+        ]
         run.error = kfp.GoogleRpcStatus(message=moment.error) if moment.error else None
         run.run_details = kfp.V2beta1RunDetails(
             task_details=[
-                kfp.V2beta1PipelineTaskDetail(task_id=f"task-{number}", display_name=name.partition("#")[0], state=state)
+                kfp.V2beta1PipelineTaskDetail(
+                    task_id=f"task-{number}", display_name=name.partition("#")[0], state=state
+                )
                 for number, (name, state) in enumerate(moment.tasks.items())
             ]
         )

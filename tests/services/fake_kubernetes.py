@@ -44,7 +44,11 @@ class FakeKubernetes:
         self.http.routes = [
             ("GET", "/api/v1/nodes", lambda request: self._say(client.V1NodeList(items=self.nodes))),
             ("GET", "/api/v1/pods", lambda request: self._say(client.V1PodList(items=self.pods))),
-            ("GET", "/apis/", lambda request: self._say(client.V1APIGroupList(groups=[_group(name) for name in self.groups]))),
+            (
+                "GET",
+                "/apis/",
+                lambda request: self._say(client.V1APIGroupList(groups=[_group(name) for name in self.groups])),
+            ),
             ("GET", f"{OWN}/pods", self._pods),
             ("GET", f"{OWN}/events", self._events),
             ("GET", f"{OWN}/resourcequotas", lambda request: self._say(client.V1ResourceQuotaList(items=self.quotas))),
@@ -56,17 +60,28 @@ class FakeKubernetes:
         """Writes a kubeconfig that leads here."""
         context = {"cluster": "fake", "user": "fake"}
         content = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "fake", "contexts": [{"name": "fake", "context": context}],
-            "clusters": [{"name": "fake", "cluster": {"server": self.http.url}}], "users": [{"name": "fake", "user": {"token": "fake"}}],
-        }  # fmt: skip
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "fake",
+            "contexts": [{"name": "fake", "context": context}],
+            "clusters": [{"name": "fake", "cluster": {"server": self.http.url}}],
+            "users": [{"name": "fake", "user": {"token": "fake"}}],
+        }
         file.write_text(yaml.safe_dump(content))
         return file
 
     def add_node(
-        self, name: str, gpus: int = 0, taints: list[client.V1Taint] | None = None, labels: dict[str, str] | None = None,
-        images: list[str] | None = None, ready: bool = True, closed: bool = False, provider: str | None = None,
+        self,
+        name: str,
+        gpus: int = 0,
+        taints: list[client.V1Taint] | None = None,
+        labels: dict[str, str] | None = None,
+        images: list[str] | None = None,
+        ready: bool = True,
+        closed: bool = False,
+        provider: str | None = None,
         **allocatable: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A node; `allocatable` is what differs from ROOM."""
         self.nodes.append(
             client.V1Node(
@@ -83,7 +98,9 @@ class FakeKubernetes:
     def add_pod(self, node: str, gpus: int = 0, owner: str = "Job", phase: str = "Running", **requests: str) -> None:
         """A pod that holds a part of a node."""
         asked = requests | ({"nvidia.com/gpu": str(gpus)} if gpus else {})
-        container = client.V1Container(name="main", resources=client.V1ResourceRequirements(limits=asked, requests=asked))
+        container = client.V1Container(
+            name="main", resources=client.V1ResourceRequirements(limits=asked, requests=asked)
+        )
         reference = client.V1OwnerReference(api_version="v1", kind=owner, name="owner", uid="owner")
         self.pods.append(
             client.V1Pod(
@@ -93,9 +110,14 @@ class FakeKubernetes:
             )
         )
 
-    def add_quota(self, name: str, hard: dict[str, str], used: dict[str, str] | None = None, scopes: list[str] | None = None) -> None:
+    def add_quota(
+        self, name: str, hard: dict[str, str], used: dict[str, str] | None = None, scopes: list[str] | None = None
+    ) -> None:
         """A quota of the namespace."""
-        spec, status = client.V1ResourceQuotaSpec(hard=hard, scopes=scopes), client.V1ResourceQuotaStatus(hard=hard, used=used)
+        spec, status = (
+            client.V1ResourceQuotaSpec(hard=hard, scopes=scopes),
+            client.V1ResourceQuotaStatus(hard=hard, used=used),
+        )
         self.quotas.append(client.V1ResourceQuota(metadata=client.V1ObjectMeta(name=name), spec=spec, status=status))
 
     def add_range(self, name: str, kind: str = "Container", **limits: dict[str, str]) -> None:
@@ -125,12 +147,15 @@ class FakeKubernetes:
 
     def add_step(
         self, run: str, node: str, phase: str, reason: str | None = None, message: str | None = None, **facts: Any
-    ) -> client.V1Pod:  # fmt: skip
+    ) -> client.V1Pod:
         """The pod of a workflow's node, of which full names are unique; `facts` are further fields of its status."""
         metadata = client.V1ObjectMeta(
-            name=f"pod-{len(self.pods)}", uid=f"uid-{len(self.pods)}", labels={RUN: run},
-            annotations={NODE: node}, creation_timestamp="2026-11-26T16:00:00Z",
-        )  # fmt: skip
+            name=f"pod-{len(self.pods)}",
+            uid=f"uid-{len(self.pods)}",
+            labels={RUN: run},
+            annotations={NODE: node},
+            creation_timestamp="2026-11-26T16:00:00Z",
+        )
         status = client.V1PodStatus(phase=phase, reason=reason, message=message, **facts)
         spec = client.V1PodSpec(containers=[client.V1Container(name="main")])
         self.pods.append(client.V1Pod(metadata=metadata, spec=spec, status=status))
@@ -140,7 +165,9 @@ class FakeKubernetes:
         """What was told of a pod."""
         about = client.V1ObjectReference(kind="Pod", name=pod.metadata.name, uid=pod.metadata.uid)
         metadata = client.V1ObjectMeta(name=f"event-{len(self.events)}")
-        told = client.CoreV1Event(metadata=metadata, involved_object=about, type=type, reason=reason, message=message, last_timestamp=at)
+        told = client.CoreV1Event(
+            metadata=metadata, involved_object=about, type=type, reason=reason, message=message, last_timestamp=at
+        )
         self.events.append(told)
 
     def _pods(self, request: Request) -> Answer:
@@ -151,7 +178,9 @@ class FakeKubernetes:
     def _events(self, request: Request) -> Answer:
         key, _, value = request.query["fieldSelector"].partition("=")
         assert key == "involvedObject.uid", key
-        return self._say(client.CoreV1EventList(items=[event for event in self.events if event.involved_object.uid == value]))
+        return self._say(
+            client.CoreV1EventList(items=[event for event in self.events if event.involved_object.uid == value])
+        )
 
     def _authorise(self, request: Request) -> Answer | None:
         kind = next((part for part in request.path.split("/") if part in self.forbidden), None)
@@ -177,7 +206,9 @@ def read(content: Any, kind: str) -> Any:
 
 
 def _group(name: str) -> client.V1APIGroup:
-    return client.V1APIGroup(name=name, versions=[client.V1GroupVersionForDiscovery(group_version=f"{name}/v1", version="v1")])
+    return client.V1APIGroup(
+        name=name, versions=[client.V1GroupVersionForDiscovery(group_version=f"{name}/v1", version="v1")]
+    )
 
 
 @contextmanager

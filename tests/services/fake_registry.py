@@ -31,11 +31,17 @@ class FakeRegistry:
         return self.http.url.removeprefix("http://")
 
     def _challenge(self) -> Answer:
-        return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="{self.http.url}/token",service="registry",scope="pull"'})
+        return Answer(
+            401, headers={"WWW-Authenticate": f'Bearer realm="{self.http.url}/token",service="registry",scope="pull"'}
+        )
 
     def _token(self, request: Request) -> Answer:
         wanted = f"Basic {base64.b64encode(self.login.encode()).decode()}"
-        return Answer(401) if self.login and request.headers.get("authorization") != wanted else Answer(200, {"token": "for-a-while"})
+        return (
+            Answer(401)
+            if self.login and request.headers.get("authorization") != wanted
+            else Answer(200, {"token": "for-a-while"})
+        )
 
     def _manifest(self, request: Request, repository: str, reference: str) -> Answer:
         if request.headers.get("authorization") != "Bearer for-a-while":

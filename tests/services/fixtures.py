@@ -30,7 +30,14 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.S3]:
 @pytest.fixture
 def bucket(s3_server: s3.S3, monkeypatch: pytest.MonkeyPatch) -> str:
     """A new bucket, on the server that this process uses during the test."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_MAX_ATTEMPTS", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+    for name in (
+        "AWS_PROFILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_ROLE_ARN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in s3_server.environment().items():
         monkeypatch.setenv(name, value)
@@ -61,7 +68,9 @@ def database() -> Iterator[postgres.Database]:
 
 
 @pytest.fixture(scope="session")
-def shared_mlflow(tmp_path_factory: pytest.TempPathFactory, database: postgres.Database, s3_server: s3.S3) -> Iterator[str]:
+def shared_mlflow(
+    tmp_path_factory: pytest.TempPathFactory, database: postgres.Database, s3_server: s3.S3
+) -> Iterator[str]:
     """Tracking URI of an MLflow server on PostgreSQL and S3."""
     with mlflow_server.serve(tmp_path_factory.mktemp("mlflow"), database, s3_server) as uri:
         yield uri

@@ -10,7 +10,17 @@ from components.image import GPU_IMAGE, IMAGE
 
 ROOT = Path(__file__).parents[2]
 MLFLOW_IMAGE = IMAGE.replace("finest:", "finest-mlflow:")
-LOCKED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none", "--tmpfs", "/tmp"]
+LOCKED = [
+    "--read-only",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--network",
+    "none",
+    "--tmpfs",
+    "/tmp",
+]
 """What a hardened cluster takes from a container; a step's log and outputs have a volume."""
 PACKAGES = ("finest", "tracking", "storage", "components", "pipeline")
 HASH = f"""
@@ -28,8 +38,15 @@ def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess
 
 def code_here() -> str:
     """What HASH prints for this checkout."""
-    files = sorted(file for package in PACKAGES for file in Path(ROOT, package).rglob("*") if file.is_file() and file.suffix != ".pyc")
-    return hashlib.sha256(b"".join(str(file.relative_to(ROOT)).encode() + file.read_bytes() for file in files)).hexdigest()
+    files = sorted(
+        file
+        for package in PACKAGES
+        for file in Path(ROOT, package).rglob("*")
+        if file.is_file() and file.suffix != ".pyc"
+    )
+    return hashlib.sha256(
+        b"".join(str(file.relative_to(ROOT)).encode() + file.read_bytes() for file in files)
+    ).hexdigest()
 
 
 @pytest.fixture(scope="session")

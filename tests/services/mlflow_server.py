@@ -18,11 +18,26 @@ INSIDE = Path(__file__).parent / "inside"
 def command(database: Database, s3: S3, port: int) -> tuple[list[str], dict[str, str]]:
     """The server's command line and environment; makes the bucket."""
     options = [
-        "--host", HOST, "--port", str(port), "--workers", "1", "--backend-store-uri", database.uri, "--serve-artifacts",
-        "--artifacts-destination", f"s3://{s3.bucket(BUCKET)}/artifacts",
-    ]  # fmt: skip
-    own = {"AWS_ENDPOINT_URL": s3.endpoint.replace(HOST, STORE), "PYTHONPATH": str(INSIDE), "FINEST_TESTS_INSIDE": STORE}
-    return [sys.executable, "-m", "mlflow", "server", *options], s3.environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **own)
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        database.uri,
+        "--serve-artifacts",
+        "--artifacts-destination",
+        f"s3://{s3.bucket(BUCKET)}/artifacts",
+    ]
+    own = {
+        "AWS_ENDPOINT_URL": s3.endpoint.replace(HOST, STORE),
+        "PYTHONPATH": str(INSIDE),
+        "FINEST_TESTS_INSIDE": STORE,
+    }
+    return [sys.executable, "-m", "mlflow", "server", *options], s3.environment(
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", **own
+    )
 
 
 @contextmanager

@@ -47,7 +47,9 @@ def network_of_its_own() -> Iterator[Pod]:
     """A pod without policies, to which no name is known. Raises UnavailableError where this machine can have none."""
     missing = [tool for tool in ("ip", "iptables") if not shutil.which(tool)]
     if missing or os.geteuid() != 0:
-        raise UnavailableError(f"network namespaces need root, ip and iptables; missing: {', '.join(missing) or 'root'}")
+        raise UnavailableError(
+            f"network namespaces need root, ip and iptables; missing: {', '.join(missing) or 'root'}"
+        )
     number = secrets.randbelow(2**14) * 4  # of a network of four addresses, two of them for hosts
     network = f"10.231.{number // 256}"
     one, address = Pod(f"finest-{number}", f"{network}.{number % 256 + 1}"), f"{network}.{number % 256 + 2}"

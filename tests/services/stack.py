@@ -40,7 +40,11 @@ def up(folder: Path) -> dict[str, str]:
             stop(pid)
         raise
     exports = {**s3.environment(), "MLFLOW_TRACKING_URI": tracking, "FINEST_BUCKET": BUCKET}
-    record.write_text(json.dumps({"processes": [[pid, psutil.Process(pid).create_time()] for pid in processes], "environment": exports}))
+    record.write_text(
+        json.dumps(
+            {"processes": [[pid, psutil.Process(pid).create_time()] for pid in processes], "environment": exports}
+        )
+    )
     return exports
 
 

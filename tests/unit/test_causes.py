@@ -72,7 +72,10 @@ def said(client: Callable[[str], Any], url: str) -> str:
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_name_that_does_not_resolve_is_told_with_its_port(client: Callable[[str], Any]) -> None:
-    assert said(client, "http://s3.finest.invalid:9000") == "no connection to s3.finest.invalid:9000: the name does not resolve"
+    assert (
+        said(client, "http://s3.finest.invalid:9000")
+        == "no connection to s3.finest.invalid:9000: the name does not resolve"
+    )
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -124,11 +127,17 @@ def test_a_cause_of_which_a_library_kept_the_text_alone_is_still_told() -> None:
         "The following failures occurred: {'a': ConnectionError(MaxRetryError(\"HTTPConnectionPool(host='s3.finest.svc', port=9000): Max "
         'retries exceeded with url: /bucket?X-Amz-Signature=secret (Caused by NameResolutionError(...))"))}'
     )
-    assert find(Exception(text), "http://mlflow:5000").words == "no connection to s3.finest.svc:9000: the name does not resolve"
+    assert (
+        find(Exception(text), "http://mlflow:5000").words
+        == "no connection to s3.finest.svc:9000: the name does not resolve"
+    )
 
 
 def test_what_is_not_known_is_named_by_its_type_and_its_text_is_kept_back() -> None:
-    assert find(ValueError("password=secret"), "http://me:secret@kfp.example").words == "no connection to kfp.example:80: ValueError"
+    assert (
+        find(ValueError("password=secret"), "http://me:secret@kfp.example").words
+        == "no connection to kfp.example:80: ValueError"
+    )
 
 
 @pytest.mark.parametrize("url", ["", "http://", "http://[", "not a url", "http://me:secret@"])

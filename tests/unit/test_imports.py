@@ -43,7 +43,10 @@ def test_no_file_imports_against_the_direction(package: str) -> None:
 
 
 def test_an_import_inside_a_function_counts() -> None:
-    assert violations("finest", "def f():\n    import mlflow.pyfunc\n    from components.step import running") == ["components", "mlflow"]
+    assert violations("finest", "def f():\n    import mlflow.pyfunc\n    from components.step import running") == [
+        "components",
+        "mlflow",
+    ]
 
 
 def test_a_component_may_use_what_is_below_it() -> None:

@@ -54,13 +54,19 @@ def test_a_service_that_is_back_in_time_is_waited_for_with_a_line_each(
     monkeypatch.setenv(patience.VARIABLE, "600")
     with caplog.at_level(logging.INFO):
         assert patiently("the store", back_at(clock, 1090), why) == "here"
-    waits = [record.message for record in caplog.records if record.message.startswith("waiting for the store: refused; asked again in ")]
+    waits = [
+        record.message
+        for record in caplog.records
+        if record.message.startswith("waiting for the store: refused; asked again in ")
+    ]
     assert len(waits) == len(clock.slept) >= 7 and "given up in 10 min" in waits[0]
     assert [record.message for record in caplog.records][-1].startswith("the store is back after 1 min")
     assert all(before <= after or after <= 30 for before, after in zip(clock.slept, clock.slept[1:], strict=False))
 
 
-def test_a_service_that_stays_away_is_one_error_that_says_for_how_long(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_stays_away_is_one_error_that_says_for_how_long(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(patience.VARIABLE, "60")
     with pytest.raises(UnavailableError) as caught:
         patiently("the store", back_at(clock, 5000), why)

@@ -96,4 +96,6 @@ def test_a_team_with_large_jobs_is_told_of_a_death_while_others_are_at_work() ->
 
 
 def test_a_team_returns_results_in_order() -> None:
-    assert workers.run([partial(doubled, number) for number in range(5)], torch.device("cpu"), 2, lambda event: None) == [0, 2, 4, 6, 8]
+    assert workers.run(
+        [partial(doubled, number) for number in range(5)], torch.device("cpu"), 2, lambda event: None
+    ) == [0, 2, 4, 6, 8]

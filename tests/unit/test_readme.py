@@ -14,7 +14,9 @@ def test_the_readmes_rank_list_script_is_the_one_in_docs():
     assert shown and shown.group(1) == (ROOT / "docs" / "examples" / "write_rank_lists.py").read_text()
 
 
-@pytest.mark.parametrize("page", sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]))
+@pytest.mark.parametrize(
+    "page", sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+)
 def test_every_relative_link_leads_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text())
     missing = [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()]

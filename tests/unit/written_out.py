@@ -6,7 +6,9 @@ from finest.data.dataset import Dataset
 from finest.data.schema import Manifest
 
 
-def dataset(histories: dict[str, str], depth: int = 10, exclude_seen: bool = True, timestamps: list[int] | None = None) -> Dataset:
+def dataset(
+    histories: dict[str, str], depth: int = 10, exclude_seen: bool = True, timestamps: list[int] | None = None
+) -> Dataset:
     """`{"ann": "a b c | d"}`: a user's items in order, held-out ones behind the bar. The catalogue is the training rows' items, by id.
 
     `timestamps` of all rows; without, a user's rows are a second apart, and all users start at 0.

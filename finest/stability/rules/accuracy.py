@@ -10,7 +10,11 @@ from finest.stability.verdict import RuleResult
 
 def accuracy(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Non-inferior in the ratio of mean MRR, against the base model and against the champion; paired draws of users."""
-    results = [_ratio("base", "the base model's", measured.mrr["candidate"], measured.mrr["base"], config.max_accuracy_drop_base)]
+    results = [
+        _ratio(
+            "base", "the base model's", measured.mrr["candidate"], measured.mrr["base"], config.max_accuracy_drop_base
+        )
+    ]
     newer = measured.newer
     if newer is None:
         sentence = "There is no champion to compare accuracy with."
@@ -34,4 +38,6 @@ def _ratio(name: str, whose: str, candidate: Sample, other: Sample, drop: float)
         f"The smallest drop that this run could detect is {detectable_drop(ratio):.1%}."
     )
     option = f"max_accuracy_drop_{name}"
-    return decide(f"accuracy.{name}", holds, sentence, value=ratio.value, bound=bound, interval=interval(ratio), option=option)
+    return decide(
+        f"accuracy.{name}", holds, sentence, value=ratio.value, bound=bound, interval=interval(ratio), option=option
+    )

@@ -19,7 +19,16 @@ def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
         f"{config.min_coverage_ratio:.0%} of the base model's {base.coverage_at_10:.1%}."
     )
     value = candidate.coverage_at_10 / base.coverage_at_10 if base.coverage_at_10 else None
-    results.append(decide("collapse.coverage", covers, sentence, value=value, bound=config.min_coverage_ratio, option="min_coverage_ratio"))
+    results.append(
+        decide(
+            "collapse.coverage",
+            covers,
+            sentence,
+            value=value,
+            bound=config.min_coverage_ratio,
+            option="min_coverage_ratio",
+        )
+    )
 
     differs = candidate.overlap <= config.max_overlap_ratio * base.overlap
     sentence = (
@@ -27,7 +36,16 @@ def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
         f"{config.max_overlap_ratio:g} times the base model's {base.overlap:.1%}."
     )
     value = candidate.overlap / base.overlap if base.overlap else None
-    results.append(decide("collapse.overlap", differs, sentence, value=value, bound=config.max_overlap_ratio, option="max_overlap_ratio"))
+    results.append(
+        decide(
+            "collapse.overlap",
+            differs,
+            sentence,
+            value=value,
+            bound=config.max_overlap_ratio,
+            option="max_overlap_ratio",
+        )
+    )
 
     for name, words in (("popularity", "the most popular items"), ("repeat_last", "repeating the last item")):
         lead = measured.mrr["candidate"] - measured.mrr[name]
@@ -36,5 +54,7 @@ def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
             f"MRR is {measured.mrr['candidate'].value:.4f}, and {measured.mrr[name].value:.4f} for {words}: "
             f"{'better' if beats else 'not proven to be better'} (lower bound of the difference {lead.low:+.4f})."
         )
-        results.append(decide(f"collapse.{name}", beats, sentence, value=lead.value, bound=0.0, interval=interval(lead)))
+        results.append(
+            decide(f"collapse.{name}", beats, sentence, value=lead.value, bound=0.0, interval=interval(lead))
+        )
     return results

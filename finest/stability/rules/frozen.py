@@ -18,7 +18,12 @@ note. One time alone would refuse an honest run in six for a scenario whose edit
 
 def frozen(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Lists follow the history, differ from the reference model's, stay under the ceiling, and gain from new data."""
-    return [_plasticity(measured, config), _reference(evidence, measured), _ceiling(measured), _new_data(measured, config)]
+    return [
+        _plasticity(measured, config),
+        _reference(evidence, measured),
+        _ceiling(measured),
+        _new_data(measured, config),
+    ]
 
 
 def _plasticity(measured: Measured, config: Gate) -> RuleResult:
@@ -36,7 +41,9 @@ def _plasticity(measured: Measured, config: Gate) -> RuleResult:
         f"From one interaction of a user to the next, lists move by {candidate.value:.3f} (1 - rbo), "
         f"{'at least' if follows else 'less than'} {config.min_plasticity:.0%} of the base model's {base.value:.3f}."
     )
-    return decide(name, follows, sentence, value=ratio.value, bound=config.min_plasticity, interval=interval(ratio), option=option)
+    return decide(
+        name, follows, sentence, value=ratio.value, bound=config.min_plasticity, interval=interval(ratio), option=option
+    )
 
 
 def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
@@ -50,9 +57,17 @@ def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
     name, rounding = "frozen.reference", measured.control("rounding", "tuned" if own else "base")
     near, whose = measured.near_reference, "base model" if own else evidence.reference
     if near is None or rounding is None:
-        return decide(name, False, f"The lists of the reference model ({whose}) or of the rounding control are not there to compare with.")
+        return decide(
+            name,
+            False,
+            f"The lists of the reference model ({whose}) or of the rounding control are not there to compare with.",
+        )
     bound = _beyond_noise(rounding["rbo"].value) if own else rounding["rbo"].value
-    what = "that rounding and the noise of training leave of the candidate's own" if own else "that rounding alone leaves of the base lists"
+    what = (
+        "that rounding and the noise of training leave of the candidate's own"
+        if own
+        else "that rounding alone leaves of the base lists"
+    )
     differs = near.value <= bound
     sentence = (
         f"Mean rbo with the reference model's lists ({whose}) is {near.value:.3f}, "
@@ -65,7 +80,9 @@ def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
 def _ceiling(measured: Measured) -> RuleResult:
     name, ceiling = "frozen.ceiling", measured.ceiling
     if ceiling is None or not measured.probes:
-        return decide(name, False, "The rounding control or the probes are missing, so the ceiling cannot be held against them.")
+        return decide(
+            name, False, "The rounding control or the probes are missing, so the ceiling cannot be held against them."
+        )
     best = max(measured.probes, key=lambda probe: probe.means["tuned"]["rbo"].value)
     value, top = best.means["tuned"]["rbo"].value, ceiling["rbo"].value
     bound = _beyond_noise(top)
@@ -101,4 +118,6 @@ def _new_data(measured: Measured, config: Gate) -> RuleResult:
         f"On instances after the champion's cut, the candidate keeps {kept.value:.0%} of the {available.value:+.4f} MRR that its base "
         f"gains, {'at least' if learns else 'less than'} {config.min_new_data_gain:.0%}."
     )
-    return decide(name, learns, sentence, value=kept.value, bound=config.min_new_data_gain, interval=interval(kept), option=option)
+    return decide(
+        name, learns, sentence, value=kept.value, bound=config.min_new_data_gain, interval=interval(kept), option=option
+    )

@@ -34,7 +34,15 @@ def decide(
 def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleResult:
     """A rule that has nothing to say here; neither holds the candidate back nor speaks for it."""
     full = f"gate.{option}" if option else None
-    return RuleResult(rule=name.split(".")[0], name=name, option=full, value=None, bound=None, status="not applicable", sentence=sentence)
+    return RuleResult(
+        rule=name.split(".")[0],
+        name=name,
+        option=full,
+        value=None,
+        bound=None,
+        status="not applicable",
+        sentence=sentence,
+    )
 
 
 def interval(sample: Sample) -> Interval:

@@ -62,7 +62,14 @@ class Arrangement:
 
 
 def arrange(
-    variants: int, config: Pretrain, settings: Settings, items: int, slots: Slots, windows: Windows, device: torch.device, processes: int
+    variants: int,
+    config: Pretrain,
+    settings: Settings,
+    items: int,
+    slots: Slots,
+    windows: Windows,
+    device: torch.device,
+    processes: int,
 ) -> Arrangement:
     """Decides by `pretrain.replicas`.
 
@@ -87,9 +94,16 @@ def arrange(
 
 
 def trial(
-    variants: int, size: int, config: Pretrain, settings: Settings, items: int, slots: Slots, windows: Windows, device: torch.device,
+    variants: int,
+    size: int,
+    config: Pretrain,
+    settings: Settings,
+    items: int,
+    slots: Slots,
+    windows: Windows,
+    device: torch.device,
     processes: int,
-) -> Arrangement:  # fmt: skip
+) -> Arrangement:
     """Times steps of one variant and of a stack of `size` on the real windows; nothing of it is kept."""
 
     def model() -> Any:
@@ -102,7 +116,9 @@ def trial(
 
     alone = _step_seconds(Single("trial", model(), slots, given, settings, None), settings)
     names, seeds = ["trial"] * size, [settings.seed] * size
-    stacked = _step_seconds(Stack(names, [model() for _ in range(size)], slots, [given] * size, seeds, settings, None), settings)
+    stacked = _step_seconds(
+        Stack(names, [model() for _ in range(size)], slots, [given] * size, seeds, settings, None), settings
+    )
     at_once = 1 if device.type == "cuda" else min(processes, variants)
     one_by_one, as_one = alone * -(-variants // at_once), stacked * -(-variants // size)
     faster = one_by_one / as_one

@@ -58,7 +58,9 @@ class Windowed:
     def take(self, window_RB: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         """Inputs `[R, B, T]`, targets and ids `[R, B x T]` of those windows' first positions."""
         replica = torch.arange(len(window_RB), device=window_RB.device)[:, None]
-        inputs, targets, ids = (array[replica, window_RB, :width].long() for array in (self.inputs, self.targets, self.ids))
+        inputs, targets, ids = (
+            array[replica, window_RB, :width].long() for array in (self.inputs, self.targets, self.ids)
+        )
         return inputs, targets.flatten(1), ids.flatten(1)
 
 
@@ -69,10 +71,23 @@ class Stack(Trainee):
     """
 
     def __init__(
-        self, variants: Sequence[str], models: Sequence[Recommender], slots: Slots, windows: Sequence[Callable[[int], Windows]],
-        seeds: Sequence[int], settings: Settings, hinge: Hinge | None,
-    ):  # fmt: skip
-        self.variants, self.models, self.slots, self.windows, self.settings, self.hinge = variants, models, slots, windows, settings, hinge
+        self,
+        variants: Sequence[str],
+        models: Sequence[Recommender],
+        slots: Slots,
+        windows: Sequence[Callable[[int], Windows]],
+        seeds: Sequence[int],
+        settings: Settings,
+        hinge: Hinge | None,
+    ):
+        self.variants, self.models, self.slots, self.windows, self.settings, self.hinge = (
+            variants,
+            models,
+            slots,
+            windows,
+            settings,
+            hinge,
+        )
         self.model = stack(models)
         self.weights = dict(self.model.named_parameters())
         self.seeds = sorted(set(seeds))
@@ -82,7 +97,9 @@ class Stack(Trainee):
 
     def load(self, epoch: int) -> None:
         windows_R = [windows(epoch) for windows in self.windows]
-        orders, batches = zip(*(order(self.slots, self.settings.batch, seed, epoch) for seed in self.seeds), strict=True)
+        orders, batches = zip(
+            *(order(self.slots, self.settings.batch, seed, epoch) for seed in self.seeds), strict=True
+        )
         W, device = self.slots.count, self.device
         self.epoch = epoch
         self.of_slots = Windowed.of([(one.inputs[:W], one.targets[:W], one.ids[:W]) for one in windows_R], device)
@@ -107,7 +124,11 @@ class Stack(Trainee):
             by_batch = np.argsort(batch_E, kind="stable")
             within = np.arange(len(batch_E)) - np.searchsorted(batch_E[by_batch], batch_E[by_batch])
             place = np.array([low for low, _ in self.extras], np.int64)[batch_E[by_batch]] + within
-            inputs[place], targets[place], ids[place] = one.inputs[W:][by_batch], one.targets[W:][by_batch], one.ids[W:][by_batch]
+            inputs[place], targets[place], ids[place] = (
+                one.inputs[W:][by_batch],
+                one.targets[W:][by_batch],
+                one.ids[W:][by_batch],
+            )
             parts.append((inputs, targets, ids))
         self.of_extras = Windowed.of(parts, self.device)
 
@@ -125,8 +146,12 @@ class Stack(Trainee):
         parts = [(*self.of_slots.take(window_RB, width), self._masks(number, window_RB.shape[1], None))]
         for first in range(*self.extras[number], EXTRAS):
             window_RE = torch.arange(first, first + EXTRAS, device=self.device).expand(len(self.variants), -1)
-            parts.append((*self.of_extras.take(window_RE, width), self._masks(number, EXTRAS, first - self.extras[number][0])))
-        held_R = sum((self.hinge.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(())) if self.hinge else None
+            parts.append(
+                (*self.of_extras.take(window_RE, width), self._masks(number, EXTRAS, first - self.extras[number][0]))
+            )
+        held_R = (
+            sum((self.hinge.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(())) if self.hinge else None
+        )
         total_R3 = torch.zeros((len(self.variants), 3), device=self.device)
         for inputs_RBT, targets_RP, ids_RP, masks in parts:
             with precision(self.device, self.settings.amp):

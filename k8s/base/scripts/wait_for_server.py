@@ -41,7 +41,9 @@ def wait_for_server(url: str) -> None:
             time.sleep(PAUSE_SECONDS)
     except ValueError:
         shown = url.rpartition("@")[2]
-        raise SystemExit(f"error: '{shown}' is no address of a server; write one like http://mlflow.finest.svc:5000") from None
+        raise SystemExit(
+            f"error: '{shown}' is no address of a server; write one like http://mlflow.finest.svc:5000"
+        ) from None
 
 
 def server_address(url: str) -> str:

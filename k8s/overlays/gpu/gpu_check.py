@@ -18,7 +18,9 @@ def main() -> str:
     ones = torch.ones(512, 512, device="cuda")
     if float((ones @ ones)[0, 0]) != 512:
         return "error: the device computes wrong products"
-    print(f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, /dev/shm {free:.1f} GB free")
+    print(
+        f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, /dev/shm {free:.1f} GB free"
+    )
     return ""
 
 

@@ -78,7 +78,12 @@ Replay = Callable[..., str]
 
 @pytest.fixture
 def call(
-    kfp: FakeKfp, mlflow: Path, compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kfp: FakeKfp,
+    mlflow: Path,
+    compiled: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Call:
     """Runs a command against the KFP API, with a config of its own; no Kubernetes API is known unless a test writes a kubeconfig."""
     config = tmp_path / "nightly.yaml"
@@ -143,13 +148,20 @@ def model(folder: Path) -> str:
 
 def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[RuleResult] = ()) -> Verdict:
     """A verdict of which nothing was measured."""
-    found = {"verdict": verdict, "reason": reason, "protocol": "anchored", "given": "", "reference": "base", "rules": list(rules)}
+    found = {
+        "verdict": verdict,
+        "reason": reason,
+        "protocol": "anchored",
+        "given": "",
+        "reference": "base",
+        "rules": list(rules),
+    }
     return Verdict.model_validate(found)
 
 
 def record(
     run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None, registered: str | None = None
-) -> str:  # fmt: skip
+) -> str:
     """What a run's steps leave in MLflow: the parent with its config and verdict, a step that failed. Returns the parent's id."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KFP_RUN_ID", run)

@@ -23,7 +23,12 @@ from tests.services.fake_registry import FakeRegistry
 
 INSTALLED = Path(__file__).parents[2] / "data" / "kubernetes" / "workflow-controller-configmap.yaml"
 """What KFP 2.17.0 tells Argo."""
-AWS = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_MAX_ATTEMPTS": "1"}
+AWS = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "x",
+    "AWS_MAX_ATTEMPTS": "1",
+}
 TAINT = kube.V1Taint(key="nvidia.com/gpu", value="present", effect="NoSchedule")
 TOLERATED = "placement.tolerations=[{key: nvidia.com/gpu, operator: Exists}]"
 
@@ -47,7 +52,9 @@ class Site:
 
 
 @pytest.fixture
-def site(kfp: FakeKfp, mlflow: Path, compiled: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(
+    kfp: FakeKfp, mlflow: Path, compiled: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
     with fake_kubernetes.serve() as kubernetes, fake_registry.serve() as registry:
         monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
         for name, value in AWS.items():
@@ -77,7 +84,9 @@ def test_nothing_is_wrong_where_nothing_is_wrong(site: Site) -> None:
     rows = site.look()
     assert {name: (row.status, row.said) for name, row in rows.items() if row.status != "ok"} == {}
     assert rows["fits"].said == "every step fits; 3 nvidia.com/gpu free now"
-    assert rows["retries"].said.startswith("a step whose container fails, runs out of memory or whose pod is lost is tried again")
+    assert rows["retries"].said.startswith(
+        "a step whose container fails, runs out of memory or whose pod is lost is tried again"
+    )
     assert rows["image"].said.endswith("served with a login; 1 nodes have it")
     assert "optional and not there: finest-webhook" in rows["secrets"].said
     assert rows["schedule"].said == "0 2 * * * in UTC, as 0 0 2 * * * in UTC"
@@ -200,15 +209,37 @@ def two_schedules(site: Site) -> None:
         (no_gpus, "fits", "no node has nvidia.com/gpu", "placement.accelerator"),
         (untolerated, "fits", "taint nvidia.com/gpu=present:NoSchedule is not tolerated", "placement.tolerations"),
         (wrong_pool, "fits", "label pool=big", "placement.node_selector"),
-        (too_many_gpus, "fits", "8 nvidia.com/gpu): the largest, gpu-1, has 8 CPU, 32Gi memory, 4 nvidia", "placement.accelerators"),
-        (default_retries, "retries", "runs out of memory is never tried again (retryPolicy OnError)", "--patch-file k8s/kfp/retries.yaml"),
-        (unknown_registry, "image registry", "no connection to registry.finest.invalid:443: the name does not resolve", "nodes need"),
-        (unknown_host, "KFP API", "no connection to kfp.finest.invalid:8888: the name does not resolve", "port-forward"),
+        (
+            too_many_gpus,
+            "fits",
+            "8 nvidia.com/gpu): the largest, gpu-1, has 8 CPU, 32Gi memory, 4 nvidia",
+            "placement.accelerators",
+        ),
+        (
+            default_retries,
+            "retries",
+            "runs out of memory is never tried again (retryPolicy OnError)",
+            "--patch-file k8s/kfp/retries.yaml",
+        ),
+        (
+            unknown_registry,
+            "image registry",
+            "no connection to registry.finest.invalid:443: the name does not resolve",
+            "nodes need",
+        ),
+        (
+            unknown_host,
+            "KFP API",
+            "no connection to kfp.finest.invalid:8888: the name does not resolve",
+            "port-forward",
+        ),
         (schedule_off, "schedule", "finest-nightly is off", "schedule --config FILE --cron"),
         (two_schedules, "schedule", "2 recurring runs", "schedule --config FILE --cron"),
     ],
 )
-def test_what_is_broken_is_a_row_with_cause_and_fix(site: Site, break_it: Callable[[Site], None], name: str, cause: str, fix: str) -> None:
+def test_what_is_broken_is_a_row_with_cause_and_fix(
+    site: Site, break_it: Callable[[Site], None], name: str, cause: str, fix: str
+) -> None:
     break_it(site)
     row = site.look()[name]
     assert row.status == "failed" and cause in row.said and fix in row.fix, row
@@ -260,13 +291,21 @@ def no_checkpoints(site: Site, patch: pytest.MonkeyPatch) -> None:
         (unnamed_version, ["KFP backend version"], "calls its version 'unknown'"),
         (no_schedule, ["schedule"], "there is no schedule"),
         (config_maps_forbidden, ["retries"], "may not read ConfigMaps of kubeflow (403"),
-        (silent_kubernetes, ["fits", "retries", "service account"], "the Kubernetes API: no connection to 127.0.0.1:9: refused"),
+        (
+            silent_kubernetes,
+            ["fits", "retries", "service account"],
+            "the Kubernetes API: no connection to 127.0.0.1:9: refused",
+        ),
         (no_checkpoints, ["checkpoints"], "checkpoints is not set"),
         (unreachable_bucket, ["checkpoints"], "s3://bucket/checkpoints: no connection to 127.0.0.1:9: refused"),
     ],
 )
 def test_what_cannot_be_checked_says_why(
-    site: Site, monkeypatch: pytest.MonkeyPatch, hide_it: Callable[[Site, pytest.MonkeyPatch], None], names: list[str], why: str
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    hide_it: Callable[[Site, pytest.MonkeyPatch], None],
+    names: list[str],
+    why: str,
 ) -> None:
     hide_it(site, monkeypatch)
     rows = site.look()

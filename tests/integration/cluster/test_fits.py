@@ -57,7 +57,9 @@ def cluster(compiled: Path, looped: Path, tmp_path: Path, monkeypatch: pytest.Mo
     with fake_kubernetes.serve() as api:
         config = api.kubeconfig(tmp_path / "kubeconfig")
         monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
-        api.add_config_map(CONFIG_MAP, namespace="kubeflow", **yaml.safe_load((DATA / f"{CONFIG_MAP}.yaml").read_text())["data"])
+        api.add_config_map(
+            CONFIG_MAP, namespace="kubeflow", **yaml.safe_load((DATA / f"{CONFIG_MAP}.yaml").read_text())["data"]
+        )
         yield Cluster(api, compiled, looped)
 
 
@@ -82,32 +84,59 @@ def test_what_the_scheduler_said_for_ever_is_said_before(cluster: Cluster) -> No
     assert "0/1 nodes are available: 1 Insufficient cpu." in event["message"]
     cluster.kubernetes.add_node("node-1", cpu="2", memory="22Gi")
     refused = cluster.refuses(CPUS, "placement.cpu=500m", "placement.data_cpu=4")
-    assert refused.cause == "no node holds ingest, perturb, gate (4 CPU, 8Gi memory): the largest, node-1, has 2 CPU, 22Gi memory"
+    assert (
+        refused.cause
+        == "no node holds ingest, perturb, gate (4 CPU, 8Gi memory): the largest, node-1, has 2 CPU, 22Gi memory"
+    )
     assert refused.fix == "lower placement.data_cpu, or add larger nodes"
 
 
 def test_what_kfp_and_argo_add_to_a_step_is_what_they_were_seen_to_add(compiled: Path) -> None:
     seen = json.loads((DATA / "pod-of-a-step.json").read_text())["status"]
-    containers = {one["name"]: one["resources"] for kind in ("initContainerStatuses", "containerStatuses") for one in seen[kind]}
+    containers = {
+        one["name"]: one["resources"] for kind in ("initContainerStatuses", "containerStatuses") for one in seen[kind]
+    }
     placement = {"cpu": "500m", "memory": "600Mi", "accelerator": "nvidia.com/gpu", "accelerators": "1"}
     [pod] = [one for one in demand.pods(versions.read(compiled), placement, demand.Argo()) if one.step == "pretrain"]
     ours = {one.name: {"requests": one.requests, "limits": one.limits} for one in (*pod.containers, *pod.before)}
-    assert ours == {name: {side: read(given.get(side)) for side in ("requests", "limits")} for name, given in containers.items()}
+    assert ours == {
+        name: {side: read(given.get(side)) for side in ("requests", "limits")} for name, given in containers.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("settings", "cause", "fix"),
     [
-        ("cpu=4500m", "champion, pretrain, finetune (4.5 CPU, 4Gi memory): the largest, small, has 4 CPU, 8Gi", "lower placement.cpu, or"),
+        (
+            "cpu=4500m",
+            "champion, pretrain, finetune (4.5 CPU, 4Gi memory): the largest, small, has 4 CPU, 8Gi",
+            "lower placement.cpu, or",
+        ),
         ("memory=9Gi", "(3 CPU, 9Gi memory): the largest, small, has 4 CPU, 8Gi memory", "lower placement.memory, or"),
         ("memory=9Gi;cpu=5", "(5 CPU, 9Gi memory)", "lower placement.cpu and placement.memory, or"),
-        ("small_memory=9Gi", "preflight, promote, reject, skip, notify (0.5 CPU, 9Gi memory)", "placement.small_memory"),
-        ("accelerator=amd.com/gpu", "no node has amd.com/gpu for champion, pretrain, finetune", "placement.accelerator"),
-        ("node_selector={pool: big}", "no node lets champion, pretrain, finetune in (3 CPU, 4Gi memory): label", "placement.node_selector"),
+        (
+            "small_memory=9Gi",
+            "preflight, promote, reject, skip, notify (0.5 CPU, 9Gi memory)",
+            "placement.small_memory",
+        ),
+        (
+            "accelerator=amd.com/gpu",
+            "no node has amd.com/gpu for champion, pretrain, finetune",
+            "placement.accelerator",
+        ),
+        (
+            "node_selector={pool: big}",
+            "no node lets champion, pretrain, finetune in (3 CPU, 4Gi memory): label",
+            "placement.node_selector",
+        ),
         ("node_selector={pool: '{x}'}", "label pool={x} is missing", "placement.node_selector"),
-        ("other_node_selector={pool: big}", "label pool=big is missing", "placement.other_node_selector and placement.other_tolerations"),
+        (
+            "other_node_selector={pool: big}",
+            "label pool=big is missing",
+            "placement.other_node_selector and placement.other_tolerations",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_no_node_can_ever_hold_is_refused_with_the_largest_nodes_figures(
     cluster: Cluster, settings: str, cause: str, fix: str
 ) -> None:
@@ -133,9 +162,13 @@ def test_what_other_pods_take_is_waited_for_and_not_refused(cluster: Cluster) ->
     assert "every step fits" not in said and "preflight" not in said
 
 
-def test_of_other_pods_sidecars_count_beside_the_rest_and_init_containers_where_they_are_larger(cluster: Cluster) -> None:
+def test_of_other_pods_sidecars_count_beside_the_rest_and_init_containers_where_they_are_larger(
+    cluster: Cluster,
+) -> None:
     def container(cpu: str, **more: str) -> kubernetes.V1Container:
-        return kubernetes.V1Container(name=cpu, resources=kubernetes.V1ResourceRequirements(requests={"cpu": cpu}), **more)
+        return kubernetes.V1Container(
+            name=cpu, resources=kubernetes.V1ResourceRequirements(requests={"cpu": cpu}), **more
+        )
 
     cluster.kubernetes.add_node("node-1", cpu="8")
     cluster.kubernetes.add_pod("node-1", cpu="1")
@@ -167,7 +200,9 @@ def test_nodes_that_are_away_come_back(cluster: Cluster, state: dict[str, bool],
     assert f"would wait for a node (1 {why})" in cluster.says(CPUS)
 
 
-@pytest.mark.parametrize("key", ["node.kubernetes.io/disk-pressure", "karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler"])
+@pytest.mark.parametrize(
+    "key", ["node.kubernetes.io/disk-pressure", "karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler"]
+)
 def test_a_taint_of_a_nodes_moment_is_waited_for_and_any_other_one_refused(cluster: Cluster, key: str) -> None:
     cluster.kubernetes.add_node("node-1", taints=[kubernetes.V1Taint(key=key, effect="NoSchedule")])
     assert "would wait for a node (1 tainted for now)" in cluster.says(CPUS)
@@ -177,9 +212,9 @@ def test_a_taint_of_a_nodes_moment_is_waited_for_and_any_other_one_refused(clust
     cluster.tell_argo(workflowDefaults=f"spec: {{tolerations: {tolerated}, nodeSelector: {{pool: a}}}}")
     assert "label pool=a is missing" in cluster.refuses(CPUS).cause
     cluster.kubernetes.nodes[0].metadata.labels = {"pool": "a"}
-    assert cluster.says(CPUS, f"placement.tolerations={tolerated}", f"placement.other_tolerations={tolerated}").startswith(
-        "every step fits"
-    )
+    assert cluster.says(
+        CPUS, f"placement.tolerations={tolerated}", f"placement.other_tolerations={tolerated}"
+    ).startswith("every step fits")
     cluster.kubernetes.nodes[0].spec.taints = [kubernetes.V1Taint(key="team", value="a", effect="PreferNoSchedule")]
     assert cluster.says(CPUS).startswith("every step fits")
 
@@ -198,14 +233,19 @@ def test_groups_train_at_the_same_time_and_the_others_wait(cluster: Cluster) -> 
     assert cluster.says("perturb.shards=3") == "every step fits; 3 nvidia.com/gpu free now"
     cluster.kubernetes.add_pod("gpu-0", gpus=1)
     said = cluster.says("perturb.shards=3")
-    assert said.startswith("pretrain, finetune (3 at once, room for 2 now) would wait for 3 CPU, 10Gi memory, 1 nvidia.com/gpu; ")
+    assert said.startswith(
+        "pretrain, finetune (3 at once, room for 2 now) would wait for 3 CPU, 10Gi memory, 1 nvidia.com/gpu; "
+    )
     assert said.endswith("2 nvidia.com/gpu free now") and "champion" not in said
 
 
 def test_no_more_groups_are_counted_than_run_at_once(cluster: Cluster) -> None:
     for number in range(8):
         cluster.kubernetes.add_node(f"gpu-{number}", gpus=1)
-    assert cluster.says("perturb.shards=40", f"perturb.scenarios={scenarios(40)}") == "every step fits; 8 nvidia.com/gpu free now"
+    assert (
+        cluster.says("perturb.shards=40", f"perturb.scenarios={scenarios(40)}")
+        == "every step fits; 8 nvidia.com/gpu free now"
+    )
 
 
 def scenarios(count: int) -> str:
@@ -227,14 +267,29 @@ def test_a_cluster_without_nodes_is_refused(cluster: Cluster) -> None:
 
 def test_a_quota_that_is_smaller_than_a_step_refuses_it_and_one_that_is_used_up_is_waited_for(cluster: Cluster) -> None:
     cluster.kubernetes.add_node("gpu-1", gpus=8, cpu="64", memory="256Gi")
-    cluster.kubernetes.add_range("defaults", default={"cpu": "100m", "memory": "64Mi"}, default_request={"cpu": "10m", "memory": "32Mi"})
-    hard = {"requests.cpu": "4", "limits.memory": "64Gi", "requests.nvidia.com/gpu": "2", "pods": "20", "count/secrets": "1"}
-    cluster.kubernetes.add_quota("team", hard, {"requests.cpu": "0", "limits.memory": "0", "requests.nvidia.com/gpu": "0", "pods": "0"})
+    cluster.kubernetes.add_range(
+        "defaults", default={"cpu": "100m", "memory": "64Mi"}, default_request={"cpu": "10m", "memory": "32Mi"}
+    )
+    hard = {
+        "requests.cpu": "4",
+        "limits.memory": "64Gi",
+        "requests.nvidia.com/gpu": "2",
+        "pods": "20",
+        "count/secrets": "1",
+    }
+    cluster.kubernetes.add_quota(
+        "team", hard, {"requests.cpu": "0", "limits.memory": "0", "requests.nvidia.com/gpu": "0", "pods": "0"}
+    )
     assert cluster.says().startswith("every step fits")
     many = cluster.says("perturb.shards=3")
-    assert "pretrain, finetune would wait for the quota team (requests.nvidia.com/gpu: 3 asked for, 2 of 2 left)" in many
+    assert (
+        "pretrain, finetune would wait for the quota team (requests.nvidia.com/gpu: 3 asked for, 2 of 2 left)" in many
+    )
     refused = cluster.refuses("placement.accelerators=4")
-    assert "team never has room for champion, pretrain, finetune (requests.nvidia.com/gpu: 4 asked for, 2 in all)" in refused.cause
+    assert (
+        "team never has room for champion, pretrain, finetune (requests.nvidia.com/gpu: 4 asked for, 2 in all)"
+        in refused.cause
+    )
     assert "raise the quota, or lower placement.accelerators" in refused.fix
     cluster.kubernetes.quotas[0].status.used = {"requests.cpu": "3500m", "pods": "20"}
     said = cluster.says()
@@ -243,13 +298,17 @@ def test_a_quota_that_is_smaller_than_a_step_refuses_it_and_one_that_is_used_up_
 
 
 @pytest.mark.parametrize("counted", ["requests.cpu", "cpu", "requests.memory", "memory", "limits.cpu", "limits.memory"])
-def test_a_quota_on_what_a_container_does_not_name_refuses_it_unless_a_limit_range_gives_it(cluster: Cluster, counted: str) -> None:
+def test_a_quota_on_what_a_container_does_not_name_refuses_it_unless_a_limit_range_gives_it(
+    cluster: Cluster, counted: str
+) -> None:
     cluster.kubernetes.add_node("node-1")
     cluster.kubernetes.add_quota("team", {counted: "1000Gi"}, {counted: "0"})
     refused = cluster.refuses(CPUS)
     assert refused.cause == f"the quota team refuses every step, since wait, init name no {counted}"
     assert "limit range with defaults" in refused.fix
-    cluster.kubernetes.add_range("defaults", default={"cpu": "1", "memory": "1Gi"}, default_request={"cpu": "10m", "memory": "32Mi"})
+    cluster.kubernetes.add_range(
+        "defaults", default={"cpu": "1", "memory": "1Gi"}, default_request={"cpu": "10m", "memory": "32Mi"}
+    )
     assert cluster.says(CPUS).startswith("every step fits")
 
 
@@ -265,7 +324,9 @@ def test_what_argo_is_told_to_give_its_own_containers_counts(cluster: Cluster) -
 
 def test_quotas_on_disk_and_on_other_pods_ask_for_no_names(cluster: Cluster) -> None:
     cluster.kubernetes.add_node("node-1")
-    cluster.kubernetes.add_quota("disk", {"requests.ephemeral-storage": "1Gi", "requests.storage": "0", "persistentvolumeclaims": "0"}, {})
+    cluster.kubernetes.add_quota(
+        "disk", {"requests.ephemeral-storage": "1Gi", "requests.storage": "0", "persistentvolumeclaims": "0"}, {}
+    )
     for scope in ("BestEffort", "NotTerminating", "PriorityClass"):
         cluster.kubernetes.add_quota(scope, {"pods": "0", "requests.cpu": "0"}, {}, scopes=[scope])
     assert cluster.says(CPUS).startswith("every step fits")
@@ -275,23 +336,57 @@ def test_quotas_on_disk_and_on_other_pods_ask_for_no_names(cluster: Cluster) -> 
 
 def test_a_limit_range_gives_disk_that_a_node_must_then_have(cluster: Cluster) -> None:
     cluster.kubernetes.add_node("node-1", **{"ephemeral-storage": "10Gi"})
-    cluster.kubernetes.add_range("disk", default={"ephemeral-storage": "20Gi"}, default_request={"ephemeral-storage": "6Gi"})
+    cluster.kubernetes.add_range(
+        "disk", default={"ephemeral-storage": "20Gi"}, default_request={"ephemeral-storage": "6Gi"}
+    )
     refused = cluster.refuses(CPUS)
-    assert "12Gi ephemeral storage" in refused.cause and "10Gi ephemeral storage" in refused.cause  # the step's own container and Argo's
+    assert (
+        "12Gi ephemeral storage" in refused.cause and "10Gi ephemeral storage" in refused.cause
+    )  # the step's own container and Argo's
 
 
 @pytest.mark.parametrize(
     ("kind", "limits", "whose", "what"),
     [
-        ("Container", {"max": {"memory": "8Gi"}}, "the container main of champion, pretrain, finetune", "its limit is 10Gi memory, at"),
-        ("Container", {"min": {"memory": "96Mi"}}, "the container main of KFP's driver", "it asks for 64Mi memory, at least 96Mi"),
-        ("Container", {"min": {"cpu": "200m"}}, "the container kfp-launcher of every step", "it asks for 0.1 CPU, at least 0.2 CPU"),
-        ("Container", {"max_limit_request_ratio": {"cpu": "2"}, "default": {"cpu": "1"}}, "", "may be 2 times its request, which are 0.5"),
-        ("Pod", {"max": {"cpu": "2"}}, "ingest, champion, perturb, pretrain, finetune, gate", "its limit is 3 CPU, at most 2 CPU may be"),
-        ("Pod", {"min": {"memory": "4Gi"}}, "preflight, promote, reject, skip, notify", "it asks for 2Gi memory, at least 4Gi memory"),
+        (
+            "Container",
+            {"max": {"memory": "8Gi"}},
+            "the container main of champion, pretrain, finetune",
+            "its limit is 10Gi memory, at",
+        ),
+        (
+            "Container",
+            {"min": {"memory": "96Mi"}},
+            "the container main of KFP's driver",
+            "it asks for 64Mi memory, at least 96Mi",
+        ),
+        (
+            "Container",
+            {"min": {"cpu": "200m"}},
+            "the container kfp-launcher of every step",
+            "it asks for 0.1 CPU, at least 0.2 CPU",
+        ),
+        (
+            "Container",
+            {"max_limit_request_ratio": {"cpu": "2"}, "default": {"cpu": "1"}},
+            "",
+            "may be 2 times its request, which are 0.5",
+        ),
+        (
+            "Pod",
+            {"max": {"cpu": "2"}},
+            "ingest, champion, perturb, pretrain, finetune, gate",
+            "its limit is 3 CPU, at most 2 CPU may be",
+        ),
+        (
+            "Pod",
+            {"min": {"memory": "4Gi"}},
+            "preflight, promote, reject, skip, notify",
+            "it asks for 2Gi memory, at least 4Gi memory",
+        ),
         ("Pod", {"max": {"nvidia.com/gpu": "0"}}, "every step", "it names no limit of nvidia.com/gpu, at most 0"),
     ],
-)  # fmt: skip
+)
 def test_a_limit_range_refuses_what_is_outside_of_it(
     cluster: Cluster, kind: str, limits: dict[str, dict[str, str]], whose: str, what: str
 ) -> None:
@@ -319,7 +414,8 @@ def test_the_manifests_own_limits_let_nothing_of_kfp_down(cluster: Cluster) -> N
 
 
 @pytest.mark.parametrize(
-    ("hidden", "said"), [("nodes", "may not read nodes (403"), ("resourcequotas", "may not read quotas of kubeflow (403")]
+    ("hidden", "said"),
+    [("nodes", "may not read nodes (403"), ("resourcequotas", "may not read quotas of kubeflow (403")],
 )
 def test_what_may_not_be_read_is_not_checked_and_the_rest_is(cluster: Cluster, hidden: str, said: str) -> None:
     cluster.kubernetes.add_node("node-1")
@@ -335,7 +431,9 @@ def test_where_pods_may_not_be_read_it_is_not_known_what_is_free(cluster: Cluste
     cluster.kubernetes.add_node("node-1")
     cluster.kubernetes.forbidden.add("pods")
     said = cluster.says(CPUS)
-    assert said.startswith("every step fits; what is free now is not known: this user may not read pods of all namespaces (403")
+    assert said.startswith(
+        "every step fits; what is free now is not known: this user may not read pods of all namespaces (403"
+    )
 
 
 @pytest.fixture
@@ -353,7 +451,10 @@ def test_submit_refuses_in_one_line_before_anything_is_uploaded(cluster: Cluster
     said = submit()
     assert said.code == 1 and said.error.count("\n") == 1 and "Fits" not in said.out
     assert said.error.startswith("error: no node holds ")
-    assert "the largest, node-1, has 2 CPU, 32Gi memory; lower placement.cpu, or add larger nodes, or start it all the same" in said.error
+    assert (
+        "the largest, node-1, has 2 CPU, 32Gi memory; lower placement.cpu, or add larger nodes, or start it all the same"
+        in said.error
+    )
     assert "--no-fit-check" in said.error and said.error.endswith("(1 more: python -m pipeline doctor)\n")
     assert not kfp.uploads and not kfp.runs and not kfp.experiments
     forced = submit("--no-fit-check")
@@ -381,11 +482,14 @@ def test_submit_goes_on_where_the_kubernetes_api_cannot_be_read(
 def test_a_kubeconfig_that_is_none_ends_in_a_line(submit: Call, tmp_path: Path, text: str) -> None:
     (tmp_path / "kubeconfig").write_text(text)
     said = submit()
-    assert said.code == 0 and said.out.splitlines()[0].startswith("Fits     not checked: no Kubernetes API is known here (")
+    assert said.code == 0 and said.out.splitlines()[0].startswith(
+        "Fits     not checked: no Kubernetes API is known here ("
+    )
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(200), Answer(200, {}), Answer(200, []), Answer(200, "hello"), Answer(500), Answer(302), Answer(401)]
+    "answer",
+    [Answer(200), Answer(200, {}), Answer(200, []), Answer(200, "hello"), Answer(500), Answer(302), Answer(401)],
 )
 def test_a_server_that_is_no_kubernetes_api_ends_in_a_line(cluster: Cluster, submit: Call, answer: Answer) -> None:
     cluster.kubernetes.http.before = lambda request: answer
@@ -394,7 +498,9 @@ def test_a_server_that_is_no_kubernetes_api_ends_in_a_line(cluster: Cluster, sub
     assert said.out.startswith("Fits     not checked: ") and "127.0.0.1:" in said.out.splitlines()[0]
 
 
-def test_an_api_that_is_silent_is_waited_for_once(cluster: Cluster, submit: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_that_is_silent_is_waited_for_once(
+    cluster: Cluster, submit: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pipeline.cluster.kube.SECONDS", (0.2, 0.2))
     kubeconfig = tmp_path / "kubeconfig"
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -407,7 +513,10 @@ def test_an_api_that_is_silent_is_waited_for_once(cluster: Cluster, submit: Call
             while True:
                 silent.accept()[0].close()
                 tries += 1
-    assert said.code == 0 and said.out.splitlines()[0] == f"Fits     not checked: the Kubernetes API: no answer from {address} in time"
+    assert (
+        said.code == 0
+        and said.out.splitlines()[0] == f"Fits     not checked: the Kubernetes API: no answer from {address} in time"
+    )
     assert tries == 2  # a request, and its one repetition
 
 
@@ -422,7 +531,9 @@ GARBAGE: list[Callable[[FakeKubernetes], None]] = [
 
 
 @pytest.mark.parametrize("spoil", GARBAGE)
-def test_what_is_strange_in_the_cluster_ends_in_a_line(cluster: Cluster, submit: Call, spoil: Callable[[FakeKubernetes], None]) -> None:
+def test_what_is_strange_in_the_cluster_ends_in_a_line(
+    cluster: Cluster, submit: Call, spoil: Callable[[FakeKubernetes], None]
+) -> None:
     cluster.kubernetes.add_node("node-1")
     spoil(cluster.kubernetes)
     said = submit()

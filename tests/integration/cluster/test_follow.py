@@ -26,7 +26,9 @@ def in_the_guide(name: str) -> str:
 
 def on_a_terminal(said: Said, command: str, own: str = "finest") -> str:
     """The command and what it said, as a terminal shows it that breaks lines where they reach its edge; `own`: the test's model."""
-    shown = re.sub(r"[0-9a-f]{32}", "4c1b7e0d52f94a6f8d3e90a1b2c7d865", (said.out + said.error).replace(own, "finest"))  # MLflow's run
+    shown = re.sub(
+        r"[0-9a-f]{32}", "4c1b7e0d52f94a6f8d3e90a1b2c7d865", (said.out + said.error).replace(own, "finest")
+    )  # MLflow's run
     lines = [f"$ python -m pipeline {command}", *shown.splitlines()]
     return "".join(f"{line[first : first + WIDTH]}\n" for line in lines for first in range(0, max(len(line), 1), WIDTH))
 
@@ -42,7 +44,7 @@ def add_pods(kubernetes: FakeKubernetes, name: str) -> dict[str, int]:
 
 def test_a_run_that_passes_after_a_lost_pod(
     replay: Replay, call: Call, kubernetes: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     lost = kubernetes.pods[add_pods(kubernetes, "lost-pod")["pretrain(0).executor(0)"]]
     lost.status.phase = "Running"
 
@@ -73,7 +75,7 @@ def test_a_run_that_fails_for_want_of_memory(replay: Replay, call: Call, kuberne
 
 def test_a_run_that_was_cancelled_while_a_step_waited_for_a_node(
     replay: Replay, call: Call, kubernetes: FakeKubernetes, tmp_path: Path
-) -> None:  # fmt: skip
+) -> None:
     waiting = kubernetes.pods[add_pods(kubernetes, "terminated")["ingest(0).executor(0)"]]
     unscheduled(kubernetes, waiting)
     run = replay("terminated")
@@ -84,7 +86,9 @@ def test_a_run_that_was_cancelled_while_a_step_waited_for_a_node(
     assert on_a_terminal(said, f"status {run} --follow", model(tmp_path)) == in_the_guide("cancelled")
 
 
-def test_a_step_that_fits_on_no_node_that_has_room(replay: Replay, call: Call, kubernetes: FakeKubernetes, kfp: FakeKfp) -> None:
+def test_a_step_that_fits_on_no_node_that_has_room(
+    replay: Replay, call: Call, kubernetes: FakeKubernetes, kfp: FakeKfp
+) -> None:
     waiting = kubernetes.pods[add_pods(kubernetes, "pending")["preflight(0).executor(0)"]]
     unscheduled(kubernetes, waiting)
     run = replay("pending")
@@ -178,16 +182,31 @@ Cancelled; there is no champion yet
 
 
 REFUSAL = judged(
-    "fail", "accuracy.base [gate.max_accuracy_drop_base]: MRR is lower. (1 more did not hold)",
+    "fail",
+    "accuracy.base [gate.max_accuracy_drop_base]: MRR is lower. (1 more did not hold)",
     [
         RuleResult(
-            rule="accuracy", name="accuracy.base", option="gate.max_accuracy_drop_base", value=0.93, bound=0.97, status="fail",
+            rule="accuracy",
+            name="accuracy.base",
+            option="gate.max_accuracy_drop_base",
+            value=0.93,
+            bound=0.97,
+            status="fail",
             sentence="MRR is 0.0381, -6.9% against the base model's (0.0409); with 95% confidence not proven to be no more than 3% lower.",
         ),
-        RuleResult(rule="sanity", name="sanity.identity", value=1.0, bound=1.0, status="pass", sentence="The identity control is 1."),
-        RuleResult(rule="frozen", name="frozen.gain", value=None, bound=None, status="fail", sentence="Nothing was gained."),
+        RuleResult(
+            rule="sanity",
+            name="sanity.identity",
+            value=1.0,
+            bound=1.0,
+            status="pass",
+            sentence="The identity control is 1.",
+        ),
+        RuleResult(
+            rule="frozen", name="frozen.gain", value=None, bound=None, status="fail", sentence="Nothing was gained."
+        ),
     ],
-)  # fmt: skip
+)
 REFUSED = """\
 Verdict  fail
          accuracy.base [gate.max_accuracy_drop_base]: MRR is 0.0381, -6.9%
@@ -200,7 +219,7 @@ Refused  there is no champion yet
 
 def test_a_run_that_is_submitted_and_refused(
     replay: Replay, call: Call, kubernetes: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     add_pods(kubernetes, "cached")
     kubernetes.add_node("node-1", gpus=1)
     run = replay("cached")
@@ -225,7 +244,7 @@ def test_every_change_of_a_step_is_one_line(replay: Replay, call: Call, name: st
 
 def test_attempts_are_counted_through_where_what_is_around_a_step_was_attempted_anew(
     replay: Replay, call: Call, kubernetes: FakeKubernetes
-) -> None:  # fmt: skip
+) -> None:
     place = add_pods(kubernetes, "out-of-memory")["pretrain(0).executor(2)"]
     kubernetes.pods[place] = fake_kubernetes.read(recorded.answer("pod-out-of-memory"), "V1Pod")
     run = replay("out-of-memory")
@@ -247,7 +266,9 @@ run goes on; follow it with
 """
 
 
-def test_a_run_is_shown_as_it_is_now_each_attempt_once(replay: Replay, call: Call, kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_shown_as_it_is_now_each_attempt_once(
+    replay: Replay, call: Call, kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = replay("lost-pod")
     kfp.life = [moment for moment in kfp.life if moment.at < datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)][-1:]
     monkeypatch.setattr("pipeline.cluster.follow.now", lambda: datetime(2026, 11, 26, 16, 19, tzinfo=UTC))

@@ -48,9 +48,11 @@ def test_the_doctor_finds_nothing_wrong_with_mlflow(call: Call) -> None:
 
 def test_whoever_asks_for_presigned_urls_goes_past_the_server_and_is_told_where_that_ends(
     call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv(PRESIGNED, "true")
     monkeypatch.setattr("tracking.store.CHECK_SECONDS", 3)
-    with pytest.raises(FinestError, match=f"no connection to {STORE}:[0-9]+: the name does not resolve; unset {PRESIGNED}:") as caught:
+    with pytest.raises(
+        FinestError, match=f"no connection to {STORE}:[0-9]+: the name does not resolve; unset {PRESIGNED}:"
+    ) as caught:
         check()
     assert "\n" not in str(caught.value) and "Signature" not in str(caught.value)

@@ -26,7 +26,9 @@ EXPRESSION = WANTED["expression"]
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeKubernetes]:
     with fake_kubernetes.serve() as api:
-        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(api.kubeconfig(tmp_path / "kubeconfig")))
+        monkeypatch.setattr(
+            "kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(api.kubeconfig(tmp_path / "kubeconfig"))
+        )
         yield api
 
 
@@ -67,7 +69,9 @@ def test_with_the_patch_all_is_tried_again(says: Callable[..., str]) -> None:
 
 
 def test_the_patch_changes_the_strategy_alone() -> None:
-    before, after = (yaml.safe_load(yaml.safe_load(file.read_text())["data"]["workflowDefaults"]) for file in (INSTALLED, PATCH))
+    before, after = (
+        yaml.safe_load(yaml.safe_load(file.read_text())["data"]["workflowDefaults"]) for file in (INSTALLED, PATCH)
+    )
     assert after["spec"]["templateDefaults"].pop("retryStrategy") == WANTED
     assert before["spec"]["templateDefaults"].pop("retryStrategy") == {"limit": "2", "retryPolicy": "OnError"}
     assert before == after
@@ -79,7 +83,10 @@ def test_a_strategy_that_retries_every_level_multiplies_attempts(says: Callable[
     given = {"limit": 2} | ({"retryPolicy": policy} if policy else {})
     with pytest.raises(HealthError, match="so attempts multiply") as caught:
         says(strategy(**given))
-    assert f"retryPolicy {policy or 'OnFailure'} without an expression" in caught.value.cause and caught.value.fix == BY_FILE
+    assert (
+        f"retryPolicy {policy or 'OnFailure'} without an expression" in caught.value.cause
+        and caught.value.fix == BY_FILE
+    )
     with pytest.raises(HealthError, match="so attempts multiply"):
         says({"retryStrategy": given})
 
@@ -92,8 +99,14 @@ def test_without_defaults_lost_pods_are_left_alone(says: Callable[..., str]) -> 
     for nothing in (None, {}, {"templateDefaults": {}}, "", "just a text", "[a, list]"):
         with pytest.raises(HealthError) as caught:
             says(nothing)
-        assert "whose pod is lost (a preemption, a node that goes) is never tried again (retryPolicy OnFailure)" in caught.value.cause
-        assert "one whose container fails is, at most 2 or 3 times" in caught.value.cause and caught.value.fix.startswith(BY_HAND)
+        assert (
+            "whose pod is lost (a preemption, a node that goes) is never tried again (retryPolicy OnFailure)"
+            in caught.value.cause
+        )
+        assert (
+            "one whose container fails is, at most 2 or 3 times" in caught.value.cause
+            and caught.value.fix.startswith(BY_HAND)
+        )
 
 
 def test_other_defaults_of_an_installation_are_not_overwritten(says: Callable[..., str]) -> None:
@@ -116,7 +129,10 @@ def test_an_expression_that_is_not_known_is_not_judged(says: Callable[..., str])
     [
         ({"retryPolicy": "Always", "expression": EXPRESSION}, "retry without a limit"),
         ({"limit": "2", "retryPolicy": "Sometimes"}, "the retryPolicy Sometimes, which it does not know"),
-        ({"limit": "2", "retryPolicy": "OnTransientError"}, "runs out of memory is never tried again (retryPolicy OnTransientError)"),
+        (
+            {"limit": "2", "retryPolicy": "OnTransientError"},
+            "runs out of memory is never tried again (retryPolicy OnTransientError)",
+        ),
     ],
 )
 def test_what_else_goes_wrong_is_said(says: Callable[..., str], given: dict[str, str], cause: str) -> None:
@@ -131,7 +147,9 @@ def test_defaults_that_argo_could_not_read_are_an_error(says: Callable[..., str]
 
 
 def test_a_policy_of_the_steps_own_goes_before_the_defaults(says: Callable[..., str]) -> None:
-    assert "is tried again at most 2 or 3 times (retryPolicy Always)" in says(strategy(limit="2", retryPolicy="OnError"), "POLICY_ALWAYS")
+    assert "is tried again at most 2 or 3 times (retryPolicy Always)" in says(
+        strategy(limit="2", retryPolicy="OnError"), "POLICY_ALWAYS"
+    )
     with pytest.raises(HealthError, match=r"never tried again \(retryPolicy OnTransientError\)"):
         says(strategy(**WANTED), "POLICY_ON_TRANSIENT_ERROR")
     assert "is tried again" in says(strategy(**WANTED), "POLICY_UNSPECIFIED")

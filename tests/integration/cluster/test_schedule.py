@@ -16,7 +16,9 @@ def test_however_often_it_is_set_there_is_one(kfp: FakeKfp, call: Call) -> None:
     assert not any(request.method == "DELETE" for request in kfp.http.asked)
 
 
-@pytest.mark.parametrize("changed", [("--cron", "30 3 * * *"), (*NIGHT, "--set", "seed=1"), (*NIGHT, "--service-account", "other")])
+@pytest.mark.parametrize(
+    "changed", [("--cron", "30 3 * * *"), (*NIGHT, "--set", "seed=1"), (*NIGHT, "--service-account", "other")]
+)
 def test_another_time_config_or_account_replaces_it(kfp: FakeKfp, call: Call, changed: tuple[str, ...]) -> None:
     call("schedule", *NIGHT)
     [old] = kfp.recurring
@@ -25,11 +27,15 @@ def test_another_time_config_or_account_replaces_it(kfp: FakeKfp, call: Call, ch
     assert new != old and night.mode == "ENABLE"
 
 
-def test_duplicates_that_someone_else_made_are_removed_and_schedules_of_other_names_stay(kfp: FakeKfp, call: Call) -> None:
+def test_duplicates_that_someone_else_made_are_removed_and_schedules_of_other_names_stay(
+    kfp: FakeKfp, call: Call
+) -> None:
     call("schedule", *NIGHT)
     [night] = kfp.recurring.values()
     for number in range(4):
-        kfp.recurring[f"copy-{number}"] = type(night)(recurring_run_id=f"copy-{number}", display_name=night.display_name, mode="ENABLE")
+        kfp.recurring[f"copy-{number}"] = type(night)(
+            recurring_run_id=f"copy-{number}", display_name=night.display_name, mode="ENABLE"
+        )
     kfp.recurring["other"] = type(night)(recurring_run_id="other", display_name="weekly report", mode="ENABLE")
     call("schedule", *NIGHT)
     assert sorted(one.display_name for one in kfp.recurring.values()) == ["finest-nightly", "weekly report"]

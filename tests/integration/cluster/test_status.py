@@ -28,7 +28,9 @@ def status(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return cli.main()
 
 
-def test_the_last_runs_are_listed_newest_first(nights: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_runs_are_listed_newest_first(
+    nights: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert [past.kfp_run for past in past_runs(10)] == ["night-3", "night-2", "night-1"]
     assert status(monkeypatch) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "night-" in line]
@@ -62,11 +64,15 @@ def test_no_verdict_at_all_is_1(
     assert "no run has a verdict yet" in capsys.readouterr().err
 
 
-def test_a_run_without_a_verdict_does_not_make_an_old_one_young(mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_without_a_verdict_does_not_make_an_old_one_young(
+    mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
     client = connect()
     parent = record("night-1", "pass")
-    client.set_terminated(parent, "FINISHED", end_time=int((datetime.now(UTC) - timedelta(hours=30)).timestamp() * 1000))
+    client.set_terminated(
+        parent, "FINISHED", end_time=int((datetime.now(UTC) - timedelta(hours=30)).timestamp() * 1000)
+    )
     record("night-2", None)
     with pytest.raises(FinestError, match="night-1"):
         check_age(timedelta(hours=26))
@@ -89,11 +95,12 @@ def test_a_server_that_does_not_answer_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--follow"], ["--host", "http://127.0.0.1:9"], ["run-1", "--last", "3"], ["run-1", "--max-age", "26h"]]
+    "arguments",
+    [["--follow"], ["--host", "http://127.0.0.1:9"], ["run-1", "--last", "3"], ["run-1", "--max-age", "26h"]],
 )
 def test_an_option_that_would_do_nothing_is_2(
     nights: None, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+) -> None:
     assert status(monkeypatch, *arguments) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1 and "RUN" in said.err
@@ -101,7 +108,7 @@ def test_an_option_that_would_do_nothing_is_2(
 
 def test_a_run_is_not_asked_for_where_its_verdict_could_not_be_read(
     mlflow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert status(monkeypatch, "run-1") == 2
     assert "MLFLOW_TRACKING_URI is not set" in capsys.readouterr().err
@@ -116,6 +123,9 @@ def test_a_run_that_has_ended_is_shown_with_its_verdict_and_exit_code(kfp: FakeK
     assert said.code == 3, said.error
     shown = [line for line in said.out.splitlines() if "note:" not in line]
     assert shown[1:] == [
-        "Check before spending: done", "Read, clean, split: failed; not tried again", "run failed: out of time",
-        "Verdict  fail. All 9 checks hold.", "Refused  there is no champion yet",
-    ]  # fmt: skip
+        "Check before spending: done",
+        "Read, clean, split: failed; not tried again",
+        "run failed: out of time",
+        "Verdict  fail. All 9 checks hold.",
+        "Refused  there is no champion yet",
+    ]

@@ -69,7 +69,9 @@ def test_a_run_ends_on_every_state_that_it_cannot_leave(kfp: FakeKfp, call: Call
     assert f"run {state.lower()}: out of time" in said.out
 
 
-@pytest.mark.parametrize("life", [["CANCELED"], ["RUNNING", "CANCELING", "CANCELED"], ["RUNNING", "CANCELING", "FAILED"]])
+@pytest.mark.parametrize(
+    "life", [["CANCELED"], ["RUNNING", "CANCELING", "CANCELED"], ["RUNNING", "CANCELING", "FAILED"]]
+)
 def test_a_run_that_was_cancelled_is_4(kfp: FakeKfp, call: Call, life: list[str]) -> None:
     kfp.life = [Moment(state) for state in life]
     kfp.on_run = lambda run: record(run, None)
@@ -87,7 +89,9 @@ def test_a_run_that_was_cancelled_after_its_promotion_says_both(kfp: FakeKfp, ca
     assert f"Promoted {model(tmp_path)} version 1 is the champion" in said.out and "Cancelled;" not in said.out
 
 
-def test_a_run_that_ended_before_it_could_be_cancelled_is_what_it_came_to(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
+def test_a_run_that_ended_before_it_could_be_cancelled_is_what_it_came_to(
+    kfp: FakeKfp, call: Call, tmp_path: Path
+) -> None:
     kfp.life = [Moment("CANCELING"), Moment("SUCCEEDED")]
     passes(kfp, model(tmp_path))
     assert call("submit").code == 0
@@ -123,15 +127,25 @@ def test_a_step_whose_node_is_not_to_be_found_has_a_line_for_every_change(kfp: F
     kfp.life = [
         Moment("RUNNING", {"root-driver": "SUCCEEDED", "preflight": "RUNNING"}),
         Moment("RUNNING", {"root-driver": "SUCCEEDED", "preflight": "RUNNING"}),
-        Moment("RUNNING", {"root-driver": "SUCCEEDED", "preflight": "SUCCEEDED", "pretrain#0": "RUNNING", "pretrain#1": "PENDING"}),
-        Moment("SUCCEEDED", {"root-driver": "SUCCEEDED", "preflight": "SUCCEEDED", "pretrain#0": "SUCCEEDED", "pretrain#1": "FAILED"}),
+        Moment(
+            "RUNNING",
+            {"root-driver": "SUCCEEDED", "preflight": "SUCCEEDED", "pretrain#0": "RUNNING", "pretrain#1": "PENDING"},
+        ),
+        Moment(
+            "SUCCEEDED",
+            {"root-driver": "SUCCEEDED", "preflight": "SUCCEEDED", "pretrain#0": "SUCCEEDED", "pretrain#1": "FAILED"},
+        ),
     ]
     kfp.on_run = lambda run: record(run, "fail")
     lines = [line[9:] for line in call("submit").out.splitlines() if line[2:3] == ":" and "note:" not in line]
     assert lines == [
-        "Check before spending: running", "Check before spending: done", "Train: running", "Train: done",
-        "Train #2: failed; not tried again", "run succeeded",
-    ]  # fmt: skip
+        "Check before spending: running",
+        "Check before spending: done",
+        "Train: running",
+        "Train: done",
+        "Train #2: failed; not tried again",
+        "run succeeded",
+    ]
 
 
 def test_a_version_is_uploaded_only_when_the_compiled_pipeline_says_something_else(
@@ -154,7 +168,16 @@ def test_a_version_is_uploaded_only_when_the_compiled_pipeline_says_something_el
 
 
 def test_a_run_gets_what_differs_from_the_pipelines_defaults(kfp: FakeKfp, call: Call) -> None:
-    call("submit", "--detach", "--set", "placement.accelerators=2", "--set", "gate.min_rls_rbo=0.8", "--set", "pretrain.epochs=20")
+    call(
+        "submit",
+        "--detach",
+        "--set",
+        "placement.accelerators=2",
+        "--set",
+        "gate.min_rls_rbo=0.8",
+        "--set",
+        "pretrain.epochs=20",
+    )
     [run] = kfp.runs.values()
     given = run.runtime_config.parameters
     assert given["accelerators"] == "2" and given["gate"]["min_rls_rbo"] == 0.8 and given["pretrain"]["epochs"] == 20
@@ -166,7 +189,9 @@ def test_a_run_gets_what_differs_from_the_pipelines_defaults(kfp: FakeKfp, call:
 def test_parameters_that_a_backend_would_not_keep_are_refused_here(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
     tolerations = [{"key": f"team-{number}", "operator": "Exists"} for number in range(300)]
     config = tmp_path / "large.yaml"
-    config.write_text(yaml.safe_dump({"source": "s3://b/i", "checkpoints": "s3://b/c", "placement": {"tolerations": tolerations}}))
+    config.write_text(
+        yaml.safe_dump({"source": "s3://b/i", "checkpoints": "s3://b/c", "placement": {"tolerations": tolerations}})
+    )
     said = call("submit", "--config", str(config))
     assert said.code == 2 and "keeps fewer than 10000" in said.error and "tolerations" in said.error
     assert not kfp.runs and not kfp.uploads
@@ -180,11 +205,17 @@ def test_more_shards_than_the_pipeline_was_compiled_for_are_refused_here(kfp: Fa
 
 def test_what_the_compiled_pipeline_holds_as_constants_cannot_be_set_for_a_run(kfp: FakeKfp, call: Call) -> None:
     said = call("submit", "--set", "steps.patience_minutes=5")
-    assert said.code == 2 and "steps.patience_minutes: 5.0, but" in said.error and "pipeline compile --config FILE" in said.error
+    assert (
+        said.code == 2
+        and "steps.patience_minutes: 5.0, but" in said.error
+        and "pipeline compile --config FILE" in said.error
+    )
     assert not kfp.runs and not kfp.uploads
 
 
-@pytest.mark.parametrize(("setting", "named"), [("source=ml-100k", "source: ml-100k"), ("checkpoints=''", "checkpoints: not set")])
+@pytest.mark.parametrize(
+    ("setting", "named"), [("source=ml-100k", "source: ml-100k"), ("checkpoints=''", "checkpoints: not set")]
+)
 def test_what_a_cluster_cannot_reach_is_a_config_error(kfp: FakeKfp, call: Call, setting: str, named: str) -> None:
     said = call("submit", "--set", setting)
     assert said.code == 2 and named in said.error
@@ -205,7 +236,9 @@ def test_a_run_can_be_left_and_followed_later(kfp: FakeKfp, call: Call) -> None:
     assert call("submit", "--follow", run).code == 3 and list(kfp.runs) == [run]
 
 
-def test_interrupting_leaves_the_run_alone_and_says_how_to_go_on(kfp: FakeKfp, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupting_leaves_the_run_alone_and_says_how_to_go_on(
+    kfp: FakeKfp, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kfp.life = [Moment("RUNNING")]
 
     def interrupt(seconds: float) -> None:
@@ -229,7 +262,7 @@ def test_an_api_that_is_away_for_a_moment_does_not_end_the_following(kfp: FakeKf
 
 def test_an_api_that_stays_away_ends_the_following_and_says_how_to_go_on(
     kfp: FakeKfp, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr("pipeline.cluster.follow.PATIENCE_SECONDS", 0.0)
     kfp.away = [500] * 20
     said = call("submit")
@@ -238,7 +271,9 @@ def test_an_api_that_stays_away_ends_the_following_and_says_how_to_go_on(
     assert f"500 upstream connect error (the run goes on: python -m pipeline status {run} --follow)" in said.error
 
 
-@pytest.mark.parametrize("command", [["submit", "--follow", "gone"], ["status", "gone"], ["status", "gone", "--follow"]])
+@pytest.mark.parametrize(
+    "command", [["submit", "--follow", "gone"], ["status", "gone"], ["status", "gone", "--follow"]]
+)
 def test_a_run_that_there_is_not_is_one_line(call: Call, command: list[str]) -> None:
     said = call(*command)
     assert said.code == 1 and "404" in said.error and "not found" in said.error and "goes on" not in said.error
@@ -287,4 +322,9 @@ def test_the_token_is_read_anew_for_every_request_and_never_said(
 
 def test_a_host_that_does_not_answer_is_one_line_with_advice(call: Call) -> None:
     said = call("submit", "--host", "http://127.0.0.1:9")
-    assert said.code == 1 and said.error.count("\n") == 1 and "no connection" in said.error and "port-forward" in said.error
+    assert (
+        said.code == 1
+        and said.error.count("\n") == 1
+        and "no connection" in said.error
+        and "port-forward" in said.error
+    )

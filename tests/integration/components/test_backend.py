@@ -59,7 +59,9 @@ def test_a_backend_that_has_no_such_time_leaves_that_of_creation(kfp: FakeKfp, l
     assert stands_for("", SCHEDULED["created_at"]) == datetime(2026, 11, 26, 16, 24, 17, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("name", "cancelled"), [("terminated", True), ("killed", False), ("lost-pod", False), ("two-shards", False)])
+@pytest.mark.parametrize(
+    ("name", "cancelled"), [("terminated", True), ("killed", False), ("lost-pod", False), ("two-shards", False)]
+)
 def test_a_cancelled_run_is_told_from_one_that_failed(kfp: FakeKfp, local_run: str, name: str, cancelled: bool) -> None:
     known(kfp, name, local_run)
     found = record()
@@ -68,7 +70,7 @@ def test_a_cancelled_run_is_told_from_one_that_failed(kfp: FakeKfp, local_run: s
 
 def test_an_api_that_does_not_let_steps_in_is_a_line_in_the_log(
     kfp: FakeKfp, local_run: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "60")
     kfp.token = "of somebody else"
     assert record() is None and "it answers 401, since this account may not read runs" in caplog.text
@@ -100,8 +102,12 @@ def test_an_api_that_comes_back_is_heard(local_run: str, monkeypatch: pytest.Mon
 
 
 def test_a_cancelled_run_is_killed_in_mlflow_and_cancelled_in_the_webhook(
-    kfp: FakeKfp, local_run: str, webhook: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> None:  # fmt: skip
+    kfp: FakeKfp,
+    local_run: str,
+    webhook: Receiver,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     known(kfp, "terminated", local_run)
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
     run = open_parent({}, source="data.csv", seed=0, tags={"as_of": "2026-11-02T00:00:00Z"})
@@ -112,18 +118,29 @@ def test_a_cancelled_run_is_killed_in_mlflow_and_cancelled_in_the_webhook(
     assert (ended.info.status, ended.info.run_name[:20]) == ("KILLED", "2026-11-02 cancelled")
     assert connect().get_run(step.info.run_id).data.tags["error"] == "cancelled"
     (said,) = webhook.got
-    assert (said["text"], said["state"], said["failed_step"]) == (f"FINEST run {local_run}: cancelled", "CANCELLED", None)
+    assert (said["text"], said["state"], said["failed_step"]) == (
+        f"FINEST run {local_run}: cancelled",
+        "CANCELLED",
+        None,
+    )
 
 
 def test_the_webhook_names_the_page_where_others_can_open_it(local_run: str) -> None:
-    said = message(Outcome("fail", None, None, None), "SUCCEEDED", page="https://mlflow.example.com/#/experiments/1/runs/ab")
+    said = message(
+        Outcome("fail", None, None, None), "SUCCEEDED", page="https://mlflow.example.com/#/experiments/1/runs/ab"
+    )
     assert str(said["text"]).endswith("verdict fail https://mlflow.example.com/#/experiments/1/runs/ab")
-    assert message(None, "FAILED")["text"].endswith("ended FAILED; its verdict is not known here, since MLflow did not answer")
+    assert message(None, "FAILED")["text"].endswith(
+        "ended FAILED; its verdict is not known here, since MLflow did not answer"
+    )
 
 
 def test_the_webhook_is_told_when_mlflow_is_away(
-    local_run: str, webhook: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> None:  # fmt: skip
+    local_run: str,
+    webhook: Receiver,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     finish(Notify(), "finest", str(tmp_path / "checkpoints"), "FAILED")
@@ -157,8 +174,12 @@ def killed(run: str, attempt: int = 2, shard: int = 0) -> Any:
 
 
 def test_a_pod_that_was_killed_whole_for_want_of_memory_is_told_by_its_step_and_limit(
-    kubernetes: FakeKubernetes, local_run: str, webhook: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811
-) -> None:  # fmt: skip
+    kubernetes: FakeKubernetes,
+    local_run: str,
+    webhook: Receiver,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     kubernetes.pods = [killed(local_run)]
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
     run = open_parent({}, source="data.csv", seed=0, tags={})
@@ -170,7 +191,9 @@ def test_a_pod_that_was_killed_whole_for_want_of_memory_is_told_by_its_step_and_
     assert outcome(local_run, "finest").error == line and find_parent() == run
 
 
-def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_again(kubernetes: FakeKubernetes, local_run: str) -> None:
+def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_again(
+    kubernetes: FakeKubernetes, local_run: str
+) -> None:
     opened = open_parent({}, source="data.csv", seed=0, tags={})
     step = Step("pretrain", "1", SimpleNamespace(client=connect(), id="x", parent="y"))  # type: ignore[arg-type]
     kubernetes.pods = [killed(local_run, 0, 1), killed(local_run, 0, 0), killed("another run", 1, 1)]
@@ -184,7 +207,7 @@ def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_a
 
 def test_pods_that_may_not_be_read_are_a_line_in_the_log(
     kubernetes: FakeKubernetes, local_run: str, caplog: pytest.LogCaptureFixture
-) -> None:  # fmt: skip
+) -> None:
     kubernetes.forbidden = {"pods"}
     with caplog.at_level(logging.WARNING):
         assert pods.explained("pretrain", "0") is None
@@ -195,7 +218,9 @@ def test_every_step_that_runs_out_of_memory_names_its_own_setting() -> None:
     from pipeline.policy import POLICIES
 
     keys = {"training": "placement.memory", "data": "placement.data_memory", "small": "placement.small_memory"}
-    assert {step: pods.MEMORY_OF.get(step, keys["small"]) for step in POLICIES} == {step: keys[row.size] for step, row in POLICIES.items()}
+    assert {step: pods.MEMORY_OF.get(step, keys["small"]) for step in POLICIES} == {
+        step: keys[row.size] for step, row in POLICIES.items()
+    }
 
 
 def test_a_local_run_asks_nobody(local_run: str, monkeypatch: pytest.MonkeyPatch) -> None:

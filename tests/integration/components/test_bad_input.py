@@ -94,14 +94,20 @@ def test_unusable_input_is_one_line_and_leaves_nothing_behind(
 
 
 def test_usable_input_is_read_and_the_run_closed(local_run: str, small: dict[str, Any], tmp_path: Path) -> None:
-    source, out, checkpoints = small_data.write(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints")
+    source, out, checkpoints = (
+        small_data.write(tmp_path / "data.csv"),
+        tmp_path / "interactions",
+        str(tmp_path / "checkpoints"),
+    )
     read(source, out, checkpoints, small)
     assert (out / "interactions.parquet").exists()
     finish(small, checkpoints, "SUCCEEDED")
     assert outcome(local_run, "finest").failed_step is None
 
 
-def test_a_source_that_changes_after_preflight_is_refused(local_run: str, small: dict[str, Any], tmp_path: Path) -> None:
+def test_a_source_that_changes_after_preflight_is_refused(
+    local_run: str, small: dict[str, Any], tmp_path: Path
+) -> None:
     source, out = small_data.write(tmp_path / "data.csv"), tmp_path / "interactions"
 
     def change() -> None:
@@ -113,10 +119,14 @@ def test_a_source_that_changes_after_preflight_is_refused(local_run: str, small:
     assert not out.exists()
 
 
-def test_a_state_without_room_is_refused_before_mlflow_has_a_run(local_run: str, small: dict[str, Any], tmp_path: Path) -> None:
+def test_a_state_without_room_is_refused_before_mlflow_has_a_run(
+    local_run: str, small: dict[str, Any], tmp_path: Path
+) -> None:
     sections = {**small, "preflight": {"min_free_gb": 1e9}}
     with pytest.raises(FinestError, match=r"GB free, but preflight\.min_free_gb asks for"):
-        read(small_data.write(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), sections)
+        read(
+            small_data.write(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), sections
+        )
     assert outcome(local_run, "finest").verdict is None
 
 
@@ -124,24 +134,40 @@ def test_more_shards_than_the_pipeline_trains_are_refused_before_anything_is_rea
     local_run: str, small: dict[str, Any], tmp_path: Path
 ) -> None:
     several = small | {"perturb": {**small["perturb"], "shards": 2}}
-    with pytest.raises(FinestError, match=r"perturb\.shards: 2, but this pipeline was compiled for one shard") as caught:
+    with pytest.raises(
+        FinestError, match=r"perturb\.shards: 2, but this pipeline was compiled for one shard"
+    ) as caught:
         read(tmp_path / "nothing.csv", tmp_path / "interactions", str(tmp_path / "checkpoints"), several)
     assert caught.value.exit_code == 2
 
 
-def read(source: Path, out: Path, checkpoints: str, sections: dict[str, Any], between: Callable[[], None] = lambda: None) -> None:
+def read(
+    source: Path, out: Path, checkpoints: str, sections: dict[str, Any], between: Callable[[], None] = lambda: None
+) -> None:
     """Preflight, then ingest."""
-    others = {name: sections[name] for name in ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")}
+    others = {
+        name: sections[name] for name in ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")
+    }
     checked = preflight.python_func(
-        source=str(source), as_of="2026-11-24", scheduled="", seed=0, checkpoints=checkpoints, config=sections["preflight"],
-        fans_out=False, **others,
-    )  # fmt: skip
+        source=str(source),
+        as_of="2026-11-24",
+        scheduled="",
+        seed=0,
+        checkpoints=checkpoints,
+        config=sections["preflight"],
+        fans_out=False,
+        **others,
+    )
     between()
     artifact = SimpleNamespace(path=str(out), metadata={})
     ingest.python_func(
-        source=str(source), listing=checked.listing, items_needed=checked.items_needed, config=checked.ingest, checkpoints=checkpoints,
+        source=str(source),
+        listing=checked.listing,
+        items_needed=checked.items_needed,
+        config=checked.ingest,
+        checkpoints=checkpoints,
         interactions=artifact,
-    )  # fmt: skip
+    )
 
 
 def finish(sections: dict[str, Any], checkpoints: str, state: str) -> None:

@@ -29,10 +29,17 @@ from tests.services.process import UnavailableError
 WINDOW = 4
 SOURCE = "s3://finest/interactions"
 SETTINGS = [
-    f"ingest.window_days={WINDOW}", "ingest.evaluation.depth=20", "pretrain.model={hidden: 16, layers: 1, length: 20}", "pretrain.epochs=1",
-    "finetune.epochs=1", "finetune.top=50", "perturb.scenarios=[{kind: deletion}]", "gate.rules=[sanity]", "gate.bootstrap_draws=200",
+    f"ingest.window_days={WINDOW}",
+    "ingest.evaluation.depth=20",
+    "pretrain.model={hidden: 16, layers: 1, length: 20}",
+    "pretrain.epochs=1",
+    "finetune.epochs=1",
+    "finetune.top=50",
+    "perturb.scenarios=[{kind: deletion}]",
+    "gate.rules=[sanity]",
+    "gate.bootstrap_draws=200",
     "preflight.min_free_gb=0",
-]  # fmt: skip
+]
 PLAN = [Night("the first", says="There is no champion"), Night("a day delivered twice", "twice", says="repeat another")]
 
 
@@ -63,7 +70,7 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
     names = ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")
     checked = preflight.python_func(
         SOURCE, as_of, "", 0, checkpoints, config["preflight"], **{name: config[name] for name in names}, fans_out=False
-    )  # fmt: skip
+    )
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
     ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, checkpoints, data)
     decided = champion.python_func(checked.champion, checked.seen, data, config["promote"], model, lists)
@@ -74,13 +81,32 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
         edits, bases, tuned, candidate = (artifact(name) for name in ("edits", "bases", "tuned", "candidate"))
         (shard,) = perturb.python_func(data, 0, config["perturb"], checkpoints, edits)
         pretrain.python_func(data, edits, shard, config["pretrain"], checkpoints, False, bases)
-        finetune.python_func(data, edits, bases, model, shard, config["pretrain"], config["finetune"], checkpoints, False, tuned)
+        finetune.python_func(
+            data, edits, bases, model, shard, config["pretrain"], config["finetune"], checkpoints, False, tuned
+        )
         judged = gate.python_func(
-            SOURCE, checked.as_of, data, edits, [tuned], lists, checked.champion, 0, config["gate"], checkpoints, candidate, verdict, report
-        )  # fmt: skip
+            SOURCE,
+            checked.as_of,
+            data,
+            edits,
+            [tuned],
+            lists,
+            checked.champion,
+            0,
+            config["gate"],
+            checkpoints,
+            candidate,
+            verdict,
+            report,
+        )
         assert judged == "pass"
         promote.python_func(candidate, verdict, data, config["promote"])
-    notify.python_func(config["notify"], config["promote"], checkpoints, PipelineTaskFinalStatus("SUCCEEDED", "job", "task", None, None))
+    notify.python_func(
+        config["notify"],
+        config["promote"],
+        checkpoints,
+        PipelineTaskFinalStatus("SUCCEEDED", "job", "task", None, None),
+    )
     return folder / "verdict"
 
 
@@ -101,10 +127,14 @@ def nightly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
 @pytest.fixture(scope="module")
 def over(nightly: Steps) -> list[Ended]:
     bucket = nightly.state.parent / "s3" / "finest"
-    return simulate(PLAN, Feed(bucket / "interactions", world(len(PLAN), WINDOW, users=120, items=220), WINDOW), nightly)
+    return simulate(
+        PLAN, Feed(bucket / "interactions", world(len(PLAN), WINDOW, users=120, items=220), WINDOW), nightly
+    )
 
 
-def test_each_night_keeps_the_lists_of_the_champion_before_and_is_judged_on_what_that_has_not_seen(over: list[Ended]) -> None:
+def test_each_night_keeps_the_lists_of_the_champion_before_and_is_judged_on_what_that_has_not_seen(
+    over: list[Ended],
+) -> None:
     first, second = (one.verdict for one in over)
     assert (first["reference"], second["reference"]) == ("base", "champion/1")
     assert second["metrics"]["churn/rbo"] < 1.0 and second["metrics"]["catalogue/new"] > 0

@@ -59,7 +59,9 @@ def test_the_webhook_hears_of_the_verdict_and_the_run_is_closed(
     run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
     connect().set_tag(run, "verdict", "fail")
     finish(Notify(), "finest", f"{tmp_path}/checkpoints", "SUCCEEDED")
-    assert [(said["run"], said["verdict"], said["promoted_version"]) for said in webhook.got] == [(local_run, "fail", None)]
+    assert [(said["run"], said["verdict"], said["promoted_version"]) for said in webhook.got] == [
+        (local_run, "fail", None)
+    ]
     assert status(run) == "FINISHED"
 
 
@@ -77,11 +79,18 @@ def test_a_failed_step_is_told_by_name_and_error(
 
 @pytest.mark.parametrize("broken", ["refuses", "is not there", "is no URL"])
 def test_a_webhook_that_fails_is_logged_without_its_url_and_fails_nothing(
-    broken: str, webhook: Receiver, local_run: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    broken: str,
+    webhook: Receiver,
+    local_run: str,
+    config: Config,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
+) -> None:
     webhook.answer = 500
-    address = {"refuses": webhook.url, "is not there": "http://127.0.0.1:9/secret-token", "is no URL": "secret-token"}[broken]
+    address = {"refuses": webhook.url, "is not there": "http://127.0.0.1:9/secret-token", "is no URL": "secret-token"}[
+        broken
+    ]
     monkeypatch.setenv("FINEST_WEBHOOK", address)
     run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
     with caplog.at_level(logging.WARNING):

@@ -45,12 +45,17 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def test_a_killed_process_is_started_again_and_its_log_is_heard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_process_is_started_again_and_its_log_is_heard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     heard: list[Progress] = []
     with caplog.at_level(logging.INFO):
         assert supervised(partial(dies, tmp_path / "count", 1, [3]), "pretrain", heard.append) == 1
     assert heard == [said(3)]
-    assert "the training's process was killed by SIGKILL; started again from the checkpoints, restart 1 of 2" in caplog.text
+    assert (
+        "the training's process was killed by SIGKILL; started again from the checkpoints, restart 1 of 2"
+        in caplog.text
+    )
     assert "all is well" in caplog.text
 
 
@@ -65,18 +70,24 @@ def test_out_of_memory_twice_at_the_same_place_is_one_line_that_says_what_to_rai
     with pytest.raises(OutOfMemoryError) as caught:
         supervised(partial(dies, tmp_path / "count", 5, [2]), "pretrain", lambda progress: None)
     text = str(caught.value)
-    assert text.startswith("pretrain: out of memory twice at the same place (after clean epoch 2): more is needed than 600Mi, the limit of")
+    assert text.startswith(
+        "pretrain: out of memory twice at the same place (after clean epoch 2): more is needed than 600Mi, the limit of"
+    )
     assert "the peak was 599Mi" in text and "raise placement.memory" in text and "\n" not in text
     assert (tmp_path / "count").read_text() == "2"
 
 
-def test_out_of_memory_with_an_epoch_in_between_goes_on(tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_out_of_memory_with_an_epoch_in_between_goes_on(
+    tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     kernel.short = (2, 4)
     assert supervised(partial(dies, tmp_path / "count", 2, [2, 3]), "pretrain", lambda progress: None) == 2
     assert caplog.text.count("out of memory: the training's process was killed by SIGKILL") == 2
 
 
-def test_a_kill_that_was_not_the_kernels_is_not_called_out_of_memory(tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kill_that_was_not_the_kernels_is_not_called_out_of_memory(
+    tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     assert supervised(partial(dies, tmp_path / "count", 1, []), "pretrain", lambda progress: None) == 1
     assert "out of memory" not in caplog.text
 
@@ -135,7 +146,9 @@ def kill_when(reports: int, chosen: str) -> Report:
     def report(progress: Progress) -> None:
         left[0] -= 1
         if left[0] == 0:
-            child = next(one for one in psutil.Process().children() if "multiprocessing.spawn" in " ".join(one.cmdline()))
+            child = next(
+                one for one in psutil.Process().children() if "multiprocessing.spawn" in " ".join(one.cmdline())
+            )
             workers = [one for one in child.children() if "multiprocessing.spawn" in " ".join(one.cmdline())]
             (child if chosen == "main" else workers[int(chosen)]).send_signal(signal.SIGKILL)
 
@@ -146,18 +159,29 @@ MOMENTS = [(1, "main"), (4, "0")]
 
 
 @pytest.mark.parametrize(("reports", "chosen"), MOMENTS)
-def test_killed_at_any_moment_it_ends_with_the_same_weights(undisturbed: Path, tmp_path: Path, reports: int, chosen: str) -> None:
+def test_killed_at_any_moment_it_ends_with_the_same_weights(
+    undisturbed: Path, tmp_path: Path, reports: int, chosen: str
+) -> None:
     assert trained(tmp_path, kill_when(reports, chosen)) == 1
     for variant in ("clean", "identity", "rounding", "seed", "random-deletion-0.02-s0"):
         ours, theirs = (lists(folder, "base", variant) for folder in (tmp_path / "bases", undisturbed))
         assert (ours.scores == theirs.scores).all()
-        weights = [(folder / "models" / variant / "weights.safetensors").read_bytes() for folder in (tmp_path / "bases", undisturbed)]
+        weights = [
+            (folder / "models" / variant / "weights.safetensors").read_bytes()
+            for folder in (tmp_path / "bases", undisturbed)
+        ]
         assert weights[0] == weights[1]
-    assert [one for one in psutil.Process().children(recursive=True) if "multiprocessing.spawn" in " ".join(one.cmdline())] == []
+    assert [
+        one for one in psutil.Process().children(recursive=True) if "multiprocessing.spawn" in " ".join(one.cmdline())
+    ] == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("reports", "chosen"), [(1 + 3 * number, ["main", "0", "1"][number % 3]) for number in range(10)])
-def test_killed_at_ten_moments_it_ends_with_the_same_weights(undisturbed: Path, tmp_path: Path, reports: int, chosen: str) -> None:
+@pytest.mark.parametrize(
+    ("reports", "chosen"), [(1 + 3 * number, ["main", "0", "1"][number % 3]) for number in range(10)]
+)
+def test_killed_at_ten_moments_it_ends_with_the_same_weights(
+    undisturbed: Path, tmp_path: Path, reports: int, chosen: str
+) -> None:
     test_killed_at_any_moment_it_ends_with_the_same_weights(undisturbed, tmp_path, reports, chosen)

@@ -54,10 +54,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         return log
 
     with ExitStack() as stack:
-        log = start("master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
+        log = start(
+            "master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"
+        )
         url = _found(log, r"Starting Spark master at (\S+)")[0]
         for name in ("one", "two"):
-            limits = ["--cores", "1", "--memory", "1200m", "--webui-port", "0", "--work-dir", str(folder / name), "--host", "127.0.0.1"]
+            limits = [
+                "--cores",
+                "1",
+                "--memory",
+                "1200m",
+                "--webui-port",
+                "0",
+                "--work-dir",
+                str(folder / name),
+                "--host",
+                "127.0.0.1",
+            ]
             start(name, "org.apache.spark.deploy.worker.Worker", *limits, url)
         _found(log, r"Registering worker", 2)
         yield Cluster(url, log)
@@ -76,22 +89,42 @@ def source(folder: Path) -> list[SourceFile]:
     """Rows in partitions, with a type of timestamp each; ties, rows alike, odd ids, and rows that cannot be used."""
     random = np.random.default_rng(0)
     user, item = (random.zipf(1.3, ROWS) % count for count in (900, 1700))
-    second, number = random.integers(1_700_000_000, 1_700_000_000 + 86_400, ROWS) // 60 * 60, random.integers(0, 3, ROWS)
-    users = [None if row % 999 == 0 else "" if row % 998 == 0 else f"{'NA' if code == 3 else code}" for row, code in enumerate(user)]
+    second, number = (
+        random.integers(1_700_000_000, 1_700_000_000 + 86_400, ROWS) // 60 * 60,
+        random.integers(0, 3, ROWS),
+    )
+    users = [
+        None if row % 999 == 0 else "" if row % 998 == 0 else f"{'NA' if code == 3 else code}"
+        for row, code in enumerate(user)
+    ]
     items = [f"i {code}" if code % 2 else f"\u65e5{code}" for code in item]
-    texts = [f"{moment}.5" if moment % 7 else "1e3" if row % 5 == 0 else "2023-11-14T22:13:20+01:00" for row, moment in enumerate(second)]
-    floats = np.where(np.arange(ROWS) % 1000 == 1, 7_300_000_000.25, np.where(np.arange(ROWS) % 1000 == 2, -1.5, second + 0.25))
+    texts = [
+        f"{moment}.5" if moment % 7 else "1e3" if row % 5 == 0 else "2023-11-14T22:13:20+01:00"
+        for row, moment in enumerate(second)
+    ]
+    floats = np.where(
+        np.arange(ROWS) % 1000 == 1, 7_300_000_000.25, np.where(np.arange(ROWS) % 1000 == 2, -1.5, second + 0.25)
+    )
     moments = {
-        "integer": second, "text": pa.array(texts), "float": floats, "micros": pa.array(second * 1_000_000).cast(pa.timestamp("us", "UTC")),
-        "nanos": pa.array(second * 1_000_000_000).cast(pa.timestamp("ns")), "int32": second.astype(np.int32),
+        "integer": second,
+        "text": pa.array(texts),
+        "float": floats,
+        "micros": pa.array(second * 1_000_000).cast(pa.timestamp("us", "UTC")),
+        "nanos": pa.array(second * 1_000_000_000).cast(pa.timestamp("ns")),
+        "int32": second.astype(np.int32),
         "date": pa.array((second // 86_400).astype(np.int32)).cast(pa.date32()),
-    }  # fmt: skip
+    }
     files = []
     for place, (kind, times) in enumerate(moments.items()):
         part = slice(place, ROWS, len(moments))
         path = folder / f"dt=2023-11-{14 + place % 2}" / f"{kind} 100%+[a].parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        columns = {"user_id": users[part], "item_id": items[part], "timestamp": pa.array(times)[part], "n": number[part]}
+        columns = {
+            "user_id": users[part],
+            "item_id": items[part],
+            "timestamp": pa.array(times)[part],
+            "n": number[part],
+        }
         pq.write_table(pa.table(columns), path)
         files.append(SourceFile(str(path), path.stat().st_size, ""))
     return files
@@ -102,13 +135,27 @@ def source(folder: Path) -> list[SourceFile]:
     "config",
     [
         {"columns": {"sequence": "n"}, "min_item_interactions": 12, "min_user_interactions": 8},
-        {"duplicates": "quarantine", "split": {"method": "temporal", "cut": "2023-11-15T10:00:00"}, "until": "2023-11-15"},
+        {
+            "duplicates": "quarantine",
+            "split": {"method": "temporal", "cut": "2023-11-15T10:00:00"},
+            "until": "2023-11-15",
+        },
     ],
 )
-def test_spark_and_duckdb_write_the_same_files(cluster: Cluster, tmp_path: Path, config: dict[str, Any], monkeypatch: Any) -> None:
-    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.sql.shuffle.partitions=2 --conf spark.driver.host=127.0.0.1 pyspark-shell")
+def test_spark_and_duckdb_write_the_same_files(
+    cluster: Cluster, tmp_path: Path, config: dict[str, Any], monkeypatch: Any
+) -> None:
+    monkeypatch.setenv(
+        "PYSPARK_SUBMIT_ARGS", "--conf spark.sql.shuffle.partitions=2 --conf spark.driver.host=127.0.0.1 pyspark-shell"
+    )
     files = source(tmp_path / "in")
-    config = {**CONFIG, "max_quarantined_share": 0.1, "spark_master": cluster.url, "spark_folder": str(tmp_path), **config}
+    config = {
+        **CONFIG,
+        "max_quarantined_share": 0.1,
+        "spark_master": cluster.url,
+        "spark_folder": str(tmp_path),
+        **config,
+    }
     there = ingest(pafs.LocalFileSystem(), files, Ingest(**config), tmp_path / "spark")
     here = ingest(pafs.LocalFileSystem(), files, Ingest(**{**config, "engine": "duckdb"}), tmp_path / "duckdb")
 
@@ -133,4 +180,6 @@ def test_text_files_are_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("user_id,item_id,timestamp\nu,i,1\n")
     with pytest.raises(ConfigError, match=r"a.csv: ingest.engine=spark reads Parquet alone"):
-        ingest(pafs.LocalFileSystem(), [SourceFile(str(path), path.stat().st_size, "")], Ingest(**CONFIG), tmp_path / "out")
+        ingest(
+            pafs.LocalFileSystem(), [SourceFile(str(path), path.stat().st_size, "")], Ingest(**CONFIG), tmp_path / "out"
+        )

@@ -43,9 +43,10 @@ def tools() -> dict[str, Path]:
     if done.returncode:
         pytest.skip(f"the tools of tests/k8s_tools.sh cannot be installed here: {done.stderr.strip()[-200:]}")
     return {
-        "kubectl": ROOT / ".venv-k8s" / "bin" / "kubectl", "kubernetes-validate": ROOT / ".venv-k8s" / "bin" / "kubernetes-validate",
+        "kubectl": ROOT / ".venv-k8s" / "bin" / "kubectl",
+        "kubernetes-validate": ROOT / ".venv-k8s" / "bin" / "kubernetes-validate",
         "checkov": ROOT / ".venv-checkov" / "bin" / "checkov",
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="session")
@@ -82,14 +83,23 @@ class Installation:
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     @contextmanager
-    def started(self, workload: str, which: str, within: Sequence[str] = (), **more: str) -> Iterator[subprocess.Popen[str]]:
+    def started(
+        self, workload: str, which: str, within: Sequence[str] = (), **more: str
+    ) -> Iterator[subprocess.Popen[str]]:
         """The same, going on during a block and killed at its end; `within` is the start of a command that runs another."""
         one = container(self.documents, "CronJob", workload, which)
         variables = environment(one, self.endpoints, SECRETS) | {"HOME": str(self.folder)} | more
         line = command(one, variables, {"/scripts": str(K8S / "base" / "scripts")})
-        line = {"python": [sys.executable], "mlflow": [sys.executable, "-m", "mlflow"]}.get(line[0], [line[0]]) + line[1:]
+        line = {"python": [sys.executable], "mlflow": [sys.executable, "-m", "mlflow"]}.get(line[0], [line[0]]) + line[
+            1:
+        ]
         with subprocess.Popen(
-            [*within, *line], env=base_environment() | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder
+            [*within, *line],
+            env=base_environment() | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
         ) as process:
             try:
                 yield process
@@ -99,7 +109,9 @@ class Installation:
     def mounted(self, workload: str, folder: Path) -> Path:
         """The Secrets that a CronJob mounts, as files below `folder`."""
         spec = pod_spec(find(self.documents, "CronJob", workload)) or {}
-        held = {volume["name"]: SECRETS[volume["secret"]["secretName"]] for volume in spec["volumes"] if "secret" in volume}
+        held = {
+            volume["name"]: SECRETS[volume["secret"]["secretName"]] for volume in spec["volumes"] if "secret" in volume
+        }
         for mount in spec["containers"][0]["volumeMounts"]:
             for name, value in held.get(mount["name"], {}).items():
                 file = folder / mount["mountPath"].strip("/") / name
@@ -110,7 +122,9 @@ class Installation:
     def s3(self) -> Any:
         """A client of the object store."""
         keys = {name.lower(): value for name, value in SECRETS["finest-s3"].items()}
-        return boto3.client("s3", endpoint_url=self.endpoints["AWS_ENDPOINT_URL"], region_name=self.endpoints["AWS_REGION"], **keys)
+        return boto3.client(
+            "s3", endpoint_url=self.endpoints["AWS_ENDPOINT_URL"], region_name=self.endpoints["AWS_REGION"], **keys
+        )
 
     def with_database(self, name: str) -> "Installation":
         """The same with an empty database, and an empty place for artifacts."""
@@ -122,8 +136,9 @@ class Installation:
         """What PostgreSQL's tools read."""
         login = SECRETS["mlflow-database"]
         return {name: value for name, value in self.endpoints.items() if name.startswith("PG")} | {
-            "PGUSER": login["username"], "PGPASSWORD": login["password"],
-        }  # fmt: skip
+            "PGUSER": login["username"],
+            "PGPASSWORD": login["password"],
+        }
 
     @contextmanager
     def mlflow(self) -> Iterator[str]:
@@ -131,8 +146,17 @@ class Installation:
         one, port = container(self.documents, "Deployment", "mlflow", "mlflow"), free_port()
         variables = environment(one, self.endpoints, SECRETS) | {"HOME": str(self.folder)}
         variables["MLFLOW_AUTH_CONFIG_PATH"] = str(K8S / "base" / "basic_auth.ini")
-        line = command(one, variables, {"--host=0.0.0.0": f"--host={HOST}", "--port=5000": f"--port={port}", "--workers=2": "--workers=1"})
-        with running([sys.executable, "-m", *line], self.folder / f"mlflow-{port}.log", answers(f"http://{HOST}:{port}/health"), variables):
+        line = command(
+            one,
+            variables,
+            {"--host=0.0.0.0": f"--host={HOST}", "--port=5000": f"--port={port}", "--workers=2": "--workers=1"},
+        )
+        with running(
+            [sys.executable, "-m", *line],
+            self.folder / f"mlflow-{port}.log",
+            answers(f"http://{HOST}:{port}/health"),
+            variables,
+        ):
             yield f"http://{HOST}:{port}"
 
 
@@ -144,7 +168,9 @@ def base_environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def installation(rendered: Callable[[str], list[Document]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(
+    rendered: Callable[[str], list[Document]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
     """PostgreSQL and the object store of the dev overlay."""
     documents, folder, port = rendered("dev"), tmp_path_factory.mktemp("installation"), free_port()
     rclone = Path(sys.executable).parent / "rclone"
@@ -156,7 +182,10 @@ def installation(rendered: Callable[[str], list[Document]], tmp_path_factory: py
     variables = environment(server, {}, SECRETS)
     line = [str(rclone), *command(server, variables, paths)[1:]]
     try:
-        with postgres.serve() as database, running(line, folder / "s3.log", answers(f"http://{HOST}:{port}"), variables):
+        with (
+            postgres.serve() as database,
+            running(line, folder / "s3.log", answers(f"http://{HOST}:{port}"), variables),
+        ):
             here = {"PGHOST": HOST, "PGPORT": str(database.port), "AWS_ENDPOINT_URL": f"http://{HOST}:{port}"}
             yield Installation(documents, folder, find(documents, "ConfigMap", "endpoints")["data"] | here)
     except UnavailableError as why:

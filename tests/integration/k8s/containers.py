@@ -9,7 +9,11 @@ Document = dict[str, Any]
 
 def find(documents: Sequence[Document], kind: str, name: str) -> Document:
     """The document of that kind and name; generated names count without their hash."""
-    return next(one for one in documents if one["kind"] == kind and re.fullmatch(f"{name}(-[a-z0-9]{{10}})?", one["metadata"]["name"]))
+    return next(
+        one
+        for one in documents
+        if one["kind"] == kind and re.fullmatch(f"{name}(-[a-z0-9]{{10}})?", one["metadata"]["name"])
+    )
 
 
 def pod_spec(document: Document) -> Document | None:
@@ -40,7 +44,9 @@ def container(documents: Sequence[Document], kind: str, name: str, which: str) -
     return next(one for one in containers(find(documents, kind, name)) if one["name"] == which)
 
 
-def environment(one: Document, endpoints: Mapping[str, str], secrets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def environment(
+    one: Document, endpoints: Mapping[str, str], secrets: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
     """What the container has in its environment, given what its ConfigMap and the Secrets hold."""
     found = dict(endpoints) if any("configMapRef" in source for source in one.get("envFrom", [])) else {}
     for variable in one.get("env", []):

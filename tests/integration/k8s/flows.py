@@ -42,7 +42,9 @@ class Cluster:
 
     def _passes(self, direction: str, pod: End, peer: End, target: End, port: int, protocol: str) -> bool:
         policies = [one for one in self.policies if direction in directions(one) and self._is_about(one, pod)]
-        rules = [(one["metadata"]["namespace"], rule) for one in policies for rule in one["spec"].get(direction.lower(), [])]
+        rules = [
+            (one["metadata"]["namespace"], rule) for one in policies for rule in one["spec"].get(direction.lower(), [])
+        ]
         side = "to" if direction == "Egress" else "from"
         return not policies or any(
             self._names_peer(rule.get(side), peer, namespace) and names_port(rule.get("ports"), target, port, protocol)
@@ -59,7 +61,9 @@ class Cluster:
         if block := peer.get("ipBlock"):
             return is_within(block["cidr"], end) and not any(is_within(part, end) for part in block.get("except", []))
         if "namespaceSelector" in peer:
-            there = end.namespace in self.namespaces and matches(peer["namespaceSelector"], self.namespaces[end.namespace])
+            there = end.namespace in self.namespaces and matches(
+                peer["namespaceSelector"], self.namespaces[end.namespace]
+            )
         else:
             there = end.namespace == namespace
         return there and matches(peer.get("podSelector", {}), end.labels)
@@ -101,7 +105,12 @@ def pods(documents: Iterable[Document], first: int) -> Iterator[End]:
     """A pod of each workload, with addresses from 10.244.0.`first` on."""
     workloads = [one for one in documents if pod_spec(one)]
     for number, workload in enumerate(workloads, first):
-        named = {port["name"]: port["containerPort"] for one in containers(workload) for port in one.get("ports", []) if "name" in port}
+        named = {
+            port["name"]: port["containerPort"]
+            for one in containers(workload)
+            for port in one.get("ports", [])
+            if "name" in port
+        }
         about = workload["metadata"]
         yield End(about["name"], f"10.244.0.{number}", about["namespace"], pod_labels(workload), named)
 

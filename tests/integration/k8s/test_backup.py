@@ -25,8 +25,13 @@ HISTORIES = [["i001", "i002", "i003"], ["i004"]]
 def served(installation: Installation, tmp_path: Path) -> Iterator[tuple[Installation, str]]:
     """A server on an empty database, with the users of the Secrets."""
     with installation.with_database("first").mlflow() as uri:
-        first = replace(installation, endpoints=installation.endpoints | {"PGDATABASE": "first", "ARTIFACTS": "s3://finest-mlflow/first"})
-        made = first.run("users", "users", MLFLOW_TRACKING_URI=uri, USERS=str(first.mounted("users", tmp_path) / "users"))
+        first = replace(
+            installation,
+            endpoints=installation.endpoints | {"PGDATABASE": "first", "ARTIFACTS": "s3://finest-mlflow/first"},
+        )
+        made = first.run(
+            "users", "users", MLFLOW_TRACKING_URI=uri, USERS=str(first.mounted("users", tmp_path) / "users")
+        )
         assert (made.returncode, made.stdout.split("\n")[:2]) == (0, ["created pipeline", "created watch"]), made.stderr
         yield first, uri
 
@@ -52,10 +57,18 @@ def served_lists(uri: str) -> list[list[str]]:
 
 
 def status(
-    uri: str, user: str, password: str, path: str = "experiments/search?max_results=1", data: dict[str, str] | None = None, method: str = ""
+    uri: str,
+    user: str,
+    password: str,
+    path: str = "experiments/search?max_results=1",
+    data: dict[str, str] | None = None,
+    method: str = "",
 ) -> int:
     """How the server answers a user."""
-    head = {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}", "Content-Type": "application/json"}
+    head = {
+        "Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}",
+        "Content-Type": "application/json",
+    }
     body = None if data is None else json.dumps(data).encode()
     request = urllib.request.Request(f"{uri}/api/2.0/mlflow/{path}", body, head if user else {}, method=method or None)
     try:
@@ -70,9 +83,13 @@ def admin_login(secret: dict[str, str]) -> dict[str, str]:
 
 
 def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends_the_same(
-    served: tuple[Installation, str], model_folder: Callable[[int], Path], verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch,
+    served: tuple[Installation, str],
+    model_folder: Callable[[int], Path],
+    verdict,
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     first, uri = served
     use(monkeypatch, uri, "pipeline", tmp_path)
     runs.open_parent({}, source="data.csv", seed=0, tags={})
@@ -153,11 +170,17 @@ def test_a_dump_that_changed_on_its_way_is_not_restored(small: Installation, tmp
     done = target.run("restore", "restore", FOLDER=str(file.parent))
     assert done.returncode == 1 and "FAILED" in done.stdout + done.stderr
     count = ["psql", "-tAc", "select count(*) from information_schema.tables where table_schema = 'public'"]
-    assert subprocess.run(count, env=base_environment() | target.libpq(), capture_output=True, text=True).stdout.strip() == "0"
+    assert (
+        subprocess.run(count, env=base_environment() | target.libpq(), capture_output=True, text=True).stdout.strip()
+        == "0"
+    )
 
 
 def test_old_dumps_go_but_never_the_last_seven(small: Installation, tmp_path: Path) -> None:
-    folder, place = tmp_path / "backup", replace(small, endpoints=small.endpoints | {"BACKUP": "s3://finest-backup/many"})
+    folder, place = (
+        tmp_path / "backup",
+        replace(small, endpoints=small.endpoints | {"BACKUP": "s3://finest-backup/many"}),
+    )
     dump(place, folder)
     s3 = place.s3()
     for year in range(2011, 2021):
@@ -175,7 +198,10 @@ def test_old_dumps_go_but_never_the_last_seven(small: Installation, tmp_path: Pa
 def test_a_dump_that_is_not_there_is_said_with_those_that_are(small: Installation, tmp_path: Path) -> None:
     place = replace(small, endpoints=small.endpoints | {"BACKUP": "s3://finest-backup/nothing"})
     none = place.run("restore", "download", FOLDER=str(tmp_path))
-    assert (none.returncode, none.stderr.strip()) == (1, "error: s3://finest-backup/nothing/database/ has no complete dump; it has: none")
+    assert (none.returncode, none.stderr.strip()) == (
+        1,
+        "error: s3://finest-backup/nothing/database/ has no complete dump; it has: none",
+    )
     folder = tmp_path / "backup"
     dump(small, folder)
     assert small.run("backup", "upload", FOLDER=str(folder)).returncode == 0
@@ -185,9 +211,14 @@ def test_a_dump_that_is_not_there_is_said_with_those_that_are(small: Installatio
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"BACKUP": "s3://no-such-bucket/x"}, "NoSuchBucket"), ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "SignatureDoesNotMatch")],
+    [
+        ({"BACKUP": "s3://no-such-bucket/x"}, "NoSuchBucket"),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "SignatureDoesNotMatch"),
+    ],
 )
-def test_a_store_that_refuses_is_one_line(small: Installation, tmp_path: Path, change: dict[str, str], says: str) -> None:
+def test_a_store_that_refuses_is_one_line(
+    small: Installation, tmp_path: Path, change: dict[str, str], says: str
+) -> None:
     done = small.run("restore", "download", FOLDER=str(tmp_path), **change)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("error: s3://") and says in done.stderr

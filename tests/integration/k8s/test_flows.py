@@ -15,9 +15,12 @@ from tests.integration.k8s.flows import Cluster, End
 from tests.integration.k8s.world import API_PORTS, INTERNET, KUBEFLOW, PLATFORM, Flow, World
 
 KFP = [
-    "ml-pipeline.kubeflow:8887", "ml-pipeline.kubeflow:8888", "metadata-grpc-service.kubeflow:8080",
-    "seaweedfs.kubeflow:9000", "minio-service.kubeflow:9000",
-]  # fmt: skip
+    "ml-pipeline.kubeflow:8887",
+    "ml-pipeline.kubeflow:8888",
+    "metadata-grpc-service.kubeflow:8080",
+    "seaweedfs.kubeflow:9000",
+    "minio-service.kubeflow:9000",
+]
 """As KFP configures its launcher and driver, and Argo its sidecar; a step asks KFP for the schedule's time and for cancellation."""
 NEEDS = {
     "mlflow": ["names", "database", "store"],
@@ -49,8 +52,10 @@ def needed_somewhere(world: World) -> set[Flow]:
     return {
         (source, end.name, port, "TCP")
         for needs, ends in ((everywhere, world.ends.values()), (private, inside))
-        for source, ports in needs.items() for port in ports for end in ends
-    }  # fmt: skip
+        for source, ports in needs.items()
+        for port in ports
+        for end in ends
+    }
 
 
 def needed_by_kfp(world: World) -> set[Flow]:
@@ -65,7 +70,9 @@ def overlay(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module", params=["kubeflow", "team-a"])
-def world(request: pytest.FixtureRequest, overlay: str, tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(
+    request: pytest.FixtureRequest, overlay: str, tools: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> World:
     """An overlay with the check of GPUs; for many users, after the change that the guide asks for."""
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(K8S, folder / "k8s")
@@ -99,7 +106,9 @@ def test_nothing_else_is_let_into_a_pod(world: World) -> None:
     assert sorted(let_in - {*world.flows(NEEDS)} - needed_by_kfp(world)) == []
 
 
-def test_the_example_of_an_ingress_lets_the_challenge_for_its_certificate_in(rendered: Callable[[str], list[Document]]) -> None:
+def test_the_example_of_an_ingress_lets_the_challenge_for_its_certificate_in(
+    rendered: Callable[[str], list[Document]],
+) -> None:
     example = [*yaml.safe_load_all((ROOT / "docs" / "examples" / "k8s" / "ingress.yaml").read_text())]
     policies = [one for one in [*rendered("prod"), *example] if one["kind"] == "NetworkPolicy"]
     cluster = Cluster({"finest": {}, "ingress-nginx": {"finest-ingress": "true"}, "elsewhere": {}}, policies)
@@ -138,11 +147,16 @@ STORE = End("store", "10.0.0.2", "back", {"app": "store"}, {"s3": 8333})
 )
 def test_a_rule_opens_what_it_says(rule: str, opened: set[tuple[str, int]]) -> None:
     cluster = Cluster({"shop": {}, "back": {"tier": "back"}}, [yaml.safe_load(POLICY.replace("RULE", rule))])
-    assert {(end.name, port) for end in (STORE, INTERNET) for port in (8333, 9000) if cluster.is_open(CLIENT, end, port)} == opened
+    assert {
+        (end.name, port) for end in (STORE, INTERNET) for port in (8333, 9000) if cluster.is_open(CLIENT, end, port)
+    } == opened
     assert cluster.is_open(STORE, CLIENT, 22)  # of which no policy speaks
 
 
 def test_both_ends_must_agree() -> None:
-    closed = {"metadata": {"namespace": "back"}, "spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]}}
+    closed = {
+        "metadata": {"namespace": "back"},
+        "spec": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]},
+    }
     assert not Cluster({"shop": {}, "back": {}}, [closed]).is_open(CLIENT, STORE, 8333)
     assert Cluster({"shop": {}, "back": {}}, [closed]).is_open(End("neighbour", "10.0.0.3", "back"), STORE, 8333)

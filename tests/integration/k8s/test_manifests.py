@@ -28,7 +28,9 @@ def written(folder: Path, documents: list[Document]) -> Path:
 
 def validate(tools: dict[str, Path], file: Path, release: str) -> list[str]:
     """What the validator has to say, warnings too."""
-    done = subprocess.run([tools["kubernetes-validate"], "-k", release, "--strict", "--quiet", file], capture_output=True, text=True)
+    done = subprocess.run(
+        [tools["kubernetes-validate"], "-k", release, "--strict", "--quiet", file], capture_output=True, text=True
+    )
     said = (done.stdout + done.stderr).strip().splitlines()
     return said or ([f"exit code {done.returncode}"] if done.returncode else [])
 
@@ -59,11 +61,18 @@ def test_an_overlay_is_valid_without_a_warning(
     assert validate(tools, written(tmp_path, rendered(overlay)), release) == []
 
 
-def test_a_mistyped_field_and_an_unknown_kind_are_not_valid(tools: dict[str, Path], rendered: Render, tmp_path: Path) -> None:
+def test_a_mistyped_field_and_an_unknown_kind_are_not_valid(
+    tools: dict[str, Path], rendered: Render, tmp_path: Path
+) -> None:
     deployment = json.loads(json.dumps(find(rendered("dev"), "Deployment", "mlflow")))
     deployment["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     assert any("livenesProbe" in line for line in validate(tools, written(tmp_path, [deployment]), RELEASES[0]))
-    foreign: Document = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "x"}, "spec": {}}
+    foreign: Document = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "metadata": {"name": "x"},
+        "spec": {},
+    }
     assert validate(tools, written(tmp_path, [foreign]), RELEASES[0])
 
 
@@ -80,9 +89,14 @@ def test_an_overlay_passes_the_scan_and_every_exception_is_needed_and_has_its_re
         document["metadata"]["annotations"] = {key: value for key, value in notes.items() if not key.startswith(SKIP)}
     failing = {(check, resource) for check, resource, _ in scan(tools, written(tmp_path, bare))["failed"]}
     asked = [
-        (value.partition("=")[0], f"{one['kind']}.{one['metadata'].get('namespace', 'default')}.{one['metadata']['name']}")
-        for one in rendered(overlay) for key, value in one["metadata"].get("annotations", {}).items() if key.startswith(SKIP)
-    ]  # fmt: skip
+        (
+            value.partition("=")[0],
+            f"{one['kind']}.{one['metadata'].get('namespace', 'default')}.{one['metadata']['name']}",
+        )
+        for one in rendered(overlay)
+        for key, value in one["metadata"].get("annotations", {}).items()
+        if key.startswith(SKIP)
+    ]
     assert set(asked) == failing
 
 
@@ -95,8 +109,15 @@ def test_every_pod_fits_the_restricted_standard(rendered: Render, overlay: str) 
         assert spec["automountServiceAccountToken"] is False and spec["enableServiceLinks"] is False
         for container in containers(workload):
             locked = container["securityContext"]
-            assert locked == {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
-            assert container["resources"]["requests"].keys() >= {"cpu", "memory"} and "memory" in container["resources"]["limits"]
+            assert locked == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert (
+                container["resources"]["requests"].keys() >= {"cpu", "memory"}
+                and "memory" in container["resources"]["limits"]
+            )
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -104,15 +125,29 @@ def test_every_image_names_its_registry_and_an_exact_version(rendered: Render, o
     for workload in workloads(rendered(overlay)):
         for container in containers(workload):
             registry, _, rest = container["image"].partition("/")
-            assert "." in registry and (":" in rest or "@sha256:" in rest) and not rest.endswith(":latest"), container["image"]
+            assert "." in registry and (":" in rest or "@sha256:" in rest) and not rest.endswith(":latest"), container[
+                "image"
+            ]
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_every_pod_of_the_namespace_is_closed_but_for_flows_that_exist(rendered: Render, overlay: str) -> None:
-    policies = [one for one in rendered(overlay) if one["kind"] == "NetworkPolicy" and one["metadata"]["namespace"] == "finest"]
+    policies = [
+        one for one in rendered(overlay) if one["kind"] == "NetworkPolicy" and one["metadata"]["namespace"] == "finest"
+    ]
     assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in [one["spec"] for one in policies]
-    asked = {label for workload in workloads(rendered(overlay)) for label in pod_labels(workload) if label.startswith("access-")}
-    opened = {label for one in policies for label in one["spec"]["podSelector"].get("matchLabels", {}) if label.startswith("access-")}
+    asked = {
+        label
+        for workload in workloads(rendered(overlay))
+        for label in pod_labels(workload)
+        if label.startswith("access-")
+    }
+    opened = {
+        label
+        for one in policies
+        for label in one["spec"]["podSelector"].get("matchLabels", {})
+        if label.startswith("access-")
+    }
     assert asked == opened == {"access-mlflow", "access-database", "access-storage", "access-webhook"}
 
 
@@ -123,7 +158,9 @@ def test_secrets_are_references_and_no_manifest_holds_one(rendered: Render, over
         for container in containers(workload):
             for variable in container.get("env", []):
                 if any(word in variable["name"] for word in ("PASSWORD", "SECRET", "KEY", "TOKEN", "WEBHOOK")):
-                    assert "secretKeyRef" in variable.get("valueFrom", {}) or variable["value"].startswith(("$(", '"$(')), variable
+                    assert "secretKeyRef" in variable.get("valueFrom", {}) or variable["value"].startswith(
+                        ("$(", '"$(')
+                    ), variable
 
 
 def test_every_secret_that_the_manifests_name_is_made_in_the_guide(rendered: Render) -> None:
@@ -138,7 +175,11 @@ def test_every_secret_that_the_manifests_name_is_made_in_the_guide(rendered: Ren
 def secrets(workload: Document) -> set[str]:
     spec: Any = pod_spec(workload)
     variables = [variable for container in containers(workload) for variable in container.get("env", [])]
-    read = {variable["valueFrom"]["secretKeyRef"]["name"] for variable in variables if "secretKeyRef" in variable.get("valueFrom", {})}
+    read = {
+        variable["valueFrom"]["secretKeyRef"]["name"]
+        for variable in variables
+        if "secretKeyRef" in variable.get("valueFrom", {})
+    }
     return read | {volume["secret"]["secretName"] for volume in spec.get("volumes", []) if "secret" in volume}
 
 
@@ -148,7 +189,9 @@ def test_the_steps_find_the_names_that_they_are_compiled_with(rendered: Render) 
     for overlay in ("dev", "prod"):
         documents = rendered(overlay)
         assert find(documents, "ConfigMap", Cluster().endpoints)["data"].keys() >= {"MLFLOW_TRACKING_URI", "AWS_REGION"}
-        assert find(documents, "NetworkPolicy", "finest-steps")["spec"]["podSelector"] == {"matchLabels": dict([STEP_LABEL])}
+        assert find(documents, "NetworkPolicy", "finest-steps")["spec"]["podSelector"] == {
+            "matchLabels": dict([STEP_LABEL])
+        }
         callers = find(documents, "NetworkPolicy", "mlflow")["spec"]["ingress"][0]["from"]
         assert {"matchLabels": dict([STEP_LABEL])} in [caller.get("podSelector") for caller in callers]
     users = {pod_spec(one)["securityContext"]["runAsUser"] for one in workloads(rendered("prod"))}  # type: ignore[index]
@@ -165,10 +208,18 @@ def test_what_the_guide_applies_before_a_migration_is_all_that_the_job_needs(ren
     guide = (ROOT / "docs" / "operations.md").read_text()
     chosen = re.search(r"kubectl apply -l 'app.kubernetes.io/name in \((.*?)\)'", guide)
     assert chosen
-    applied = [one for one in rendered(overlay) if one["metadata"].get("labels", {}).get("app.kubernetes.io/name") in chosen[1].split(", ")]
+    applied = [
+        one
+        for one in rendered(overlay)
+        if one["metadata"].get("labels", {}).get("app.kubernetes.io/name") in chosen[1].split(", ")
+    ]
     job = find(applied, "CronJob", "migrate")
     spec: Any = pod_spec(job)
-    mounted = {volume["configMap"]["name"] for volume in spec["volumes"] if not volume.get("configMap", {"optional": True}).get("optional")}
+    mounted = {
+        volume["configMap"]["name"]
+        for volume in spec["volumes"]
+        if not volume.get("configMap", {"optional": True}).get("optional")
+    }
     read = {source["configMapRef"]["name"] for container in containers(job) for source in container["envFrom"]}
     assert mounted | read == {one["metadata"]["name"] for one in applied if one["kind"] == "ConfigMap"}
     assert {one["kind"] for one in applied} == {"CronJob", "ConfigMap"}

@@ -12,9 +12,13 @@ INSTALLED = ROOT / "tests" / "data" / "kubernetes" / "workflow-controller-config
 
 def test_the_guides_command_changes_the_strategy_of_what_kfp_installs_and_nothing_else(tools: dict[str, Path]) -> None:
     guide = (ROOT / "docs" / "cluster.md").read_text()
-    [command] = re.findall(r"^kubectl (-n kubeflow patch configmap workflow-controller-configmap .*)$", guide, re.MULTILINE)
+    [command] = re.findall(
+        r"^kubectl (-n kubeflow patch configmap workflow-controller-configmap .*)$", guide, re.MULTILINE
+    )
     arguments = [tools["kubectl"], *command.split(), "--local", "-f", INSTALLED, "-o", "yaml"]
-    arguments = [one for one in arguments if one not in ("configmap", "workflow-controller-configmap")]  # what the file says
+    arguments = [
+        one for one in arguments if one not in ("configmap", "workflow-controller-configmap")
+    ]  # what the file says
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     before, after = yaml.safe_load(INSTALLED.read_text())["data"], yaml.safe_load(done.stdout)["data"]

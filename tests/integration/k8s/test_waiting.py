@@ -20,10 +20,15 @@ from tests.services.process import HOST, free_port
 from tests.services.relay import opened
 
 CALLS = {
-    ("backup", "dump"): "database", ("backup", "upload"): "store", ("backup", "artifacts"): "store",
-    ("restore", "download"): "store", ("restore", "artifacts"): "store", ("restore", "restore"): "database",
-    ("migrate", "database"): "database", ("users", "users"): "mlflow",
-}  # fmt: skip
+    ("backup", "dump"): "database",
+    ("backup", "upload"): "store",
+    ("backup", "artifacts"): "store",
+    ("restore", "download"): "store",
+    ("restore", "artifacts"): "store",
+    ("restore", "restore"): "database",
+    ("migrate", "database"): "database",
+    ("users", "users"): "mlflow",
+}
 """Whom a container of a job calls first."""
 NAMES = ("postgres.finest.svc", "s3.finest.svc", "mlflow.finest.svc")
 """Of the overlay's servers."""
@@ -31,7 +36,11 @@ NAMES = ("postgres.finest.svc", "s3.finest.svc", "mlflow.finest.svc")
 
 def address(said: Mapping[str, str], server: str) -> tuple[str, int]:
     """Host and port of a server, as a ConfigMap of addresses says."""
-    uri = {"database": f"//{said['PGHOST']}:{said['PGPORT']}", "store": said["AWS_ENDPOINT_URL"], "mlflow": said["MLFLOW_TRACKING_URI"]}
+    uri = {
+        "database": f"//{said['PGHOST']}:{said['PGPORT']}",
+        "store": said["AWS_ENDPOINT_URL"],
+        "mlflow": said["MLFLOW_TRACKING_URI"],
+    }
     parts = urlsplit(uri[server])
     return str(parts.hostname), int(parts.port or 0)
 
@@ -81,7 +90,11 @@ def test_a_job_waits_for_a_server_that_comes_later_and_says_so_once(
     place: Installation, files: dict[str, str], call: tuple[str, str]
 ) -> None:
     port = free_port()
-    target = {"PGDATABASE": place.with_database(f"later_{port}").endpoints["PGDATABASE"]} if call == ("restore", "restore") else {}
+    target = (
+        {"PGDATABASE": place.with_database(f"later_{port}").endpoints["PGDATABASE"]}
+        if call == ("restore", "restore")
+        else {}
+    )
     with place.started(*call, **files, **target, **at(HOST, port)) as job:
         line = first_line(job)
         assert HOST in line and str(port) in line and "Connection refused" in line
@@ -104,18 +117,25 @@ def test_a_job_does_not_wait_for_ever_and_names_address_and_cause(
 
 
 @pytest.mark.parametrize("call", [("backup", "dump"), ("backup", "upload"), ("users", "users")])
-def test_a_name_that_does_not_resolve_is_said(place: Installation, files: dict[str, str], call: tuple[str, str]) -> None:
+def test_a_name_that_does_not_resolve_is_said(
+    place: Installation, files: dict[str, str], call: tuple[str, str]
+) -> None:
     done = place.run(*call, **files, **at("no-such-name.invalid", 9000), FINEST_PATIENCE_SECONDS="1")
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "no-such-name.invalid" in done.stderr and "name" in done.stderr.replace("no-such-name", "").lower()
 
 
-def test_a_job_without_patience_does_not_wait_and_a_patience_that_is_none_is_said(place: Installation, files: dict[str, str]) -> None:
+def test_a_job_without_patience_does_not_wait_and_a_patience_that_is_none_is_said(
+    place: Installation, files: dict[str, str]
+) -> None:
     for call in (("backup", "dump"), ("backup", "upload")):
         done = place.run(*call, **files, **at(HOST, free_port()), FINEST_PATIENCE_SECONDS="0")
         assert (done.returncode, done.stdout) == (1, "") and "within 0 s" in done.stderr
         done = place.run(*call, **files, FINEST_PATIENCE_SECONDS="2 min")
-        assert (done.returncode, done.stderr) == (1, "error: FINEST_PATIENCE_SECONDS is '2 min'; write whole seconds, like 120\n")
+        assert (done.returncode, done.stderr) == (
+            1,
+            "error: FINEST_PATIENCE_SECONDS is '2 min'; write whole seconds, like 120\n",
+        )
 
 
 @pytest.mark.parametrize(
@@ -140,16 +160,23 @@ def test_a_server_that_refuses_is_not_waited_for(
     assert says in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_proxy_that_answers_for_a_server_that_is_away_is_waited_for(place: Installation, files: dict[str, str]) -> None:
+def test_a_proxy_that_answers_for_a_server_that_is_away_is_waited_for(
+    place: Installation, files: dict[str, str]
+) -> None:
     with faults.before(place.endpoints["AWS_ENDPOINT_URL"]) as mesh:
         mesh.fault = lambda request: faults.Refusal(503, "Unavailable") if len(mesh.seen) < 3 else None
         done = place.run("backup", "upload", **files | {"AWS_ENDPOINT_URL": mesh.endpoint})
-    assert done.returncode == 0 and done.stdout.splitlines()[0] == f"waiting up to 120 s for {mesh.endpoint}: 503 Service Unavailable"
+    assert (
+        done.returncode == 0
+        and done.stdout.splitlines()[0] == f"waiting up to 120 s for {mesh.endpoint}: 503 Service Unavailable"
+    )
 
 
 def test_a_server_without_a_certificate_is_not_waited_for(place: Installation, files: dict[str, str]) -> None:
     started = time.monotonic()
-    done = place.run("backup", "upload", **files | {"AWS_ENDPOINT_URL": place.endpoints["AWS_ENDPOINT_URL"].replace("http", "https")})
+    done = place.run(
+        "backup", "upload", **files | {"AWS_ENDPOINT_URL": place.endpoints["AWS_ENDPOINT_URL"].replace("http", "https")}
+    )
     assert done.returncode == 1 and "SSL" in done.stderr and "Traceback" not in done.stderr
     assert "waiting" not in done.stdout and time.monotonic() - started < 60
 
@@ -193,7 +220,9 @@ def test_a_pod_whose_policies_open_late(
 
 
 @pytest.mark.parametrize("call", [("backup", "dump"), ("backup", "upload")])
-def test_a_pod_that_finds_names_late(place: Installation, files: dict[str, str], pod: Pod, call: tuple[str, str]) -> None:
+def test_a_pod_that_finds_names_late(
+    place: Installation, files: dict[str, str], pod: Pod, call: tuple[str, str]
+) -> None:
     with as_in_the_cluster(place).started(*call, pod.within, **files) as job:
         line = first_line(job)
         assert any(name in line for name in NAMES) and "name resolution" in line

@@ -43,7 +43,12 @@ def watch(rendered: Callable[[str], list[Document]], tmp_path: Path) -> Callable
     def start(tracking: str, hook: str | None) -> CompletedProcess[str]:
         secrets = SECRETS | ({"finest-webhook": {"url": hook}} if hook else {})
         variables = environment(one, find(rendered("prod"), "ConfigMap", "endpoints")["data"], secrets)
-        variables |= {"MLFLOW_TRACKING_URI": tracking, "HOME": str(tmp_path), "FINEST_STATE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        variables |= {
+            "MLFLOW_TRACKING_URI": tracking,
+            "HOME": str(tmp_path),
+            "FINEST_STATE": str(tmp_path),
+            "PYTHONPATH": str(ROOT),
+        }
         line = command(one, variables, {"/scripts": str(K8S / "base" / "scripts"), "python": sys.executable})
         return run(line, env=variables, capture_output=True, text=True, cwd=tmp_path)
 
@@ -60,5 +65,7 @@ def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(watch, webhoo
 
 def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch, tmp_path: Path) -> None:
     done = watch(f"sqlite:///{tmp_path}/mlflow.db", "http://127.0.0.1:9/secret-path")
-    assert done.returncode == 1 and "no run has a verdict yet" in done.stderr and "the webhook was not told" in done.stderr
+    assert (
+        done.returncode == 1 and "no run has a verdict yet" in done.stderr and "the webhook was not told" in done.stderr
+    )
     assert "secret-path" not in done.stdout + done.stderr

@@ -13,7 +13,9 @@ from tests.integration.k8s.containers import Document, containers, find
 from tests.integration.k8s.flows import Cluster, End, behind, pods
 
 HERE = Path(__file__).parent
-KUBEFLOW, PLATFORM = ([*yaml.safe_load_all((HERE / name).read_text())] for name in ("kubeflow.yaml", "kubeflow_platform.yaml"))
+KUBEFLOW, PLATFORM = (
+    [*yaml.safe_load_all((HERE / name).read_text())] for name in ("kubeflow.yaml", "kubeflow_platform.yaml")
+)
 
 NODE = End("node", "192.168.0.10")
 """The API server listens here, and so does the kubelet."""
@@ -45,7 +47,9 @@ class World:
         labels["ingress-nginx"] = {"finest-ingress": "true"}
         labels["team-a"] = {"app.kubernetes.io/part-of": "kubeflow-profile"}
         labels[self.runs]["finest-runs"] = "true"
-        return Cluster({name: {"kubernetes.io/metadata.name": name} | more for name, more in labels.items()}, self.policies)
+        return Cluster(
+            {name: {"kubernetes.io/metadata.name": name} | more for name, more in labels.items()}, self.policies
+        )
 
     @cached_property
     def ours(self) -> list[End]:
@@ -60,11 +64,15 @@ class World:
         kubeflow = [*pods(KUBEFLOW, 100)]
         servers = [end for end in [*self.ours, *kubeflow] if end.ports or end.namespace == "kubeflow"]
         return [
-            *kubeflow, End("driver", "10.244.2.3", self.runs), End("ingress", "10.244.2.4", "ingress-nginx"),
-            End("stranger", "10.244.2.5", "elsewhere"), End("like-a-step", "10.244.2.6", "elsewhere", clients),
+            *kubeflow,
+            End("driver", "10.244.2.3", self.runs),
+            End("ingress", "10.244.2.4", "ingress-nginx"),
+            End("stranger", "10.244.2.5", "elsewhere"),
+            End("like-a-step", "10.244.2.6", "elsewhere", clients),
             *(replace(end, name=f"like-{end.name}", namespace="elsewhere") for end in servers),
-            End("kube-proxy", "10.244.2.7", "kube-system"), *OUTSIDE,
-        ]  # fmt: skip
+            End("kube-proxy", "10.244.2.7", "kube-system"),
+            *OUTSIDE,
+        ]
 
     @cached_property
     def ends(self) -> dict[str, End]:
@@ -75,9 +83,12 @@ class World:
         settings = find(self.documents, "ConfigMap", "endpoints")["data"]
         store = settings.get("AWS_ENDPOINT_URL", f"https://s3.{settings['AWS_REGION']}.amazonaws.com:443")
         said = {
-            "database": f"{settings['PGHOST']}:{settings['PGPORT']}", "store": store, "mlflow": settings["MLFLOW_TRACKING_URI"],
-            "webhook": "chat.example.com:443", "names": "kube-dns.kube-system:53",
-        }  # fmt: skip
+            "database": f"{settings['PGHOST']}:{settings['PGPORT']}",
+            "store": store,
+            "mlflow": settings["MLFLOW_TRACKING_URI"],
+            "webhook": "chat.example.com:443",
+            "names": "kube-dns.kube-system:53",
+        }
         return said.get(what, what).split("://")[-1]
 
     def reached(self, what: str) -> list[tuple[End, int, str]]:
@@ -99,10 +110,18 @@ class World:
         """Those that do not get from end to end."""
         return [flow for flow in flows if not self.cluster.is_open(self.ends[flow[0]], self.ends[flow[1]], *flow[2:])]
 
-    def all_that(self, passes: Callable[[End, End, int, str], bool], sources: Iterable[End], targets: Iterable[End]) -> set[Flow]:
+    def all_that(
+        self, passes: Callable[[End, End, int, str], bool], sources: Iterable[End], targets: Iterable[End]
+    ) -> set[Flow]:
         """Of everything that can be tried from a source to a target, what passes."""
         there = [*self.documents, *KUBEFLOW]
-        listened = {port["containerPort"] for one in there for part in containers(one) for port in part.get("ports", [])}
+        listened = {
+            port["containerPort"] for one in there for part in containers(one) for port in part.get("ports", [])
+        }
         served = {port["port"] for one in there if one["kind"] == "Service" for port in one["spec"]["ports"]}
         tried = product(sources, targets, sorted(listened | served | {*OTHER_PORTS}), ("TCP", "UDP"))
-        return {(a.name, b.name, port, protocol) for a, b, port, protocol in tried if a is not b and passes(a, b, port, protocol)}
+        return {
+            (a.name, b.name, port, protocol)
+            for a, b, port, protocol in tried
+            if a is not b and passes(a, b, port, protocol)
+        }

@@ -104,11 +104,17 @@ def test_a_store_that_stays_away_is_one_line_that_says_how_long_it_was_waited_fo
     with pytest.raises(UnavailableError) as caught:
         checkpoint_store("s3://finest/checkpoints").list("x")
     assert 0.9 < time.monotonic() - began < 10
-    assert "cannot be reached (EndpointConnectionError), for 1.0 s, which is what steps.patience_minutes allows" in str(caught.value)
+    assert "cannot be reached (EndpointConnectionError), for 1.0 s, which is what steps.patience_minutes allows" in str(
+        caught.value
+    )
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket"), (403, "InvalidAccessKeyId")])
-def test_a_refusal_is_not_waited_for(faulty: Faulty, bucket: str, monkeypatch: pytest.MonkeyPatch, status: int, code: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(403, "AccessDenied"), (404, "NoSuchBucket"), (403, "InvalidAccessKeyId")]
+)
+def test_a_refusal_is_not_waited_for(
+    faulty: Faulty, bucket: str, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "60")
     faulty.fault = lambda request: Refusal(status, code)
     began = time.monotonic()
@@ -129,7 +135,12 @@ def test_a_store_that_is_busy_is_waited_for_however_often_it_says_so(
 
 
 def test_a_source_that_goes_away_while_it_is_read_is_read_anew_to_the_same_data(
-    faulty: Faulty, bucket: str, s3_server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    faulty: Faulty,
+    bucket: str,
+    s3_server: S3,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "60")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
@@ -148,7 +159,10 @@ def test_a_source_that_goes_away_while_it_is_read_is_read_anew_to_the_same_data(
     faulty.fault = fault
     made = read(uri, listing, 0, config, tmp_path / "remote")
     assert "was cut off" in caplog.text and "begins anew" in caplog.text
-    assert made.fingerprint == read(str(local), listing_of(resolve(str(local)), config), 0, config, tmp_path / "local").fingerprint
+    assert (
+        made.fingerprint
+        == read(str(local), listing_of(resolve(str(local)), config), 0, config, tmp_path / "local").fingerprint
+    )
 
 
 def test_without_patience_a_source_that_goes_away_is_an_error_at_once(

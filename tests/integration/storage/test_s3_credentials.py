@@ -28,15 +28,25 @@ def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     with faults.before(aws_server) as proxy:
-        settings = {"AWS_ENDPOINT_URL": proxy.endpoint, "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": "/nowhere"}
-        settings |= {"AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "2"}
+        settings = {
+            "AWS_ENDPOINT_URL": proxy.endpoint,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": "/nowhere",
+        }
+        settings |= {
+            "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "2",
+        }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         yield proxy
 
 
 def administrator(service: str, endpoint: str) -> Any:
-    return boto3.client(service, endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+    return boto3.client(
+        service, endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+    )
 
 
 @pytest.fixture
@@ -50,7 +60,7 @@ def bucket_with_a_file(aws_server: str) -> str:
 
 def test_a_service_accounts_role_lists_reads_and_writes(
     aws: Faulty, bucket_with_a_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     token = tmp_path / "token"
     token.write_text("a.web.token")
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
@@ -67,7 +77,7 @@ def test_a_service_accounts_role_lists_reads_and_writes(
 
 def test_a_role_that_may_not_be_taken_on_is_one_line(
     aws: Faulty, bucket_with_a_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     (tmp_path / "token").write_text("a.web.token")
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
@@ -83,9 +93,13 @@ def test_credentials_that_end_are_renewed_between_files(aws: Faulty, bucket_with
 
     def connect(frozen: Any) -> pafs.S3FileSystem:
         return pafs.S3FileSystem(
-            access_key=frozen.access_key, secret_key=frozen.secret_key, session_token=frozen.token, scheme="http",
-            endpoint_override=aws.endpoint.partition("://")[2], region="us-east-1",
-        )  # fmt: skip
+            access_key=frozen.access_key,
+            secret_key=frozen.secret_key,
+            session_token=frozen.token,
+            scheme="http",
+            endpoint_override=aws.endpoint.partition("://")[2],
+            region="us-east-1",
+        )
 
     ends_soon = RefreshableCredentials.create_from_metadata(keys("FIRST", 1), lambda: keys("SECOND", 60), "test")
     lasts = RefreshableCredentials.create_from_metadata(keys("ONLY", 60), lambda: keys("NEVER", 60), "test")
@@ -99,7 +113,7 @@ def test_credentials_that_end_are_renewed_between_files(aws: Faulty, bucket_with
 
 def test_a_policy_that_allows_to_list_but_not_to_read_is_one_line_before_anything_is_read(
     aws: Faulty, aws_server: str, bucket_with_a_file: str, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     iam = administrator("iam", aws_server)
     iam.create_user(UserName="nightly")
     allowed = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "*"}
@@ -118,6 +132,8 @@ def test_a_policy_that_allows_to_list_but_not_to_read_is_one_line_before_anythin
 
 def policies_hold(endpoint: str, after: int) -> None:
     """From then on moto asks for valid credentials and heeds policies."""
-    request = urllib.request.Request(f"{endpoint}/moto-api/reset-auth", str(after).encode(), {"Content-Type": "text/plain"}, method="POST")
+    request = urllib.request.Request(
+        f"{endpoint}/moto-api/reset-auth", str(after).encode(), {"Content-Type": "text/plain"}, method="POST"
+    )
     with urllib.request.urlopen(request):
         pass

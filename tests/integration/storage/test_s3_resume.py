@@ -38,6 +38,8 @@ def test_killed_in_an_epoch_it_ends_with_the_same_weights(s3_server: S3, bucket:
     subprocess.run(command(uri, tmp_path / "resumed"), cwd=ROOT, env=environment, check=True)
     weights = sorted(path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*.safetensors"))
     assert len(weights) == 5
-    assert all((tmp_path / "whole" / path).read_bytes() == (tmp_path / "resumed" / path).read_bytes() for path in weights)
+    assert all(
+        (tmp_path / "whole" / path).read_bytes() == (tmp_path / "resumed" / path).read_bytes() for path in weights
+    )
     writers = {path.name.partition("-")[2] for path in (folder / name).iterdir()}
     assert len(writers) == 2 and max(path.name for path in (folder / name).iterdir()).startswith(f"{EPOCHS:012d}-")

@@ -53,7 +53,9 @@ def test_partitioned_parquet_is_the_same_data_set_as_from_a_folder(s3_server: S3
     folder = partitioned(tmp_path / "data", table(tmp_path))
     copy(folder, s3_server, bucket)
     there = resolve(f"s3://{bucket}/data")
-    assert [file.path for file in there.files] == [f"{bucket}/data/dt=2024-01-0{day}/part-0.parquet" for day in (1, 2, 3)]
+    assert [file.path for file in there.files] == [
+        f"{bucket}/data/dt=2024-01-0{day}/part-0.parquet" for day in (1, 2, 3)
+    ]
     assert manifest(f"s3://{bucket}/data", tmp_path / "remote") == manifest(str(folder), tmp_path / "local")
 
 
@@ -66,7 +68,9 @@ def test_partitions_are_pruned_by_day(s3_server: S3, bucket: str, tmp_path: Path
     assert made.source_rows == third
 
 
-def test_broken_lines_of_text_files_are_set_aside_with_file_and_line(s3_server: S3, bucket: str, tmp_path: Path) -> None:
+def test_broken_lines_of_text_files_are_set_aside_with_file_and_line(
+    s3_server: S3, bucket: str, tmp_path: Path
+) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     small_data.write(folder / "a.csv", users=20, items=60)
@@ -74,7 +78,10 @@ def test_broken_lines_of_text_files_are_set_aside_with_file_and_line(s3_server: 
     lines[5], lines[9] = "only one field", "u,i,yesterday"
     (folder / "b [1].csv").write_text("\n".join(lines) + "\n")
     copy(folder, s3_server, bucket)
-    assert manifest(f"s3://{bucket}/data", tmp_path / "remote").fingerprint == manifest(str(folder), tmp_path / "local").fingerprint
+    assert (
+        manifest(f"s3://{bucket}/data", tmp_path / "remote").fingerprint
+        == manifest(str(folder), tmp_path / "local").fingerprint
+    )
     aside = pq.read_table(tmp_path / "remote" / schema.QUARANTINE).select(["file", "line", "reason"]).to_pylist()
     path = f"{bucket}/data/b [1].csv"
     assert aside == [
@@ -83,7 +90,9 @@ def test_broken_lines_of_text_files_are_set_aside_with_file_and_line(s3_server: 
     ]
 
 
-def test_one_object_of_recboles_format_compressed_or_not_is_read_like_the_rest(s3_server: S3, bucket: str, tmp_path: Path) -> None:
+def test_one_object_of_recboles_format_compressed_or_not_is_read_like_the_rest(
+    s3_server: S3, bucket: str, tmp_path: Path
+) -> None:
     rows = table(tmp_path)
     text = "user_id:token\titem_id:token\ttimestamp:float\n" + "".join(
         f"{row['user_id']}\t{row['item_id']}\t{row['timestamp']}\n" for row in rows.to_pylist()
@@ -169,23 +178,31 @@ def gone(request: Request) -> Refusal | None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (lambda request: Refusal(403, "AccessDenied"), "access denied (ListObjectsV2); the credentials need s3:ListBucket there"),
+        (
+            lambda request: Refusal(403, "AccessDenied"),
+            "access denied (ListObjectsV2); the credentials need s3:ListBucket there",
+        ),
         (listing_only, "access denied (HeadObject); the credentials need s3:GetObject there"),
         (gone, "a.csv was removed after it was listed"),
         (lambda request: Refusal(400, "ExpiredToken"), "does not accept the credentials (ExpiredToken)"),
         (lambda request: Refusal(403, "RequestTimeTooSkewed"), "clock is off"),
         (lambda request: Refusal(301, "PermanentRedirect"), "wrong region (PermanentRedirect); set AWS_DEFAULT_REGION"),
-        (lambda request: Refusal(503, "SlowDown"), "is too busy (SlowDown, ListObjectsV2), and stayed so through all retries"),
+        (
+            lambda request: Refusal(503, "SlowDown"),
+            "is too busy (SlowDown, ListObjectsV2), and stayed so through all retries",
+        ),
         (lambda request: Refusal(405, "MethodNotAllowed"), "ListObjectsV2 failed (MethodNotAllowed)"),
     ],
 )
 def test_a_refusal_is_one_line_before_anything_is_read(
     fault: object, says: str, s3_server: S3, bucket: str, faulty: Faulty
-) -> None:  # fmt: skip
+) -> None:
     s3_server.client().put_object(Bucket=bucket, Key="data/a.csv", Body=b"x")
     faulty.fault = fault  # type: ignore[assignment]
     assert says in one_line(f"s3://{bucket}/data")
-    assert not [request for request in faulty.seen if request.method == "GET" and "a.csv" in request.path.partition("?")[0]]
+    assert not [
+        request for request in faulty.seen if request.method == "GET" and "a.csv" in request.path.partition("?")[0]
+    ]
 
 
 def in_frankfurt(request: Request) -> Refusal | Added:
@@ -196,7 +213,9 @@ def in_frankfurt(request: Request) -> Refusal | Added:
     return Refusal(400, "AuthorizationHeaderMalformed", "<Region>eu-central-1</Region>", here)
 
 
-def test_a_bucket_in_another_region_is_followed_there(s3_server: S3, bucket: str, faulty: Faulty, tmp_path: Path) -> None:
+def test_a_bucket_in_another_region_is_followed_there(
+    s3_server: S3, bucket: str, faulty: Faulty, tmp_path: Path
+) -> None:
     copy(partitioned(tmp_path / "data", table(tmp_path)), s3_server, bucket)
     faulty.fault = in_frankfurt
     assert manifest(f"s3://{bucket}/data", tmp_path / "out").source_rows == len(table(tmp_path))
@@ -204,7 +223,7 @@ def test_a_bucket_in_another_region_is_followed_there(s3_server: S3, bucket: str
 
 def test_a_busy_server_is_asked_again_until_it_answers(
     s3_server: S3, bucket: str, faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     folder = partitioned(tmp_path / "data", table(tmp_path))
     copy(folder, s3_server, bucket)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "8")
@@ -215,12 +234,16 @@ def test_a_busy_server_is_asked_again_until_it_answers(
 
 
 @pytest.mark.parametrize("after", ["check", "read"])
-def test_a_server_that_fails_while_it_is_read_is_one_line(after: str, s3_server: S3, bucket: str, faulty: Faulty, tmp_path: Path) -> None:
+def test_a_server_that_fails_while_it_is_read_is_one_line(
+    after: str, s3_server: S3, bucket: str, faulty: Faulty, tmp_path: Path
+) -> None:
     copy(partitioned(tmp_path / "data", table(tmp_path)), s3_server, bucket)
     source = resolve(f"s3://{bucket}/data")
     reads = iter(range(1000))
     limit = 0 if after == "check" else 6
-    faulty.fault = lambda request: Refusal(503, "SlowDown") if request.method == "GET" and next(reads) >= limit else None
+    faulty.fault = lambda request: (
+        Refusal(503, "SlowDown") if request.method == "GET" and next(reads) >= limit else None
+    )
     with pytest.raises(FinestError) as error:
         ingest(source.filesystem, source.files, CONFIG, tmp_path / "out")
     assert re.search("SLOW_DOWN|SERVICE_UNAVAILABLE", str(error.value)) and "\n" not in str(error.value)

@@ -37,7 +37,11 @@ def test_what_was_put_last_is_got_and_nothing_else_is_left(s3_server: S3, bucket
         store.put("k/clean", blob(tmp_path, content))
     store.put("k/clean-2", Path(os.devnull))
     assert read(store, "k/clean", tmp_path) == b"newest" and read(store, "k/clean-2", tmp_path) == b""
-    assert store.list("k/") == ["k/clean", "k/clean-2"] and store.list("k/clean-") == ["k/clean-2"] and store.list("q") == []
+    assert (
+        store.list("k/") == ["k/clean", "k/clean-2"]
+        and store.list("k/clean-") == ["k/clean-2"]
+        and store.list("q") == []
+    )
     assert len([path for path in (s3_server.root / bucket / "some/prefix").rglob("*") if path.is_file()]) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"blob", "got"}
     store.delete("k/clean-")
@@ -75,12 +79,17 @@ for number in range(6):
 """
 
 
-def test_two_writers_of_one_name_never_leave_a_reader_with_a_part_or_with_nothing(s3_server: S3, bucket: str, tmp_path: Path) -> None:
+def test_two_writers_of_one_name_never_leave_a_reader_with_a_part_or_with_nothing(
+    s3_server: S3, bucket: str, tmp_path: Path
+) -> None:
     uri = f"s3://{bucket}/p"
     store = checkpoint_store(uri)
     store.put("clean", blob(tmp_path, b"first;"))
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, uri, str(tmp_path / name), name], cwd=ROOT, env=dict(os.environ)) for name in "ab"
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, uri, str(tmp_path / name), name], cwd=ROOT, env=dict(os.environ)
+        )
+        for name in "ab"
     ]
     seen = set()
     while any(process.poll() is None for process in writers):
@@ -101,7 +110,7 @@ def test_two_writers_of_one_name_never_leave_a_reader_with_a_part_or_with_nothin
 
 def test_an_interrupted_download_goes_on_where_it_broke_off(
     bucket: str, faulty: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     content = os.urandom(4 * MEGABYTE)
     checkpoint_store(f"s3://{bucket}/p").put("clean", blob(tmp_path, content))
@@ -117,7 +126,9 @@ def test_an_interrupted_download_goes_on_where_it_broke_off(
     assert {path.name for path in tmp_path.iterdir()} == {"blob", "got"}
 
 
-def test_a_connection_that_breaks_again_and_again_is_taken_up_each_time(bucket: str, faulty: Faulty, tmp_path: Path) -> None:
+def test_a_connection_that_breaks_again_and_again_is_taken_up_each_time(
+    bucket: str, faulty: Faulty, tmp_path: Path
+) -> None:
     content = os.urandom(6 * MEGABYTE)
     store = checkpoint_store(f"s3://{bucket}/p")
     store.put("clean", blob(tmp_path, content))
@@ -137,7 +148,9 @@ def test_a_large_file_goes_up_in_parts_with_checksums(bucket: str, faulty: Fault
     store = checkpoint_store(f"s3://{bucket}/p")
     store.put("clean", blob(tmp_path, content))
     parts = [request for request in faulty.seen if request.method == "PUT"]
-    assert len(parts) == 2 and all("partNumber" in request.path and "x-amz-checksum-sha256" in request.headers for request in parts)
+    assert len(parts) == 2 and all(
+        "partNumber" in request.path and "x-amz-checksum-sha256" in request.headers for request in parts
+    )
     assert read(store, "clean", tmp_path) == content
 
 
@@ -158,7 +171,9 @@ def test_parts_of_an_upload_that_fails_are_not_left_to_be_paid_for(bucket: str, 
         ("GET", Refusal(404, "NoSuchBucket"), "there is no bucket"),
     ],
 )
-def test_a_refusal_is_one_line(method: str, refusal: Refusal, says: str, bucket: str, faulty: Faulty, tmp_path: Path) -> None:
+def test_a_refusal_is_one_line(
+    method: str, refusal: Refusal, says: str, bucket: str, faulty: Faulty, tmp_path: Path
+) -> None:
     store = checkpoint_store(f"s3://{bucket}/p")
     store.put("clean", blob(tmp_path, b"1"))
     faulty.fault = lambda request: refusal if request.method == method else None

@@ -24,12 +24,18 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     """Files of a certificate that vouches for itself, and of its key."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    )
     builder = builder.not_valid_before(now - day).not_valid_after(now + day)
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "certificate.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    (folder / "certificate.pem").write_bytes(
+        builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    )
     (folder / "key.pem").write_bytes(key.private_bytes(*plain))
     return folder / "certificate.pem", folder / "key.pem"
 
@@ -46,7 +52,9 @@ def bundle(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield crt
 
 
-def test_it_reads_and_writes_small_and_large(bundle: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reads_and_writes_small_and_large(
+    bundle: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
     store, blob, back = checkpoint_store(f"s3://{bucket}/p"), tmp_path / "blob", tmp_path / "back"
     for content in (b"", b"small", os.urandom(17 * MEGABYTE)):

@@ -43,11 +43,30 @@ def state(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 def manifest() -> Manifest:
     return Manifest(
-        schema_version=SCHEMA_VERSION, fingerprint="ab" * 32, depth=10, exclude_seen=True, source_rows=100, quarantined_rows=0,
-        quarantined_by_reason={}, kcore_dropped_rows=0, interactions=100, users=5, items=ITEMS, train_interactions=90, test_interactions=10,
-        instances=10, cold_rows=0, targets_outside_catalogue=0, targets_in_history=0, repeated_share=0.0, users_cut_inside_a_tie=0,
-        first_timestamp=0, last_timestamp=9, last_train_timestamp=8, split={"method": "last_fraction", "fraction": 0.1},
-    )  # fmt: skip
+        schema_version=SCHEMA_VERSION,
+        fingerprint="ab" * 32,
+        depth=10,
+        exclude_seen=True,
+        source_rows=100,
+        quarantined_rows=0,
+        quarantined_by_reason={},
+        kcore_dropped_rows=0,
+        interactions=100,
+        users=5,
+        items=ITEMS,
+        train_interactions=90,
+        test_interactions=10,
+        instances=10,
+        cold_rows=0,
+        targets_outside_catalogue=0,
+        targets_in_history=0,
+        repeated_share=0.0,
+        users_cut_inside_a_tie=0,
+        first_timestamp=0,
+        last_timestamp=9,
+        last_train_timestamp=8,
+        split={"method": "last_fraction", "fraction": 0.1},
+    )
 
 
 @pytest.fixture
@@ -71,20 +90,43 @@ def verdict() -> Callable[..., Verdict]:
     """A verdict with one scenario, or with other fields."""
 
     def make(**fields: object) -> Verdict:
-        same = {"rbo": Estimate(mean=0.9, low=0.88, high=0.92), "jaccard_at_10": Estimate(mean=0.8, low=0.78, high=0.82)}
-        lower = {"rbo": Estimate(mean=0.85, low=0.83, high=0.87), "jaccard_at_10": Estimate(mean=0.7, low=0.68, high=0.72)}
+        same = {
+            "rbo": Estimate(mean=0.9, low=0.88, high=0.92),
+            "jaccard_at_10": Estimate(mean=0.8, low=0.78, high=0.82),
+        }
+        lower = {
+            "rbo": Estimate(mean=0.85, low=0.83, high=0.87),
+            "jaccard_at_10": Estimate(mean=0.7, low=0.68, high=0.72),
+        }
         scenario = ScenarioResult(
-            name="random-deletion-0.001-s0", role="probe", shard="0", kind="deletion", edits=1, tuned=same, base=lower,
+            name="random-deletion-0.001-s0",
+            role="probe",
+            shard="0",
+            kind="deletion",
+            edits=1,
+            tuned=same,
+            base=lower,
             histogram={"tuned": [0.05] * 20, "base": [0.05] * 20},
-        )  # fmt: skip
+        )
         accuracy = Accuracy(
-            name="candidate", mrr=0.05, recall_at_10=0.1, ndcg_at_10=0.07, coverage_at_10=0.4, overlap=0.2, plasticity=0.5
+            name="candidate",
+            mrr=0.05,
+            recall_at_10=0.1,
+            ndcg_at_10=0.07,
+            coverage_at_10=0.4,
+            overlap=0.2,
+            plasticity=0.5,
         )
         base = {
-            "verdict": "pass", "reason": "all rules hold", "protocol": "anchored", "given": "given shared references", "reference": "base",
-            "scenarios": [scenario], "accuracy": [accuracy],
+            "verdict": "pass",
+            "reason": "all rules hold",
+            "protocol": "anchored",
+            "given": "given shared references",
+            "reference": "base",
+            "scenarios": [scenario],
+            "accuracy": [accuracy],
             "metrics": {"rls/rbo": 0.9, "rls/jaccard_at_10": 0.8, "accuracy/mrr": 0.05},
-        }  # fmt: skip
+        }
         return Verdict.model_validate(base | fields)
 
     return make

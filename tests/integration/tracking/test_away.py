@@ -63,19 +63,35 @@ def a_check(parent: str, folder: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("name", "work"), [("mlflow", a_step), ("database", a_step), ("store", a_step), ("store", a_check)])
+@pytest.mark.parametrize(
+    ("name", "work"), [("mlflow", a_step), ("database", a_step), ("store", a_step), ("store", a_check)]
+)
 def test_what_is_away_is_waited_for_with_a_line_a_wait(
-    installation: Installation, run: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, work: Callable[[str, Path], None]
-) -> None:  # fmt: skip
+    installation: Installation,
+    run: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    work: Callable[[str, Path], None],
+) -> None:
     with without(installation, name), caplog.at_level(logging.INFO):
         work(run, tmp_path)
-    waits = [record.message for record in caplog.records if record.message.startswith("waiting for MLflow at http://127.0.0.1:")]
+    waits = [
+        record.message
+        for record in caplog.records
+        if record.message.startswith("waiting for MLflow at http://127.0.0.1:")
+    ]
     assert waits and "is back after" in caplog.text
 
 
 def test_a_promotion_waits_and_registers_one_version(
-    installation: Installation, run: str, model_folder: Callable[[int], Path], verdict: Any, manifest: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+    installation: Installation,
+    run: str,
+    model_folder: Callable[[int], Path],
+    verdict: Any,
+    manifest: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from finest.models.saved import load, recommend
 
     histories = [["i001", "i002", "i003"], ["i004"]]
@@ -94,12 +110,16 @@ def test_a_promotion_waits_and_registers_one_version(
 
     with runs.step_run("promote") as step:
         monkeypatch.setattr(store.Patient, "wait", wait)
-        made = registry.promote(step, "finest-away", model_folder(3), verdict(), manifest, Sample(histories, items, scores), None)
+        made = registry.promote(
+            step, "finest-away", model_folder(3), verdict(), manifest, Sample(histories, items, scores), None
+        )
     assert next_at == [0] and made.aliases == ("champion", "challenger")
     assert [version.version for version in registry.list_versions("finest-away")] == ["1"]
 
 
-def test_an_answer_that_was_lost_does_not_make_a_second_run(installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_was_lost_does_not_make_a_second_run(
+    installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client: Any = store.connect()
     create = client._client.create_run
     lost = [True]
@@ -118,7 +138,9 @@ def test_an_answer_that_was_lost_does_not_make_a_second_run(installation: Instal
     assert [one.info.run_id for one in found] == [made.info.run_id]
 
 
-def test_points_of_a_curve_do_not_wait_and_are_not_lost(installation: Installation, run: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_points_of_a_curve_do_not_wait_and_are_not_lost(
+    installation: Installation, run: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with runs.step_run("pretrain") as step:
         curves = Curves(step)
         curves.add("train/loss/clean", 3.0, 1)
@@ -133,13 +155,17 @@ def test_points_of_a_curve_do_not_wait_and_are_not_lost(installation: Installati
     assert [(point.step, point.value) for point in points] == [(1, 3.0), (2, 2.0), (3, 1.0)]
 
 
-def test_a_server_that_stays_away_is_one_line(installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stays_away_is_one_line(
+    installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "2")
     installation.mlflow.down()
     try:
         with pytest.raises(UnavailableError) as caught:
             store.connect().get_run(run)
-        assert str(caught.value).startswith(f"MLflow at {installation.environment['MLFLOW_TRACKING_URI']} has been away for 2")
+        assert str(caught.value).startswith(
+            f"MLflow at {installation.environment['MLFLOW_TRACKING_URI']} has been away for 2"
+        )
         assert "longer than steps.patience_minutes allows: no connection to 127.0.0.1:" in str(caught.value)
         with pytest.raises(FinestError, match=r"has been away for 2.* refused"):
             store.check()
@@ -162,10 +188,21 @@ UNTRUSTED = requests.exceptions.SSLError("HTTPSConnectionPool(host='mlflow', por
     ("error", "why"),
     [
         (raised(MlflowException("API request failed"), REFUSED), "no connection to mlflow:5000: refused"),
-        (raised(MlflowException("x"), requests.exceptions.RetryError("too many 503 error responses")), "its server answers 503"),
+        (
+            raised(MlflowException("x"), requests.exceptions.RetryError("too many 503 error responses")),
+            "its server answers 503",
+        ),
         (requests.exceptions.ChunkedEncodingError("cut"), "its answer was cut off"),
-        (sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection")), "its database does not answer"),
-        (sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("FATAL: password authentication failed for user")), None),
+        (
+            sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection")),
+            "its database does not answer",
+        ),
+        (
+            sqlalchemy.exc.OperationalError(
+                "SELECT 1", {}, Exception("FATAL: password authentication failed for user")
+            ),
+            None,
+        ),
         (raised(MlflowException("x"), UNTRUSTED), None),
         (MlflowException("Run 'ab' not found", error_code=5), None),
         (ValueError("of our own"), None),

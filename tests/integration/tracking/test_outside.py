@@ -20,8 +20,13 @@ HISTORIES = [["i001", "i002", "i003"], ["i004"]]
 
 @pytest.fixture
 def promoted(
-    shared_mlflow: str, model_folder: Callable[[int], Path], verdict: Any, manifest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, Sample]:  # fmt: skip
+    shared_mlflow: str,
+    model_folder: Callable[[int], Path],
+    verdict: Any,
+    manifest: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[str, Sample]:
     """A champion's name, and what its model recommends."""
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", *store.DEFAULTS):
         monkeypatch.delenv(name, raising=False)
@@ -55,7 +60,7 @@ def unless_the_store(lookup: Callable[..., Any], host: str, *arguments: Any, **k
 
 def test_a_user_who_asks_for_presigned_urls_is_sent_to_the_store(
     promoted: tuple[str, Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv(store.PRESIGNED, "true")
     for name in ("_HTTP_REQUEST_MAX_RETRIES", "_HTTP_REQUEST_BACKOFF_FACTOR"):
         monkeypatch.setenv(f"MLFLOW{name}", "0")

@@ -39,7 +39,11 @@ def champion(state: Path, model_folder, verdict, manifest: Manifest) -> registry
 def answers(python: str, model: str, cwd: Path) -> Any:
     """What a fresh process, outside of the checkout, gets from the model for REQUESTS."""
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "KFP_RUN_ID")}
-    environment |= {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_TRACKING_URI": store.uri(), "CUDA_VISIBLE_DEVICES": ""}
+    environment |= {
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_TRACKING_URI": store.uri(),
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     command = [python, "-W", "ignore", "-c", PREDICT, model, json.dumps(REQUESTS)]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -56,7 +60,9 @@ def expect_offline_lists(found: Any, model: Path) -> None:
     assert sorted(third["items"][0]) == [f"i{number:03d}" for number in range(30) if number != 5]
 
 
-def test_a_fresh_process_serves_the_champion_with_the_packages_own_code_and_no_pickle(champion, model_folder, tmp_path: Path) -> None:
+def test_a_fresh_process_serves_the_champion_with_the_packages_own_code_and_no_pickle(
+    champion, model_folder, tmp_path: Path
+) -> None:
     found = answers(sys.executable, f"models:/{NAME}@champion", tmp_path)
     expect_offline_lists(found, model_folder(0))
     assert "/code/finest/models/saved.py" in found["finest"] and not found["pyarrow"]
@@ -69,7 +75,14 @@ def test_the_package_names_columns_requirements_and_holds_no_pickle(champion, tm
     assert inputs == {"history": True, "k": False}
     assert len(json.loads((folder / "input_example.json").read_text())["data"]) >= 2
     requirements = (folder / "requirements.txt").read_text().split()
-    assert {line.partition("==")[0] for line in requirements} == {"mlflow", "numpy", "pandas", "pydantic", "safetensors", "torch"}
+    assert {line.partition("==")[0] for line in requirements} == {
+        "mlflow",
+        "numpy",
+        "pandas",
+        "pydantic",
+        "safetensors",
+        "torch",
+    }
     assert all("==" in line and "+" not in line for line in requirements)
     assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth", ".pyc")]
     assert "Trained without its held-out rows" in (folder / "artifacts" / "model_card.md").read_text()
@@ -89,17 +102,31 @@ def test_the_models_page_shows_the_verdicts_metrics_on_the_data_set(champion, ma
 def test_the_package_carries_every_module_of_finest_that_it_imports_and_no_other() -> None:
     files, _ = package.needed("finest.models.saved")
     names = {"/".join(file.parts[file.parts.index("finest") :]) for file in files}
-    assert {"finest/__init__.py", "finest/errors.py", "finest/keys.py", "finest/models/saved.py", "finest/models/gru4rec.py"} <= names
-    assert not [name for name in names if name.startswith(("finest/data", "finest/stability", "finest/training", "finest/lists"))]
+    assert {
+        "finest/__init__.py",
+        "finest/errors.py",
+        "finest/keys.py",
+        "finest/models/saved.py",
+        "finest/models/gru4rec.py",
+    } <= names
+    assert not [
+        name
+        for name in names
+        if name.startswith(("finest/data", "finest/stability", "finest/training", "finest/lists"))
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_package_loads_in_an_environment_made_from_its_own_requirements_alone(champion, model_folder, tmp_path: Path) -> None:
+def test_the_package_loads_in_an_environment_made_from_its_own_requirements_alone(
+    champion, model_folder, tmp_path: Path
+) -> None:
     folder = registry.download(champion, tmp_path / "download").parents[1]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
-    installed = subprocess.run([python, "-m", "pip", "install", "-q", "-r", folder / "requirements.txt"], capture_output=True, text=True)
+    installed = subprocess.run(
+        [python, "-m", "pip", "install", "-q", "-r", folder / "requirements.txt"], capture_output=True, text=True
+    )
     assert installed.returncode == 0, installed.stderr
     found = answers(str(python), str(folder), tmp_path)
     expect_offline_lists(found, model_folder(0))

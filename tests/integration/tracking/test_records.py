@@ -38,7 +38,11 @@ def test_a_data_set_is_an_input_of_step_and_parent_with_its_fingerprint(parent: 
     for id in (run.id, parent):
         logged = run.client.get_run(id)
         (one,) = logged.inputs.dataset_inputs
-        assert (one.dataset.name, one.dataset.digest, one.dataset.source_type) == ("day", manifest.fingerprint[:36], "s3")
+        assert (one.dataset.name, one.dataset.digest, one.dataset.source_type) == (
+            "day",
+            manifest.fingerprint[:36],
+            "s3",
+        )
         assert json.loads(one.dataset.profile)["interactions"] == manifest.interactions
         assert logged.data.tags["data_fingerprint"] == manifest.fingerprint
 
@@ -65,7 +69,9 @@ def test_points_that_the_store_does_not_take_go_with_later_ones(parent: str, cap
     assert [(point.step, point.value) for point in history] == [(1, 3.0), (2, 2.0)]
 
 
-def test_a_store_that_stays_away_costs_a_training_its_curves_alone(parent: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_stays_away_costs_a_training_its_curves_alone(
+    parent: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with runs.step_run("pretrain") as run:
         curves = records.Curves(runs.Run(run.client, "0" * 32, parent))
         curves.add("train/loss/clean", 1.0, 7)
@@ -73,7 +79,9 @@ def test_a_store_that_stays_away_costs_a_training_its_curves_alone(parent: str, 
     assert "the live curves lack 1 points" in caplog.text
 
 
-def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(parent: str, verdict, tmp_path: Path) -> None:
+def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
+    parent: str, verdict, tmp_path: Path
+) -> None:
     (tmp_path / "output").write_text("<h1>report</h1>")
     (tmp_path / "plan").mkdir()
     (tmp_path / "plan" / "edits.parquet").write_bytes(b"PAR1")
@@ -85,14 +93,23 @@ def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
     logged = run.client.get_run(parent)
     assert logged.data.metrics == {"rls/rbo": 0.9, "gate/passed": 1.0}
     assert logged.data.tags["metrics_left_out"] == "not finite: churn/rbo"
-    assert {"verdict": "pass", "reason": "all rules hold", "protocol": "anchored", "reference": "base"}.items() <= logged.data.tags.items()
+    assert {
+        "verdict": "pass",
+        "reason": "all rules hold",
+        "protocol": "anchored",
+        "reference": "base",
+    }.items() <= logged.data.tags.items()
     assert logged.data.tags["mlflow.note.content"] == markdown(judged)
     assert {item.path for item in run.client.list_artifacts(parent)} == {"config.yaml", "edits", "report.html"}
     assert Path(run.client.download_artifacts(parent, "report.html")).read_text() == "<h1>report</h1>"
 
     found = variants(parent)
     probe, clean = found["random-deletion-0.001-s0"], found["clean"]
-    assert {"rls/rbo": 0.9, "rls_unstabilised/rbo": 0.85, "rls/jaccard_at_10": 0.8}.items() <= probe.data.metrics.items()
+    assert {
+        "rls/rbo": 0.9,
+        "rls_unstabilised/rbo": 0.85,
+        "rls/jaccard_at_10": 0.8,
+    }.items() <= probe.data.metrics.items()
     assert {"accuracy/mrr": 0.05, "coverage/at_10": 0.4}.items() <= clean.data.metrics.items()
     assert (probe.data.tags["role"], clean.data.tags["role"]) == ("probe", "clean")
     assert {run.info.status for run in found.values()} == {"FINISHED"}

@@ -21,7 +21,9 @@ def offline(folder: Path) -> Sample:
 
 
 @pytest.fixture
-def promoted(state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., registry.Version]:
+def promoted(
+    state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., registry.Version]:
     """The promote step of a pipeline run whose candidate has weights of that seed; `judged` is the model whose lists the gate saw."""
 
     def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
@@ -35,14 +37,18 @@ def promoted(state: Path, model_folder, verdict, manifest: Manifest, monkeypatch
 
 
 @pytest.fixture
-def rejected(state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., registry.Version]:
+def rejected(
+    state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., registry.Version]:
     """The reject step of a pipeline run that registers what the gate refused."""
 
     def step(kfp_run: str, seed: int) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
         runs.open_parent({}, source="data.csv", seed=seed, tags={})
         with runs.step_run("reject") as run:
-            return registry.register_rejected(run, NAME, model_folder(seed), verdict(verdict="fail", reason="too unstable"), manifest)
+            return registry.register_rejected(
+                run, NAME, model_folder(seed), verdict(verdict="fail", reason="too unstable"), manifest
+            )
 
     return step
 
@@ -77,7 +83,9 @@ def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(
     assert registry.rollback(NAME).version == "2"
 
 
-def test_the_champion_comes_back_as_the_model_folder_that_was_registered(promoted, model_folder, tmp_path: Path) -> None:
+def test_the_champion_comes_back_as_the_model_folder_that_was_registered(
+    promoted, model_folder, tmp_path: Path
+) -> None:
     registered = {path.name: path.read_bytes() for path in model_folder(5).iterdir()}
     folder = registry.download(promoted("run-1", 5, None), tmp_path / "download")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == registered
@@ -86,7 +94,9 @@ def test_the_champion_comes_back_as_the_model_folder_that_was_registered(promote
 def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_why(promoted) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
-    with pytest.raises(FinestError, match=r"the champion of finest-test is version 2, but the gate compared with version 1; nothing"):
+    with pytest.raises(
+        FinestError, match=r"the champion of finest-test is version 2, but the gate compared with version 1; nothing"
+    ):
         promoted("run-3", 2, "1")
     with pytest.raises(FinestError, match=r"is version 2, but the gate compared with no champion"):
         promoted("run-4", 3, None)
@@ -99,7 +109,9 @@ def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted
     with pytest.raises(FinestError, match=r"does not serve what was judged: 3 of 3 lists differ"):
         promoted("run-2", 1, "1", judged=7)
     assert aliases() == {"2": (), "1": ("champion", "challenger")}
-    with pytest.raises(FinestError, match=r"version 2 of finest-test stays out of production: the package does not serve"):
+    with pytest.raises(
+        FinestError, match=r"version 2 of finest-test stays out of production: the package does not serve"
+    ):
         registry.promote_version(NAME, "2")
 
 
@@ -122,7 +134,9 @@ def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promote
 def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(promoted, rejected) -> None:
     promoted("run-1", 0, None)
     assert rejected("run-2", 1).aliases == ("challenger",)
-    with pytest.raises(FinestError, match=r"version 2 of finest-test stays out of production: its verdict is fail; --force"):
+    with pytest.raises(
+        FinestError, match=r"version 2 of finest-test stays out of production: its verdict is fail; --force"
+    ):
         registry.promote_version(NAME, "2")
     assert aliases() == {"2": ("challenger",), "1": ("champion",)}
     registry.promote_version(NAME, "2", force=True)

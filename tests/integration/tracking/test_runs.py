@@ -36,9 +36,14 @@ def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_f
     run = run_of(id)
     assert run.info.run_name == "2026-11-02 gru4rec ml-100k seed 3"
     assert run.data.params == {
-        "seed": "3", "source": "/data/ml-100k.inter", "pretrain.model.name": "gru4rec", "pretrain.model.hidden": "8",
-        "finetune.protocol": "anchored", "finetune.reference": "base", "perturb.scenarios": '[{"kind":"deletion"}]',
-    }  # fmt: skip
+        "seed": "3",
+        "source": "/data/ml-100k.inter",
+        "pretrain.model.name": "gru4rec",
+        "pretrain.model.hidden": "8",
+        "finetune.protocol": "anchored",
+        "finetune.reference": "base",
+        "perturb.scenarios": '[{"kind":"deletion"}]',
+    }
     expected = {"kfp_run_id": "run-1", "protocol": "anchored", "reference": "base", "image_digest": "sha256:1"}
     assert expected.items() <= run.data.tags.items()
     assert runs.find_parent() == id
@@ -107,7 +112,11 @@ def test_system_metrics_are_recorded_while_a_step_runs(state: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("error", "status", "tag"),
     [
-        (FinestError("a.csv: no column item; set ingest.columns"), "FAILED", "a.csv: no column item; set ingest.columns"),
+        (
+            FinestError("a.csv: no column item; set ingest.columns"),
+            "FAILED",
+            "a.csv: no column item; set ingest.columns",
+        ),
         (ValueError("first line\nsecond line"), "FAILED", "ValueError: first line"),
         (OSError("https://me:hunter2@host/x"), "FAILED", "OSError: https://***@host/x"),
         (KeyboardInterrupt(), "KILLED", "interrupted"),
@@ -115,7 +124,9 @@ def test_system_metrics_are_recorded_while_a_step_runs(state: Path, monkeypatch:
         (SystemExit(0), "FINISHED", None),
     ],
 )
-def test_a_step_never_stays_running_and_its_error_is_one_line(state: Path, error: BaseException, status: str, tag: str | None) -> None:
+def test_a_step_never_stays_running_and_its_error_is_one_line(
+    state: Path, error: BaseException, status: str, tag: str | None
+) -> None:
     runs.open_parent({}, source="a.csv", seed=0, tags={})
     with pytest.raises(type(error)), runs.step_run("ingest"):
         raise error
@@ -138,7 +149,9 @@ def test_a_terminated_step_is_killed_not_running(state: Path) -> None:
     assert (child("pretrain").info.status, child("pretrain").data.tags["error"]) == ("KILLED", "terminated")
 
 
-def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dead = runs.open_parent({}, source="a.csv", seed=0, tags={})
     process = step_in_a_process(state)
     process.kill()
@@ -193,7 +206,9 @@ def test_an_unknown_pipeline_run_has_no_outcome(state: Path) -> None:
     assert outcome("nobody", "model") == Outcome(None, None, None, None)
 
 
-def test_the_run_that_kfp_gave_a_step_is_the_step_and_its_root_the_parent(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_that_kfp_gave_a_step_is_the_step_and_its_root_the_parent(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = store.connect()
     experiment = store.experiment_id(client)
     root = client.create_run(experiment, run_name="nightly").info.run_id

@@ -31,9 +31,22 @@ def server(tmp_path: Path, state: Path, empty_database: Path, monkeypatch: pytes
     folder.mkdir()
     (folder / "mlflow.db").write_bytes(empty_database.read_bytes())
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts", "--artifacts-destination", str(folder / "artifacts"),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--serve-artifacts",
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
@@ -68,7 +81,9 @@ def test_a_whole_run_through_a_server_promotes_and_comes_back(
         records.log_verdict(run, verdict(), {"report.html": tmp_path / "report"}, {})
     with runs.step_run("promote") as run:
         items, scores = recommend(load(model_folder(0)), HISTORIES, 10)
-        made = registry.promote(run, "finest-test", model_folder(0), verdict(), manifest, Sample(HISTORIES, items, scores), None)
+        made = registry.promote(
+            run, "finest-test", model_folder(0), verdict(), manifest, Sample(HISTORIES, items, scores), None
+        )
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError("a.csv: empty")
     runs.close_parent("FINISHED")

@@ -17,7 +17,9 @@ def checked_in_a_process(environment: dict[str, str]) -> "subprocess.CompletedPr
 
 
 def test_check_creates_the_embedded_store_quietly_and_leaves_no_probe_behind(tmp_path: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")} | {"FINEST_STATE": str(tmp_path)}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")} | {
+        "FINEST_STATE": str(tmp_path)
+    }
     done = checked_in_a_process(environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "mlflow" / "mlflow.db").is_file()
@@ -31,7 +33,9 @@ def test_runs_go_to_one_experiment_whose_artifacts_lie_beside_the_database(state
     assert (experiment.name, experiment.artifact_location) == ("finest", str(state / "mlflow" / "artifacts"))
 
 
-def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_seconds(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_seconds(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -58,7 +62,9 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(state: Path, monkey
 
 
 def test_a_traceback_of_the_failed_check_holds_no_credentials(tmp_path: Path) -> None:
-    environment = dict(os.environ, FINEST_STATE=str(tmp_path), MLFLOW_TRACKING_URI="postgresql://someone:hunter2@127.0.0.1:1/db")
+    environment = dict(
+        os.environ, FINEST_STATE=str(tmp_path), MLFLOW_TRACKING_URI="postgresql://someone:hunter2@127.0.0.1:1/db"
+    )
     done = checked_in_a_process(environment)
     assert done.returncode == 1 and "FinestError: MLflow at postgresql://***@127.0.0.1:1/db" in done.stderr
     assert "hunter2" not in done.stderr + done.stdout

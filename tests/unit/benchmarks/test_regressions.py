@@ -13,7 +13,9 @@ def test_a_ratio_within_the_tolerance_is_no_regression_in_either_direction() -> 
 
 
 def test_a_ratio_worse_by_more_than_the_tolerance_is_one_whichever_way_is_better() -> None:
-    assert regressions([made_up(ratio=79.0)], [made_up()], tolerance=0.25) == ["sorting : bubble sort: 79, was 100, allowed 80"]
+    assert regressions([made_up(ratio=79.0)], [made_up()], tolerance=0.25) == [
+        "sorting : bubble sort: 79, was 100, allowed 80"
+    ]
     found, before = made_up("memory", 0.51, "<= 0.6"), made_up("memory", 0.4, "<= 0.6")
     assert regressions([found], [before], tolerance=0.25) == ["memory: 0.51, was 0.4, allowed 0.5"]
 
@@ -30,7 +32,9 @@ def test_a_target_that_was_met_must_stay_met_within_any_tolerance() -> None:
 
 
 def test_a_row_that_is_gone_is_told_and_a_new_one_is_not() -> None:
-    assert regressions([made_up("new")], [made_up()], tolerance=0.25) == ["sorting : bubble sort: not measured, was 100"]
+    assert regressions([made_up("new")], [made_up()], tolerance=0.25) == [
+        "sorting : bubble sort: not measured, was 100"
+    ]
 
 
 def test_a_row_is_of_medians_and_met_only_if_every_condition_holds() -> None:

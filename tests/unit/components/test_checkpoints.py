@@ -12,7 +12,9 @@ def blob(folder: Path, text: str) -> Path:
     return file
 
 
-def test_a_run_forgets_what_it_wrote_and_what_it_went_on_from_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_forgets_what_it_wrote_and_what_it_went_on_from_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, scratch = tmp_path / "checkpoints", tmp_path
     store = checkpoint_store(place)
     store.put("of-a-killed-run.safetensors", blob(scratch, "old"))

@@ -30,8 +30,12 @@ def attempt(place: str, error: Exception | None, step: str = "pretrain", shard: 
     return began
 
 
-@pytest.mark.parametrize("error", [ConfigError("pretrain.batch: must be at least 1"), DataError("data.csv: the column item_id is missing")])
-def test_a_retry_of_what_cannot_end_differently_stops_at_once_with_the_same_line(place: str, error: FinestError) -> None:
+@pytest.mark.parametrize(
+    "error", [ConfigError("pretrain.batch: must be at least 1"), DataError("data.csv: the column item_id is missing")]
+)
+def test_a_retry_of_what_cannot_end_differently_stops_at_once_with_the_same_line(
+    place: str, error: FinestError
+) -> None:
     assert attempt(place, error)
     with pytest.raises(type(error), match=str(error)) as again, failing_once(place, "pretrain", None):
         pytest.fail("the work began again")
@@ -61,7 +65,9 @@ def test_the_end_of_the_run_takes_its_marks_along_and_no_others(place: str, monk
     assert attempt(place, None)
 
 
-def test_a_local_run_has_no_retries_and_leaves_no_marks(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_run_has_no_retries_and_leaves_no_marks(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(events.VARIABLE, str(tmp_path / "events.jsonl"))
     attempt(place, ConfigError("no"))
     assert attempt(place, None) and checkpoint_store(place).list("") == []

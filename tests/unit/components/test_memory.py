@@ -37,7 +37,11 @@ def test_on_a_machine_the_smallest_limit_of_the_groups_around_counts(tmp_path: P
 
 def test_a_container_under_the_first_version_is_named_by_a_path_that_it_does_not_have(tmp_path: Path) -> None:
     control = "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"
-    values = {"memory__limit_in_bytes": "104857600\n", "memory__max_usage_in_bytes": "104857600\n", "memory__oom_control": control}
+    values = {
+        "memory__limit_in_bytes": "104857600\n",
+        "memory__max_usage_in_bytes": "104857600\n",
+        "memory__oom_control": control,
+    }
     files(tmp_path / "fs", "memory", **values)
     names = own(tmp_path, "5:devices:/docker/ab", "4:memory:/docker/ab", "1:name=systemd:/docker/ab", "0::/docker/ab")
     assert look(tmp_path / "fs", names) == Memory(104857600, True, 104857600, 1)
@@ -54,12 +58,16 @@ def test_a_machine_without_any_of_it_is_no_error(tmp_path: Path) -> None:
     assert look().limit > 0
 
 
-@pytest.mark.parametrize(("count", "text"), [(629145600, "600Mi"), (2**30, "1Gi"), (3 * 2**29, "1536Mi"), (17179869184, "16Gi")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(629145600, "600Mi"), (2**30, "1Gi"), (3 * 2**29, "1536Mi"), (17179869184, "16Gi")]
+)
 def test_bytes_are_written_as_kubernetes_takes_them(count: int, text: str) -> None:
     assert mebibytes(count) == text
 
 
-def test_a_kernel_that_is_not_told_who_goes_first_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kernel_that_is_not_told_who_goes_first_is_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.INFO):
         go_first(tmp_path / "nowhere" / "oom_score_adj")
     assert "is the kernel's choice" in caplog.text

@@ -22,8 +22,12 @@ def test_a_step_tells_when_it_starts_and_ends(heard: Path) -> None:
     assert finish.cpu > 0
 
 
-@pytest.mark.parametrize(("error", "exit_code"), [(DataError("a.csv: no column item_id"), 1), (ConfigError("gate.rules: unknown"), 2)])
-def test_an_error_made_for_users_reaches_the_terminal_in_its_words(heard: Path, error: FinestError, exit_code: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "exit_code"), [(DataError("a.csv: no column item_id"), 1), (ConfigError("gate.rules: unknown"), 2)]
+)
+def test_an_error_made_for_users_reaches_the_terminal_in_its_words(
+    heard: Path, error: FinestError, exit_code: int
+) -> None:
     with pytest.raises(FinestError), watched("ingest"):
         raise error
     failure = events.read(heard)[0][-1]
@@ -37,7 +41,11 @@ def test_any_other_error_is_one_line_with_its_type(heard: Path) -> None:
 
 
 def test_a_full_disk_is_named_as_such(heard: Path) -> None:
-    with pytest.raises(FinestError, match="ingest: the disk is full"), watched("ingest"), Path("/dev/full").open("wb", buffering=0) as file:
+    with (
+        pytest.raises(FinestError, match="ingest: the disk is full"),
+        watched("ingest"),
+        Path("/dev/full").open("wb", buffering=0) as file,
+    ):
         file.write(b"x")
     assert "the disk is full" in events.read(heard)[0][-1].text
 

@@ -27,7 +27,9 @@ def aside(folder: Path) -> list[tuple[Any, ...]]:
     return list(zip(table["line"].to_pylist(), table["reason"].to_pylist(), strict=True))
 
 
-def test_every_unusable_row_is_set_aside_with_its_line_and_reason(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_every_unusable_row_is_set_aside_with_its_line_and_reason(
+    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+) -> None:
     text = (
         "user_id,item_id,timestamp,title\n"
         'u1,i1,1000000,"a title\nof three\nlines"\n'
@@ -59,7 +61,9 @@ def test_every_unusable_row_is_set_aside_with_its_line_and_reason(ingested: Any,
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_lines_are_right_in_every_file_of_many(ingested: Any, plain_csv: Any, clean_rows: list[Row], threads: int) -> None:
+def test_lines_are_right_in_every_file_of_many(
+    ingested: Any, plain_csv: Any, clean_rows: list[Row], threads: int
+) -> None:
     files: dict[str, Any] = {}
     for number in range(6):
         rows: list[tuple[Any, ...]] = [*clean_rows]
@@ -75,7 +79,11 @@ def test_lines_are_right_in_every_file_of_many(ingested: Any, plain_csv: Any, cl
 @given(
     st.lists(
         st.one_of(
-            st.tuples(st.sampled_from(["u", "v", ""]), st.sampled_from(["i", "j", ""]), st.sampled_from(["1", "2.5", "", *NO_TIMES])),
+            st.tuples(
+                st.sampled_from(["u", "v", ""]),
+                st.sampled_from(["i", "j", ""]),
+                st.sampled_from(["1", "2.5", "", *NO_TIMES]),
+            ),
             st.sampled_from([("u",), ("u", "i"), ("u", "i", "1", "x"), ("u", '"i"j', "1")]),
         ),
         max_size=60,
@@ -83,13 +91,21 @@ def test_lines_are_right_in_every_file_of_many(ingested: Any, plain_csv: Any, cl
     st.sampled_from(["keep", "quarantine"]),
     st.integers(1, 12),
 )
-def test_no_row_disappears(ingested: Any, plain_csv: Any, dirty: list[tuple[str, ...]], duplicates: str, least: int) -> None:
+def test_no_row_disappears(
+    ingested: Any, plain_csv: Any, dirty: list[tuple[str, ...]], duplicates: str, least: int
+) -> None:
     rows = [(f"u{user}", f"i{item}", str(item)) for user in range(3) for item in range(30)] + dirty
-    manifest, folder = ingested({"a.csv": plain_csv(rows)}, duplicates=duplicates, max_quarantined_share=1, min_user_interactions=least)
+    manifest, folder = ingested(
+        {"a.csv": plain_csv(rows)}, duplicates=duplicates, max_quarantined_share=1, min_user_interactions=least
+    )
     assert manifest.source_rows == len(rows)
     assert manifest.source_rows == manifest.interactions + manifest.quarantined_rows + manifest.kcore_dropped_rows
     assert manifest.quarantined_rows == sum(manifest.quarantined_by_reason.values()) == len(aside(folder))
-    unusable = [line for line, row in enumerate(rows, start=2) if len(row) != 3 or "" in row or '"' in row[1] or row[2] in NO_TIMES]
+    unusable = [
+        line
+        for line, row in enumerate(rows, start=2)
+        if len(row) != 3 or "" in row or '"' in row[1] or row[2] in NO_TIMES
+    ]
     assert [line for line, reason in aside(folder) if reason != "duplicate"] == unusable
 
 
@@ -107,7 +123,9 @@ def test_a_sequence_that_is_no_whole_number_is_set_aside(ingested: Any, plain_cs
     assert aside(folder) == [(202, "sequence unparsable"), (203, "sequence missing")]
 
 
-def test_too_many_unusable_rows_are_an_error_with_an_example(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_too_many_unusable_rows_are_an_error_with_an_example(
+    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+) -> None:
     text = plain_csv([*clean_rows, *[("u", "i", "soon")] * 20, ("u", "", 1)])
     said = r"9\.5% .* 221 rows .*max_quarantined_share=0\.01.*\(20\): timestamp unparsable.*a\.csv:202, value 'soon'"
     with pytest.raises(DataError, match=said):
@@ -117,13 +135,19 @@ def test_too_many_unusable_rows_are_an_error_with_an_example(ingested: Any, plai
 def test_timestamps_of_which_none_is_readable_are_named(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
     text = plain_csv([(user, item, "yesterday") for user, item, _ in clean_rows])
     for share in (0.01, 1):
-        with pytest.raises(DataError, match=r"no row .* readable timestamp: column 'timestamp'.*a\.csv:2, value 'yesterday'"):
+        with pytest.raises(
+            DataError, match=r"no row .* readable timestamp: column 'timestamp'.*a\.csv:2, value 'yesterday'"
+        ):
             ingested({"a.csv": text}, max_quarantined_share=share)
 
 
-def test_a_column_renamed_in_one_file_of_many_is_an_error_that_names_it(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_a_column_renamed_in_one_file_of_many_is_an_error_that_names_it(
+    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+) -> None:
     good = plain_csv(clean_rows)
-    with pytest.raises(DataError, match=r"b\.csv: no column 'item_id'; found user_id, movie, timestamp; ingest\.columns\.item"):
+    with pytest.raises(
+        DataError, match=r"b\.csv: no column 'item_id'; found user_id, movie, timestamp; ingest\.columns\.item"
+    ):
         ingested({"a.csv": good, "b.csv": good.replace("item_id", "movie"), "c.csv": good})
     table = pa.table({"user_id": ["u"], "item_id": ["i"], "time": [1]})
     with pytest.raises(DataError, match=r"b\.parquet: no column 'timestamp'; found .*time; ingest\.columns\.timestamp"):
@@ -151,9 +175,24 @@ BAD = {
     "an unknown ending": ({"a.txt": HEADER}, {}, ConfigError, r"a\.txt: cannot tell the format .*ingest\.format"),
     "no such partition": ({"dt=2024-01-01/a.csv": HEADER}, {"since": "2024-02-01"}, DataError, "none of the 1 files"),
     "no partitions": ({"a.csv": HEADER}, {"until": "2024-02-01"}, DataError, r"a\.csv: in no partition"),
-    "an open quote": ({"a.csv": HEADER + 'u,"i,1\n' + "u,i,1\n" * 9}, {}, DataError, r"a\.csv:2: a quoted field is not closed"),
-    "mixed line ends": ({"a.csv": HEADER + "u,i,1\r\nu,i,1\nu,i,2\r\n"}, {}, DataError, r"a\.csv; are line ends of two kinds mixed"),
-    "a k-core of nothing": ({"a.csv": HEADER + "u,i,1\nu,j,2\n"}, {"min_user_interactions": 3}, DataError, "k-core .* of 2 rows: .*=3"),
+    "an open quote": (
+        {"a.csv": HEADER + 'u,"i,1\n' + "u,i,1\n" * 9},
+        {},
+        DataError,
+        r"a\.csv:2: a quoted field is not closed",
+    ),
+    "mixed line ends": (
+        {"a.csv": HEADER + "u,i,1\r\nu,i,1\nu,i,2\r\n"},
+        {},
+        DataError,
+        r"a\.csv; are line ends of two kinds mixed",
+    ),
+    "a k-core of nothing": (
+        {"a.csv": HEADER + "u,i,1\nu,j,2\n"},
+        {"min_user_interactions": 3},
+        DataError,
+        "k-core .* of 2 rows: .*=3",
+    ),
     "nothing to train on": (
         {"a.csv": HEADER + "u,i,1\nu,j,2\n"},
         {"split": {"method": "temporal", "cut": "1970-01-01"}},

@@ -51,7 +51,9 @@ def parquet(rows: list[Row], kind: str) -> pa.Table:
     }[kind]
     users = pa.array([user for user, *_ in rows])
     items = [item for _, item, _ in rows]
-    return pa.table({"timestamp": times, "user_id": users.dictionary_encode() if kind == "time" else users, "item_id": items})
+    return pa.table(
+        {"timestamp": times, "user_id": users.dictionary_encode() if kind == "time" else users, "item_id": items}
+    )
 
 
 def written(rows: list[Row], form: str) -> Any:
@@ -60,13 +62,23 @@ def written(rows: list[Row], form: str) -> Any:
 
 @settings(max_examples=8, deadline=None, phases=[Phase.generate])  # shrinking takes longer than it tells
 @given(
-    st.lists(st.tuples(st.sampled_from(ODD_IDS), st.sampled_from(ODD_IDS), st.integers(0, 4)), min_size=60, max_size=80),
+    st.lists(
+        st.tuples(st.sampled_from(ODD_IDS), st.sampled_from(ODD_IDS), st.integers(0, 4)), min_size=60, max_size=80
+    ),
     st.lists(st.sampled_from(["csv", "tsv", "time", "zoned", "nano", "float", "text"]), min_size=2, max_size=4),
     st.randoms(use_true_random=False),
 )
-def test_any_layout_of_the_same_rows_gives_the_same_files(ingested: Any, drawn: list[Row], forms: list[str], random: random.Random) -> None:
-    rows = [(user, item, 1_700_000_000_000_000 + time * 500_000) for user, item, time in drawn] + [("u", id, 1000) for id in ODD_IDS * 2]
-    config = {"max_quarantined_share": 0, "evaluation": {"depth": 10, "exclude_seen": False}, "split": {"method": "leave_one_out"}}
+def test_any_layout_of_the_same_rows_gives_the_same_files(
+    ingested: Any, drawn: list[Row], forms: list[str], random: random.Random
+) -> None:
+    rows = [(user, item, 1_700_000_000_000_000 + time * 500_000) for user, item, time in drawn] + [
+        ("u", id, 1000) for id in ODD_IDS * 2
+    ]
+    config = {
+        "max_quarantined_share": 0,
+        "evaluation": {"depth": 10, "exclude_seen": False},
+        "split": {"method": "leave_one_out"},
+    }
     rows += [("filler", f"f{number}", 1000 * number) for number in range(30)]
     first, one = ingested({"all.csv": delimited(rows, ",")}, **config)
 
@@ -81,7 +93,9 @@ def test_any_layout_of_the_same_rows_gives_the_same_files(ingested: Any, drawn: 
     for name in (schema.INTERACTIONS, schema.USERS, schema.ITEMS, schema.MANIFEST):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     result = pq.read_table(one / schema.INTERACTIONS)
-    assert Counter(zip(*(result[name].to_pylist() for name in ("user", "item", "timestamp")), strict=True)) == Counter(rows)
+    assert Counter(zip(*(result[name].to_pylist() for name in ("user", "item", "timestamp")), strict=True)) == Counter(
+        rows
+    )
 
 
 def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
@@ -95,7 +109,7 @@ def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any
 
 def test_rows_that_memory_cannot_hold_are_sorted_by_the_engine_to_the_same_files(
     ingested: Any, plain_csv: Any, clean_rows: list[Row], monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     asked = []
     monkeypatch.setattr("finest.data.duck.packing", lambda **bounds: asked.append(packing(**bounds)) or asked[-1])
     rows = [*clean_rows, *((user, f"{item}x", time) for user, item, time in clean_rows[::2])]  # with ties
@@ -107,11 +121,30 @@ def test_rows_that_memory_cannot_hold_are_sorted_by_the_engine_to_the_same_files
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_numbers_in_text_are_plain_decimals_in_range_and_nothing_that_only_a_cast_reads(ingested: Any, plain_csv: Any, unit: Unit) -> None:
+def test_numbers_in_text_are_plain_decimals_in_range_and_nothing_that_only_a_cast_reads(
+    ingested: Any, plain_csv: Any, unit: Unit
+) -> None:
     scale = Fraction(10) ** SHIFT[unit]
     end = int(END / scale)
     good = ["0", "7", "007", "1000", str(end - 1), *map(str, range(100, 140))]
-    bad = ["1e3", "5e2", "0x10", "1_000", " 7", "7 ", "+7", "-1", "-0", "1.", ".5", "", str(end), "9" * 19, "9" * 25, "1e-2"]
+    bad = [
+        "1e3",
+        "5e2",
+        "0x10",
+        "1_000",
+        " 7",
+        "7 ",
+        "+7",
+        "-1",
+        "-0",
+        "1.",
+        ".5",
+        "",
+        str(end),
+        "9" * 19,
+        "9" * 25,
+        "1e-2",
+    ]
     rows = [("u", f"i{number}", text) for number, text in enumerate([*good, *bad])]
     manifest, folder = ingested({"a.csv": plain_csv(rows)}, timestamp_unit=unit, max_quarantined_share=1)
     found = pq.read_table(folder / schema.INTERACTIONS)
@@ -121,7 +154,10 @@ def test_numbers_in_text_are_plain_decimals_in_range_and_nothing_that_only_a_cas
 
 
 def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clean_rows: list[Row]) -> None:
-    lines = ["uid:token\tiid:token\trating:float\tts:float", *(f'{user}\t"{item}\t3\t{time}' for user, item, time in clean_rows)]
+    lines = [
+        "uid:token\tiid:token\trating:float\tts:float",
+        *(f'{user}\t"{item}\t3\t{time}' for user, item, time in clean_rows),
+    ]
     columns = {"user": "uid", "item": "iid", "timestamp": "ts"}
     manifest, folder = ingested({"a.inter": "\n".join(lines)}, columns=columns)
     assert manifest.interactions == 200
@@ -130,7 +166,9 @@ def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clea
 
 def test_codes_follow_the_byte_order_of_ids(ingested: Any, plain_csv: Any) -> None:
     ids = ["10", "9", "B", "a", "Z", "\u00e9", "~"]
-    rows = [(user, item, time) for user in ids for time, item in enumerate([*ids, *(f"f{number}" for number in range(20))])]
+    rows = [
+        (user, item, time) for user in ids for time, item in enumerate([*ids, *(f"f{number}" for number in range(20))])
+    ]
     _, folder = ingested({"a.csv": plain_csv(rows)})
     by_bytes = sorted(ids, key=str.encode)
     assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == by_bytes
@@ -164,7 +202,9 @@ def test_repeated_rows_in_a_tie_do_not_stand_side_by_side(ingested: Any, plain_c
 
 def histories(counts: list[int]) -> list[Row]:
     """A user for each count, whose items and times ascend."""
-    return [(f"u{user}", f"i{number % 60}", 1000 + number) for user, count in enumerate(counts) for number in range(count)]
+    return [
+        (f"u{user}", f"i{number % 60}", 1000 + number) for user, count in enumerate(counts) for number in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +237,10 @@ def test_temporal_cuts_everyone_at_one_time_and_counts_cold_rows(ingested: Any, 
     # of new's rows the first has no history; of old's, items 28 and 29 are not in the catalogue, nor is `unheard`
     assert (manifest.test_interactions, manifest.cold_rows, manifest.instances) == (6, 1, 5)
     assert (manifest.targets_outside_catalogue, manifest.targets_in_history) == (3, 1)
-    assert manifest.users == 2 and pq.read_table(folder / schema.USERS)["last_train_timestamp"].to_pylist() == [None, 27_000_000]
+    assert manifest.users == 2 and pq.read_table(folder / schema.USERS)["last_train_timestamp"].to_pylist() == [
+        None,
+        27_000_000,
+    ]
 
 
 def test_the_manifest_agrees_with_the_data_set(ingested: Any, plain_csv: Any) -> None:
@@ -207,13 +250,18 @@ def test_the_manifest_agrees_with_the_data_set(ingested: Any, plain_csv: Any) ->
     manifest, folder = ingested({"a.csv": plain_csv(rows)}, split=split, min_user_interactions=50)
     data = dataset.load(folder)
     instances = data.instances()
-    seen = [data.item[row] in data.item[data.starts[data.user[row]] : row] and data.item[row] > 0 for row in instances.row]
+    seen = [
+        data.item[row] in data.item[data.starts[data.user[row]] : row] and data.item[row] > 0 for row in instances.row
+    ]
     pairs = len(set(zip(data.user.tolist(), data.target_ids.tolist(), strict=True)))
     assert manifest.instances == len(instances) and manifest.cold_rows == (~data.train).sum() - len(instances)
     assert manifest.targets_in_history == sum(seen) > 0
     assert manifest.targets_outside_catalogue == (instances.target == 0).sum()
     assert manifest.repeated_share == pytest.approx(1 - pairs / len(data.user))
-    assert manifest.source_rows == 1500 == manifest.interactions + manifest.kcore_dropped_rows and manifest.kcore_dropped_rows > 0
+    assert (
+        manifest.source_rows == 1500 == manifest.interactions + manifest.kcore_dropped_rows
+        and manifest.kcore_dropped_rows > 0
+    )
     assert (manifest.first_timestamp, manifest.last_timestamp) == (data.timestamp.min(), data.timestamp.max())
     assert manifest.last_train_timestamp == data.timestamp[data.train].max()
     assert (manifest.users, manifest.items) == (len(data.user_ids), data.items)
@@ -221,7 +269,9 @@ def test_the_manifest_agrees_with_the_data_set(ingested: Any, plain_csv: Any) ->
 
 
 def test_users_cut_inside_a_tie_are_counted(ingested: Any, plain_csv: Any) -> None:
-    rows = [("tied", f"i{number}", 5) for number in range(30)] + [("free", f"i{number}", number) for number in range(30)]
+    rows = [("tied", f"i{number}", 5) for number in range(30)] + [
+        ("free", f"i{number}", number) for number in range(30)
+    ]
     assert ingested({"a.csv": plain_csv(rows)})[0].users_cut_inside_a_tie == 1
 
 
@@ -234,14 +284,19 @@ def test_k_core_goes_on_until_users_and_items_both_have_enough(ingested: Any, pl
 
 
 def test_only_partitions_between_the_days_are_read(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
-    days = {f"x/dt=2024-01-0{day}/a.csv": plain_csv([(f"d{day}", item, time) for _, item, time in clean_rows]) for day in range(1, 5)}
+    days = {
+        f"x/dt=2024-01-0{day}/a.csv": plain_csv([(f"d{day}", item, time) for _, item, time in clean_rows])
+        for day in range(1, 5)
+    }
     _, folder = ingested(days, since="2024-01-02", until="2024-01-03")
     assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == ["d2", "d3"]
 
 
 def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested: Any) -> None:
     numbers = list(range(100))
-    table = pa.table({"user_id": pa.array([7] * 100, pa.int32()), "item_id": numbers, "timestamp": pa.array(numbers, pa.uint64())})
+    table = pa.table(
+        {"user_id": pa.array([7] * 100, pa.int32()), "item_id": numbers, "timestamp": pa.array(numbers, pa.uint64())}
+    )
     _, folder = ingested({"a.parquet": table}, timestamp_unit="ms")
     rows = pq.read_table(folder / schema.INTERACTIONS)
     assert rows["item"].to_pylist() == [str(number) for number in numbers]
@@ -250,11 +305,18 @@ def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested:
 
 def test_every_file_is_read_with_its_own_types(ingested: Any) -> None:
     times = pa.array([1_700_000_000 + number for number in range(50)])
-    ids = {"a/number.parquet": pa.array(range(50), pa.int32()), "b/text.parquet": pa.array([f"{number:03}" for number in range(50)])}
+    ids = {
+        "a/number.parquet": pa.array(range(50), pa.int32()),
+        "b/text.parquet": pa.array([f"{number:03}" for number in range(50)]),
+    }
     files = {name: pa.table({"user_id": items, "item_id": items, "timestamp": times}) for name, items in ids.items()}
     moments = pa.array([0] * 50, pa.date32()), times.cast(pa.timestamp("s"))
-    files |= {f"c/{moment.type}.parquet": pa.table({"user_id": ["u"] * 50, "item_id": ids["b/text.parquet"], "timestamp": moment})
-              for moment in moments}  # fmt: skip
+    files |= {
+        f"c/{moment.type}.parquet": pa.table(
+            {"user_id": ["u"] * 50, "item_id": ids["b/text.parquet"], "timestamp": moment}
+        )
+        for moment in moments
+    }
     rows = pq.read_table(ingested(files)[1] / schema.INTERACTIONS).to_pylist()
     assert {"7", "007"} <= {row["user"] for row in rows}
     assert len({row["timestamp"] for row in rows if row["user"] == "u"}) == 51
@@ -265,12 +327,16 @@ def test_a_fraction_finer_than_per_mille_is_refused() -> None:
         Ingest.model_validate({"split": {"fraction": 0.12345}})
 
 
-def test_names_with_glob_characters_and_quotes_are_plain_names(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_names_with_glob_characters_and_quotes_are_plain_names(
+    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+) -> None:
     files = {"[a]*?.csv": plain_csv(clean_rows[:100]), "it's.csv": plain_csv(clean_rows[100:])}
     assert ingested(files)[0].interactions == 200
 
 
-def test_a_name_with_a_star_stands_for_its_own_file_alone(plain_csv: Any, clean_rows: list[Row], tmp_path: Path) -> None:
+def test_a_name_with_a_star_stands_for_its_own_file_alone(
+    plain_csv: Any, clean_rows: list[Row], tmp_path: Path
+) -> None:
     for name, rows in {"a*.csv": clean_rows, "ab.csv": [("other", "x", 1), ("other", "y", 2)]}.items():
         (tmp_path / name).write_text(plain_csv(rows))
     starred = SourceFile(str(tmp_path / "a*.csv"), (tmp_path / "a*.csv").stat().st_size, "")
@@ -279,7 +345,9 @@ def test_a_name_with_a_star_stands_for_its_own_file_alone(plain_csv: Any, clean_
     assert manifest.source_rows == len(clean_rows)
 
 
-def test_a_folder_that_holds_something_is_not_overwritten(plain_csv: Any, clean_rows: list[Row], tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_is_not_overwritten(
+    plain_csv: Any, clean_rows: list[Row], tmp_path: Path
+) -> None:
     file = tmp_path / "a.csv"
     file.write_text(plain_csv(clean_rows))
     source = [SourceFile(str(file), file.stat().st_size, "")]

@@ -14,7 +14,9 @@ def test_without_a_champion_any_data_is_new() -> None:
     assert nothing_new(manifest(), None) is None
 
 
-@pytest.mark.parametrize(("held", "says"), [(0, "no interaction is held out"), (7, "none of the 7 held-out interactions is by a user")])
+@pytest.mark.parametrize(
+    ("held", "says"), [(0, "no interaction is held out"), (7, "none of the 7 held-out interactions is by a user")]
+)
 def test_without_an_instance_there_is_nothing_to_judge_by_champion_or_not(held: int, says: str) -> None:
     empty = manifest(instances=0, test_interactions=held)
     for seen in (None, Seen("3", "other", 0)):

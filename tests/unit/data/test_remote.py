@@ -30,10 +30,14 @@ def test_compressed_and_plain_text_and_parquet_make_the_data_set_that_local_file
         packed.write(small_data.write(tmp_path / "b.csv", users=20, items=60, seed=1).read_bytes() + b"broken\n")
     more = {"user_id": ["u"] * 9, "item_id": [f"i{n}" for n in range(9)], "timestamp": list(range(9))}
     pq.write_table(pa.table(more), folder / "c.parquet")
-    local = [SourceFile(str(path), path.stat().st_size, "") for path in sorted(folder.iterdir()) if "*" not in path.name]
+    local = [
+        SourceFile(str(path), path.stat().st_size, "") for path in sorted(folder.iterdir()) if "*" not in path.name
+    ]
     plain = tmp_path / "a.csv"
     plain.write_bytes((folder / "[a]*.csv").read_bytes())
-    here = ingest(pafs.LocalFileSystem(), [*local, SourceFile(str(plain), plain.stat().st_size, "")], CONFIG, tmp_path / "here")
+    here = ingest(
+        pafs.LocalFileSystem(), [*local, SourceFile(str(plain), plain.stat().st_size, "")], CONFIG, tmp_path / "here"
+    )
     there = ingest(*elsewhere(folder), CONFIG, tmp_path / "there")
     assert there == here and there.quarantined_rows == 1
     assert pq.read_table(tmp_path / "there" / schema.QUARANTINE)["file"].to_pylist() == ["b.csv.gz"]

@@ -35,7 +35,12 @@ def with_ties(data: Dataset, key: NDArray[Any]) -> float:
 def generated(folder: Any) -> Dataset:
     """Sessions of one timestamp, of items drawn without regard to each other, in a file that is sorted by item."""
     rng = np.random.default_rng(0)
-    rows = [(f"u{user}", f"i{item:03}", session) for user in range(400) for session in range(5) for item in rng.integers(0, 120, 6)]
+    rows = [
+        (f"u{user}", f"i{item:03}", session)
+        for user in range(400)
+        for session in range(5)
+        for item in rng.integers(0, 120, 6)
+    ]
     file = folder / "a.csv"
     lines = [f"{user},{item},{time}\n" for user, item, time in sorted(rows, key=lambda row: row[1])]
     file.write_text("user_id,item_id,timestamp\n" + "".join(lines))
@@ -51,8 +56,15 @@ def ml_100k(folder: Any) -> Dataset:
     except FinestError as error:
         pytest.skip(str(error))
     manifest = ingest(source.filesystem, source.files, Ingest(), folder / "out")
-    assert (manifest.interactions, manifest.users, manifest.quarantined_rows, manifest.users_cut_inside_a_tie) == (100_000, 943, 0, 482)
-    assert manifest.fingerprint == "4ab822f88498f8365d144ef9f4e6187fbc983ad484fb91811680f356f1d6a163"  # changes only with a reason
+    assert (manifest.interactions, manifest.users, manifest.quarantined_rows, manifest.users_cut_inside_a_tie) == (
+        100_000,
+        943,
+        0,
+        482,
+    )
+    assert (
+        manifest.fingerprint == "4ab822f88498f8365d144ef9f4e6187fbc983ad484fb91811680f356f1d6a163"
+    )  # changes only with a reason
     return dataset.load(folder / "out")
 
 
@@ -63,6 +75,8 @@ def test_a_markov_model_gains_nothing_from_our_ties(source: Any, tmp_path: Any) 
     rng = np.random.default_rng(1)
     random = np.array([with_ties(data, rng.random(len(data.user))) for _ in range(8)])
     by_item = with_ties(data, data.item)
-    print(f"{source.__name__}: ours {ours:.4f}, random {random.mean():.4f} +- {random.std():.4f}, by item {by_item:.4f}")
+    print(
+        f"{source.__name__}: ours {ours:.4f}, random {random.mean():.4f} +- {random.std():.4f}, by item {by_item:.4f}"
+    )
     assert abs(ours - random.mean()) < 3 * random.std() + 0.01 * random.mean()
     assert by_item > 1.15 * ours

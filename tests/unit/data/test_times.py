@@ -20,9 +20,14 @@ def parse(texts: list[str], unit: Unit = "s") -> list[int | str]:
     connection = ibis.duckdb.connect()
     table = connection.create_table("texts", pa.table({"text": pa.array(texts, pa.string())}))
     time, told = micros(table.text, unit)
-    rows = connection.to_pyarrow(table.select(time=time, told=told, within=within(time), whole=whole(table.text, unit))).to_pylist()
+    rows = connection.to_pyarrow(
+        table.select(time=time, told=told, within=within(time), whole=whole(table.text, unit))
+    ).to_pylist()
     assert all(row["told"] and row["whole"] == row["time"] for row in rows if row["whole"] is not None)
-    return [row["time"] if row["told"] and row["within"] else "out of range" if row["told"] else "unparsable" for row in rows]
+    return [
+        row["time"] if row["told"] and row["within"] else "out of range" if row["told"] else "unparsable"
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,16 +48,47 @@ def test_plain_numbers_are_exact_in_every_unit(unit: Unit, text: str, expected: 
 
 
 @settings(max_examples=5, deadline=None)
-@given(st.sampled_from(get_args(Unit)), st.lists(st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,4})?", fullmatch=True), min_size=50))
+@given(
+    st.sampled_from(get_args(Unit)),
+    st.lists(st.from_regex(r"-?[0-9]{1,20}(\.[0-9]{1,4})?", fullmatch=True), min_size=50),
+)
 def test_plain_numbers_are_what_decimal_arithmetic_says(unit: Unit, texts: list[str]) -> None:
     exact = [int(Decimal(text).scaleb(SHIFT[unit]).to_integral_value(ROUND_FLOOR)) for text in texts]
-    assert parse(texts, unit) == [time if 0 <= time < END and not text.startswith("-") else "out of range"
-                                  for time, text in zip(exact, texts, strict=True)]  # fmt: skip
+    assert parse(texts, unit) == [
+        time if 0 <= time < END and not text.startswith("-") else "out of range"
+        for time, text in zip(exact, texts, strict=True)
+    ]
 
 
 def test_whatever_is_no_plain_decimal_and_no_iso_time_is_unparsable() -> None:
-    texts = ["1e3", "0x10", "1_000", "nan", "inf", "+5", ".5", "5.", " 5", "5 ", "5\n", "1,5", "\u0663", "yesterday", "true", "5s", "1d"]
-    texts += ["2024-13-01", "2023-02-29", "2024-1-1", "2024-01-01T24:00", "2024-01-01T10:60", "2024-01-01T10:00:00+25:00", "01/02/2024"]
+    texts = [
+        "1e3",
+        "0x10",
+        "1_000",
+        "nan",
+        "inf",
+        "+5",
+        ".5",
+        "5.",
+        " 5",
+        "5 ",
+        "5\n",
+        "1,5",
+        "\u0663",
+        "yesterday",
+        "true",
+        "5s",
+        "1d",
+    ]
+    texts += [
+        "2024-13-01",
+        "2023-02-29",
+        "2024-1-1",
+        "2024-01-01T24:00",
+        "2024-01-01T10:60",
+        "2024-01-01T10:00:00+25:00",
+        "01/02/2024",
+    ]
     assert parse(texts) == ["unparsable"] * len(texts)
 
 
@@ -70,7 +106,14 @@ def test_iso_times_without_a_zone_are_utc() -> None:
 
 
 @settings(max_examples=5, deadline=None)
-@given(st.lists(st.tuples(st.datetimes(datetime(1970, 1, 2), datetime(2200, 12, 30)), st.integers(-14 * 60, 14 * 60)), min_size=50))
+@given(
+    st.lists(
+        st.tuples(st.datetimes(datetime(1970, 1, 2), datetime(2200, 12, 30)), st.integers(-14 * 60, 14 * 60)),
+        min_size=50,
+    )
+)
 def test_iso_times_mean_what_python_says(moments: list[tuple[datetime, int]]) -> None:
     zoned = [moment.replace(tzinfo=timezone(timedelta(minutes=offset))) for moment, offset in moments]
-    assert parse([moment.isoformat() for moment in zoned]) == [(moment - EPOCH) // timedelta(microseconds=1) for moment in zoned]
+    assert parse([moment.isoformat() for moment in zoned]) == [
+        (moment - EPOCH) // timedelta(microseconds=1) for moment in zoned
+    ]

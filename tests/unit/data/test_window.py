@@ -26,7 +26,11 @@ COLUMNS = ("user_id", "item_id", "timestamp")
 def rows_of(day: date, first: int = 0, users: int = 6, each: int = 10, more: dict[str, Any] | None = None) -> pa.Table:
     """A day's interactions, `each` a user; items go round a catalogue of 40."""
     noon = int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp())
-    rows = [(f"u{user}", f"i{(first + user * each + place) % 40:02d}", noon + place) for user in range(users) for place in range(each)]
+    rows = [
+        (f"u{user}", f"i{(first + user * each + place) % 40:02d}", noon + place)
+        for user in range(users)
+        for place in range(each)
+    ]
     return pa.table(dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)) | (more or {}))
 
 
@@ -51,7 +55,10 @@ def test_days_count_back_from_the_moment_and_its_own_day_is_not_read(ingested: I
 
 
 def test_any_time_of_a_day_and_in_any_zone_means_the_same_night() -> None:
-    nights = [resolved(Ingest(**NIGHTLY), moment(text)) for text in ("2026-11-24", "2026-11-24T23:59:59Z", "2026-11-25T00:30:00+01:00")]
+    nights = [
+        resolved(Ingest(**NIGHTLY), moment(text))
+        for text in ("2026-11-24", "2026-11-24T23:59:59Z", "2026-11-25T00:30:00+01:00")
+    ]
     assert nights[0] == nights[1] == nights[2]
 
 
@@ -90,33 +97,45 @@ def test_a_lost_day_is_noted_and_an_error_only_beyond_what_is_allowed(ingested: 
     days = week()
     del days["dt=2026-11-21/part-0.parquet"]
     assert ingested(days, **tonight(max_missing_days=1))[0].missing_days == (date(2026, 11, 21),)
-    with pytest.raises(DataError, match=r"1 days between 2026-11-20 and 2026-11-23 .*2026-11-21.* more than ingest.max_missing_days=0"):
+    with pytest.raises(
+        DataError, match=r"1 days between 2026-11-20 and 2026-11-23 .*2026-11-21.* more than ingest.max_missing_days=0"
+    ):
         ingested(days, **tonight(max_missing_days=0))
 
 
 def test_days_before_the_feed_began_are_not_missing() -> None:
     files = [SourceFile(f"feed/dt=2026-11-{day}/a.parquet", 1, "") for day in (19, 20, 22)]
-    assert missing(files, Ingest(since=date(2026, 11, 1), until=date(2026, 11, 23))) == (date(2026, 11, 21), date(2026, 11, 23))
+    assert missing(files, Ingest(since=date(2026, 11, 1), until=date(2026, 11, 23))) == (
+        date(2026, 11, 21),
+        date(2026, 11, 23),
+    )
     assert missing(files, Ingest(since=date(2026, 11, 20), until=date(2026, 11, 20))) == ()
 
 
 def test_a_file_outside_of_any_partition_is_refused_by_name() -> None:
     with pytest.raises(DataError, match=r"feed/a\.parquet: in no partition dt="):
         prune([SourceFile("feed/a.parquet", 1, "")], None, date(2026, 11, 23))
-    with pytest.raises(DataError, match="none of the 1 files lies in a partition dt= between the first day and 2026-11-23"):
+    with pytest.raises(
+        DataError, match="none of the 1 files lies in a partition dt= between the first day and 2026-11-23"
+    ):
         prune([SourceFile("feed/dt=2026-11-24/a.parquet", 1, "")], None, date(2026, 11, 23))
 
 
 def test_a_day_that_is_delivered_twice_counts_once_and_is_no_fault(ingested: Ingested) -> None:
     once, _ = ingested(week(), **tonight())
-    twice, _ = ingested(week() | {"dt=2026-11-22/again.parquet": rows_of(date(2026, 11, 22), 22)}, **tonight(duplicates="quarantine"))
+    twice, _ = ingested(
+        week() | {"dt=2026-11-22/again.parquet": rows_of(date(2026, 11, 22), 22)}, **tonight(duplicates="quarantine")
+    )
     assert twice.fingerprint == once.fingerprint
     assert twice.duplicates == 60 > 0.01 * twice.source_rows  # more than max_quarantined_share
 
 
 def test_duplicates_do_not_make_room_for_unusable_rows(ingested: Ingested) -> None:
     broken = rows_of(date(2026, 11, 22), users=1).set_column(1, "item_id", pa.array([""] * 10))
-    files = week() | {"dt=2026-11-22/again.parquet": rows_of(date(2026, 11, 22), 22), "dt=2026-11-22/broken.parquet": broken}
+    files = week() | {
+        "dt=2026-11-22/again.parquet": rows_of(date(2026, 11, 22), 22),
+        "dt=2026-11-22/broken.parquet": broken,
+    }
     with pytest.raises(DataError, match=r"3\.2% of the source's 310 rows .*\(10\): item missing"):
         ingested(files, **tonight(duplicates="quarantine"))
 
@@ -132,7 +151,9 @@ def test_late_rows_stand_where_their_time_puts_them_and_are_counted(ingested: In
 
 def test_a_time_far_after_the_window_is_set_aside_and_a_day_for_local_clocks_is_allowed(ingested: Ingested) -> None:
     ahead = [NIGHT + timedelta(hours=hours) for hours in (20, 300)]
-    clock = pa.table({"user_id": ["u0", "u1"], "item_id": ["i01", "i02"], "timestamp": [int(time.timestamp()) for time in ahead]})
+    clock = pa.table(
+        {"user_id": ["u0", "u1"], "item_id": ["i01", "i02"], "timestamp": [int(time.timestamp()) for time in ahead]}
+    )
     manifest, _ = ingested(week() | {"dt=2026-11-23/clock.parquet": clock}, **tonight())
     assert manifest.quarantined_by_reason == {"timestamp after the days read": 1}
     assert manifest.last_timestamp == int(ahead[0].timestamp()) * 1_000_000
@@ -140,7 +161,9 @@ def test_a_time_far_after_the_window_is_set_aside_and_a_day_for_local_clocks_is_
 
 def test_a_night_without_rows_on_the_held_out_day_has_no_instances(ingested: Ingested) -> None:
     lost, _ = ingested(week(22), **tonight())
-    empty, _ = ingested(week(22) | {"dt=2026-11-23/part-0.parquet": rows_of(date(2026, 11, 23)).slice(0, 0)}, **tonight())
+    empty, _ = ingested(
+        week(22) | {"dt=2026-11-23/part-0.parquet": rows_of(date(2026, 11, 23)).slice(0, 0)}, **tonight()
+    )
     for manifest in (lost, empty):
         assert (manifest.instances, manifest.train_interactions) == (0, 180)
     assert (lost.missing_days, empty.missing_days) == ((date(2026, 11, 23),), ())
@@ -164,7 +187,9 @@ def test_a_new_column_is_ignored_in_whichever_file_it_appears(changed: str, inge
 
 def test_a_renamed_column_is_refused_in_the_window_and_does_not_matter_outside(ingested: Ingested) -> None:
     renamed = rows_of(date(2026, 11, 22), 22).rename_columns(["user_id", "product_id", "timestamp"])
-    with pytest.raises(DataError, match=r"dt=2026-11-22/part-0\.parquet: no column 'item_id'; found user_id, product_id, timestamp"):
+    with pytest.raises(
+        DataError, match=r"dt=2026-11-22/part-0\.parquet: no column 'item_id'; found user_id, product_id, timestamp"
+    ):
         ingested(week() | {"dt=2026-11-22/part-0.parquet": renamed}, **tonight())
     assert ingested(week() | {"dt=2026-11-18/part-0.parquet": renamed}, **tonight())[0].source_rows == 240
 

@@ -25,7 +25,10 @@ dockerfile = pytest.mark.parametrize("file", DOCKERFILES, ids=["steps", "mlflow"
 def instructions(file: Path) -> list[tuple[str, str]]:
     """Name and arguments of each, with lines joined and comments gone."""
     text = re.sub(r"\\\n", " ", re.sub(r"^\s*#.*\n", "", file.read_text(), flags=re.MULTILINE))
-    return [(name.upper(), rest) for name, _, rest in (line.strip().partition(" ") for line in text.splitlines() if line.strip())]
+    return [
+        (name.upper(), rest)
+        for name, _, rest in (line.strip().partition(" ") for line in text.splitlines() if line.strip())
+    ]
 
 
 def stages(file: Path) -> dict[str, list[tuple[str, str]]]:
@@ -41,7 +44,9 @@ def stages(file: Path) -> dict[str, list[tuple[str, str]]]:
 
 @dockerfile
 def test_hadolint_finds_nothing(file: Path) -> None:
-    found = subprocess.run([Path(sys.executable).with_name("hadolint"), "--no-color", file], capture_output=True, text=True)
+    found = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), "--no-color", file], capture_output=True, text=True
+    )
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
 
 
@@ -49,9 +54,13 @@ def test_hadolint_finds_nothing(file: Path) -> None:
 def test_an_engine_without_buildkit_can_build_it(file: Path) -> None:
     text = file.read_text()
     assert "<<" not in text and "# syntax" not in text
-    options = [word for _, rest in instructions(file) for word in takewhile(lambda word: word.startswith("--"), rest.split())]
+    options = [
+        word for _, rest in instructions(file) for word in takewhile(lambda word: word.startswith("--"), rest.split())
+    ]
     assert [option for option in options if not option.startswith("--from=")] == []
-    assert not [rest for name, rest in instructions(file) if name not in ("RUN", "CMD") and re.search(r"\$\{\w+[#%/]", rest)]
+    assert not [
+        rest for name, rest in instructions(file) if name not in ("RUN", "CMD") and re.search(r"\$\{\w+[#%/]", rest)
+    ]
 
 
 @pytest.mark.parametrize("image", ["cpu", "gpu", "mlflow"])
@@ -72,12 +81,16 @@ def command(image: str) -> list[str]:
 def needed(file: Path, stage: str) -> set[str]:
     """The stage, and those that it starts from or copies from."""
     of = stages(file)
-    named = {rest.split()[0] for name, rest in of[stage] if name == "FROM"} | set(re.findall(r"--from=(\S+)", str(of[stage])))
+    named = {rest.split()[0] for name, rest in of[stage] if name == "FROM"} | set(
+        re.findall(r"--from=(\S+)", str(of[stage]))
+    )
     return {stage}.union(*(needed(file, other) for other in named & set(of)))
 
 
 @pytest.mark.parametrize(("image", "reads_the_gpus_load"), [("cpu", False), ("gpu", True)])
-def test_each_image_asks_for_what_it_needs_and_for_nothing_of_the_other_one(image: str, reads_the_gpus_load: bool, tmp_path: Path) -> None:
+def test_each_image_asks_for_what_it_needs_and_for_nothing_of_the_other_one(
+    image: str, reads_the_gpus_load: bool, tmp_path: Path
+) -> None:
     arguments = dict(word.split("=", 1) for word in command(image) if re.match("[A-Z_]+=", word))
     assert asks(arguments, tmp_path).returncode == 0
     asked = (tmp_path / "requirements.txt").read_text().split()
@@ -88,7 +101,10 @@ def test_each_image_asks_for_what_it_needs_and_for_nothing_of_the_other_one(imag
 @pytest.mark.parametrize("value", ["0", "false", "yes"])
 def test_a_switch_that_is_neither_on_nor_off_is_refused_in_one_line(value: str, tmp_path: Path) -> None:
     asked = asks({"GPU": value}, tmp_path)
-    assert (asked.returncode, asked.stderr) == (1, f"error: GPU is '{value}': give 1 for GPUs, and nothing for the CPU\n")
+    assert (asked.returncode, asked.stderr) == (
+        1,
+        f"error: GPU is '{value}': give 1 for GPUs, and nothing for the CPU\n",
+    )
 
 
 def asks(arguments: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -97,7 +113,9 @@ def asks(arguments: dict[str, str], folder: Path) -> subprocess.CompletedProcess
         copy(ROOT / file, folder)
     (folder / "python").symlink_to(sys.executable)
     (run,) = [rest for name, rest in stages(DOCKERFILES[0])["requirements"] if name == "RUN"]
-    return subprocess.run(["/bin/sh", "-c", run], cwd=folder, env=arguments | {"PATH": str(folder)}, capture_output=True, text=True)
+    return subprocess.run(
+        ["/bin/sh", "-c", run], cwd=folder, env=arguments | {"PATH": str(folder)}, capture_output=True, text=True
+    )
 
 
 @dockerfile
@@ -140,8 +158,12 @@ def test_every_package_gets_into_the_build_and_into_the_image(package: str) -> N
 
 
 def test_every_config_of_ours_gets_into_the_build() -> None:
-    allowed = [line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    left_out = [file.name for file in ROOT.glob("*.yaml") if not any(fnmatch(file.name, pattern) for pattern in allowed)]
+    allowed = [
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    ]
+    left_out = [
+        file.name for file in ROOT.glob("*.yaml") if not any(fnmatch(file.name, pattern) for pattern in allowed)
+    ]
     assert left_out == []
 
 

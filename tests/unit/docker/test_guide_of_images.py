@@ -37,7 +37,11 @@ def followed(choice: str, folder: Path) -> tuple[list[str], str]:
     (folder / "docker").chmod(0o755)
     commands = re.sub(CHOICE, choice, COMMANDS)
     done = subprocess.run(
-        ["bash", "-ec", commands], cwd=folder, env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}, capture_output=True, text=True
+        ["bash", "-ec", commands],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return (folder / "pushed").read_text().split(), done.stdout.splitlines()[-1]
@@ -50,7 +54,11 @@ def deployed(folder: Path, overlay: str) -> set[str]:
 
 
 def test_the_guide_has_both_images_and_each_alone() -> None:
-    assert sorted(choice.partition(" WATCH")[0] for choice in CHOICES) == ['TARGETS="cpu gpu"', "TARGETS=cpu", "TARGETS=gpu"]
+    assert sorted(choice.partition(" WATCH")[0] for choice in CHOICES) == [
+        'TARGETS="cpu gpu"',
+        "TARGETS=cpu",
+        "TARGETS=gpu",
+    ]
 
 
 @pytest.mark.parametrize("choice", CHOICES)

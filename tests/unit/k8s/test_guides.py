@@ -36,7 +36,9 @@ def test_every_file_that_a_guide_names_exists_and_every_heading_that_it_links_to
 
 
 def test_every_alert_of_the_examples_has_its_page_in_the_guide() -> None:
-    rules = yaml.safe_load((ROOT / "docs" / "examples" / "k8s" / "alerts.yaml").read_text())["spec"]["groups"][0]["rules"]
+    rules = yaml.safe_load((ROOT / "docs" / "examples" / "k8s" / "alerts.yaml").read_text())["spec"]["groups"][0][
+        "rules"
+    ]
     pages = [rule["annotations"]["runbook"].partition("#") for rule in rules]
     assert len(pages) >= 5 and {file for file, _, _ in pages} == {"docs/operations.md"}
     assert {anchor for *_, anchor in pages} <= anchors(ROOT / "docs" / "operations.md")
@@ -54,7 +56,9 @@ def test_every_command_of_the_guides_is_one_that_there_is() -> None:
 
     known: dict[str, set[str]] = {}
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        known |= {f"{name} {sub}": options(one) for sub, one in getattr(command, "commands", {}).items()} or {name: options(command)}
+        known |= {f"{name} {sub}": options(one) for sub, one in getattr(command, "commands", {}).items()} or {
+            name: options(command)
+        }
     said = [call for guide in GUIDES for call in re.findall(r"python -m pipeline ([^\n`;|&)#]*)", guide.read_text())]
     assert len(said) > 10
     for call in said:

@@ -18,7 +18,10 @@ SECRET_NAME = re.compile(r"password|secret|token|access_?key|credential|webhook"
 def tracked(*patterns: str) -> list[Path]:
     """Files that git has or would add."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert listed.returncode == 0, listed.stderr
     return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]

@@ -18,7 +18,9 @@ def listed(lists: RankLists) -> list[list[str]]:
 
 def random_data(exclude_seen: bool, depth: int) -> Dataset:
     generator = np.random.default_rng(3)
-    words = {f"u{user}": [f"i{item}" for item in generator.integers(0, 30, generator.integers(4, 25))] for user in range(25)}
+    words = {
+        f"u{user}": [f"i{item}" for item in generator.integers(0, 30, generator.integers(4, 25))] for user in range(25)
+    }
     histories = {user: " ".join(items[:-2]) + " | " + " ".join(items[-2:]) for user, items in words.items()}
     return dataset(histories, depth=depth, exclude_seen=exclude_seen)
 

@@ -12,9 +12,18 @@ from finest.lists import file
 from finest.lists.ranklists import METADATA_KEY, RANK_LISTS_SCHEMA, Catalogue, Description, RankLists
 
 DESCRIPTION = Description(
-    catalogue=Catalogue(items=5, digest="of five"), model="sasrec", role="probe", stage="tuned", scenario="random-deletion-0.001-s0",
-    depth=3, exclude_seen=True, seed=7, protocol="anchored", reference="base", extra={"note": "kept"},
-)  # fmt: skip
+    catalogue=Catalogue(items=5, digest="of five"),
+    model="sasrec",
+    role="probe",
+    stage="tuned",
+    scenario="random-deletion-0.001-s0",
+    depth=3,
+    exclude_seen=True,
+    seed=7,
+    protocol="anchored",
+    reference="base",
+    extra={"note": "kept"},
+)
 
 
 def example(after_cut: np.ndarray | None = None) -> RankLists:
@@ -47,9 +56,13 @@ def foreign(path: Path, metadata: object = None, **columns: Any) -> Path:
     } | columns
     if metadata is None:
         metadata = {
-            "catalogue": {"items": 3, "digest": "mine"}, "model": "mine", "role": "clean", "stage": "base",
-            "depth": 2, "exclude_seen": False,
-        }  # fmt: skip
+            "catalogue": {"items": 3, "digest": "mine"},
+            "model": "mine",
+            "role": "clean",
+            "stage": "base",
+            "depth": 2,
+            "exclude_seen": False,
+        }
     table = pa.table({name: values for name, values in rows.items() if values is not None})
     text = metadata if isinstance(metadata, bytes) else json.dumps(metadata).encode()
     pq.write_table(table.replace_schema_metadata({METADATA_KEY: text} if text else {}), path)
@@ -98,7 +111,10 @@ def test_codes_agree_across_files_read_with_one_vocabulary(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "columns",
     [
-        {"user": pa.array(["ann", "bob"], pa.large_string()), "items": pa.array([["x", "y"], ["z"]], pa.large_list(pa.large_string()))},
+        {
+            "user": pa.array(["ann", "bob"], pa.large_string()),
+            "items": pa.array([["x", "y"], ["z"]], pa.large_list(pa.large_string())),
+        },
         {"user": pa.array(["ann", "bob"]).dictionary_encode(), "target": pa.array(["x", "y"]).dictionary_encode()},
         {"items": pa.array([["x", "y"], ["z"]], pa.list_(pa.dictionary(pa.int32(), pa.string())))},
         {"position": pa.array([3, 5], pa.uint8()), "scores": pa.array([[2.0, 1.0], [0.5]], pa.list_(pa.float32()))},
@@ -134,15 +150,26 @@ def test_any_arrow_type_of_the_right_kind_is_read(tmp_path: Path, columns: dict[
         ({"items": [["x", "y"], None]}, "column items has nulls"),
         ({"items": [["x", "y"], [None]]}, "column items has nulls"),
         ({"items": [["x", "y"], ["z", "x"]]}, 'user "bob", position 5: items and scores differ in length'),
-        ({"items": [["x", "y"], ["z", "z"]], "scores": [[2.0, 1.0], [0.5, 0.5]]}, 'user "bob", position 5: the list holds an item twice'),
-        ({"items": [["x"], ["z", "y", "x"]], "scores": [[2.0], [3.0, 2.0, 1.0]]}, "list of 3 items, but the metadata's depth is 2"),
+        (
+            {"items": [["x", "y"], ["z", "z"]], "scores": [[2.0, 1.0], [0.5, 0.5]]},
+            'user "bob", position 5: the list holds an item twice',
+        ),
+        (
+            {"items": [["x"], ["z", "y", "x"]], "scores": [[2.0], [3.0, 2.0, 1.0]]},
+            "list of 3 items, but the metadata's depth is 2",
+        ),
         ({"user": ["ann", "ann"], "position": [3, 3]}, 'user "ann", position 3: there twice'),
-        ({name: pa.array([], pa.string()) for name in ("user", "target")}
-         | {name: pa.array([], pa.int64()) for name in ("position", "target_rank", "items", "scores")}, "holds no instance"),
+        (
+            {name: pa.array([], pa.string()) for name in ("user", "target")}
+            | {name: pa.array([], pa.int64()) for name in ("position", "target_rank", "items", "scores")},
+            "holds no instance",
+        ),
         ({"after_cut": [1, 0]}, "column after_cut has type int64, true or false needed"),
     ],
-)  # fmt: skip
-def test_a_file_that_breaks_the_contract_is_refused_in_one_line_saying_where(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+)
+def test_a_file_that_breaks_the_contract_is_refused_in_one_line_saying_where(
+    tmp_path: Path, columns: dict[str, Any], message: str
+) -> None:
     path = foreign(tmp_path / "lists.parquet", **columns)
     with pytest.raises(DataError) as error:
         file.read(path)
@@ -157,8 +184,14 @@ def test_a_file_that_breaks_the_contract_is_refused_in_one_line_saying_where(tmp
         (b"", "not a rank-list file (its schema's metadata has no 'rank_lists')"),
         (b"{", "metadata 'rank_lists': Invalid JSON"),
         ({"model": "mine"}, "metadata 'rank_lists': catalogue: Field required"),
-        ({**json.loads(DESCRIPTION.model_dump_json()), "role": "boss"}, "metadata 'rank_lists': role: Input should be 'clean'"),
-        ({**json.loads(DESCRIPTION.model_dump_json()), "depht": 3}, "metadata 'rank_lists': depht: Extra inputs are not permitted"),
+        (
+            {**json.loads(DESCRIPTION.model_dump_json()), "role": "boss"},
+            "metadata 'rank_lists': role: Input should be 'clean'",
+        ),
+        (
+            {**json.loads(DESCRIPTION.model_dump_json()), "depht": 3},
+            "metadata 'rank_lists': depht: Extra inputs are not permitted",
+        ),
         ({**json.loads(DESCRIPTION.model_dump_json()), "depth": 0}, "depth: must be at least 1, is 0"),
     ],
 )

@@ -42,7 +42,11 @@ def test_popularity_bias_is_half_for_the_whole_catalogue_and_more_for_its_top() 
 
 def test_popularity_bias_leaves_out_what_is_no_item_of_the_catalogue() -> None:
     counts = np.array([-1, 4, 2, -1])
-    assert popularity_bias(np.array([[1, 3, -1]]), counts).tolist() == popularity_bias(np.array([[1, -1, -1]]), counts).tolist() == [0.75]
+    assert (
+        popularity_bias(np.array([[1, 3, -1]]), counts).tolist()
+        == popularity_bias(np.array([[1, -1, -1]]), counts).tolist()
+        == [0.75]
+    )
 
 
 def test_plasticity_compares_each_instance_with_the_users_next_one_whatever_the_order_of_rows() -> None:

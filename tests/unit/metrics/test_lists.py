@@ -77,7 +77,9 @@ def test_every_similarity_equals_its_definition_in_plain_python(pair: tuple[np.n
 @settings(max_examples=40, deadline=None)
 def test_rbo_equals_the_rbo_package_at_equal_p_and_depth(pair: tuple[np.ndarray, np.ndarray], p: float) -> None:
     X, Y = pair
-    expected = [RankingSimilarity(without_padding(x), without_padding(y)).rbo(p=p, ext=True) for x, y in zip(X, Y, strict=True)]
+    expected = [
+        RankingSimilarity(without_padding(x), without_padding(y)).rbo(p=p, ext=True) for x, y in zip(X, Y, strict=True)
+    ]
     assert lists.rbo(X, Y, p) == pytest.approx(expected, abs=1e-12)
 
 
@@ -85,7 +87,9 @@ def test_rbo_equals_the_rbo_package_at_equal_p_and_depth(pair: tuple[np.ndarray,
 @settings(max_examples=20, deadline=None)
 def test_rbo_of_equally_long_lists_equals_the_rbo_packages_rbo_ext(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X, Y = pair
-    expected = [RankingSimilarity(without_padding(x), without_padding(y)).rbo_ext(p=0.9) for x, y in zip(X, Y, strict=True)]
+    expected = [
+        RankingSimilarity(without_padding(x), without_padding(y)).rbo_ext(p=0.9) for x, y in zip(X, Y, strict=True)
+    ]
     assert lists.rbo(X, Y) == pytest.approx(expected, abs=1e-12)
 
 
@@ -135,7 +139,9 @@ def test_renaming_the_items_changes_nothing(pair: tuple[np.ndarray, np.ndarray],
 
 @given(pairs(short=False))
 @settings(max_examples=40, deadline=None)
-def test_putting_one_more_of_the_others_items_on_top_never_lowers_the_rank_biased_overlap(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_putting_one_more_of_the_others_items_on_top_never_lowers_the_rank_biased_overlap(
+    pair: tuple[np.ndarray, np.ndarray],
+) -> None:
     X, Y = pair
     closer = X.copy()
     for row in range(len(X)):  # X with Y's first item moved, or put, to the top
@@ -161,7 +167,9 @@ def test_values_do_not_depend_on_what_else_is_compared() -> None:
     together = lists.similarities(X, Y)
     for row in (0, 511, 512, 1499):
         alone = lists.similarities(X[[row]], Y[[row]])
-        assert {name: values[row] for name, values in together.items()} == {name: values[0] for name, values in alone.items()}
+        assert {name: values[row] for name, values in together.items()} == {
+            name: values[0] for name, values in alone.items()
+        }
 
 
 def test_values_do_not_depend_on_what_else_is_compared_when_the_table_is_used_up_and_filled_again() -> None:
@@ -174,5 +182,7 @@ def test_values_do_not_depend_on_what_else_is_compared_when_the_table_is_used_up
 
 def test_no_instances_give_no_values() -> None:
     nothing = np.zeros((0, 5), dtype=np.int64)
-    assert {name: len(values) for name, values in lists.similarities(nothing, nothing).items()} == dict.fromkeys(SIMILARITIES, 0)
+    assert {name: len(values) for name, values in lists.similarities(nothing, nothing).items()} == dict.fromkeys(
+        SIMILARITIES, 0
+    )
     assert lists.agreement(nothing, nothing).shape == (0, 5)

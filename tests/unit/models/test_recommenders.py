@@ -87,14 +87,21 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_pat
     data = dataset(users=30, items=40, exclude_seen=exclude_seen)
     config, model = model_of(name)
     description = Description(
-        catalogue=describe_catalogue(data.item_ids), model=name, role="clean", stage="base", depth=10, exclude_seen=exclude_seen
+        catalogue=describe_catalogue(data.item_ids),
+        model=name,
+        role="clean",
+        stage="base",
+        depth=10,
+        exclude_seen=exclude_seen,
     )
     lists = take(model, data, description)
     facts = Facts(model=config, seed=0, data_fingerprint="x", depth=10, exclude_seen=exclude_seen, stage="base")
     save(tmp_path / "model", model, facts, list(data.item_ids))
     saved = load(tmp_path / "model")
     instances = data.instances()
-    histories = [list(data.target_ids[data.starts[u] : row]) for u, row in zip(instances.user, instances.row, strict=True)]
+    histories = [
+        list(data.target_ids[data.starts[u] : row]) for u, row in zip(instances.user, instances.row, strict=True)
+    ]
     for size in (1, 7, len(histories)):
         items, scores = [], []
         for first in range(0, len(histories), size):
@@ -109,7 +116,12 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_pat
 def test_unknown_items_are_skipped_and_a_history_of_nothing_known_gets_an_empty_list(tmp_path):
     data = dataset(items=40)
     config, model = model_of("sasrec")
-    save(tmp_path, model, Facts(model=config, seed=0, data_fingerprint="x", depth=10, exclude_seen=True, stage="base"), list(data.item_ids))
+    save(
+        tmp_path,
+        model,
+        Facts(model=config, seed=0, data_fingerprint="x", depth=10, exclude_seen=True, stage="base"),
+        list(data.item_ids),
+    )
     saved = load(tmp_path)
     items, scores = recommend(saved, [["i001", "never seen", "i002"], ["i001", "i002"], ["never seen"], []], 5)
     assert items[0] == items[1] and len(items[0]) == 5 and not {"i001", "i002"} & set(items[0])
@@ -126,8 +138,17 @@ def test_an_instance_whose_history_is_unknown_gets_an_empty_list():
     _, model = model_of("sasrec")
     strange = data.__class__(**{**data.__dict__, "item": np.where(data.user == 2, 0, data.item)})
     description = Description(
-        catalogue=describe_catalogue(data.item_ids), model="sasrec", role="champion", stage="tuned", depth=10, exclude_seen=False
+        catalogue=describe_catalogue(data.item_ids),
+        model="sasrec",
+        role="champion",
+        stage="tuned",
+        depth=10,
+        exclude_seen=False,
     )
     lists = take(model, strange, description, data.instances())
     unknown = lists.user == "u002"
-    assert (lists.items[unknown] == -1).all() and np.isnan(lists.target_rank[unknown]).all() and (lists.items[~unknown] > 0).all()
+    assert (
+        (lists.items[unknown] == -1).all()
+        and np.isnan(lists.target_rank[unknown]).all()
+        and (lists.items[~unknown] > 0).all()
+    )

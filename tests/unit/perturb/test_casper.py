@@ -51,7 +51,9 @@ def by_search(data: Dataset, look_back: int) -> dict[int, int]:
 
 @given(st.integers(0, 2**32), st.integers(1, 25), st.integers(1, 30), st.sampled_from([2, 3, 5, 50]))
 @settings(max_examples=60, deadline=None)
-def test_counts_of_all_start_nodes_equal_a_breadth_first_search(seed: int, users: int, items: int, look_back: int) -> None:
+def test_counts_of_all_start_nodes_equal_a_breadth_first_search(
+    seed: int, users: int, items: int, look_back: int
+) -> None:
     data = random_data(seed, users, items)
     start, reached = casper.cascades(data, look_back)
     assert dict(zip(start.tolist(), reached.tolist(), strict=True)) == by_search(data, look_back)

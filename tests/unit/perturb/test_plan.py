@@ -12,7 +12,9 @@ from finest.perturb.plan import deal, plan, read, write
 from finest.perturb.variants import Variant
 from tests.unit.written_out import dataset
 
-DATA = dataset({f"u{user}": " ".join(f"i{(user * 7 + place) % 30}" for place in range(12)) + " | i3" for user in range(20)})
+DATA = dataset(
+    {f"u{user}": " ".join(f"i{(user * 7 + place) % 30}" for place in range(12)) + " | i3" for user in range(20)}
+)
 
 
 def variants(config: Perturb, seed: int = 3) -> list[Variant]:

@@ -15,7 +15,12 @@ FAMILIES: list[Family] = ["random", "earliest", "latest", "casper"]
 def many() -> Dataset:
     """40 users with 5 to 44 training rows each, and one held-out row."""
     generator = np.random.default_rng(0)
-    return dataset({f"u{user}": " ".join(f"i{item}" for item in generator.integers(0, 60, user + 5)) + " | i1" for user in range(40)})
+    return dataset(
+        {
+            f"u{user}": " ".join(f"i{item}" for item in generator.integers(0, 60, user + 5)) + " | i1"
+            for user in range(40)
+        }
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -96,8 +101,14 @@ def test_the_least_popular_new_item_has_the_fewest_interactions_and_is_not_the_o
 
 
 def test_where_the_old_item_is_the_only_least_popular_one_the_next_takes_its_place() -> None:
-    assert items.least_popular(np.array([0, 1, 2, 2, 7]), np.array([4, 1, 1, 1, 1, 1, 1, 1]), np.random.default_rng(0))[0] == 1
-    assert set(items.least_popular(np.array([0, 1, 2, 2, 7]), np.full(50, 1), np.random.default_rng(0)).tolist()) == {2, 3}
+    assert (
+        items.least_popular(np.array([0, 1, 2, 2, 7]), np.array([4, 1, 1, 1, 1, 1, 1, 1]), np.random.default_rng(0))[0]
+        == 1
+    )
+    assert set(items.least_popular(np.array([0, 1, 2, 2, 7]), np.full(50, 1), np.random.default_rng(0)).tolist()) == {
+        2,
+        3,
+    }
 
 
 def test_a_catalogue_of_one_item_has_nothing_to_put_in_its_place() -> None:

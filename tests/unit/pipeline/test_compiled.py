@@ -133,7 +133,9 @@ def test_every_step_has_a_policy_and_the_policy_no_other(fresh: list[Document]) 
 
 
 def test_every_step_has_a_name_for_people(fresh: list[Document]) -> None:
-    assert {step.name: step.task["taskInfo"]["name"] for step in steps(fresh)} == {name: one.title for name, one in POLICIES.items()}
+    assert {step.name: step.task["taskInfo"]["name"] for step in steps(fresh)} == {
+        name: one.title for name, one in POLICIES.items()
+    }
 
 
 def test_every_step_is_retried_for_longer_than_all_its_attempts_take(fresh: list[Document]) -> None:
@@ -147,10 +149,18 @@ def test_every_step_is_retried_for_longer_than_all_its_attempts_take(fresh: list
 
 
 def test_every_step_is_as_patient_and_logs_as_the_config_says(fresh: list[Document], tmp_path: Path) -> None:
-    assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in steps(fresh)} == {("600", "text")}
-    compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["source=s3://b/i", "steps={patience_minutes: 0.5, log: json}"]))
+    assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in steps(fresh)} == {
+        ("600", "text")
+    }
+    compile_to(
+        tmp_path / "pipeline.yaml",
+        IMAGE,
+        config=load(None, ["source=s3://b/i", "steps={patience_minutes: 0.5, log: json}"]),
+    )
     other = steps(list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text())))
-    assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in other} == {("30", "json")}
+    assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in other} == {
+        ("30", "json")
+    }
     assert {int(step.pod["activeDeadlineSeconds"]) for step in other if step.name == "notify"} == {10 * 60 + 60}
 
 
@@ -175,7 +185,9 @@ def test_training_has_its_shared_memory_in_memory_and_the_others_have_none(fresh
     mounts = {step.name: step.pod.get("emptyDirMounts", []) for step in steps(fresh)}
     training = {name for name, policy in POLICIES.items() if policy.size == "training"}
     assert {name for name, mounted in mounts.items() if mounted} == training
-    assert all((mount["mountPath"], mount["medium"]) == ("/dev/shm", "Memory") for name in training for mount in mounts[name])
+    assert all(
+        (mount["mountPath"], mount["medium"]) == ("/dev/shm", "Memory") for name in training for mount in mounts[name]
+    )
 
 
 def test_no_step_runs_as_root_or_keeps_its_home_in_the_image(fresh: list[Document]) -> None:
@@ -184,7 +196,9 @@ def test_no_step_runs_as_root_or_keeps_its_home_in_the_image(fresh: list[Documen
         assert step.variables["HOME"] == "/tmp"
 
 
-def test_secrets_are_references_and_only_the_address_of_mlflow_must_be_there(fresh: list[Document], pinned: list[Document]) -> None:
+def test_secrets_are_references_and_only_the_address_of_mlflow_must_be_there(
+    fresh: list[Document], pinned: list[Document]
+) -> None:
     for step in steps(fresh):
         secrets = {one["secretName"]: one["optional"] for one in step.pod["secretAsEnv"]}
         webhook = {"finest-webhook": True} if step.name == "notify" else {}
@@ -201,12 +215,16 @@ def test_results_are_kept_only_of_steps_without_effects_in_an_image_that_cannot_
 ) -> None:
     kept = {step.name for step in steps(pinned) if step.task["cachingOptions"].get("enableCache")}
     assert kept == {"ingest", "champion", "perturb", "pretrain", "finetune"}
-    assert not any(step.task["cachingOptions"].get("enableCache") for step in steps(fresh))  # a tag may name another image tomorrow
+    assert not any(
+        step.task["cachingOptions"].get("enableCache") for step in steps(fresh)
+    )  # a tag may name another image tomorrow
     assert {step.variables["IMAGE_DIGEST"] for step in steps(pinned)} == {"sha256:0123"}
     assert not any("IMAGE_DIGEST" in step.variables for step in steps(fresh))
 
 
-def test_a_queue_and_another_user_are_constants_of_the_compiled_pipeline(fresh: list[Document], pinned: list[Document]) -> None:
+def test_a_queue_and_another_user_are_constants_of_the_compiled_pipeline(
+    fresh: list[Document], pinned: list[Document]
+) -> None:
     queues = [step.pod["podMetadata"]["labels"].get("kueue.x-k8s.io/queue-name") for step in steps(pinned)]
     assert set(queues) == {"gpus"}
     assert not any("kueue.x-k8s.io/queue-name" in step.pod["podMetadata"]["labels"] for step in steps(fresh))
@@ -219,20 +237,28 @@ def test_a_run_ends_and_its_pods_go(fresh: list[Document]) -> None:
     assert int(limits["activeDeadlineSeconds"]) == 36 * 3600 and int(limits["resourceTtlOnCompletion"]) == 7 * 86400
 
 
-@pytest.mark.parametrize("wrong", [{"cpu": "four"}, {"memory": ""}, {"memory": "16GB"}, {"accelerators": "-1"}, {"accelerators": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"cpu": "four"}, {"memory": ""}, {"memory": "16GB"}, {"accelerators": "-1"}, {"accelerators": 1.5}]
+)
 def test_a_quantity_that_kubernetes_would_refuse_is_a_config_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         parse(Placement, wrong, "placement")
 
 
 def test_numbers_in_a_config_file_are_quantities() -> None:
-    assert parse(Placement, {"cpu": 8, "accelerators": 2, "small_cpu": 0.5}).model_dump(include={"cpu", "accelerators", "small_cpu"}) == {
-        "cpu": "8", "accelerators": "2", "small_cpu": "0.5",
-    }  # fmt: skip
+    assert parse(Placement, {"cpu": 8, "accelerators": 2, "small_cpu": 0.5}).model_dump(
+        include={"cpu", "accelerators", "small_cpu"}
+    ) == {
+        "cpu": "8",
+        "accelerators": "2",
+        "small_cpu": "0.5",
+    }
 
 
 def test_a_changed_threshold_is_an_input_of_the_gate_alone(fresh: list[Document]) -> None:
-    given = {name: inputs_of(component) for name, component in fresh[0]["components"].items() if "executorLabel" in component}
+    given = {
+        name: inputs_of(component) for name, component in fresh[0]["components"].items() if "executorLabel" in component
+    }
     assert {name for name, inputs in given.items() if "gate" in inputs} == {"comp-preflight"}
     assert "config" in given["comp-gate"]
 
@@ -248,10 +274,14 @@ def test_the_schedules_time_reaches_preflight_and_no_other_step(fresh: list[Docu
     assert {name for name, constant in constants if "schedule_time" in str(constant)} == {"preflight"}
 
 
-def test_training_and_gate_stand_in_one_condition_and_its_other_branch_skips(fresh: list[Document], looped: list[Document]) -> None:
+def test_training_and_gate_stand_in_one_condition_and_its_other_branch_skips(
+    fresh: list[Document], looped: list[Document]
+) -> None:
     for document in fresh, looped:
         components = document[0]["components"]
-        branches = [component["dag"]["tasks"] for name, component in components.items() if name.startswith("comp-condition-")]
+        branches = [
+            component["dag"]["tasks"] for name, component in components.items() if name.startswith("comp-condition-")
+        ]
         trains = next(set(branch) for branch in branches if "gate" in branch)
         assert {"perturb", "gate"} <= trains
         assert "pretrain" in trains if document is fresh else any(name.startswith("for-loop") for name in trains)
@@ -259,7 +289,9 @@ def test_training_and_gate_stand_in_one_condition_and_its_other_branch_skips(fre
 
 
 def test_every_choice_has_exactly_one_outcome(fresh: list[Document]) -> None:
-    conditions = [" ".join(task["triggerPolicy"]["condition"].split()) for task in tasks(fresh[0]).values() if condition_of(task)]
+    conditions = [
+        " ".join(task["triggerPolicy"]["condition"].split()) for task in tasks(fresh[0]).values() if condition_of(task)
+    ]
     assert sorted(conditions) == [
         "inputs.parameter_values['pipelinechannel--champion-Output'] != 'retrain'",
         "inputs.parameter_values['pipelinechannel--champion-Output'] == 'retrain'",
@@ -287,7 +319,10 @@ def loop_body(pipeline: Document) -> Document:
 
 def tasks(pipeline: Document) -> dict[str, Document]:
     """Every task by name, whatever DAG it is in."""
-    dags = [pipeline["root"]["dag"], *(component["dag"] for component in pipeline["components"].values() if "dag" in component)]
+    dags = [
+        pipeline["root"]["dag"],
+        *(component["dag"] for component in pipeline["components"].values() if "dag" in component),
+    ]
     return {name: task for dag in dags for name, task in dag["tasks"].items()}
 
 
@@ -308,7 +343,9 @@ def drop_an_artifact(pipeline: Document, platform: Document) -> None:
 
 
 def make_an_accelerator_a_number(pipeline: Document, platform: Document) -> None:
-    loop_body(pipeline)["inputDefinitions"]["parameters"]["pipelinechannel--accelerators"]["parameterType"] = "NUMBER_INTEGER"
+    loop_body(pipeline)["inputDefinitions"]["parameters"]["pipelinechannel--accelerators"]["parameterType"] = (
+        "NUMBER_INTEGER"
+    )
 
 
 def give_text_for_a_struct(pipeline: Document, platform: Document) -> None:
@@ -350,7 +387,9 @@ def forget_a_toleration(pipeline: Document, platform: Document) -> None:
         (forget_a_toleration, "a platform setting refers to pipelinechannel--tolerations"),
     ],
 )
-def test_the_check_finds_a_fault(looped: list[Document], break_it: Callable[[Document, Document], None], said: str) -> None:
+def test_the_check_finds_a_fault(
+    looped: list[Document], break_it: Callable[[Document, Document], None], said: str
+) -> None:
     pipeline, platform = copy.deepcopy(looped)
     break_it(pipeline, platform)
     found = problems(pipeline, platform)
@@ -379,7 +418,9 @@ def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path)
     # The root, the first choice, and three for each of the two groups of branches; then two steps, and the longer branch's two.
     assert drivers(pipeline) == 2 + 3 + 2 + 3 + 2
     assert problems(pipeline) == []
-    pipeline["root"]["dag"]["tasks"] |= {f"more-{number}": {"componentRef": {"name": "comp-choose"}} for number in range(5)}
+    pipeline["root"]["dag"]["tasks"] |= {
+        f"more-{number}": {"componentRef": {"name": "comp-choose"}} for number in range(5)
+    }
     assert problems(pipeline) == ["root: 17 drivers a night, 16 are enough: flatten what only nests"]
 
 
@@ -394,4 +435,6 @@ def test_the_check_finds_what_the_compiler_forgets_in_a_group(tmp_path: Path) ->
             work(config=config).set_memory_limit(memory)
 
     compiler.Compiler().compile(forgetful, str(tmp_path / "pipeline.yaml"))
-    assert any("memory" in problem for problem in problems(*yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text())))
+    assert any(
+        "memory" in problem for problem in problems(*yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
+    )

@@ -20,7 +20,15 @@ def test_quickstart_is_a_valid_config() -> None:
 
 
 def test_values_on_the_command_line_are_read_as_yaml() -> None:
-    config = load(None, ["pretrain.epochs=3", "gate.rules=[sanity, gain]", "ingest.evaluation.exclude_seen=false", "finetune.alpha=1e-2"])
+    config = load(
+        None,
+        [
+            "pretrain.epochs=3",
+            "gate.rules=[sanity, gain]",
+            "ingest.evaluation.exclude_seen=false",
+            "finetune.alpha=1e-2",
+        ],
+    )
     assert (config.pretrain.epochs, config.gate.rules) == (3, ["sanity", "gain"])
     assert (config.ingest.evaluation.exclude_seen, config.finetune.alpha) == (False, 0.01)
 
@@ -30,7 +38,10 @@ def test_the_command_line_wins_over_the_file_and_leaves_the_rest(tmp_path: Path)
     file.write_text("pretrain: {epochs: 3, batch: 8}\nperturb: {scenarios: [{kind: deletion}, {kind: insertion}]}")
     config = load(file, ["pretrain.epochs=4", "perturb.scenarios.1.share=0.01"])
     assert (config.pretrain.epochs, config.pretrain.batch) == (4, 8)
-    assert [scenario.name for scenario in config.perturb.scenarios] == ["random-deletion-0.001-s0", "random-insertion-0.01-s0"]
+    assert [scenario.name for scenario in config.perturb.scenarios] == [
+        "random-deletion-0.001-s0",
+        "random-insertion-0.01-s0",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +51,11 @@ def test_the_command_line_wins_over_the_file_and_leaves_the_rest(tmp_path: Path)
         ("pretrain.model.hiden=3", "pretrain.model.hiden", "pretrain.model.hidden"),
         ("hidden=3", "hidden", "pretrain.model.hidden"),
         ("gatee.rules=[]", "gatee", "gate"),
-        ("perturb.scenarios=[{kind: deletion, familly: casper}]", "perturb.scenarios.0.familly", "perturb.scenarios.family"),
+        (
+            "perturb.scenarios=[{kind: deletion, familly: casper}]",
+            "perturb.scenarios.0.familly",
+            "perturb.scenarios.family",
+        ),
     ],
 )
 def test_an_unknown_key_is_named_in_full_with_the_closest_valid_one(setting: str, key: str, meant: str) -> None:
@@ -61,7 +76,9 @@ def test_a_value_out_of_range_is_named_with_the_field_and_what_is_allowed(settin
 
 
 def test_a_misspelt_key_comes_before_the_key_that_it_leaves_missing() -> None:
-    assert error_of("perturb.scenarios=[{kid: deletion}]").startswith("perturb.scenarios.0.kid: there is no such config key")
+    assert error_of("perturb.scenarios=[{kid: deletion}]").startswith(
+        "perturb.scenarios.0.kid: there is no such config key"
+    )
 
 
 @pytest.mark.parametrize("setting", ["gate", "=1", "gate..rules=[]", "gate.rules=[", "perturb.scenarios.0.kind.x=1"])
@@ -80,9 +97,15 @@ def test_a_list_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("a: [", "config.yaml:1: not valid YAML"),
-        ("gate: {rules: []}\nseed: 1\ngate: {}", "config.yaml:3: not valid YAML (gate stands twice; put both into one)"),
+        (
+            "gate: {rules: []}\nseed: 1\ngate: {}",
+            "config.yaml:3: not valid YAML (gate stands twice; put both into one)",
+        ),
         ("seed: 1\ngate: {rules: [], rules: [sanity]}", "config.yaml:2: not valid YAML (rules stands twice"),
-        ("perturb.shards: 4", "perturb.shards: a config file nests keys; write shards under perturb, as in perturb: {shards: ...}"),
+        (
+            "perturb.shards: 4",
+            "perturb.shards: a config file nests keys; write shards under perturb, as in perturb: {shards: ...}",
+        ),
         ("[1, 2]", "this is a list"),
         (None, "there is no such config file"),
     ],
@@ -97,6 +120,8 @@ def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, text: str | None, 
 
 
 def test_a_dumped_config_loads_as_itself(tmp_path: Path) -> None:
-    config = load(None, ["gate.min_rls_above_floor=null", "ingest.split={method: temporal, cut: 2026-01-02T03:04:05}", "seed=7"])
+    config = load(
+        None, ["gate.min_rls_above_floor=null", "ingest.split={method: temporal, cut: 2026-01-02T03:04:05}", "seed=7"]
+    )
     (tmp_path / "config.yaml").write_text(configs.dump(config))
     assert load(tmp_path / "config.yaml") == config != Config()

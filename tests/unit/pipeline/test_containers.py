@@ -27,13 +27,22 @@ def test_a_source_of_this_machine_keeps_its_full_path(source: str) -> None:
     assert containers.local_path(source) == Path(source).expanduser().absolute()
 
 
-@pytest.mark.parametrize(("source", "path"), [("file:///data/a%20b.csv", Path("/data/a b.csv")), ("s3://bucket/data", None), ("", None)])
+@pytest.mark.parametrize(
+    ("source", "path"), [("file:///data/a%20b.csv", Path("/data/a b.csv")), ("s3://bucket/data", None), ("", None)]
+)
 def test_a_uri_is_of_this_machine_only_where_it_names_a_file(source: str, path: Path | None) -> None:
     assert containers.local_path(source) == path
 
 
 def test_only_what_steps_need_of_the_environment_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MLFLOW_TRACKING_URI", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "OMP_NUM_THREADS", "https_proxy", "FINEST_WEBHOOK"):
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_ENDPOINT_URL",
+        "OMP_NUM_THREADS",
+        "https_proxy",
+        "FINEST_WEBHOOK",
+    ):
         monkeypatch.setenv(name, f"value of {name}")
     for name in ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "FINEST_CACHE", VARIABLE, "GITHUB_TOKEN", "PYTHONPATH"):
         monkeypatch.setenv(name, "of this side of the wall")
@@ -43,7 +52,9 @@ def test_only_what_steps_need_of_the_environment_is_passed_on(tmp_path: Path, mo
     assert "of this side of the wall" not in passed.values()
 
 
-def test_a_webhook_is_passed_on_under_whatever_name_the_config_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_is_passed_on_under_whatever_name_the_config_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CHAT_URL", "https://chat/x")
     config = Config(source="s3://bucket/data", notify={"webhook_variable": "CHAT_URL"})
     passed = containers.arguments(config, tmp_path, tmp_path / "runs" / "run-1", IMAGE)["environment"]
@@ -52,12 +63,17 @@ def test_a_webhook_is_passed_on_under_whatever_name_the_config_gives_it(tmp_path
 
 def test_steps_know_their_run_their_state_and_their_image(tmp_path: Path) -> None:
     passed = arguments("s3://bucket/data", tmp_path)
-    assert passed["environment"].items() >= {"KFP_RUN_ID": "run-1", "FINEST_STATE": str(tmp_path), "IMAGE_DIGEST": "sha256:0123"}.items()
+    assert (
+        passed["environment"].items()
+        >= {"KFP_RUN_ID": "run-1", "FINEST_STATE": str(tmp_path), "IMAGE_DIGEST": "sha256:0123"}.items()
+    )
     assert passed["labels"] == {"finest.state": str(tmp_path), "finest.run": "run-1"}
 
 
 @pytest.mark.parametrize(("memory", "size"), [("600Mi", 629145600), ("3Gi", 3 * 2**30), ("2G", 2 * 10**9), ("", None)])
-def test_a_containers_memory_is_what_was_asked_for_and_no_swap_beside_it(tmp_path: Path, memory: str, size: int | None) -> None:
+def test_a_containers_memory_is_what_was_asked_for_and_no_swap_beside_it(
+    tmp_path: Path, memory: str, size: int | None
+) -> None:
     passed = arguments("s3://bucket/data", tmp_path, replace(IMAGE, memory=memory))
     assert (passed["mem_limit"], passed["memswap_limit"]) == (size, size)
 
@@ -72,8 +88,10 @@ def test_steps_may_write_to_the_state_and_not_to_the_source_nor_anywhere_else(tm
     passed = arguments(str(data), tmp_path / "state")
     state = str(tmp_path / "state")
     assert {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in passed["mounts"]} == {
-        state: (state, False), "/tmp": (f"{state}/runs/run-1/tmp", False), str(data): (str(data), True),
-    }  # fmt: skip
+        state: (state, False),
+        "/tmp": (f"{state}/runs/run-1/tmp", False),
+        str(data): (str(data), True),
+    }
     assert passed["read_only"] and passed["cap_drop"] == ["ALL"] and passed["security_opt"] == ["no-new-privileges"]
 
 
@@ -86,7 +104,9 @@ def test_a_gpu_is_asked_for_where_the_engine_has_one(tmp_path: Path) -> None:
 
 def test_root_lends_steps_the_images_user_and_anybody_else_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert containers._user("finest:1", "10001") == "10001:10001" and containers._user("finest:1", "10001:5") == "10001:5"
+    assert (
+        containers._user("finest:1", "10001") == "10001:10001" and containers._user("finest:1", "10001:5") == "10001:5"
+    )
     for root in ("", "root", "0", "0:0", "worker"):
         with pytest.raises(ConfigError, match="USER 10001:10001"):
             containers._user("finest:1", root)
@@ -114,7 +134,11 @@ def event(kind: str, step: str, time: float, text: str = "") -> Event:
 
 
 def test_a_step_that_was_killed_is_named_and_not_the_one_that_missed_its_outputs() -> None:
-    said = [event("finish", "ingest", 1), event("progress", "pretrain", 5), event("failure", "finetune", 9, "no such file")]
+    said = [
+        event("finish", "ingest", 1),
+        event("progress", "pretrain", 5),
+        event("failure", "finetune", 9, "no such file"),
+    ]
     found = _silent(said, said[-1])
     assert found is not None and found.step == "pretrain" and "ended without a word" in found.text
 

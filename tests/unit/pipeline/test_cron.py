@@ -24,9 +24,13 @@ def due(expression: str, moment: datetime) -> bool:
 
 
 @given(
-    st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Apia"]),
-    st.integers(0, 23), st.integers(0, 59), st.sampled_from(sorted(DAYS)),
-)  # fmt: skip
+    st.sampled_from(
+        ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles", "Pacific/Auckland", "Pacific/Apia"]
+    ),
+    st.integers(0, 23),
+    st.integers(0, 59),
+    st.sampled_from(sorted(DAYS)),
+)
 @settings(max_examples=40, deadline=None)
 def test_a_run_starts_when_the_clocks_of_the_zone_say_so(zone: str, hour: int, minute: int, weekdays: str) -> None:
     theirs = ZoneInfo(zone)
@@ -51,7 +55,8 @@ def test_the_day_on_which_the_local_start_moves_is_known(now: datetime, day: str
 
 
 @pytest.mark.parametrize(
-    "expression", ["0 2 * *", "0 0 2 * * *", "60 2 * * *", "0 2 0 * *", "0 2 * 13 *", "0 2 * * 7", "a 2 * * *", "0 2 * * fri-"]
+    "expression",
+    ["0 2 * *", "0 0 2 * * *", "60 2 * * *", "0 2 0 * *", "0 2 * 13 *", "0 2 * * 7", "a 2 * * *", "0 2 * * fri-"],
 )
 def test_an_expression_that_cannot_be_meant_is_refused(expression: str) -> None:
     with pytest.raises(ConfigError, match="--cron"):

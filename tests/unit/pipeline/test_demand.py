@@ -28,10 +28,16 @@ def pod(documents: list[Document], step: str, argo: Argo | None = Argo(), **plac
 
 def test_a_step_asks_for_what_the_runs_placement_says(documents: list[Document]) -> None:
     tolerations = [{"key": "gpu", "operator": "Exists"}]
-    found = pod(documents, "pretrain", cpu="2500m", accelerators="2", tolerations=tolerations, node_selector={"pool": "big"})
+    found = pod(
+        documents, "pretrain", cpu="2500m", accelerators="2", tolerations=tolerations, node_selector={"pool": "big"}
+    )
     assert found.requests == read({"cpu": "2500m", "memory": "10Gi", "nvidia.com/gpu": "2", "pods": "1"})
     assert found.tolerations == tuple(tolerations) and found.node_selector == {"pool": "big"}
-    assert found.keys == {"cpu": "placement.cpu", "memory": "placement.memory", "nvidia.com/gpu": "placement.accelerators"}
+    assert found.keys == {
+        "cpu": "placement.cpu",
+        "memory": "placement.memory",
+        "nvidia.com/gpu": "placement.accelerators",
+    }
     assert pod(documents, "ingest", tolerations=tolerations).tolerations == ()
 
 
@@ -72,15 +78,18 @@ def test_a_pipeline_without_its_kubernetes_part_is_an_error(documents: list[Docu
 @pytest.mark.parametrize(("groups", "at_once"), [(1, 1), (3, 3), (40, 8)])
 def test_trainings_of_groups_run_together_and_nothing_else_does(
     documents: list[Document], tmp_path: Path, groups: int, at_once: int
-) -> None:  # fmt: skip
+) -> None:
     if groups > 1:
         compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["perturb.shards=2"]))
         documents = list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
     found = moments(documents[0], groups)
     assert all(len(one) == 1 for one in found)
-    assert {step: count for one in found for step, count in one.items() if count > 1 or step in ("pretrain", "finetune")} == {
-        "pretrain": at_once, "finetune": at_once,
-    }  # fmt: skip
+    assert {
+        step: count for one in found for step, count in one.items() if count > 1 or step in ("pretrain", "finetune")
+    } == {
+        "pretrain": at_once,
+        "finetune": at_once,
+    }
     assert {step for one in found for step in one} == {step.step for step in pods(documents, {}, None)}
 
 

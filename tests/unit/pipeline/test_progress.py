@@ -28,11 +28,16 @@ def test_a_step_has_a_line_when_it_starts_and_one_when_it_ends() -> None:
 def test_progress_has_a_line_every_twenty_seconds_at_most() -> None:
     reports = [event("progress", 100 + second, done=second / 100, text="clean 3/12") for second in range(1, 60)]
     shown = lines(event("start", 100), *reports)[1:]
-    assert shown == ["Train, shard 0: 20%, clean 3/12, about 1 min 20 s left", "Train, shard 0: 40%, clean 3/12, about 1 min left"]
+    assert shown == [
+        "Train, shard 0: 20%, clean 3/12, about 1 min 20 s left",
+        "Train, shard 0: 40%, clean 3/12, about 1 min left",
+    ]
 
 
 def test_what_is_waited_for_is_a_line_at_once_on_a_terminal_too() -> None:
-    waits = event("notice", 1, text="waiting for MLflow at http://here: refused; asked again in 0.5 s, given up in 10 min")
+    waits = event(
+        "notice", 1, text="waiting for MLflow at http://here: refused; asked again in 0.5 s, given up in 10 min"
+    )
     assert lines(event("start", 0), waits)[1:] == [f"Train, shard 0: {waits.text}"]
     out = io.StringIO()
     with Live(Console(file=out, force_terminal=True, width=120)) as live:
@@ -42,7 +47,10 @@ def test_what_is_waited_for_is_a_line_at_once_on_a_terminal_too() -> None:
 
 
 def test_a_failure_is_not_called_done() -> None:
-    assert lines(event("start", 0), event("failure", 2, cpu=1.0, text="no memory"))[-1] == "Train, shard 0: failed in 2.0 s (1.0 CPU s)"
+    assert (
+        lines(event("start", 0), event("failure", 2, cpu=1.0, text="no memory"))[-1]
+        == "Train, shard 0: failed in 2.0 s (1.0 CPU s)"
+    )
 
 
 def test_nothing_is_promised_before_there_is_progress() -> None:
@@ -57,6 +65,10 @@ def test_a_step_without_a_shard_is_called_by_its_title_alone() -> None:
 def test_a_terminal_shows_a_line_a_step_with_what_it_took() -> None:
     out = io.StringIO()
     with Live(Console(file=out, force_terminal=True, width=120)) as live:
-        for each in (event("start", 0), event("progress", 5, done=0.5, text="clean 6/12"), event("finish", 10, cpu=19.0)):
+        for each in (
+            event("start", 0),
+            event("progress", 5, done=0.5, text="clean 6/12"),
+            event("finish", 10, cpu=19.0),
+        ):
             live.show(each)
     assert "Train, shard 0" in out.getvalue() and "done in 10.0 s (19.0 CPU s)" in out.getvalue()

@@ -51,16 +51,25 @@ def around(below: list[Facts]) -> Facts:
 def task(name: str, state: str, began: int, ended: int | None, children: list[str]) -> Any:
     moment = START + timedelta(seconds=began)
     return kfp.V2beta1PipelineTaskDetail(
-        task_id=name, display_name=name.rpartition(".")[2], state=state, start_time=moment,
+        task_id=name,
+        display_name=name.rpartition(".")[2],
+        state=state,
+        start_time=moment,
         end_time=datetime(1970, 1, 1, tzinfo=UTC) if ended is None else START + timedelta(seconds=ended),
-        child_tasks=[kfp.PipelineTaskDetailChildTask(pod_name=f"finest-abc12-{nodes.fnv1a(child)}") for child in children],
+        child_tasks=[
+            kfp.PipelineTaskDetailChildTask(pod_name=f"finest-abc12-{nodes.fnv1a(child)}") for child in children
+        ],
         state_history=[kfp.V2beta1RuntimeStatus(update_time=moment, state=state)],
-    )  # fmt: skip
+    )
 
 
 def said(found: list[Step]) -> list[tuple[str, list[State]]]:
     """Titles and what became of the attempts, drivers left out."""
-    return [(step.title, [attempt.state for attempt in step.attempts]) for step in found if not step.driver and step.attempts]
+    return [
+        (step.title, [attempt.state for attempt in step.attempts])
+        for step in found
+        if not step.driver and step.attempts
+    ]
 
 
 def recorded_run(name: str) -> Any:
@@ -118,12 +127,19 @@ def test_a_run_that_has_just_been_made_has_no_steps(details: Any) -> None:
 
 
 def test_a_flat_pipeline_without_loop_or_branches_is_told_by_its_steps() -> None:
-    run = workflow({"root(0).preflight(0).executor(0)": ("SUCCEEDED", 0, 9), "root(0).pretrain(0).executor(0)": ("RUNNING", 20, None)})
+    run = workflow(
+        {
+            "root(0).preflight(0).executor(0)": ("SUCCEEDED", 0, 9),
+            "root(0).pretrain(0).executor(0)": ("RUNNING", 20, None),
+        }
+    )
     assert said(steps(run)) == [("Check before spending", ["done"]), ("Train", ["running"])]
 
 
 def test_a_step_that_this_version_does_not_know_goes_by_its_own_name() -> None:
-    run = workflow({"root(0).audit(0).executor(0)": ("SUCCEEDED", 0, 9), "root(0).gate(0).executor(0)": ("PENDING", 20, None)})
+    run = workflow(
+        {"root(0).audit(0).executor(0)": ("SUCCEEDED", 0, 9), "root(0).gate(0).executor(0)": ("PENDING", 20, None)}
+    )
     assert said(steps(run)) == [("audit", ["done"]), ("Judge stability", ["pending"])]
 
 
@@ -165,18 +181,24 @@ def test_shards_that_fare_differently_at_the_same_time_are_not_mixed_up() -> Non
         }
     )
     assert said(steps(run)) == [
-        ("Train, shard 0", ["failed", "running"]), ("Train, shard 1", ["done"]), ("Train, shard 2", ["failed", "failed"]),
-    ]  # fmt: skip
+        ("Train, shard 0", ["failed", "running"]),
+        ("Train, shard 1", ["done"]),
+        ("Train, shard 2", ["failed", "failed"]),
+    ]
 
 
 @pytest.mark.parametrize("failed", [0, 1])
 def test_what_kfp_leaves_open_between_shards_pods_decide(failed: int) -> None:
     pods = {f"{LOOP}({shard}:{shard})(0).iteration-item(0).pretrain(0).executor(0)": shard for shard in (0, 1)}
     run = workflow({pod: ("FAILED", 0, 30) if shard == failed else ("RUNNING", 0, None) for pod, shard in pods.items()})
-    for one in run.run_details.task_details:  # the node around a pod that has failed goes on: it waits for another attempt
+    for (
+        one
+    ) in run.run_details.task_details:  # the node around a pod that has failed goes on: it waits for another attempt
         if not one.display_name.startswith("executor("):
             one.state, one.end_time = "RUNNING", None
-    seen: dict[str, State] = {f"finest-abc12(0).{pod}": "failed" if shard == failed else "running" for pod, shard in pods.items()}
+    seen: dict[str, State] = {
+        f"finest-abc12(0).{pod}": "failed" if shard == failed else "running" for pod, shard in pods.items()
+    }
     expected: list[State] = ["running", "running"]
     expected[failed] = "failed"
     assert [step.attempts[0].state for step in steps(run, seen) if not step.driver] == expected
@@ -186,5 +208,6 @@ def test_a_driver_is_told_apart_from_the_step_that_it_prepares() -> None:
     run = workflow({"root(0).gate-driver(0)": ("FAILED", 0, 3), "root(0).condition-2-driver(0)": ("PENDING", 4, None)})
     found = steps(run)
     assert [(step.title, step.driver, step.attempts[0].state) for step in found] == [
-        ("Judge stability", True, "failed"), ("condition-2", True, "pending"),
-    ]  # fmt: skip
+        ("Judge stability", True, "failed"),
+        ("condition-2", True, "pending"),
+    ]

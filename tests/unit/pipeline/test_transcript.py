@@ -19,19 +19,26 @@ def ago(minutes: float) -> datetime:
     return NOW - timedelta(minutes=minutes)
 
 
-def attempt(state: Any, created: float, running: float | None = None, ended: float | None = None, number: int = 0) -> Attempt:
+def attempt(
+    state: Any, created: float, running: float | None = None, ended: float | None = None, number: int = 0
+) -> Attempt:
     """Times in minutes before now."""
     known = [None if minutes is None else ago(minutes) for minutes in (created, running, ended)]
     return Attempt(f"node-{number}", state, *known, number=number)  # type: ignore[arg-type,misc]
 
 
-def step(*attempts: Attempt, component: str = "pretrain", title: str = "Train", driver: bool = False, open: bool = True) -> Step:
+def step(
+    *attempts: Attempt, component: str = "pretrain", title: str = "Train", driver: bool = False, open: bool = True
+) -> Step:
     return Step(component, title, driver, open, attempts, f"{component} {driver}")
 
 
 def told(*steps: Step, run: Any = None) -> list[tuple[str, bool]]:
     """What is said, and whether that is worth a line while the run is followed."""
-    return [(said.text, said.news) for said in lines(run or kfp.V2beta1Run(state="RUNNING"), list(steps), NOTHING_KNOWN, NOW)]
+    return [
+        (said.text, said.news)
+        for said in lines(run or kfp.V2beta1Run(state="RUNNING"), list(steps), NOTHING_KNOWN, NOW)
+    ]
 
 
 def test_a_pod_that_has_just_been_made_is_no_news_and_one_that_stays_pending_is() -> None:
@@ -42,7 +49,9 @@ def test_a_pod_that_has_just_been_made_is_no_news_and_one_that_stays_pending_is(
 def test_what_has_run_for_a_while_says_since_when_with_the_day_where_that_is_another() -> None:
     assert told(step(attempt("running", 1, running=0.2))) == [("Train: running", True)]
     assert told(step(attempt("running", 9, running=5))) == [(f"Train: running since {ago(5):%H:%M:%S}", True)]
-    assert told(step(attempt("running", 3000, running=2900))) == [(f"Train: running since {ago(2900):%Y-%m-%d %H:%M:%S}", True)]
+    assert told(step(attempt("running", 3000, running=2900))) == [
+        (f"Train: running since {ago(2900):%Y-%m-%d %H:%M:%S}", True)
+    ]
 
 
 def test_a_long_wait_is_told_apart_from_the_work() -> None:
@@ -78,7 +87,9 @@ def test_a_driver_is_worth_a_word_where_it_holds_a_run_up_or_fails_it() -> None:
     def driver(*attempts: Attempt, open: bool = True) -> Step:
         return step(*attempts, driver=True, open=open)
 
-    assert told(driver(attempt("running", 5)), driver(attempt("done", 5, ended=4)), driver(attempt("pending", 0.1))) == []
+    assert (
+        told(driver(attempt("running", 5)), driver(attempt("done", 5, ended=4)), driver(attempt("pending", 0.1))) == []
+    )
     assert told(driver(attempt("pending", 5))) == [("KFP's driver of Train: pending", True)]
     failed = attempt("failed", 5, ended=4.5)
     assert told(driver(failed, open=False)) == [("KFP's driver of Train: failed after 30 s; not tried again", True)]
@@ -88,9 +99,12 @@ def test_what_failed_before_a_run_was_cancelled_is_told_from_what_that_ended() -
     history = [kfp.V2beta1RuntimeStatus(update_time=ago(2), state="CANCELING")]
     run = kfp.V2beta1Run(state="FAILED", state_history=history)
     stopped, failed = attempt("failed", 4, ended=1.9), attempt("failed", 4, ended=3)
-    assert told(step(stopped, open=False), step(failed, component="gate", title="Judge stability", open=False), run=run) == [
-        ("Train: cancelled after 2 min 6 s", True), ("Judge stability: failed after 1 min", True),
-    ]  # fmt: skip
+    assert told(
+        step(stopped, open=False), step(failed, component="gate", title="Judge stability", open=False), run=run
+    ) == [
+        ("Train: cancelled after 2 min 6 s", True),
+        ("Judge stability: failed after 1 min", True),
+    ]
     assert cancelled(run)
 
 
@@ -98,7 +112,7 @@ def test_a_run_that_has_ended_leaves_nothing_running() -> None:
     run = kfp.V2beta1Run(state="SUCCEEDED")
     assert told(step(attempt("running", 4)), step(attempt("pending", 4), driver=True), run=run) == [
         ("Train: KFP has not said how it ended", True)
-    ]  # fmt: skip
+    ]
 
 
 def test_the_step_that_failed_for_good_is_named_before_one_that_only_failed() -> None:
@@ -112,7 +126,8 @@ def test_the_step_that_failed_for_good_is_named_before_one_that_only_failed() ->
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [("SUCCEEDED", "succeeded"), ("FAILED", "failed"), ("SKIPPED", "skipped"), ("CANCELED", "cancelled")]
+    ("state", "said"),
+    [("SUCCEEDED", "succeeded"), ("FAILED", "failed"), ("SKIPPED", "skipped"), ("CANCELED", "cancelled")],
 )
 def test_a_run_ends_in_a_word(state: str, said: str) -> None:
     run = kfp.V2beta1Run(state=state, created_at=ago(5), finished_at=ago(1), error=kfp.GoogleRpcStatus(message="why"))
@@ -122,9 +137,11 @@ def test_a_run_ends_in_a_word(state: str, said: str) -> None:
 def test_a_long_line_goes_on_below_with_an_indent_and_no_word_is_broken() -> None:
     out = io.StringIO()
     digest = "registry.example.com/team/finest@sha256:" + "0" * 64
-    say(Console(file=out, width=40), f"16:00:00 Train: pending: pulling image {digest} for [some] reason that is long", indent=9)
+    say(
+        Console(file=out, width=40),
+        f"16:00:00 Train: pending: pulling image {digest} for [some] reason that is long",
+        indent=9,
+    )
     assert out.getvalue() == (
-        "16:00:00 Train: pending: pulling image\n"
-        f"         {digest}\n"
-        "         for [some] reason that is long\n"
-    )  # fmt: skip
+        f"16:00:00 Train: pending: pulling image\n         {digest}\n         for [some] reason that is long\n"
+    )

@@ -55,7 +55,9 @@ def test_another_instance_is_named_with_both_files(folder: Path) -> None:
 def test_missing_instances_are_counted(folder: Path) -> None:
     def cut(lists: RankLists) -> RankLists:
         fields = ("user", "position", "target", "target_rank", "items", "scores", "after_cut")
-        return replace(lists, **{name: getattr(lists, name)[:-2] for name in fields if getattr(lists, name) is not None})
+        return replace(
+            lists, **{name: getattr(lists, name)[:-2] for name in fields if getattr(lists, name) is not None}
+        )
 
     rewrite(folder / "tuned" / "champion.parquet", cut)
     assert "they have 300 and 298 rows" in refusal(folder)
@@ -73,7 +75,9 @@ def test_missing_instances_are_counted(folder: Path) -> None:
         ({"protocol": None}, "protocol is anchored and None"),
     ],
 )
-def test_descriptions_that_contradict_each_other_are_refused(tmp_path: Path, change: dict[str, object], said: str) -> None:
+def test_descriptions_that_contradict_each_other_are_refused(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
     run = made_up()
     run.described[PROBES[1], "tuned"] = change
     run.write(tmp_path)
@@ -83,7 +87,11 @@ def test_descriptions_that_contradict_each_other_are_refused(tmp_path: Path, cha
 
 def test_the_champion_may_have_a_catalogue_model_and_data_of_its_own(tmp_path: Path) -> None:
     run = made_up(champion=True)
-    run.described["champion", "tuned"] = {"catalogue": {"items": 61, "digest": "x"}, "model": "older", "data_fingerprint": "last week"}
+    run.described["champion", "tuned"] = {
+        "catalogue": {"items": 61, "digest": "x"},
+        "model": "older",
+        "data_fingerprint": "last week",
+    }
     assert judged(run, tmp_path).verdict == "pass"
 
 
@@ -105,15 +113,26 @@ def test_two_files_for_the_same_variant_are_refused(folder: Path) -> None:
     ("gone", "said"),
     [
         (["control-seed", "tuned/seed", "base/seed"], "control seed base (for stability)"),
-        (["tuned/rounding", "base/rounding"], "control rounding tuned (for stability and frozen), control rounding base (for frozen)"),
-        (["tuned/identity", "base/identity"], "control identity tuned (for sanity), control identity base (for sanity)"),
-        ([f"{stage}/{probe}" for stage in ("tuned", "base") for probe in PROBES], "probe tuned (for stability and gain and frozen)"),
+        (
+            ["tuned/rounding", "base/rounding"],
+            "control rounding tuned (for stability and frozen), control rounding base (for frozen)",
+        ),
+        (
+            ["tuned/identity", "base/identity"],
+            "control identity tuned (for sanity), control identity base (for sanity)",
+        ),
+        (
+            [f"{stage}/{probe}" for stage in ("tuned", "base") for probe in PROBES],
+            "probe tuned (for stability and gain and frozen)",
+        ),
         (["tuned/popularity"], "popularity (for collapse)"),
         (["tuned/repeat_last"], "repeat_last (for collapse)"),
         (["base/clean"], "clean base (for stability and gain and accuracy and collapse and sanity and frozen)"),
     ],
 )
-def test_a_needed_role_that_is_missing_is_named_with_the_rules_that_need_it(folder: Path, gone: list[str], said: str) -> None:
+def test_a_needed_role_that_is_missing_is_named_with_the_rules_that_need_it(
+    folder: Path, gone: list[str], said: str
+) -> None:
     for name in gone:
         (folder / f"{name}.parquet").unlink(missing_ok=True)
     message = refusal(folder)
@@ -136,8 +155,12 @@ def test_a_dropped_rule_needs_nothing(folder: Path) -> None:
 def test_lists_without_any_base_can_be_held_to_absolute_bounds(folder: Path) -> None:
     shutil.rmtree(folder / "base")
     config = Gate(
-        rules=["stability"], min_rls_above_floor=None, min_worst_rls_above_floor=None, min_rls_rbo=0.9, bootstrap_draws=300
-    )  # fmt: skip
+        rules=["stability"],
+        min_rls_above_floor=None,
+        min_worst_rls_above_floor=None,
+        min_rls_rbo=0.9,
+        bootstrap_draws=300,
+    )
     verdict = judge([folder], config, seed=0)
     assert verdict.verdict == "pass"
     assert verdict.scenarios[0].base == {} and verdict.moved[0].before_base == []
@@ -187,7 +210,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_probes_are_compared_within_their_own_shard(tmp_path: Path) -> None:
     run = made_up()
-    other_machine = run.scores["clean", "tuned"] + 0.05 * np.random.default_rng(4).standard_normal(run.scores["clean", "tuned"].shape)
+    other_machine = run.scores["clean", "tuned"] + 0.05 * np.random.default_rng(4).standard_normal(
+        run.scores["clean", "tuned"].shape
+    )
     run.scores[PROBES[0], "tuned"] += other_machine - run.scores["clean", "tuned"]
     run.described = {(PROBES[0], stage): {"shard": "1"} for stage in ("base", "tuned")}
     second = made_up()

@@ -22,7 +22,13 @@ NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def data_folder(folder: Path, fingerprint: str = "today") -> Path:
     """What the gate reads of ingest's folder."""
     counts: dict[str, Any] = dict.fromkeys(schema.Manifest.model_fields, 0)
-    facts = counts | {"fingerprint": fingerprint, "quarantined_by_reason": {}, "split": {}, "exclude_seen": False, "missing_days": []}
+    facts = counts | {
+        "fingerprint": fingerprint,
+        "quarantined_by_reason": {},
+        "split": {},
+        "exclude_seen": False,
+        "missing_days": [],
+    }
     facts |= {"since": None, "until": None}
     facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
     folder.mkdir()
@@ -40,7 +46,15 @@ def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_
         lists = tmp_path / f"lists-of-{number}" / ("deeper/" * number)
         made_up(champion=True).write(lists)
         as_of = NEWEST + timedelta(hours=number)
-        verdict = judge([lists], Gate(max_age_hours=30), 7, data=data, as_of=as_of, cost={"seconds": number}, ids={"run": str(number)})
+        verdict = judge(
+            [lists],
+            Gate(max_age_hours=30),
+            7,
+            data=data,
+            as_of=as_of,
+            cost={"seconds": number},
+            ids={"run": str(number)},
+        )
         assert verdict.age["hours"] == number
         write(verdict.model_copy(update={"cost": {}, "age": {}, "ids": {}}), tmp_path / "verdict.json")
         texts.append((tmp_path / "verdict.json").read_bytes())
@@ -50,12 +64,28 @@ def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_
 def test_metrics_are_named_as_in_mlflow(tmp_path: Path) -> None:
     metrics = judged(made_up(champion=True), tmp_path).metrics
     expected = {
-        "rls/rbo", "rls/jaccard_at_10", f"rls/rbo/{PROBES[0]}", "rls_unstabilised/rbo", f"rls_unstabilised/rbo/{PROBES[0]}",
-        "rls_reseeded/rbo", "noise_floor/rbo", "noise_floor/jaccard_at_10", "ceiling/rbo", "ceiling/jaccard_at_10", "churn/rbo",
+        "rls/rbo",
+        "rls/jaccard_at_10",
+        f"rls/rbo/{PROBES[0]}",
+        "rls_unstabilised/rbo",
+        f"rls_unstabilised/rbo/{PROBES[0]}",
+        "rls_reseeded/rbo",
+        "noise_floor/rbo",
+        "noise_floor/jaccard_at_10",
+        "ceiling/rbo",
+        "ceiling/jaccard_at_10",
+        "churn/rbo",
         "churn_unstabilised/rbo",
-        "churn/jaccard_at_10", "plasticity", "plasticity_base", "accuracy/mrr", "accuracy/recall_at_10", "accuracy/ndcg_at_10",
-        "accuracy_base/mrr", "coverage/at_10", "gate/passed",
-    }  # fmt: skip
+        "churn/jaccard_at_10",
+        "plasticity",
+        "plasticity_base",
+        "accuracy/mrr",
+        "accuracy/recall_at_10",
+        "accuracy/ndcg_at_10",
+        "accuracy_base/mrr",
+        "coverage/at_10",
+        "gate/passed",
+    }
     assert expected <= set(metrics)
     assert metrics["noise_floor/rbo"] < metrics["rls_unstabilised/rbo"] < metrics["rls/rbo"] < metrics["ceiling/rbo"]
     assert metrics["gate/passed"] == 1
@@ -91,12 +121,20 @@ def test_the_first_failed_rule_is_the_reason(tmp_path: Path) -> None:
     run = made_up()
     run.config["min_rls_rbo"] = 0.999
     verdict = judged(run, tmp_path)
-    assert verdict.reason.startswith("stability.rbo_absolute [gate.min_rls_rbo]: Mean RLS (rbo) over 3 scenarios is 0.9")
+    assert verdict.reason.startswith(
+        "stability.rbo_absolute [gate.min_rls_rbo]: Mean RLS (rbo) over 3 scenarios is 0.9"
+    )
 
 
 def test_rule_names_are_unique(tmp_path: Path) -> None:
     run = made_up(champion=True)
-    run.config |= {"min_rls_rbo": 0.1, "min_rls_jaccard": 0.1, "min_worst_rls_rbo": 0.1, "min_churn_rbo": 0.1, "max_age_hours": 1}
+    run.config |= {
+        "min_rls_rbo": 0.1,
+        "min_rls_jaccard": 0.1,
+        "min_worst_rls_rbo": 0.1,
+        "min_churn_rbo": 0.1,
+        "max_age_hours": 1,
+    }
     names = [rule.name for rule in judged(run, tmp_path).rules]
     assert len(names) == len(set(names))
 

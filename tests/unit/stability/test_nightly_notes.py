@@ -9,9 +9,16 @@ from finest.stability.skipped import skipped
 from tests.unit.stability.made_up_run import judged, made_up
 
 STRANGE = Manifest.model_construct(
-    since=date(2026, 11, 10), until=date(2026, 11, 23), missing_days=(date(2026, 11, 12), date(2026, 11, 16)), late_rows=7,
-    quarantined_by_reason={"duplicate": 60, "item missing": 1}, fingerprint="today", instances=0, users=9, items=40,
-)  # fmt: skip
+    since=date(2026, 11, 10),
+    until=date(2026, 11, 23),
+    missing_days=(date(2026, 11, 12), date(2026, 11, 16)),
+    late_rows=7,
+    quarantined_by_reason={"duplicate": 60, "item missing": 1},
+    fingerprint="today",
+    instances=0,
+    users=9,
+    items=40,
+)
 
 
 def test_lost_days_late_rows_and_repeats_are_named() -> None:
@@ -22,7 +29,10 @@ def test_lost_days_late_rows_and_repeats_are_named() -> None:
 
 
 def test_ordinary_data_is_no_news() -> None:
-    assert list(of_data(STRANGE.model_copy(update={"missing_days": (), "late_rows": 0, "quarantined_by_reason": {}}))) == []
+    assert (
+        list(of_data(STRANGE.model_copy(update={"missing_days": (), "late_rows": 0, "quarantined_by_reason": {}})))
+        == []
+    )
 
 
 def test_a_skipped_verdict_has_its_reason_and_no_metrics() -> None:

@@ -14,22 +14,41 @@ PROBE = "random-deletion-0.001-s0"
 
 
 def estimates(rbo: float) -> dict[str, Estimate]:
-    return {name: Estimate(mean=rbo, low=rbo - 0.01, high=rbo + 0.01) for name in ("rbo", "frbo", "jaccard_at_10", "top1_agreement")}
+    return {
+        name: Estimate(mean=rbo, low=rbo - 0.01, high=rbo + 0.01)
+        for name in ("rbo", "frbo", "jaccard_at_10", "top1_agreement")
+    }
 
 
 def scenario(name: str, without: float, tuned: float, role: str = "control", **more: object) -> ScenarioResult:
     histogram = {"base": [0.0] * 10 + [0.1] * 10, "tuned": [0.0] * 15 + [0.2] * 5}
-    fields = {"name": name, "role": role, "shard": "0", "tuned": estimates(tuned), "base": estimates(without), "histogram": histogram}
+    fields = {
+        "name": name,
+        "role": role,
+        "shard": "0",
+        "tuned": estimates(tuned),
+        "base": estimates(without),
+        "histogram": histogram,
+    }
     return ScenarioResult.model_validate({**fields, **more})
 
 
 def rule(name: str, status: str, **more: object) -> RuleResult:
-    fields = {"rule": name.split(".")[0], "name": name, "value": 0.9, "bound": 0.8, "status": status, "sentence": f"Sentence about {name}."}
+    fields = {
+        "rule": name.split(".")[0],
+        "name": name,
+        "value": 0.9,
+        "bound": 0.8,
+        "status": status,
+        "sentence": f"Sentence about {name}.",
+    }
     return RuleResult.model_validate({**fields, **more})
 
 
 def model(name: str, mrr: float, plasticity: float | None = 0.4) -> Accuracy:
-    return Accuracy(name=name, mrr=mrr, recall_at_10=0.1, ndcg_at_10=0.05, coverage_at_10=0.44, overlap=0.04, plasticity=plasticity)
+    return Accuracy(
+        name=name, mrr=mrr, recall_at_10=0.1, ndcg_at_10=0.05, coverage_at_10=0.44, overlap=0.04, plasticity=plasticity
+    )
 
 
 def verdict(**changes: object) -> Verdict:
@@ -50,7 +69,12 @@ def verdict(**changes: object) -> Verdict:
             scenario("rounding", 0.93, 0.945),
             scenario("seed", 0.681, 0.777),
         ],
-        accuracy=[model("candidate", 0.0503), model("base", 0.0493), model("popularity", 0.0149), model("repeat_last", 0.0012, None)],
+        accuracy=[
+            model("candidate", 0.0503),
+            model("base", 0.0493),
+            model("popularity", 0.0149),
+            model("repeat_last", 0.0012, None),
+        ],
         metrics={
             "rls/rbo": 0.898,
             "rls_unstabilised/rbo": 0.856,
@@ -60,25 +84,45 @@ def verdict(**changes: object) -> Verdict:
         },
         moved=[
             Moved(
-                user="405", position=12, target="302", scenario=PROBE, rbo=0.41, rbo_base=0.33,
-                before=["a", "b", "c"], after=["b", "a", "d"], before_base=["a", "b", "c"], after_base=["e", "f", "c"],
+                user="405",
+                position=12,
+                target="302",
+                scenario=PROBE,
+                rbo=0.41,
+                rbo_base=0.33,
+                before=["a", "b", "c"],
+                after=["b", "a", "d"],
+                before_base=["a", "b", "c"],
+                after_base=["e", "f", "c"],
             )
         ],
         notes=["A note to read."],
         data={"instances": 10439, "exclude_seen": True},
         cost={
             "variants": {
-                "clean": {"pretrain_cpu_seconds": 30.0, "pretrain_seconds": 33.0, "finetune_cpu_seconds": 20.0, "lists_cpu_seconds": 5.0},
-                PROBE: {"pretrain_cpu_seconds": 31.0, "pretrain_seconds": 34.0, "finetune_cpu_seconds": 21.0, "lists_cpu_seconds": 5.0},
+                "clean": {
+                    "pretrain_cpu_seconds": 30.0,
+                    "pretrain_seconds": 33.0,
+                    "finetune_cpu_seconds": 20.0,
+                    "lists_cpu_seconds": 5.0,
+                },
+                PROBE: {
+                    "pretrain_cpu_seconds": 31.0,
+                    "pretrain_seconds": 34.0,
+                    "finetune_cpu_seconds": 21.0,
+                    "lists_cpu_seconds": 5.0,
+                },
             },
             "steps": {"ingest": 2.0},
         },
         ids={"run": "run-of-tonight"},
-    ).model_copy(update=changes)  # fmt: skip
+    ).model_copy(update=changes)
 
 
 def history() -> pa.Table:
-    pretrain = [{"stage": "pretrain", "epoch": epoch, "loss": 6.0 - epoch / 10, "order": 0.0, "top": 0.0} for epoch in (1, 2, 3)]
+    pretrain = [
+        {"stage": "pretrain", "epoch": epoch, "loss": 6.0 - epoch / 10, "order": 0.0, "top": 0.0} for epoch in (1, 2, 3)
+    ]
     finetune = [{"stage": "finetune", "epoch": epoch, "loss": 5.5, "order": 0.05, "top": 0.02} for epoch in (1, 2)]
     return pa.Table.from_pylist(pretrain + finetune)
 
@@ -143,7 +187,9 @@ def test_a_failure_names_its_reason_and_marks_the_rule_in_words(tmp_path: Path) 
 
 def test_a_skipped_night_has_its_reason_and_ids_and_nothing_else(tmp_path: Path) -> None:
     ids = {"run": "tonight"}
-    skipped = Verdict(verdict="skipped", reason="No new data.", protocol="anchored", given="", reference="champion/6", ids=ids)
+    skipped = Verdict(
+        verdict="skipped", reason="No new data.", protocol="anchored", given="", reference="champion/6", ids=ids
+    )
     html = page(tmp_path, skipped, {})
     assert "SKIPPED No new data." in plain(html)
     assert "tonight" in html
@@ -152,8 +198,10 @@ def test_a_skipped_night_has_its_reason_and_ids_and_nothing_else(tmp_path: Path)
 
 
 def test_every_rule_is_there_with_its_sentence_value_bound_and_interval(tmp_path: Path) -> None:
-    rules = [rule(f"rule{index}.x", status, value=index + 0.25, bound=index + 0.5, interval=(None, index + 0.75))
-             for index, status in enumerate(("pass", "fail", "not applicable"))]  # fmt: skip
+    rules = [
+        rule(f"rule{index}.x", status, value=index + 0.25, bound=index + 0.5, interval=(None, index + 0.75))
+        for index, status in enumerate(("pass", "fail", "not applicable"))
+    ]
     text = plain(page(tmp_path, verdict(rules=rules)))
     for index, result in enumerate(rules):
         assert f"{result.name} {index}.250 {index}.500 up to {index}.750 {result.sentence}" in text
@@ -162,13 +210,21 @@ def test_every_rule_is_there_with_its_sentence_value_bound_and_interval(tmp_path
 def test_sections_without_anything_to_show_are_left_out(tmp_path: Path) -> None:
     full = headings(page(tmp_path, verdict()))
     judged_elsewhere = headings(page(tmp_path, verdict(cost={}, moved=[]), {}))
-    assert [heading for heading in full if heading not in judged_elsewhere] == ["Training", "What it cost", "The lists that moved most"]
+    assert [heading for heading in full if heading not in judged_elsewhere] == [
+        "Training",
+        "What it cost",
+        "The lists that moved most",
+    ]
 
 
 def test_lists_without_a_base_or_controls_still_make_a_report(tmp_path: Path) -> None:
     probe = scenario(PROBE, 0.8, 0.9, role="probe", base={}, histogram={"tuned": [0.05] * 20})
     moved = verdict().moved[0].model_copy(update={"before_base": [], "after_base": []})
-    html = page(tmp_path, verdict(scenarios=[probe], accuracy=[model("candidate", 0.05)], metrics={"rls/rbo": 0.9}, moved=[moved]), {})
+    html = page(
+        tmp_path,
+        verdict(scenarios=[probe], accuracy=[model("candidate", 0.05)], metrics={"rls/rbo": 0.9}, moved=[moved]),
+        {},
+    )
     assert f"{PROBE}: 0.900 with it." in html
     assert "Accuracy (MRR)0.0500" in plain(html)
     assert "Noise floor: data" not in html
@@ -177,7 +233,9 @@ def test_lists_without_a_base_or_controls_still_make_a_report(tmp_path: Path) ->
 
 def test_a_champion_is_compared_and_churn_reported(tmp_path: Path) -> None:
     judged = verdict()
-    judged = verdict(accuracy=[*judged.accuracy, model("champion", 0.0498)], metrics={**judged.metrics, "churn/rbo": 0.741})
+    judged = verdict(
+        accuracy=[*judged.accuracy, model("champion", 0.0498)], metrics={**judged.metrics, "churn/rbo": 0.741}
+    )
     text = plain(page(tmp_path, judged))
     assert "Similarity to the champion0.741" in text
     assert "champion0.0498+1.0%" in text
@@ -205,15 +263,27 @@ def test_what_the_proof_cost_is_said_relative_to_the_candidate(tmp_path: Path) -
 
 def test_epochs_before_a_resume_count_in_the_cost(tmp_path: Path) -> None:
     resumed = {"clean": {"pretrain_cpu_seconds": 1.0, "pretrain_epochs_cpu_seconds": 30.0}}
-    assert "Training the candidate alone took 30 CPU seconds." in plain(page(tmp_path, verdict(cost={"variants": resumed, "steps": {}})))
+    assert "Training the candidate alone took 30 CPU seconds." in plain(
+        page(tmp_path, verdict(cost={"variants": resumed, "steps": {}}))
+    )
 
 
-@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & ]]> -->"])
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & ]]> -->"]
+)
 def test_ids_from_the_data_are_text_and_never_markup(tmp_path: Path, hostile: str) -> None:
     moved = Moved(
-        user=hostile, position=1, target=hostile, scenario=hostile, rbo=0.1, rbo_base=0.1,
-        before=[hostile, "a"], after=["b", hostile], before_base=[hostile], after_base=["c"],
-    )  # fmt: skip
+        user=hostile,
+        position=1,
+        target=hostile,
+        scenario=hostile,
+        rbo=0.1,
+        rbo_base=0.1,
+        before=[hostile, "a"],
+        after=["b", hostile],
+        before_base=[hostile],
+        after_base=["c"],
+    )
     named = scenario(hostile, 0.8, 0.9, role="probe")
     judged = verdict(
         moved=[moved],

@@ -44,7 +44,10 @@ def test_probes_that_all_agree_more_never_have_a_lower_bound(values: list[float]
 def test_scenarios_that_differ_more_have_a_lower_bound_further_down(values: list[float], spread: float) -> None:
     middle = float(np.mean(values))
     wider = [middle + spread * (value - middle) for value in values]
-    assert over_scenarios([exact(value) for value in wider])[1] <= over_scenarios([exact(value) for value in values])[1] + 1e-9
+    assert (
+        over_scenarios([exact(value) for value in wider])[1]
+        <= over_scenarios([exact(value) for value in values])[1] + 1e-9
+    )
 
 
 def test_differences_and_ratios_keep_their_pairing() -> None:

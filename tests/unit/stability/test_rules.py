@@ -30,7 +30,10 @@ def test_a_first_model_passes_and_rules_about_a_champion_do_not_apply(tmp_path: 
 def test_a_model_after_a_champion_passes_all_rules(tmp_path: Path) -> None:
     verdict = judged(made_up(champion=True), tmp_path)
     assert verdict.verdict == "pass"
-    assert {result.name for result in verdict.rules if result.status == "not applicable"} == {"sanity.age", "sanity.new_data"}
+    assert {result.name for result in verdict.rules if result.status == "not applicable"} == {
+        "sanity.age",
+        "sanity.new_data",
+    }
     assert 0 < verdict.metrics["churn/rbo"] < 1
 
 
@@ -61,7 +64,9 @@ def test_stability_refuses_lists_that_edits_move_far(tmp_path: Path) -> None:
         ("min_worst_rls_above_floor", 0.99, "stability.worst_rbo"),
     ],
 )
-def test_stability_holds_every_bound_that_is_set_and_names_it(tmp_path: Path, option: str, bound: float, name: str) -> None:
+def test_stability_holds_every_bound_that_is_set_and_names_it(
+    tmp_path: Path, option: str, bound: float, name: str
+) -> None:
     run = made_up()
     run.config[option] = bound
     verdict = judged(run, tmp_path)
@@ -132,7 +137,10 @@ def test_accuracy_against_the_champion_counts_only_instances_after_its_cut(tmp_p
     run.scores["champion", "tuned"][known, run.target[known]] += 100  # it was trained on them
     verdict = judged(run, tmp_path)
     assert verdict.verdict == "pass"
-    assert any(f"on {2 * USERS} instances; left out are {USERS} before its own cut and 0 with a target" in note for note in verdict.notes)
+    assert any(
+        f"on {2 * USERS} instances; left out are {USERS} before its own cut and 0 with a target" in note
+        for note in verdict.notes
+    )
     run.after_cut[:] = False
     assert failed(judged(run, tmp_path)) == {"accuracy.champion"}
 

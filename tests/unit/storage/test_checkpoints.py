@@ -21,7 +21,12 @@ def blob(tmp_path: Path, content: str) -> Path:
 
 def test_what_is_put_can_be_got_listed_replaced_and_deleted(tmp_path: Path) -> None:
     store = pickle.loads(pickle.dumps(checkpoint_store((tmp_path / "store").as_uri())))  # noqa: S301
-    for name, content in [("k/clean/epoch-1", "old"), ("k/clean/epoch-1", "new"), ("k/seed/epoch-1", "s"), ("other", "o")]:
+    for name, content in [
+        ("k/clean/epoch-1", "old"),
+        ("k/clean/epoch-1", "new"),
+        ("k/seed/epoch-1", "s"),
+        ("other", "o"),
+    ]:
         store.put(name, blob(tmp_path, content))
     assert store.list("") == ["k/clean/epoch-1", "k/seed/epoch-1", "other"]
     assert store.list("k/cl") == ["k/clean/epoch-1"]
@@ -46,7 +51,9 @@ def test_a_put_that_fails_leaves_the_old_blob_and_no_part(tmp_path: Path) -> Non
         store.put("a", tmp_path / "missing")
     with pytest.raises(IsADirectoryError):
         store.put("a", tmp_path)
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["a"] and (tmp_path / "store/a").read_text() == "old"
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["a"] and (
+        tmp_path / "store/a"
+    ).read_text() == "old"
 
 
 def test_what_a_killed_writer_left_is_no_blob_and_goes_with_the_name(tmp_path: Path) -> None:
@@ -90,7 +97,9 @@ with checkpoint_store(Path(sys.argv[1])).lock("k/clean"):
 """
 
 
-def test_a_lock_waits_for_the_other_process_and_survives_its_death(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lock_waits_for_the_other_process_and_survives_its_death(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = checkpoint_store(tmp_path)
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])

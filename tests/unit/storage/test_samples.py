@@ -20,7 +20,10 @@ def test_the_sample_is_fetched_once_checked_and_mended(tmp_path: Path, monkeypat
         file = samples.fetch("ml-100k")
     except FinestError as error:
         pytest.skip(str(error))
-    assert file.parent == tmp_path / "cache" and hashlib.sha256(file.read_bytes()).hexdigest() == samples.SAMPLES["ml-100k"].sha256
+    assert (
+        file.parent == tmp_path / "cache"
+        and hashlib.sha256(file.read_bytes()).hexdigest() == samples.SAMPLES["ml-100k"].sha256
+    )
     written = file.stat().st_mtime_ns
     assert samples.fetch("ml-100k") == file and file.stat().st_mtime_ns == written
     file.write_text("damaged")

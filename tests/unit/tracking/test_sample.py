@@ -48,23 +48,50 @@ def data_set() -> Dataset:
     item = np.array([1, 2, 0, 3, 3, 1, 2, 2], np.int64)
     ids = np.array(["", "a", "b", "c"], dtype=object)
     manifest = Manifest(
-        schema_version=SCHEMA_VERSION, fingerprint="ab", depth=10, exclude_seen=True, source_rows=8, quarantined_rows=0,
-        quarantined_by_reason={}, kcore_dropped_rows=0, interactions=8, users=2, items=3, train_interactions=4, test_interactions=4,
-        instances=4, cold_rows=0, targets_outside_catalogue=1, targets_in_history=0, repeated_share=0.0, users_cut_inside_a_tie=0,
-        first_timestamp=0, last_timestamp=7, last_train_timestamp=5, split={},
-    )  # fmt: skip
+        schema_version=SCHEMA_VERSION,
+        fingerprint="ab",
+        depth=10,
+        exclude_seen=True,
+        source_rows=8,
+        quarantined_rows=0,
+        quarantined_by_reason={},
+        kcore_dropped_rows=0,
+        interactions=8,
+        users=2,
+        items=3,
+        train_interactions=4,
+        test_interactions=4,
+        instances=4,
+        cold_rows=0,
+        targets_outside_catalogue=1,
+        targets_in_history=0,
+        repeated_share=0.0,
+        users_cut_inside_a_tie=0,
+        first_timestamp=0,
+        last_timestamp=7,
+        last_train_timestamp=5,
+        split={},
+    )
     user, position = np.repeat([0, 1], 4).astype(np.int64), np.tile(np.arange(4), 2).astype(np.int64)
-    return Dataset(user, item, np.arange(8), position, train, ids, np.array(["u", "v"], dtype=object), ids[item], manifest)
+    return Dataset(
+        user, item, np.arange(8), position, train, ids, np.array(["u", "v"], dtype=object), ids[item], manifest
+    )
 
 
 def rank_lists(instances: int) -> RankLists:
-    description = Description(catalogue=Catalogue(items=3, digest="d"), model="m", role="clean", stage="tuned", depth=2, exclude_seen=True)
+    description = Description(
+        catalogue=Catalogue(items=3, digest="d"), model="m", role="clean", stage="tuned", depth=2, exclude_seen=True
+    )
     return RankLists(
-        user=np.array(["u"] * instances, dtype=object), position=np.arange(instances), target=np.array(["a"] * instances, dtype=object),
-        target_rank=np.ones(instances), items=np.array([[2, -1], [0, 1], [1, 2], [0, 1]])[:instances],
+        user=np.array(["u"] * instances, dtype=object),
+        position=np.arange(instances),
+        target=np.array(["a"] * instances, dtype=object),
+        target_rank=np.ones(instances),
+        items=np.array([[2, -1], [0, 1], [1, 2], [0, 1]])[:instances],
         scores=np.array([[1.0, np.nan], [4.0, 3.0], [2.0, 1.0], [4.0, 3.0]], np.float32)[:instances],
-        vocabulary=np.array(["a", "b", "c"], dtype=object), description=description,
-    )  # fmt: skip
+        vocabulary=np.array(["a", "b", "c"], dtype=object),
+        description=description,
+    )
 
 
 def test_a_sample_is_the_whole_history_before_an_instance_and_its_list_without_padding() -> None:

@@ -12,7 +12,9 @@ D, K = 6, 3
 def batch(N: int, I: int, seed: int, dtype: torch.dtype = torch.float64):
     """Hidden states, weights, targets, row ids (some simulated, some without a list), and a hinge."""
     generator = torch.Generator().manual_seed(seed)
-    hidden, embedding, bias = (torch.randn(*shape, generator=generator, dtype=dtype) for shape in ((N, D), (I + 1, D), (I + 1,)))
+    hidden, embedding, bias = (
+        torch.randn(*shape, generator=generator, dtype=dtype) for shape in ((N, D), (I + 1, D), (I + 1,))
+    )
     target, ids = torch.randint(1, I + 1, (N,), generator=generator), torch.randint(-1, N, (N,), generator=generator)
     of_row = torch.randint(-1, 4, (N,), generator=generator)
     lists = torch.stack([torch.randperm(I, generator=generator)[: 2 * K] for _ in range(4)]).int()
@@ -35,19 +37,32 @@ def in_chunks(target, ids, hinge, chunk):
     return lambda hidden, embedding, bias: chunked_loss(hidden, embedding, bias, target, ids, hinge, None, chunk)
 
 
-@given(N=st.integers(1, 23), I=st.integers(2 * K, 40), chunk=st.integers(1, 30), seed=st.integers(0, 2**16), kept=st.booleans())
+@given(
+    N=st.integers(1, 23),
+    I=st.integers(2 * K, 40),
+    chunk=st.integers(1, 30),
+    seed=st.integers(0, 2**16),
+    kept=st.booleans(),
+)
 @settings(max_examples=80, deadline=None)
-def test_loss_and_gradients_are_those_without_chunks_for_any_chunk(N: int, I: int, chunk: int, seed: int, kept: bool) -> None:
+def test_loss_and_gradients_are_those_without_chunks_for_any_chunk(
+    N: int, I: int, chunk: int, seed: int, kept: bool
+) -> None:
     weights, target, ids, hinge = batch(N, I, seed)
     arguments = target, ids, hinge if kept else None
-    ours, theirs = terms_and_gradients(weights, in_chunks(*arguments, chunk)), terms_and_gradients(weights, whole(*arguments))
+    ours, theirs = (
+        terms_and_gradients(weights, in_chunks(*arguments, chunk)),
+        terms_and_gradients(weights, whole(*arguments)),
+    )
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
 def test_the_same_in_float32_with_chunks_of_the_catalogues_own_choice() -> None:
     weights, target, ids, hinge = batch(300, 2000, 1, torch.float32)
-    ours, theirs = (terms_and_gradients(weights, one(target, ids, hinge)) for one in (lambda *of: in_chunks(*of, None), whole))
+    ours, theirs = (
+        terms_and_gradients(weights, one(target, ids, hinge)) for one in (lambda *of: in_chunks(*of, None), whole)
+    )
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
@@ -58,7 +73,9 @@ def test_either_way_of_the_loss_is_one_call_under_autocast_too(low: bool) -> Non
     found = []
     for in_chunks in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            found.append(terms_and_gradients(weights, lambda *of, way=in_chunks: catalogue_loss(*of, target, ids, hinge, way)))
+            found.append(
+                terms_and_gradients(weights, lambda *of, way=in_chunks: catalogue_loss(*of, target, ids, hinge, way))
+            )
     for one, other in zip(*found, strict=True):
         assert (one - other).norm() < (0.05 if low else 1e-5) * other.norm()  # scores around 8 are bfloat16 to 0.03
 
@@ -76,7 +93,9 @@ def test_under_autocast_weights_gradients_stay_float32_and_do_not_lose_small_chu
         low = terms_and_gradients(weights, in_chunks(target, ids, hinge, 5))
     for one, other in zip(low, exact, strict=True):
         assert one.dtype == torch.float32
-        assert (one - other).norm() < 0.02 * other.norm()  # bfloat16 keeps 8 bits; sums over 80 chunks in it would be off by more
+        assert (
+            one - other
+        ).norm() < 0.02 * other.norm()  # bfloat16 keeps 8 bits; sums over 80 chunks in it would be off by more
 
 
 def test_it_never_allocates_the_scores_of_all_targets() -> None:
@@ -87,7 +106,8 @@ def test_it_never_allocates_the_scores_of_all_targets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "items", "expected"), [("cpu", 300, False), ("cpu", 3_500, True), ("cuda", 3_500, False), ("cuda", 10**6, True)]
+    ("device", "items", "expected"),
+    [("cpu", 300, False), ("cpu", 3_500, True), ("cuda", 3_500, False), ("cuda", 10**6, True)],
 )
 def test_chunks_pay_where_scores_leave_the_cache_or_the_budget(device: str, items: int, expected: bool) -> None:
     assert pays(32 * 50, items, torch.device(device)) is expected

@@ -21,7 +21,17 @@ class InterruptedTrainingError(Exception):
 
 
 SETTINGS = Settings(
-    stage="finetune", seed=4, epochs=4, batch=5, rate=0.01, cosine=True, decay=0.1, average=0.9, clip=1.0, dropout=0.3, amp=True
+    stage="finetune",
+    seed=4,
+    epochs=4,
+    batch=5,
+    rate=0.01,
+    cosine=True,
+    decay=0.1,
+    average=0.9,
+    clip=1.0,
+    dropout=0.3,
+    amp=True,
 )
 
 

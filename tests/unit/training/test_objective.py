@@ -56,7 +56,9 @@ def test_the_regularisers_weight_does_not_depend_on_the_batch():
 def test_a_batch_of_simulated_rows_alone_has_no_regulariser():
     scores, target, _, hinge = example(3)
     terms = loss(scores, target, torch.full((N,), -1), hinge)
-    torch.testing.assert_close(terms, torch.stack([F.cross_entropy(scores, target - 1), torch.zeros(()), torch.zeros(())]).to(terms))
+    torch.testing.assert_close(
+        terms, torch.stack([F.cross_entropy(scores, target - 1), torch.zeros(()), torch.zeros(())]).to(terms)
+    )
 
 
 def test_scores_in_the_reference_order_beyond_the_margin_cost_nothing():

@@ -30,17 +30,31 @@ def many(epoch: int) -> Windows:
 def shared(folder, report):
     model = stacks.made("clean")
     group = Group((Variant(name="clean", role="clean", seed=stacks.SETTINGS.seed),), (None,), 1, stacked=False)
-    (history,) = fit(group, [model], stacks.SLOTS, [many], TWO, stacks.hinge(), Checkpoint(checkpoint_store(str(folder)), "two"), report)
+    (history,) = fit(
+        group,
+        [model],
+        stacks.SLOTS,
+        [many],
+        TWO,
+        stacks.hinge(),
+        Checkpoint(checkpoint_store(str(folder)), "two"),
+        report,
+    )
     return model, history
 
 
-@pytest.mark.parametrize(("slotting", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"])
+@pytest.mark.parametrize(
+    ("slotting", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"]
+)
 def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch, slotting, batch):
     torch.set_num_threads(1)
     monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
     shares = None, Share(0, 3), Share(1, 3), Share(2, 3)
     settings, windows = replace(TWO, batch=batch), fill(stacks.VARIANTS["insertion"][0], slotting)
-    of = [Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.hinge(), share) for share in shares]
+    of = [
+        Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.hinge(), share)
+        for share in shares
+    ]
     for one in of:
         one.load(0)
     whole, *parts = of
@@ -61,7 +75,9 @@ def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_check
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "one")
     (expected,) = train(single, stacks.SETTINGS, checkpoint, lambda variant, record: None)
     for term in ("targets", "loss", "order", "top"):
-        np.testing.assert_allclose([record[term] for record in history], [record[term] for record in expected], rtol=1e-4)
+        np.testing.assert_allclose(
+            [record[term] for record in history], [record[term] for record in expected], rtol=1e-4
+        )
     for name, weight in alone.named_parameters():
         torch.testing.assert_close(model.get_parameter(name), weight, rtol=0, atol=1e-3)
     assert [record["epoch"] for _, record in told] == [1, 2, 3]
@@ -79,7 +95,9 @@ def test_an_error_in_a_process_is_told_and_too_few_devices_are_one_line(tmp_path
     with pytest.raises(FinestError, match="what went wrong"):
         train_shared(broken, TWO, checkpoint, CPU, lambda variant, record: None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ConfigError, match=r"pretrain.data_parallel: 2 CUDA devices were asked for, but this machine has 1; lower it"):
+    with pytest.raises(
+        ConfigError, match=r"pretrain.data_parallel: 2 CUDA devices were asked for, but this machine has 1; lower it"
+    ):
         train_shared(broken, TWO, checkpoint, torch.device("cuda"), lambda variant, record: None)
 
 

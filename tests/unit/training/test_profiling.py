@@ -41,7 +41,11 @@ def test_one_epoch_of_a_step_is_traced_its_second_or_only_one_and_every_batch_co
         assert list(profiling.traced(BATCHES, "pretrain", 1, 2)) == BATCHES
         assert profiling.traced(BATCHES, "pretrain", 1, 2) is BATCHES
         assert list(profiling.traced([1, 2], "finetune", 0, 1)) == [1, 2]
-    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {"pretrain.json", "pretrain-trace.json.gz", "finetune-trace.json.gz"}
+    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {
+        "pretrain.json",
+        "pretrain-trace.json.gz",
+        "finetune-trace.json.gz",
+    }
 
 
 def test_an_error_in_a_traced_epoch_comes_out_as_it_is(tmp_path: Path) -> None:

@@ -27,7 +27,17 @@ DATA = dataset(users=24, items=47)
 CLEAN = DATA.training_rows()
 MODEL = Model(hidden=16, layers=2, heads=2, length=6)
 SETTINGS = Settings(
-    stage="finetune", seed=4, epochs=3, batch=5, rate=0.01, cosine=True, decay=0.1, average=0.9, clip=0.5, dropout=0.3, amp=True
+    stage="finetune",
+    seed=4,
+    epochs=3,
+    batch=5,
+    rate=0.01,
+    cosine=True,
+    decay=0.1,
+    average=0.9,
+    clip=0.5,
+    dropout=0.3,
+    amp=True,
 )
 SLOTS = slots(CLEAN, MODEL.length, bucketed=False)
 BUCKETS = slots(CLEAN, MODEL.length, bucketed=True)
@@ -71,7 +81,9 @@ def together(store, names, stop_after=None, device="cpu", slotting=SLOTS):
     prepare(torch.device(device))
     models = [made(name, device) for name in names]
     seeds = [VARIANTS[name][1] for name in names]
-    one = Stack(names, models, slotting, [windows(name, slotting) for name in names], seeds, SETTINGS, hinge().to(device))
+    one = Stack(
+        names, models, slotting, [windows(name, slotting) for name in names], seeds, SETTINGS, hinge().to(device)
+    )
 
     def report(variant, record):
         if record["epoch"] == stop_after:
@@ -99,7 +111,10 @@ def stacked(tmp_path_factory, slotting):
 
 def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(stacked, slotting, tmp_path):
     models, _ = stacked
-    for names in (["many", "seed", "deletion", "clean", "insertion"], ["clean", "clean", "clean", "insertion", "clean"]):
+    for names in (
+        ["many", "seed", "deletion", "clean", "insertion"],
+        ["clean", "clean", "clean", "insertion", "clean"],
+    ):
         again, _ = together(checkpoint_store(str(tmp_path)), names, slotting=slotting)
         assert all(same(again[name], models[name]) for name in set(names))
     assert not same(models["clean"], models["deletion"])
@@ -129,7 +144,12 @@ def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path, nam
     settings = Settings(**{**SETTINGS.__dict__, "batch": 1, "epochs": 2})
     model, stacked = made("clean"), made("clean")
     store = checkpoint_store(str(tmp_path))
-    train(Single(name, model, slotting, lambda epoch: fill(rows, slotting), settings, None), settings, Checkpoint(store, "1"), quiet)
+    train(
+        Single(name, model, slotting, lambda epoch: fill(rows, slotting), settings, None),
+        settings,
+        Checkpoint(store, "1"),
+        quiet,
+    )
     stack_of_one = Stack([name], [stacked], slotting, [lambda epoch: fill(rows, slotting)], [4], settings, None)
     train(stack_of_one, settings, Checkpoint(store, "2"), quiet)
     stack_of_one.finish()
@@ -200,7 +220,9 @@ def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with
 
 def test_a_trial_measures_both_ways_and_says_what_it_found(caplog):
     caplog.set_level("INFO")
-    found = plan.trial(5, 3, Pretrain(model=MODEL, batch=5), SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
+    found = plan.trial(
+        5, 3, Pretrain(model=MODEL, batch=5), SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2
+    )
     assert found.alone_ms and found.stacked_ms and found.size in (0, 3)
     assert (found.size == 3) == (3 * found.alone_ms >= plan.GAIN * 2 * found.stacked_ms)
     assert "stacks of 3 take" in caplog.text

@@ -48,7 +48,19 @@ def train(
     told = []
     pretraining = pretrain_config.model_copy(update={"processes": processes, "replicas": mode})
     pretrain(data, edits, planned, shard, pretraining, store, folder / "bases", told.append)
-    finetune(data, edits, planned, shard, pretraining, config, folder / "bases", champion, store, folder / "tuned", told.append)
+    finetune(
+        data,
+        edits,
+        planned,
+        shard,
+        pretraining,
+        config,
+        folder / "bases",
+        champion,
+        store,
+        folder / "tuned",
+        told.append,
+    )
     return data, folder / "tuned", told
 
 
@@ -62,7 +74,9 @@ def trained(tmp_path_factory):
 def in_process(monkeypatch):
     """Starting workers takes longer than these trainings."""
     for step in ("pretrain", "finetune"):
-        monkeypatch.setattr(f"finest.training.{step}.run", lambda jobs, device, processes, on_event: [job(on_event) for job in jobs])
+        monkeypatch.setattr(
+            f"finest.training.{step}.run", lambda jobs, device, processes, on_event: [job(on_event) for job in jobs]
+        )
 
 
 def lists(folder: Path, stage: str, variant: str):
@@ -78,7 +92,9 @@ def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(traine
     facts = json.loads((folder / "shard.json").read_text())
     assert set(facts["cost"]) == variants
     assert (facts["protocol"], facts["reference"], facts["threads"], facts["device"]) == ("anchored", "base", 1, "cpu")
-    assert all(cost["finetune_cpu_seconds"] >= 0 and cost["pretrain_cpu_seconds"] > 0 for cost in facts["cost"].values())
+    assert all(
+        cost["finetune_cpu_seconds"] >= 0 and cost["pretrain_cpu_seconds"] > 0 for cost in facts["cost"].values()
+    )
     assert told[-1].done == pytest.approx(1.0) and {progress.stage for progress in told} == {"pretrain", "finetune"}
 
 
@@ -107,7 +123,9 @@ def test_the_candidate_is_the_tuned_clean_model(trained):
 def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_catalogue(trained):
     data, folder, _ = trained
     newer = replace(data, manifest=data.manifest.model_copy(update={"fingerprint": "another night"}))
-    last_train = np.array([data.timestamp[(data.user == user) & data.train].max(initial=-1) for user in range(len(data.user_ids))])
+    last_train = np.array(
+        [data.timestamp[(data.user == user) & data.train].max(initial=-1) for user in range(len(data.user_ids))]
+    )
     newer.timestamp[~data.train] = last_train[data.user[~data.train]] + np.where(data.user[~data.train] % 2, 1, 0)
     without = data.target_ids[data.instances().row[0]]
     lists, after = score(folder / "candidate", newer, "1")
@@ -131,31 +149,44 @@ def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_a_stacked_shard_leaves_what_a_separate_one_does_with_an_exact_identity(trained, in_process, monkeypatch, tmp_path, split):
+def test_a_stacked_shard_leaves_what_a_separate_one_does_with_an_exact_identity(
+    trained, in_process, monkeypatch, tmp_path, split
+):
     if split:  # the identity control then stands in another stack than the clean variant
         monkeypatch.setattr(replicas, "free_bytes", lambda device: 1)
     _, separate, _ = trained
     _, folder, told = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}), mode="stacked")
     facts = json.loads((folder / "shard.json").read_text())
     assert facts["replicas"]["size"] == (1 if split else 6) and told[-1].done == pytest.approx(1.0)
-    assert len(facts["cost"]) == len(list((folder / "history").iterdir())) == len(list((separate / "history").iterdir())) == 6
+    assert (
+        len(facts["cost"])
+        == len(list((folder / "history").iterdir()))
+        == len(list((separate / "history").iterdir()))
+        == 6
+    )
     for stage in ("base", "tuned", "independent"):
         clean, same = lists(folder, stage, "clean"), lists(folder, stage, "identity")
         assert np.array_equal(clean.items, same.items) and np.array_equal(clean.scores, same.scores)
         assert not np.array_equal(clean.scores, lists(folder, stage, "rounding").scores)
     for stage in ("base", "tuned"):
         for variant in ("clean", "seed", "random-insertion-0.02-s0"):
-            np.testing.assert_allclose(lists(folder, stage, variant).scores, lists(separate, stage, variant).scores, atol=1e-3)
+            np.testing.assert_allclose(
+                lists(folder, stage, variant).scores, lists(separate, stage, variant).scores, atol=1e-3
+            )
 
 
 @pytest.mark.parametrize("change", [{"shifted": True}, {"bucketed": True}], ids=str)
 @pytest.mark.parametrize("mode", ["auto", "stacked"])
-def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(trained, in_process, tmp_path, change, mode):
+def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
+    trained, in_process, tmp_path, change, mode
+):
     _, other, _ = train(tmp_path, pretrain_config=PRETRAIN.model_copy(update=change), mode=mode)
     for stage in ("base", "tuned"):
         clean = lists(other, stage, "clean")
         assert np.array_equal(clean.scores, lists(other, stage, "identity").scores)
-        assert np.abs(clean.scores - lists(trained[1], stage, "clean").scores).max() > 0.01  # a stack differs by rounding
+        assert (
+            np.abs(clean.scores - lists(trained[1], stage, "clean").scores).max() > 0.01
+        )  # a stack differs by rounding
     slots = json.loads((tmp_path / "bases" / "shard.json").read_text())["slots"]
     assert len(slots) == (1 if "shifted" in change else 2)
 
@@ -250,5 +281,14 @@ def test_an_error_leaves_no_folder_behind(tmp_path):
     edits, planned = plan(data, SCENARIOS, 0)
     broken = PRETRAIN.model_copy(update={"model": Model(hidden=8, heads=3)})
     with pytest.raises(FinestError, match=r"heads: 3 does not divide"):
-        pretrain(data, edits, planned, "0", broken, checkpoint_store(str(tmp_path / "c")), tmp_path / "bases", lambda progress: None)
+        pretrain(
+            data,
+            edits,
+            planned,
+            "0",
+            broken,
+            checkpoint_store(str(tmp_path / "c")),
+            tmp_path / "bases",
+            lambda progress: None,
+        )
     assert not (tmp_path / "bases").exists() and not (tmp_path / "bases.partial").exists()

@@ -18,7 +18,9 @@ def rows_of(lengths: list[int]) -> Rows:
 
 
 def contents(windows) -> list[tuple[int, int]]:
-    return sorted(zip(windows.inputs[windows.targets > 0].tolist(), windows.targets[windows.targets > 0].tolist(), strict=True))
+    return sorted(
+        zip(windows.inputs[windows.targets > 0].tolist(), windows.targets[windows.targets > 0].tolist(), strict=True)
+    )
 
 
 KINDS = [{"bucketed": False}, {"bucketed": True}, *({"offset": offset} for offset in range(LENGTH))]
@@ -28,7 +30,11 @@ KINDS = [{"bucketed": False}, {"bucketed": True}, *({"offset": offset} for offse
 def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths, kind):
     rows = rows_of(lengths)
     windows = fill(rows, slots(rows, LENGTH, **kind))
-    expected = [(before, after) for before, after, u, v in zip(rows.item, rows.item[1:], rows.user, rows.user[1:], strict=False) if u == v]
+    expected = [
+        (before, after)
+        for before, after, u, v in zip(rows.item, rows.item[1:], rows.user, rows.user[1:], strict=False)
+        if u == v
+    ]
     assert contents(windows) == sorted(expected)
     assert len(windows.home) == 0
     shifted = (windows.targets[:, 1:] > 0) & (windows.targets[:, :-1] > 0)
@@ -51,7 +57,9 @@ def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_wit
     assert windows.home.tolist() == [0]
 
 
-edits = st.tuples(st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.sampled_from(KINDS), st.data())
+edits = st.tuples(
+    st.sampled_from(["deletion", "replacement", "insertion"]), st.integers(0, 11), st.sampled_from(KINDS), st.data()
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,7 +77,9 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
     owner[slotting.of_row[clean.id]] = clean.user
     others = owner != user
     for name in ("inputs", "targets", "ids"):
-        assert np.array_equal(getattr(before, name)[: slotting.count][others], getattr(after, name)[: slotting.count][others])
+        assert np.array_equal(
+            getattr(before, name)[: slotting.count][others], getattr(after, name)[: slotting.count][others]
+        )
     assert np.all(owner[after.home] == user)
     for epoch in range(2):
         old = batches(slotting, before.home, 4, 9, epoch)
@@ -107,7 +117,9 @@ def test_buckets_are_made_where_they_save_a_quarter_of_the_positions():
 
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=30), st.integers(1, 6))
-def test_an_epochs_batches_hold_every_slot_once_are_of_one_width_each_and_of_the_same_shapes_for_every_seed(lengths, size):
+def test_an_epochs_batches_hold_every_slot_once_are_of_one_width_each_and_of_the_same_shapes_for_every_seed(
+    lengths, size
+):
     slotting = slots(rows_of(lengths), 20, bucketed=True)
     width_Q, count_Q = slotting.shapes(size)
     assert slotting.batches(size) == len(width_Q)
