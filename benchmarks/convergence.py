@@ -25,11 +25,11 @@ from benchmarks.row import Row, Spent, in_python, peak_gib, row
 from benchmarks.training import PEERS
 from benchmarks.validation import CPU, alone, clean
 from finest.data.dataset import Dataset, Instances
-from finest.lists.take import take
 from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
 from finest.models.build import build
 from finest.models.config import Model
 from finest.models.recommender import Recommender
+from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.device import prepare

@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.validation import base_model, fine_tune, lists_of, ml_100k, mrr
 from finest.data.dataset import Dataset, validation
-from finest.lists.ranklists import RankLists
 from finest.metrics.guards import coverage_at
 from finest.metrics.lists import rbo
 from finest.models.config import Model
+from finest.ranklists.schema import RankLists
 from finest.training import references
 from finest.training.config import Finetune, Pretrain
 

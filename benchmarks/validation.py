@@ -12,11 +12,11 @@ import torch
 from finest.data.config import Ingest
 from finest.data.dataset import Dataset, load
 from finest.data.ingest import ingest
-from finest.lists.ranklists import RankLists
-from finest.lists.take import take
 from finest.metrics.accuracy import reciprocal_rank
 from finest.models.recommender import Recommender
 from finest.perturb.variants import Variant
+from finest.ranklists.schema import RankLists
+from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import tuned

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components import events
-from finest.training.spent import Step
+from finest.profiling.summary import Step
 
 
 def steps(file: Path) -> list[Step]:

@@ -85,9 +85,9 @@ def gate(
 ) -> None:
     """Judge rank lists that any trainer made. Their roles are in the files' metadata."""
     loaded = configs.load(config or configs.QUICKSTART, sets or [])
-    from finest.stability.judge import judge
-    from finest.stability.report import render
-    from finest.stability.verdict import write
+    from finest.gate.judge import judge
+    from finest.gate.verdict import write
+    from finest.report.report import render
     from pipeline.table import show
 
     for folder in [lists, *([data] if data else [])]:

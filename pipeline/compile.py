@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from kfp import compiler
 
-from finest import whole
+from finest import atomic
 from finest.errors import FinestError
 from pipeline.config import Config
 from pipeline.dag import build
@@ -25,7 +25,7 @@ def compile_to(output: Path, image: str, cluster: Cluster | None = None, config:
         text = re.sub(r"^(#    \w+: dict \[Default: )(.*)\]$", _sorted, compiled.read_text(), flags=re.MULTILINE)
     if found := problems(*yaml.safe_load_all(text)):
         raise FinestError(f"a KFP backend would reject the compiled pipeline: {'; '.join(found)}")
-    with whole.file(output) as partial:
+    with atomic.file(output) as partial:
         partial.write_text(text)
 
 

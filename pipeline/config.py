@@ -16,9 +16,9 @@ from components.promote.config import Promote
 from components.sections import parse
 from finest.data.config import Ingest
 from finest.errors import ConfigError
+from finest.gate.config import Gate
 from finest.perturb.config import Perturb
 from finest.section import Section
-from finest.stability.config import Gate
 from finest.training.config import Finetune, Pretrain
 from pipeline.placement import Placement
 

@@ -20,8 +20,8 @@ from components import events, orphan
 from components.spent import steps
 from components.step import cpu_seconds
 from finest.errors import FinestError
-from finest.stability.verdict import read
-from finest.training.spent import FOLDER, NUMBERS, PAGE, page
+from finest.gate.verdict import read
+from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config

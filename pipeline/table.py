@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from finest.stability.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
+from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
 
 SIMILARITIES = {"rbo": "rbo", "jaccard_at_10": "jaccard@10"}
 STATUS_STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "skipped": "yellow"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finest.errors import DataError, FinestError
-from finest.stability.verdict import Verdict, read
+from finest.gate.verdict import Verdict, read
 from tracking.runs import KFP_RUN
 from tracking.store import asked, connect, experiment_id, masked, uri
 

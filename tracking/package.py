@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import finest
 from finest.data.schema import Manifest
-from finest.stability.verdict import Verdict, markdown
+from finest.gate.verdict import Verdict, markdown
 from tracking.records import DIGEST_LENGTH, note
 from tracking.runs import Run
 from tracking.store import waiting

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from finest.data.schema import Manifest
 from finest.errors import UnavailableError
+from finest.gate.verdict import Accuracy, ScenarioResult, Verdict, markdown
 from finest.patience import at_most
-from finest.stability.verdict import Accuracy, ScenarioResult, Verdict, markdown
 from tracking.away import away
 from tracking.runs import Run, children, find_parent, name_ending, open_child
 from tracking.store import connect, masked, one_line

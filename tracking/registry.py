@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.stability.verdict import Verdict
+from finest.gate.verdict import Verdict
 from tracking import sample as samples
 from tracking.package import log_package, model_card
 from tracking.records import note

@@ -8,7 +8,7 @@ import numpy as np
 
 from finest.data.dataset import Dataset
 from finest.errors import FinestError
-from finest.lists.ranklists import RankLists
+from finest.ranklists.schema import RankLists
 
 if TYPE_CHECKING:
     import pandas as pd

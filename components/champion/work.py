@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from finest.data.dataset import Dataset
-from finest.data.news import Seen, nothing_new
+from finest.data.freshness import Seen, nothing_new
 from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.lists import baselines, champion, file
 from finest.models.saved import FACTS
+from finest.ranklists import baselines, champion, file
 from finest.training.device import choose, prepare
 from tracking import registry
 

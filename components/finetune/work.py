@@ -24,8 +24,8 @@ def train(
     from components.checkpoints import open_store
     from finest.data.dataset import load
     from finest.perturb.plan import read
+    from finest.profiling.profiler import into
     from finest.training.finetune import finetune
-    from finest.training.profiling import into
 
     with into(tuned, "finetune", profile, bases):
         data, (table, plan) = load(interactions), read(edits)

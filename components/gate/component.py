@@ -44,8 +44,8 @@ def gate(
     from components.step import running
     from finest.data.dataset import load
     from finest.data.window import moment
-    from finest.stability.config import Gate
-    from finest.training.spent import PAGE
+    from finest.gate.config import Gate
+    from finest.profiling.summary import PAGE
     from tracking.records import log_dataset, log_verdict
 
     with running("gate", checkpoints=checkpoints) as step:

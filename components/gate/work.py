@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 
 from components import events
 from components.spent import steps
+from finest.gate.config import Gate
+from finest.gate.judge import judge
+from finest.gate.verdict import Verdict, write
 from finest.perturb.plan import read
-from finest.stability.config import Gate
-from finest.stability.judge import judge
-from finest.stability.report import cpu_seconds, render
-from finest.stability.verdict import Verdict, write
+from finest.profiling.summary import NUMBERS, PAGE, measured, page
+from finest.report.report import cpu_seconds, render
 from finest.training.finetune import CANDIDATE
 from finest.training.shard import read_facts
-from finest.training.spent import NUMBERS, PAGE, measured, page
 from tracking.runs import kfp_run_id
 
 T = TypeVar("T")

@@ -18,9 +18,9 @@ from components.sections import parameters, parse
 from finest.data.config import Ingest
 from finest.data.window import moment, resolved
 from finest.errors import ConfigError, FinestError
+from finest.gate.config import Gate
 from finest.perturb.config import Perturb
 from finest.section import Section
-from finest.stability.config import Gate
 from finest.training.config import Finetune, Pretrain
 from tracking import registry, runs, store
 

@@ -20,8 +20,8 @@ def train(
     from components.checkpoints import open_store
     from finest.data.dataset import load
     from finest.perturb.plan import read
+    from finest.profiling.profiler import into
     from finest.training.pretrain import pretrain
-    from finest.training.profiling import into
 
     with into(bases, "pretrain", profile):
         data, (table, plan) = load(interactions), read(edits)

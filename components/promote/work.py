@@ -5,8 +5,8 @@ from pathlib import Path
 from components.gate.work import LISTS, MODEL
 from components.promote.config import Promote
 from finest.data.dataset import load
-from finest.lists import file
-from finest.stability.verdict import Verdict, read
+from finest.gate.verdict import Verdict, read
+from finest.ranklists import file
 from tracking import registry, sample
 from tracking.runs import Run
 

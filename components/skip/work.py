@@ -5,10 +5,10 @@ from pathlib import Path
 from components.champion.work import SKIPPED
 from finest.data.schema import Manifest
 from finest.data.window import moment
-from finest.stability import verdict as verdicts
-from finest.stability.report import render
-from finest.stability.skipped import skipped
-from finest.stability.verdict import Verdict
+from finest.gate import verdict as verdicts
+from finest.gate.skipped import skipped
+from finest.gate.verdict import Verdict
+from finest.report.report import render
 from tracking.runs import kfp_run_id
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from finest import whole
+from finest import atomic
 from finest.data.dataset import Dataset
 from finest.errors import ConfigError
 from finest.keys import key, numpy_generator
@@ -82,7 +82,7 @@ def _fresh(seed: int, use: str) -> int:
 
 def write(table: pa.Table, plan: Plan, folder: Path) -> None:
     """Writes `folder`, which may be there if it is empty: whole or not at all."""
-    with whole.folder(folder) as partial:
+    with atomic.folder(folder) as partial:
         pq.write_table(table, partial / EDITS)
         (partial / PLAN).write_text(plan.model_dump_json(indent=2))
 

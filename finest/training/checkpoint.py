@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from finest.training.profiling import clocked
+from finest.profiling.profiler import clocked
 from finest.training.store import Store
 
 CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/items.py", "training")

@@ -15,16 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from finest import whole
+from finest import atomic
 from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.schema import USERS_SCHEMA
-from finest.lists import file as list_file
-from finest.lists.champion import CUT
-from finest.lists.take import take
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
 from finest.perturb.variants import Plan
+from finest.ranklists import file as list_file
+from finest.ranklists.champion import CUT
+from finest.ranklists.take import take
 from finest.training import checkpoint, references, shard
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
@@ -78,7 +78,7 @@ def finetune(
     arrangement = Arrangement(**facts["replicas"])
     groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     protocols = _protocols(config)
-    with whole.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
+    with atomic.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = _shared_reference(
             data, config, bases / "models" / variants[0].name, champion, Path(scratch), device
         )

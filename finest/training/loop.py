@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from finest.errors import FinestError
+from finest.profiling.profiler import traced
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint
 from finest.training.diary import Diary
-from finest.training.profiling import traced
 from finest.training.windows import Slots
 
 

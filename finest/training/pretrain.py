@@ -9,18 +9,18 @@ from typing import Any, Literal
 import pyarrow as pa
 import torch
 
-from finest import whole
+from finest import atomic
 from finest.data.dataset import Dataset, Rows
 from finest.keys import numpy_generator, torch_generator
-from finest.lists import file as list_file
-from finest.lists.build import describe_catalogue
-from finest.lists.ranklists import Description, Stage
-from finest.lists.take import take
 from finest.models.build import build
 from finest.models.recommender import Recommender
 from finest.models.saved import Facts, save
 from finest.perturb.edits import Edits, apply, from_table
 from finest.perturb.variants import Plan, Variant
+from finest.ranklists import file as list_file
+from finest.ranklists.build import describe_catalogue
+from finest.ranklists.schema import Description, Stage
+from finest.ranklists.take import take
 from finest.training import checkpoint, shard
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
@@ -54,7 +54,7 @@ def pretrain(
     groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
     shard.announce(variants, device, groups, workers)
-    with whole.folder(out, replace=True) as folder:
+    with atomic.folder(out, replace=True) as folder:
         jobs: list[Job[list[shard.Trained]]] = [
             partial(_train_group, PretrainJob(data, group, shard_id, config, store, folder, device)) for group in groups
         ]

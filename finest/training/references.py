@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from finest.data.dataset import Dataset, Ints, Rows
-from finest.lists.match import match
 from finest.models.recommender import Recommender
 from finest.models.saved import load
+from finest.profiling.profiler import clocked
+from finest.ranklists.match import match
 from finest.training.objective import Hinge, RankHinge
-from finest.training.profiling import clocked
 from finest.training.windows import Windows, fill, slots
 
 CHUNK = 64

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.image import IMAGE
-from finest.stability.verdict import RuleResult, Verdict
+from finest.gate.verdict import RuleResult, Verdict
 from pipeline import cli
 from pipeline.compile import compile_to
 from pipeline.config import load

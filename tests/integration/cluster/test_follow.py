@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from finest.stability.verdict import RuleResult
+from finest.gate.verdict import RuleResult
 from tests.integration.cluster.conftest import Call, Replay, Said, crown, judged, model, record
 from tests.services import fake_kubernetes, recorded
 from tests.services.fake_kfp import FakeKfp

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from finest.data.schema import SCHEMA_VERSION, Manifest
+from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.models.build import build
 from finest.models.config import Model
 from finest.models.saved import Facts, save
-from finest.stability.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from tracking import store
 
 ITEMS = 30

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from finest.stability.verdict import Verdict, write
+from finest.gate.verdict import Verdict, write
 from tracking import records, runs
 from tracking.history import read_verdict
 

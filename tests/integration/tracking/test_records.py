@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from finest.data.schema import Manifest
-from finest.stability.verdict import markdown
+from finest.gate.verdict import markdown
 from tracking import records, runs, store
 
 HISTORY = pa.table(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from components.sections import keys, parameters, parse
 from finest.data.config import Ingest
 from finest.errors import ConfigError
+from finest.gate.config import Gate
 from finest.perturb.config import Perturb
-from finest.stability.config import Gate
 from finest.training.config import Pretrain
 
 

@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from finest.errors import ConfigError, DataError
-from finest.lists.build import describe_catalogue
-from finest.lists.ranklists import Description
-from finest.lists.take import take
 from finest.models.build import build
 from finest.models.config import Model
 from finest.models.ranking import rank, top
 from finest.models.saved import Facts, load, recommend, save
+from finest.ranklists.build import describe_catalogue
+from finest.ranklists.schema import Description
+from finest.ranklists.take import take
 from tests.unit.training.small import dataset
 
 MODELS = ["sasrec", "gru4rec"]

@@ -5,7 +5,7 @@ import pytest
 from finest.data.dataset import Dataset
 from finest.data.schema import SCHEMA_VERSION, Manifest
 from finest.errors import FinestError
-from finest.lists.ranklists import Catalogue, Description, RankLists
+from finest.ranklists.schema import Catalogue, Description, RankLists
 from tracking.sample import Sample, compare, take
 
 SAMPLE = Sample(histories=[["a"], ["b"]], items=[["x", "y"], ["y", "z"]], scores=[[2.0, 1.0], [3.0, 2.5]])

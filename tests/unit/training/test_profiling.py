@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from finest.perturb.variants import Variant
-from finest.training import profiling
+from finest.profiling.summary import FOLDER, Step, measured, page
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.group import Group
 from finest.training.pretrain import pretrained
 from finest.training.shard import write_history
-from finest.training.spent import FOLDER, Step, measured, page
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from finest.errors import FinestError, KilledError
-from finest.lists.champion import score
-from finest.lists.file import read
 from finest.models.config import Model
 from finest.models.saved import load
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
+from finest.ranklists.champion import score
+from finest.ranklists.file import read
 from finest.training import workers
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import finetune

@@ -1,0 +1,296 @@
+"""The rank lists that a verdict is based on: found, checked to belong together, and looked up by what they are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finest.errors import DataError
+from finest.gate.config import Gate
+from finest.gate.needs import missing
+from finest.ranklists import file
+from finest.ranklists.schema import METADATA_KEY, Description, RankLists
+
+TRAINED = ("clean", "probe", "control")
+"""Roles of the variants: files that the run trained, unlike the champion's and the baselines'."""
+
+
+class Slot(NamedTuple):
+    """What a file holds; no two files hold the same."""
+
+    role: str
+    scenario: str | None
+    stage: str
+    shard: str
+    protocol: str | None
+
+    def __str__(self) -> str:
+        if self.role not in TRAINED:
+            return self.role
+        words = [self.role, *([self.scenario] if self.scenario else []), self.stage, f"shard {self.shard}"]
+        return ", ".join([*words, self.protocol] if self.protocol else words)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One file's lists. M instances, D depth; items are codes of the evidence's vocabulary, -1 behind a short list."""
+
+    path: Path
+    description: Description
+    items: npt.NDArray[np.int64]
+    """[M, D]"""
+    target_rank: npt.NDArray[np.float64]
+    """[M]; NaN where the target cannot be ranked."""
+    after_cut: npt.NDArray[np.bool_] | None
+    """[M] of a champion that states its cut: the instance is after it."""
+    finite: bool
+    """Whether every listed item's score is a finite number."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All files on the same M instances, in the same order."""
+
+    user: npt.NDArray[np.object_]
+    position: npt.NDArray[np.int64]
+    target: npt.NDArray[np.object_]
+    vocabulary: dict[str, int]
+    """Code by item id, from 0."""
+    files: dict[Slot, Listed]
+    shard: str
+    """The first shard; its clean variant is the candidate."""
+    protocol: str | None
+    """Of the candidate: what the headline numbers are about."""
+
+    @property
+    def candidate(self) -> Listed:
+        """The model that may be promoted."""
+        return self.clean(self.shard, "tuned")
+
+    @property
+    def reference(self) -> str:
+        """Whose lists the candidate was told to keep: `base` or `champion/<version>`."""
+        return self.candidate.description.reference or "base"
+
+    @property
+    def shards(self) -> list[str]:
+        """Shards that have a tuned clean variant, the candidate's first."""
+        return sorted(
+            {slot.shard for slot in self.files if slot.role == "clean" and slot.stage == "tuned"}, key=shard_order
+        )
+
+    @property
+    def codes(self) -> npt.NDArray[np.int64]:
+        """[M] a number a user, from 0, in order of appearance."""
+        return np.cumsum(np.r_[0, self.user[1:] != self.user[:-1]]).astype(np.int64)
+
+    def find(
+        self,
+        role: str,
+        scenario: str | None = None,
+        stage: str = "tuned",
+        shard: str | None = None,
+        protocol: str | None = None,
+    ) -> Listed | None:
+        """The file of a variant; without a shard, the first that has one; tuned ones of the headline protocol unless told otherwise."""
+        wanted = (protocol or self.protocol) if stage == "tuned" else None
+        shards = [shard] if shard else sorted({slot.shard for slot in self.files}, key=shard_order)
+        found = (self.files.get(Slot(role, scenario, stage, each, wanted)) for each in shards)
+        return next((listed for listed in found if listed is not None), None)
+
+    def clean(self, shard: str, stage: str, protocol: str | None = None) -> Listed:
+        """A shard's clean variant: what its probes and controls are compared with."""
+        listed = self.find("clean", None, stage, shard, protocol)
+        if listed is None and protocol == "independent" and self.reference == "base":
+            # The clean variant keeps its own base's lists under either protocol: it is the same training.
+            listed = self.find("clean", None, stage, shard)
+        if listed is None:
+            what = f"{protocol or ''} rank lists with role clean and stage {stage}"
+            raise DataError(f"shard {shard}: there are no {what} to compare its probes with; add that file")
+        return listed
+
+    def other(self, role: str) -> Listed | None:
+        """The champion's, popularity's or repeat-last's lists."""
+        return next((listed for slot, listed in self.files.items() if slot.role == role), None)
+
+    def variants(self, role: str, protocol: str | None = None) -> list[tuple[str, str]]:
+        """(shard, scenario) of all probes or controls, in order of shard and name."""
+        wanted = role, "tuned", protocol or self.protocol
+        found = {
+            (slot.shard, slot.scenario or "") for slot in self.files if (slot.role, slot.stage, slot.protocol) == wanted
+        }
+        return sorted(found, key=lambda pair: (shard_order(pair[0]), pair[1]))
+
+
+def shard_order(shard: str) -> tuple[int, str]:
+    """Sorts shard ids: numbers by value, other names behind shorter ones."""
+    return len(shard), shard
+
+
+def read(folders: list[Path], config: Gate) -> Evidence:
+    """Reads all rank-list files below `folders` and checks that they belong together and suffice for the configured rules.
+
+    Parquet files without rank lists' metadata are passed over.
+
+    Raises:
+        DataError: a file cannot be read, two files contradict each other, or a role that a rule needs is not there.
+    """
+    where = ", ".join(str(folder) for folder in folders)
+    vocabulary: dict[str, int] = {}
+    files: dict[Slot, Listed] = {}
+    first: tuple[Path, RankLists] | None = None
+    passed_over = 0
+    for path in _parquet(folders):
+        if not _holds_rank_lists(path):
+            passed_over += 1
+            continue
+        lists = file.read(path, vocabulary)
+        if first is None:
+            _sorted_by_user(path, lists)
+            first = (path, lists)
+        else:
+            _same_instances(*first, path, lists)
+        slot = _slot(path, lists.description)
+        if slot in files:
+            raise DataError(f"{path} and {files[slot].path} both hold the lists of: {slot}; keep one of them")
+        files[slot] = _listed(path, slot, lists)
+    clean = [slot for slot in files if slot.role == "clean" and slot.stage == "tuned"]
+    if first is None or not clean:
+        hint = (
+            f" ({passed_over} Parquet files without metadata {METADATA_KEY.decode()} were passed over)"
+            if passed_over
+            else ""
+        )
+        raise DataError(
+            f"{where}: no rank lists with role clean and stage tuned, so there is no candidate{hint}; add that file"
+        )
+    # Where it was trained under both protocols, the anchored one is the candidate.
+    candidate = min(clean, key=lambda slot: (shard_order(slot.shard), slot.protocol == "independent"))
+    _agree(files, candidate)
+    headline = {(slot.role, slot.scenario, slot.stage) for slot in files if slot.protocol in (candidate.protocol, None)}
+    if lacking := missing(headline, config):
+        raise DataError(
+            f"{where}: rank lists are missing: {lacking}; add these files or drop the rules from gate.rules"
+        )
+    _both_stages(files, candidate)
+    lists = first[1]
+    return Evidence(lists.user, lists.position, lists.target, vocabulary, files, candidate.shard, candidate.protocol)
+
+
+def _parquet(folders: list[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; give the folder that holds the rank-list files")
+        yield from sorted(folder.rglob("*.parquet"))
+
+
+def _holds_rank_lists(path: Path) -> bool:
+    try:
+        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}); write it again or take it away"
+        ) from error
+
+
+def _slot(path: Path, description: Description) -> Slot:
+    if description.role not in TRAINED:
+        return Slot(description.role, None, "tuned", "", None)
+    if description.role != "clean" and not description.scenario:
+        raise DataError(f"{path}: the metadata of a {description.role} must name its scenario")
+    scenario = None if description.role == "clean" else description.scenario
+    protocol = description.protocol if description.stage == "tuned" else None
+    return Slot(description.role, scenario, description.stage, description.shard, protocol)
+
+
+def _listed(path: Path, slot: Slot, lists: RankLists) -> Listed:
+    filled = lists.items >= 0
+    if slot.role in TRAINED and not filled[:, 0].all():
+        place = int(np.argmin(filled[:, 0]))
+        raise DataError(
+            f"{path}: user {lists.user[place]}, position {lists.position[place]}: the list is empty; every instance needs one"
+        )
+    finite = bool(np.isfinite(lists.scores[filled]).all())
+    return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite)
+
+
+def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
+    """What the files say about themselves must fit the candidate's; the first that does not is named."""
+    ours = files[candidate].description
+    for slot, listed in files.items():
+        theirs = listed.description
+        pairs: list[tuple[str, object, object]] = [("depth", ours.depth, theirs.depth)]
+        pairs.append(("exclude_seen", ours.exclude_seen, theirs.exclude_seen))
+        if slot.role != "champion":
+            pairs.append(("the number of items in the catalogue", ours.catalogue.items, theirs.catalogue.items))
+            pairs.append(("the catalogue's digest", ours.catalogue.digest, theirs.catalogue.digest))
+        if slot.role in TRAINED:
+            pairs.append(("model", ours.model, theirs.model))
+            if ours.data_fingerprint and theirs.data_fingerprint:
+                pairs.append(("data_fingerprint", ours.data_fingerprint, theirs.data_fingerprint))
+            if slot.stage == "tuned" and not _second(slot, candidate):
+                pairs.append(("protocol", candidate.protocol, theirs.protocol))
+                pairs.append(("reference", ours.reference, theirs.reference))
+        for name, mine, other in pairs:
+            if mine != other:
+                both = f"{files[candidate].path} and {listed.path}"
+                raise DataError(
+                    f"{both} do not belong together: {name} is {mine} and {other}; give lists of one run alone"
+                )
+
+
+def _second(slot: Slot, candidate: Slot) -> bool:
+    """Whether these lists are the independent ones beside anchored ones: reported apart."""
+    return slot.protocol == "independent" and candidate.protocol != "independent"
+
+
+def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
+    """Every shard has a clean variant, and where that has base lists, every variant has."""
+    trained = {slot for slot in files if slot.role in TRAINED and not _second(slot, candidate)}
+    wanted = {"tuned"} | {slot.stage for slot in trained if slot.role == "clean"}
+    for slot in sorted(trained, key=str):
+        stages = {
+            other.stage
+            for other in trained
+            if (other.role, other.scenario, other.shard) == (slot.role, slot.scenario, slot.shard)
+        }
+        if lacking := sorted(wanted - stages):
+            raise DataError(
+                f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add that file"
+            )
+    for slot in sorted(trained, key=str):
+        if not any(other.role == "clean" and other.shard == slot.shard for other in trained):
+            raise DataError(
+                f"{files[slot].path}: shard {slot.shard} has no clean variant to compare with ({slot}); add its files"
+            )
+
+
+def _sorted_by_user(path: Path, lists: RankLists) -> None:
+    """What clusters users, and finds a user's consecutive instances."""
+    new = np.r_[True, lists.user[1:] != lists.user[:-1]]
+    back = ~new[1:] & (lists.position[1:] <= lists.position[:-1])
+    if new.sum() != len(set(lists.user.tolist())) or back.any():
+        raise DataError(f"{path}: rows are not sorted; put a user's rows together, by position")
+
+
+def _same_instances(first_path: Path, first: RankLists, path: Path, lists: RankLists) -> None:
+    shared = min(len(first), len(lists))
+    differs = (first.user[:shared] != lists.user[:shared]) | (first.position[:shared] != lists.position[:shared])
+    differs |= first.target[:shared] != lists.target[:shared]
+    what = f"{first_path} and {path} are not about the same instances"
+    if differs.any():
+        row = int(np.argmax(differs))
+        one, other = (
+            f"user {each.user[row]}, position {each.position[row]}, target {each.target[row]}"
+            for each in (first, lists)
+        )
+        raise DataError(
+            f"{what}: row {row + 1} is {one} in the first and {other} in the second; take all lists on one held-out set"
+        )
+    if len(first) != len(lists):
+        raise DataError(f"{what}: they have {len(first)} and {len(lists)} rows; take all lists on one held-out set")

@@ -1,0 +1,62 @@
+"""The headline metrics, flat, named as in MLflow."""
+
+from collections.abc import Iterator
+
+from finest.gate.measure import Measured
+from finest.gate.rls import HEADLINE, SIMILARITIES, Compared
+from finest.gate.sample import Sample, average
+
+
+def flatten(measured: Measured) -> dict[str, float]:
+    """Every metric of the verdict but `gate/passed`, by name. What the lists cannot say is left out."""
+    return dict(_all(measured))
+
+
+def _all(measured: Measured) -> Iterator[tuple[str, float]]:
+    yield from _probes("rls", measured.probes, "tuned")
+    yield from _probes("rls_unstabilised", measured.probes, "base")
+    yield from _probes("rls_independent", measured.independent, "tuned")
+    yield from _means("noise_floor", measured.floor)
+    yield from _means("ceiling", measured.ceiling)
+    yield from _means("rls_reseeded", measured.control("seed", "tuned"))
+    yield from _means("identity", measured.control("identity", "tuned"))
+    if measured.hardware:
+        yield from _means(
+            "hardware", {name: average([shard[name] for shard in measured.hardware]) for name in HEADLINE}
+        )
+    yield from _means("churn", measured.churn or None)
+    yield from _means("churn_unstabilised", measured.churn_base or None)
+    for name, prefix in (("candidate", ""), ("base", "_base"), ("champion", "_champion")):
+        if name in measured.accuracy:
+            found = measured.accuracy[name]
+            yield f"accuracy{prefix}/mrr", found.mrr
+            yield f"accuracy{prefix}/recall_at_10", found.recall_at_10
+            yield f"accuracy{prefix}/ndcg_at_10", found.ndcg_at_10
+            yield f"coverage{prefix}/at_10", found.coverage_at_10
+            yield f"overlap{prefix}/at_10", found.overlap
+            if found.plasticity is not None:
+                yield f"plasticity{prefix}", found.plasticity
+            if found.popularity_bias is not None:
+                yield f"popularity_bias{prefix}", found.popularity_bias
+    for name, count in measured.catalogue.items():
+        yield f"catalogue/{name}", float(count)
+    if measured.near_reference is not None:
+        yield "reference/rbo", measured.near_reference.value
+
+
+def _probes(prefix: str, probes: list[Compared], stage: str) -> Iterator[tuple[str, float]]:
+    """The mean over scenarios of every similarity, and the gated ones a scenario."""
+    given = [probe for probe in probes if stage in probe.means]
+    if not given:
+        return
+    for name in SIMILARITIES:
+        yield f"{prefix}/{name}", average([probe.means[stage][name] for probe in given]).value
+    for probe in given:
+        for name in HEADLINE:
+            yield f"{prefix}/{name}/{probe.name}", probe.means[stage][name].value
+
+
+def _means(prefix: str, means: dict[str, Sample] | None) -> Iterator[tuple[str, float]]:
+    for name in HEADLINE:
+        if means is not None:
+            yield f"{prefix}/{name}", means[name].value

@@ -1,0 +1,205 @@
+"""Everything that the rules judge, measured once."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from finest.data import schema
+from finest.errors import DataError
+from finest.gate.config import Gate
+from finest.gate.evidence import Evidence, Listed
+from finest.gate.rls import Compared, Resampling, compare, means
+from finest.gate.sample import Floats, Sample
+from finest.gate.verdict import Accuracy
+from finest.metrics import accuracy, guards
+from finest.metrics.lists import rbo, similarities
+
+
+@dataclass(frozen=True)
+class Newer:
+    """MRR on the instances where candidate and champion can be compared: after the champion's cut, target known to both catalogues."""
+
+    candidate: Sample
+    base: Sample | None
+    champion: Sample
+    instances: int
+    before_cut: int
+    """Instances left out since the champion may have been trained on them."""
+    unranked: int
+    """Later ones left out since one of the two cannot rank the target."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Numbers of one verdict. Dicts by model have the keys `candidate`, `base`, `champion`, `popularity`, `repeat_last` that there are."""
+
+    probes: list[Compared]
+    controls: list[Compared]
+    independent: list[Compared]
+    """Probes trained under the independent protocol, where the headline is the anchored one."""
+    hardware: list[dict[str, Sample]]
+    """Further shards' clean variants against the candidate, by similarity."""
+    churn: dict[str, Sample]
+    """Candidate against champion, by similarity; empty without one."""
+    churn_base: dict[str, Sample]
+    """The candidate's base model against the champion: what users would see change without FINEST."""
+    mrr: dict[str, Sample]
+    newer: Newer | None
+    accuracy: dict[str, Accuracy]
+    plasticity: dict[str, Sample]
+    """Empty where no user has two instances."""
+    catalogue: dict[str, int]
+    """With a champion that says so: `new`, items that it lacks, and `vanished`, items of its own that today's catalogue lacks."""
+    near_reference: Sample | None
+    """Mean rbo of the candidate's lists with those of the model whose lists it was told to keep."""
+    manifest: schema.Manifest | None
+    """Ingest's facts about the data; None where only rank lists are known."""
+    fingerprint: str | None
+    """Of the data that the candidate was trained on."""
+    newest: datetime | None
+    """Time of the newest training interaction."""
+    age_hours: float | None
+
+    def control(self, name: str, stage: str) -> dict[str, Sample] | None:
+        """A control's means by similarity, from the first shard that has it."""
+        found = (control.means[stage] for control in self.controls if control.name == name and stage in control.means)
+        return next(found, None)
+
+    @property
+    def floor(self) -> dict[str, Sample] | None:
+        """The noise floor: another seed, without FINEST."""
+        return self.control("seed", "base")
+
+    @property
+    def ceiling(self) -> dict[str, Sample] | None:
+        """What rounding alone costs, with FINEST."""
+        return self.control("rounding", "tuned")
+
+
+def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_of: datetime | None) -> Measured:
+    """Measures what the rank lists show; `data` is ingest's folder, for item popularity and the age of the data."""
+    resampling = Resampling(evidence.codes, config.bootstrap_draws, seed)
+    candidate, champion = evidence.candidate, evidence.other("champion")
+    base = evidence.find("clean", None, "base", evidence.shard)
+    models = {
+        "candidate": candidate,
+        "base": base,
+        "champion": champion,
+        "popularity": evidence.other("popularity"),
+        "repeat_last": evidence.other("repeat_last"),
+    }
+    given = {name: listed for name, listed in models.items() if listed is not None}
+    manifest = _manifest(data, candidate)
+    newest = None if manifest is None else datetime.fromtimestamp(manifest.last_train_timestamp / 1e6, UTC)
+    reciprocal = {name: accuracy.reciprocal_rank(listed.target_rank) for name, listed in given.items()}
+    plasticity = _plasticity(evidence, given, resampling)
+    reference = champion if evidence.reference != "base" else base
+    second = evidence.protocol != "independent"
+    return Measured(
+        probes=compare(evidence, resampling, "probe"),
+        controls=compare(evidence, resampling, "control"),
+        independent=compare(evidence, resampling, "probe", "independent") if second else [],
+        hardware=[
+            means(similarities(candidate.items, evidence.clean(shard, "tuned").items), resampling)
+            for shard in evidence.shards[1:]
+        ],
+        churn=means(similarities(candidate.items, champion.items), resampling) if champion else {},
+        churn_base=means(similarities(base.items, champion.items), resampling) if champion and base else {},
+        mrr=dict(zip(reciprocal, resampling.means(list(reciprocal.values())), strict=True)),
+        newer=_newer(candidate, champion, reciprocal, resampling) if champion else None,
+        accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),
+        plasticity=plasticity,
+        catalogue=_catalogue(champion) if champion else {},
+        near_reference=resampling.means([rbo(candidate.items, reference.items)])[0] if reference else None,
+        manifest=manifest,
+        fingerprint=manifest.fingerprint if manifest else candidate.description.data_fingerprint,
+        newest=newest,
+        age_hours=(as_of - newest).total_seconds() / 3600 if newest and as_of else None,
+    )
+
+
+def _catalogue(champion: Listed) -> dict[str, int]:
+    stated = {name: champion.description.extra.get(f"{name}_items") for name in ("new", "vanished")}
+    return {name: int(count) for name, count in stated.items() if count is not None}
+
+
+def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], resampling: Resampling) -> Newer:
+    after = np.ones(len(candidate.items), bool) if champion.after_cut is None else champion.after_cut
+    ranked = ~np.isnan(candidate.target_rank) & ~np.isnan(champion.target_rank)
+    names = [name for name in ("candidate", "champion", "base") if name in reciprocal]
+    found = dict(zip(names, resampling.means([reciprocal[name] for name in names], after & ranked), strict=True))
+    return Newer(
+        candidate=found["candidate"],
+        base=found.get("base"),
+        champion=found["champion"],
+        instances=int(np.count_nonzero(after & ranked)),
+        before_cut=int(np.count_nonzero(~after)),
+        unranked=int(np.count_nonzero(after & ~ranked)),
+    )
+
+
+def _plasticity(evidence: Evidence, given: dict[str, Listed], resampling: Resampling) -> dict[str, Sample]:
+    """1 - rbo of a user's consecutive lists, a value a pair; placed at the later instance, so that draws of users carry over."""
+    columns = []
+    later = np.zeros(len(evidence.codes), bool)
+    for listed in given.values():
+        values, rows = guards.plasticity(evidence.codes, evidence.position, listed.items)
+        column = np.zeros(len(later))
+        column[rows], later[rows] = values, True
+        columns.append(column)
+    if not later.any():
+        return {}
+    return dict(zip(given, resampling.means(columns, later), strict=True))
+
+
+def _accuracy(
+    evidence: Evidence, given: dict[str, Listed], plasticity: dict[str, Sample], counts: npt.NDArray[np.int64] | None
+) -> dict[str, Accuracy]:
+    last = guards.last_of_user(evidence.codes, evidence.position)
+    return {
+        name: Accuracy(
+            name=name,
+            mrr=float(accuracy.reciprocal_rank(listed.target_rank).mean()),
+            recall_at_10=float(accuracy.recall_at(listed.target_rank).mean()),
+            ndcg_at_10=float(accuracy.ndcg_at(listed.target_rank).mean()),
+            coverage_at_10=guards.coverage_at(listed.items, listed.description.catalogue.items),
+            overlap=float(guards.overlap_between_users(listed.items[last]).mean()),
+            popularity_bias=None if counts is None else float(guards.popularity_bias(listed.items, counts).mean()),
+            plasticity=plasticity[name].value if name in plasticity else None,
+        )
+        for name, listed in given.items()
+    }
+
+
+def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
+    """Ingest's facts, where there are any; the lists must be about that data."""
+    if data is None or not (data / schema.MANIFEST).exists():
+        return None
+    manifest = schema.Manifest.model_validate(json.loads((data / schema.MANIFEST).read_text()))
+    stated = candidate.description.data_fingerprint
+    if stated and stated != manifest.fingerprint:
+        both = f"{stated} and {manifest.fingerprint}"
+        raise DataError(
+            f"{candidate.path} and {data} are not of the same data: data_fingerprint is {both}; give the lists' own data"
+        )
+    return manifest
+
+
+def _counts(data: Path, evidence: Evidence) -> npt.NDArray[np.int64]:
+    """Training interactions by code, -1 of items outside the catalogue. Gives codes to items that no list holds."""
+    try:
+        items = pq.read_table(data / schema.ITEMS)
+    except FileNotFoundError as error:
+        raise DataError(f"{data}: no data set that ingest wrote ({schema.ITEMS} is missing)") from error
+    code = np.array(
+        [evidence.vocabulary.setdefault(item, len(evidence.vocabulary)) for item in items.column("item").to_pylist()],
+        np.int64,
+    )
+    counts = np.full(len(evidence.vocabulary), -1, np.int64)
+    counts[code] = items.column("train_interactions").to_numpy()
+    return counts

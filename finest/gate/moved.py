@@ -1,0 +1,56 @@
+"""The instances whose lists moved most under a probe: for reading, what a number of RLS means to a user."""
+
+import numpy as np
+
+from finest.gate.evidence import Evidence, Listed
+from finest.gate.measure import Measured
+from finest.gate.verdict import Moved
+from finest.metrics.lists import HEAD
+
+
+def moved(evidence: Evidence, measured: Measured, count: int = 6) -> list[Moved]:
+    """The `count` users with the lowest rbo between clean variant and a probe, with FINEST; each by its worst instance and probe.
+
+    Ties go to the earlier scenario, then to the earlier instance.
+    """
+    if not measured.probes:
+        return []
+    values = np.stack([probe.values["tuned"]["rbo"] for probe in measured.probes])
+    probe, instance = np.divmod(np.argsort(values, axis=None, kind="stable"), values.shape[1])
+    _, first = np.unique(evidence.codes[instance], return_index=True)
+    names = np.array(list(evidence.vocabulary), dtype=object)
+    result = []
+    for place in np.sort(first)[:count]:
+        row, compared = int(instance[place]), measured.probes[int(probe[place])]
+        tuned = [
+            evidence.clean(compared.shard, "tuned"),
+            evidence.find("probe", compared.name, "tuned", compared.shard),
+        ]
+        base = []
+        if "base" in compared.values:
+            base = [
+                evidence.clean(compared.shard, "base"),
+                evidence.find("probe", compared.name, "base", compared.shard),
+            ]
+        before, after, *rest = [_head(listed, row, names) for listed in (*tuned, *base) if listed is not None]
+        before_base, after_base = rest or ([], [])
+        result.append(
+            Moved(
+                user=str(evidence.user[row]),
+                position=int(evidence.position[row]),
+                target=str(evidence.target[row]),
+                scenario=compared.name,
+                rbo=float(compared.values["tuned"]["rbo"][row]),
+                rbo_base=float(compared.values["base"]["rbo"][row]) if base else None,
+                before=before,
+                after=after,
+                before_base=before_base,
+                after_base=after_base,
+            )
+        )
+    return result
+
+
+def _head(listed: Listed, row: int, names: np.ndarray) -> list[str]:
+    codes = listed.items[row, :HEAD]
+    return [str(name) for name in names[codes[codes >= 0]]]

@@ -1,0 +1,129 @@
+"""What a reader of the verdict must know beside its numbers."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+import numpy as np
+
+from finest.data.schema import Manifest
+from finest.gate.config import Gate
+from finest.gate.evidence import Evidence
+from finest.gate.measure import Measured
+from finest.gate.rls import HEADLINE
+from finest.gate.rules.frozen import TRAINING_NOISE
+from finest.gate.rules.stability import WORDS
+from finest.gate.sample import detectable_drop
+
+
+def notes(evidence: Evidence, measured: Measured, config: Gate) -> list[str]:
+    """One sentence or two each, the general ones first."""
+    parts = (
+        _stability(evidence, measured),
+        _instances(evidence),
+        _champion(evidence, measured),
+        _power(measured, config),
+    )
+    data = of_data(measured.manifest) if measured.manifest else ()
+    return [*chain.from_iterable(parts), *data]
+
+
+def of_data(manifest: Manifest) -> Iterator[str]:
+    """What was out of the ordinary in the data that came."""
+    if manifest.missing_days:
+        absent = ", ".join(map(str, manifest.missing_days))
+        yield f"Of the days from {manifest.since or 'the first'} to {manifest.until or 'the last'}, no partition is there of: {absent}."
+    if manifest.late_rows:
+        yield f"{manifest.late_rows} rows came in later than on the day that they are of; they stand where their time puts them."
+    if manifest.duplicates:
+        yield f"{manifest.duplicates} rows repeat another in user, item and timestamp and were set aside."
+
+
+def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
+    seed = evidence.candidate.description.seed
+    yield (
+        "Intervals cover the choice of users and, of means over scenarios, of scenarios; not the noise of training, about .007 of RLS. "
+        f"All variants share one seed's random numbers{'' if seed is None else f' (seed {seed})'}: stability is conditional on it."
+    )
+    if evidence.protocol == "anchored":
+        yield (
+            f"Protocol anchored: every probe was fine-tuned towards the reference lists of {_whose(evidence)}, so RLS with FINEST is "
+            "agreement given shared references, not a claim about retraining from nothing."
+        )
+    if evidence.protocol is None:
+        yield "The rank lists do not state a protocol, so what their stability is conditional on is not known."
+    pairs = sum(control.name == "seed" for control in measured.controls)
+    if pairs:
+        yield f"The noise floor is measured on n = {pairs} pair{'s' if pairs > 1 else ''} of seeds."
+    if measured.ceiling is not None:
+        for name in HEADLINE:
+            above = [
+                probe
+                for probe in measured.probes
+                if probe.means["tuned"][name].value > measured.ceiling[name].value + TRAINING_NOISE
+            ]
+            for probe in above:
+                excess = probe.means["tuned"][name].value - measured.ceiling[name].value
+                above_by = f"{probe.name} is above the ceiling by {excess:.3f} ({WORDS[name]})"
+                yield f"{above_by}, more than the noise of training: look for something copied."
+
+
+def _whose(evidence: Evidence) -> str:
+    return (
+        "the clean variant's base model"
+        if evidence.reference == "base"
+        else evidence.reference.replace("/", " version ")
+    )
+
+
+def _instances(evidence: Evidence) -> Iterator[str]:
+    unranked = int(np.isnan(evidence.candidate.target_rank).sum())
+    if unranked:
+        yield (
+            f"{unranked} of {len(evidence.user)} instances have a target outside the catalogue, or in the history and left out; "
+            "they count with reciprocal rank 0."
+        )
+
+
+def _champion(evidence: Evidence, measured: Measured) -> Iterator[str]:
+    champion = evidence.other("champion")
+    if champion is None:
+        yield (
+            "There is no champion: rules that compare with one do not apply, and churn is unknown. Reference lists are the base model's."
+            if evidence.reference == "base"
+            else "There are no lists of the champion: rules that compare with one do not apply."
+        )
+        return
+    if measured.newer is not None:
+        yield (
+            f"Accuracy against the champion is on {measured.newer.instances} instances; left out are {measured.newer.before_cut} before "
+            f"its own cut and {measured.newer.unranked} with a target that one of the two cannot rank."
+        )
+    if {"new", "vanished"} <= set(measured.catalogue):
+        new, vanished = measured.catalogue["new"], measured.catalogue["vanished"]
+        items = evidence.candidate.description.catalogue.items
+        kept = "" if evidence.reference == "base" else " Reference lists hold the items of both."
+        yield f"Of the {items} items of the catalogue, {new} are new since the champion; {vanished} of the champion's are gone.{kept}"
+    if champion.after_cut is None:
+        yield "The champion's lists do not say which instances are after its cut: it may have been trained on some, which favours it."
+
+
+def _power(measured: Measured, config: Gate) -> Iterator[str]:
+    comparisons = []
+    if "base" in measured.mrr:
+        comparisons.append(
+            ("the base model", measured.mrr["candidate"] / measured.mrr["base"], config.max_accuracy_drop_base)
+        )
+    if measured.newer is not None and measured.newer.instances:
+        comparisons.append(
+            ("the champion", measured.newer.candidate / measured.newer.champion, config.max_accuracy_drop_champion)
+        )
+    for whose, ratio, margin in comparisons:
+        if not np.isfinite(ratio.error):
+            continue
+        yield (
+            f"Against {whose}, the smallest drop in MRR that this run detects in half of the cases, at 95% confidence, is "
+            f"{detectable_drop(ratio):.1%} (standard error {ratio.error:.1%})."
+        )
+        if margin < 3 * ratio.error:
+            accepted = f"The accepted drop of {margin:.0%} against {whose}"
+            yield f"{accepted} is under three standard errors: equal models will be refused on some nights."

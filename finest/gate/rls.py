@@ -1,0 +1,129 @@
+"""Rank list stability: every probe and control against the clean variant of its own shard, with FINEST and without."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from finest.gate.evidence import Evidence, Listed
+from finest.gate.sample import CONFIDENCE, Floats, Sample, average
+from finest.gate.verdict import ScenarioResult
+from finest.metrics import bootstrap
+from finest.metrics.lists import similarities
+
+SIMILARITIES = ("rbo", "frbo", "jaccard_at_10", "top1_agreement")
+HEADLINE = ("rbo", "jaccard_at_10")
+"""The similarities that the gate bounds."""
+BINS = 20
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Means over instances and the same means on draws of users."""
+
+    user: npt.NDArray[np.int64]
+    """[M]"""
+    draws: int
+    seed: int
+
+    def means(self, values: list[Floats], among: npt.NDArray[np.bool_] | None = None) -> list[Sample]:
+        """The mean of each of `values` [M], over all instances or those of the mask; NaN where that holds none."""
+        columns = np.stack(values, axis=1)
+        if among is None:
+            drawn = bootstrap.mean_draws(self.user, columns, self.draws, self.seed)
+            return [Sample(float(column.mean()), draw) for column, draw in zip(columns.T, drawn.T, strict=True)]
+        drawn = bootstrap.mean_draws(
+            self.user, np.column_stack([np.where(among[:, None], columns, 0.0), among]), self.draws, self.seed
+        )
+        with np.errstate(invalid="ignore"):
+            inside = drawn[:, :-1] / drawn[:, -1:]
+        means = columns[among].mean(axis=0) if among.any() else np.full(len(values), np.nan)
+        return [Sample(float(mean), draw) for mean, draw in zip(means, inside.T, strict=True)]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A variant against the clean variant of its shard. Keys of the dicts: stage (`tuned`, `base`), then similarity."""
+
+    name: str
+    role: str
+    shard: str
+    kind: str | None
+    edits: int | None
+    values: dict[str, dict[str, Floats]]
+    """[M]"""
+    means: dict[str, dict[str, Sample]]
+    equal: dict[str, bool]
+    """Whether all items and all target ranks are the same."""
+
+
+def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str | None = None) -> list[Compared]:
+    """All probes or controls, of the headline protocol unless told otherwise. Another protocol shares the headline's base lists."""
+    result = []
+    for shard, name in evidence.variants(role, protocol):
+        pairs = {
+            "tuned": (evidence.clean(shard, "tuned", protocol), evidence.find(role, name, "tuned", shard, protocol))
+        }
+        if base := evidence.find(role, name, "base", shard):
+            pairs["base"] = evidence.clean(shard, "base"), base
+        found = {stage: (clean, other) for stage, (clean, other) in pairs.items() if other is not None}
+        values = {stage: similarities(clean.items, other.items) for stage, (clean, other) in found.items()}
+        extra = found["tuned"][1].description.extra
+        result.append(
+            Compared(
+                name=name,
+                role=role,
+                shard=shard,
+                kind=extra.get("kind"),
+                edits=extra.get("edits"),
+                values=values,
+                means={stage: means(each, resampling) for stage, each in values.items()},
+                equal={stage: same(*pair) for stage, pair in found.items()},
+            )
+        )
+    return result
+
+
+def means(values: dict[str, Floats], resampling: Resampling) -> dict[str, Sample]:
+    """The mean of every similarity."""
+    return dict(zip(values, resampling.means(list(values.values())), strict=True))
+
+
+def same(one: Listed, other: Listed) -> bool:
+    """Whether two files rank alike to the last item and target."""
+    return np.array_equal(one.items, other.items) and np.array_equal(one.target_rank, other.target_rank, equal_nan=True)
+
+
+def over_scenarios(samples: list[Sample]) -> tuple[float, float, float]:
+    """Mean over S >= 2 scenarios with one-sided 95% bounds: mean -+ t(S-1) sqrt(s^2 / S + SE^2).
+
+    s is the spread between scenarios, SE the bootstrap error of the mean over them: an interval over instances alone would say how sure
+    these scenarios' numbers are, not what another scenario would give.
+    """
+    mean = average(samples)
+    count = len(samples)
+    spread = float(np.var([sample.value for sample in samples], ddof=1))
+    half = float(stats.t.ppf(CONFIDENCE, count - 1)) * float(np.sqrt(spread / count + mean.error**2))
+    return mean.value, mean.value - half, mean.value + half
+
+
+def scenario_result(compared: Compared) -> ScenarioResult:
+    """For the verdict."""
+    return ScenarioResult.model_validate(
+        {
+            "name": compared.name,
+            "role": compared.role,
+            "shard": compared.shard,
+            "kind": compared.kind,
+            "edits": compared.edits,
+            "tuned": {name: sample.estimate() for name, sample in compared.means["tuned"].items()},
+            "base": {name: sample.estimate() for name, sample in compared.means.get("base", {}).items()},
+            "histogram": {stage: _histogram(values["rbo"]) for stage, values in compared.values.items()},
+        }
+    )
+
+
+def _histogram(values: Floats) -> list[float]:
+    counts, _ = np.histogram(values, bins=BINS, range=(0, 1))
+    return [float(count) for count in counts / len(values)]

@@ -1,0 +1,83 @@
+"""Rule `sanity`: the numbers can be believed at all."""
+
+import math
+
+from finest.gate.config import Gate
+from finest.gate.evidence import Evidence
+from finest.gate.flat import flatten
+from finest.gate.measure import Measured
+from finest.gate.rules.outcome import decide, not_applicable
+from finest.gate.verdict import RuleResult
+
+
+def sanity(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
+    """Training is reproducible, every number is one, and the data is new."""
+    return [
+        _identity(measured),
+        _finite(evidence, measured),
+        _age(measured, config),
+        _new_data(evidence, measured, config),
+    ]
+
+
+def _identity(measured: Measured) -> RuleResult:
+    """The clean variant trained once more gives the same lists to the last item: anything else makes RLS measure the machine."""
+    controls = [control for control in measured.controls if control.name == "identity"]
+    worst = min(
+        (control.means[stage]["rbo"].value for control in controls for stage in ("base", "tuned")), default=math.nan
+    )
+    holds = bool(controls) and worst == 1.0 and all(all(control.equal.values()) for control in controls)
+    if holds:
+        sentence = "The clean variant trained once more gives exactly the same lists, before and after fine-tuning."
+    else:
+        sentence = (
+            f"Training is not reproducible: the clean variant trained once more gives other lists (mean rbo {worst:.6f} instead of 1), "
+            "so RLS measures the machine too; check thread counts, device and seeds."
+        )
+    return decide("sanity.identity", holds, sentence, value=worst, bound=1.0)
+
+
+def _finite(evidence: Evidence, measured: Measured) -> RuleResult:
+    files = sorted(str(slot) for slot, listed in evidence.files.items() if not listed.finite)
+    numbers = sorted(name for name, value in flatten(measured).items() if not math.isfinite(value))
+    if files:
+        return decide(
+            "sanity.finite", False, f"Scores that are no finite numbers are in the lists of: {'; '.join(files)}."
+        )
+    if numbers:
+        return decide("sanity.finite", False, f"Metrics that are no finite numbers: {', '.join(numbers)}.")
+    return decide("sanity.finite", True, "Every score and every metric is a finite number.")
+
+
+def _age(measured: Measured, config: Gate) -> RuleResult:
+    """The hours stand in the verdict's `age`, apart from what the lists alone decide."""
+    name, option, limit = "sanity.age", "max_age_hours", config.max_age_hours
+    if limit is None:
+        return not_applicable(name, "gate.max_age_hours is not set.", option)
+    if measured.age_hours is None:
+        return decide(
+            name,
+            False,
+            "The age of the data is not known: the gate needs the data set's manifest.",
+            bound=limit,
+            option=option,
+        )
+    fresh = measured.age_hours <= limit
+    sentence = f"The newest training interaction is {'not older' if fresh else 'older'} than {limit:g} hours."
+    return decide(name, fresh, sentence, bound=limit, option=option)
+
+
+def _new_data(evidence: Evidence, measured: Measured, config: Gate) -> RuleResult:
+    name, option, champion = "sanity.new_data", "require_new_data", evidence.other("champion")
+    if not config.require_new_data:
+        return not_applicable(name, "gate.require_new_data is not set.", option)
+    if champion is None:
+        return not_applicable(name, "There is no champion whose data this could be.", option)
+    theirs = champion.description.data_fingerprint
+    if measured.fingerprint is None or theirs is None:
+        return decide(
+            name, False, "The rank lists do not say what data candidate and champion were trained on.", option=option
+        )
+    new = measured.fingerprint != theirs
+    sentence = "other data than the champion" if new else "the champion's own data again"
+    return decide(name, new, f"The candidate was trained on {sentence}.", option=option)

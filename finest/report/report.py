@@ -1,0 +1,307 @@
+"""The report: the verdict as one self-contained HTML file, pictures first."""
+
+import json
+import math
+from datetime import UTC, datetime
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from finest import atomic
+from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
+from finest.report import charts
+
+SIMILARITIES = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
+STAGES = {"pretrain": "Pretraining", "finetune": "FINEST fine-tuning", "lists": "Rank lists"}
+STAGE_COLOURS = {"pretrain": charts.OTHER, "finetune": charts.WITH, "lists": charts.LINE}
+DONE = {"deletion": "deleted", "replacement": "replaced", "insertion": "inserted"}
+
+
+def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: str, profile: str | None = None) -> None:
+    """Writes the report to `out`. Equal input gives equal bytes.
+
+    `histories` maps a variant to its training history (columns stage, epoch, loss, order, top at least). Without histories or without
+    `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason and ids only.
+    `profile`: the page of a profiled run.
+    """
+    here = Path(__file__).parent
+    environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
+    filters: dict[str, Any] = {"number": number, "percent": percent, "signed": signed, "text": text, "minute": minute}
+    environment.filters |= filters
+    page = environment.get_template("report.html.j2").render(
+        title=title,
+        style=Markup((here / "report.css").read_text()),
+        verdict=verdict,
+        counts={
+            status: sum(rule.status == status for rule in verdict.rules)
+            for status in ("pass", "fail", "not applicable")
+        },
+        figures=key_figures(verdict),
+        stability=stability(verdict),
+        histograms=histograms(verdict),
+        accuracy=accuracy(verdict),
+        curves=training_curves(histories),
+        cost=cost(verdict.cost),
+        profile=profile,
+        moved=[
+            {
+                "of": moved,
+                "with": marks(moved.before, moved.after),
+                "without": marks(moved.before_base, moved.after_base),
+            }
+            for moved in verdict.moved
+        ],
+        done=DONE,
+    )
+    with atomic.file(out) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def number(value: float | None) -> str:
+    """Three decimals for what lies around 1, one more below, fewer above and for counts."""
+    if value is None:
+        return "\N{EN DASH}"
+    if math.isfinite(value) and abs(value) >= 2:
+        digits = 0 if abs(value) >= 100 or value == round(value) else 1 if abs(value) >= 10 else 3
+    else:
+        digits = 4 if 0 < abs(value) < 0.1 else 3
+    return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(value: float) -> str:
+    """A share, with a decimal where that says more."""
+    return f"{value:.1%}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float) -> str:
+    """A relative change."""
+    return f"{value:+.1%}".replace("-", "\N{MINUS SIGN}")
+
+
+def minute(moment: str) -> str:
+    """An ISO 8601 time in UTC, to the minute.
+
+    >>> minute("2026-11-24T23:10:45.5+00:00")
+    '2026-11-24 23:10 UTC'
+    """
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def text(value: Any) -> str:
+    """A value of the verdict's free-form dicts."""
+    if isinstance(value, str):
+        return value
+    return number(value) if isinstance(value, float) else json.dumps(value)
+
+
+def control(verdict: Verdict, name: str) -> ScenarioResult | None:
+    """That control's result; rank lists from elsewhere may come without controls."""
+    return next(
+        (scenario for scenario in verdict.scenarios if scenario.role == "control" and scenario.name == name), None
+    )
+
+
+def key_figures(verdict: Verdict) -> list[dict[str, str]]:
+    """The headline's tiles: label, value, and what to compare it with."""
+    metrics = verdict.metrics
+    models = {model.name: model for model in verdict.accuracy}
+    tiles = []
+    rls, unstabilised = metrics.get("rls/rbo"), metrics.get("rls_unstabilised/rbo")
+    floor, ceiling = metrics.get("noise_floor/rbo"), metrics.get("ceiling/rbo")
+    if rls is not None:
+        below = "" if unstabilised is None else f"{number(unstabilised)} without FINEST"
+        tiles.append({"label": "List stability (RLS)", "value": number(rls), "below": below})
+    if rls is not None and floor is not None and ceiling is not None and ceiling > floor:
+        below = "" if unstabilised is None else f"{(unstabilised - floor) / (ceiling - floor):.0%} without FINEST"
+        tiles.append(
+            {"label": "Way from floor to ceiling", "value": f"{(rls - floor) / (ceiling - floor):.0%}", "below": below}
+        )
+    if "rls_reseeded/rbo" in metrics:
+        below = "" if floor is None else f"{number(floor)} without FINEST"
+        tiles.append(
+            {"label": "Retrained with another seed", "value": number(metrics["rls_reseeded/rbo"]), "below": below}
+        )
+    candidate, base = models.get("candidate"), models.get("base")
+    if candidate:
+        label, value, below = "Accuracy (MRR)", number(candidate.mrr), ""
+        if base and base.mrr:
+            label, value = "Accuracy (MRR) against base", signed(candidate.mrr / base.mrr - 1)
+            below = f"{number(candidate.mrr)} against {number(base.mrr)}"
+        tiles.append({"label": label, "value": value, "below": below})
+        below = f"{percent(base.coverage_at_10)} by the base model" if base else ""
+        tiles.append(
+            {"label": "Items shown (coverage at 10)", "value": percent(candidate.coverage_at_10), "below": below}
+        )
+    if "churn/rbo" in metrics:
+        value, below = number(metrics["churn/rbo"]), "1 = users see the same lists"
+        if "churn_unstabilised/rbo" in metrics:
+            below = f"{number(metrics['churn_unstabilised/rbo'])} without FINEST"
+        tiles.append({"label": "Similarity to the champion", "value": value, "below": below})
+    return tiles
+
+
+def stability(verdict: Verdict) -> dict[str, Any]:
+    """Dumbbell charts and their table: probes first, then the controls that have a meaning of their own."""
+    shown = [scenario for scenario in verdict.scenarios if scenario.name != "identity"]
+    shown.sort(key=lambda scenario: scenario.role == "control")
+    seed, rounding = control(verdict, "seed"), control(verdict, "rounding")
+    panels = []
+    for similarity, words in SIMILARITIES.items():
+        rows = [row_of(scenario, similarity) for scenario in shown]
+        if rows:
+            floor = charts.Mark("noise floor", seed.base[similarity].mean) if seed and seed.base else None
+            ceiling = charts.Mark("ceiling", rounding.tuned[similarity].mean) if rounding else None
+            svg = charts.dumbbells(
+                f"stability-{similarity}", f"Stability by {words}. {' '.join(map(told, rows))}", rows, floor, ceiling
+            )
+            panels.append({"title": words, "svg": svg})
+    start = "rls_independent/rbo/"
+    independent = {name.removeprefix(start): value for name, value in verdict.metrics.items() if name.startswith(start)}
+    return {
+        "panels": panels,
+        "rows": verdict.scenarios,
+        "independent": independent,
+        "floor": seed and seed.base,
+        "ceiling": rounding,
+    }
+
+
+def row_of(scenario: ScenarioResult, similarity: str) -> charts.Row:
+    """A scenario's lane, under its name and, for a control, what it does."""
+    controls = {"seed": "seed: data untouched, another seed", "rounding": "rounding: data untouched, rounding alone"}
+    faint = scenario.role == "control"
+    label = controls.get(scenario.name, scenario.name) if faint else scenario.name
+    without = point(scenario.base[similarity]) if scenario.base else None
+    return charts.Row(label, without, point(scenario.tuned[similarity]), faint)
+
+
+def told(row: charts.Row) -> str:
+    """A lane for those who cannot see it."""
+    without = f"{row.without.mean:.3f} without FINEST, " if row.without else ""
+    return f"{row.label}: {without}{row.with_.mean:.3f} with it."
+
+
+def point(estimate: Estimate) -> charts.Point:
+    """The estimate as a chart takes it."""
+    return charts.Point(estimate.mean, estimate.low, estimate.high)
+
+
+def histograms(verdict: Verdict) -> list[Markup]:
+    """A panel a probe and one for the `seed` control, on one y axis."""
+    shown = [scenario for scenario in verdict.scenarios if scenario.role == "probe" or scenario.name == "seed"]
+    shown.sort(key=lambda scenario: scenario.role == "control")
+    top = (
+        max((share for scenario in shown for shares in scenario.histogram.values() for share in shares), default=0)
+        * 1.08
+    )
+    panels = []
+    for index, scenario in enumerate(shown):
+        without, with_ = scenario.histogram.get("base"), scenario.histogram["tuned"]
+        half = len(with_) // 2
+        below = [
+            f"{sum(shares[:half]):.1%} {words}"
+            for shares, words in ((without, "without FINEST"), (with_, "with it"))
+            if shares
+        ]
+        alt = f"{scenario.name}: share of instances with an rbo below 0.5: {', '.join(below)}."
+        panels.append(charts.histogram(f"spread-{index}", alt, scenario.name, without, with_, top))
+    return panels
+
+
+def accuracy(verdict: Verdict) -> dict[str, Any]:
+    """Bars and table of every model that was scored."""
+    rows = verdict.accuracy
+
+    def panel(name: str, title: str, values: dict[str, float], form: Any) -> Markup:
+        alt = f"{title}. " + ", ".join(f"{model}: {form(value)}" for model, value in values.items()) + "."
+        return charts.bars(name, alt, title, values, form, "candidate")
+
+    def of(field: str) -> dict[str, float]:
+        return {row.name: getattr(row, field) for row in rows}
+
+    panels = []
+    if rows:
+        panels = [
+            panel("mrr", "MRR", of("mrr"), number),
+            panel("recall", "Recall at 10", of("recall_at_10"), percent),
+            panel("coverage", "Catalogue coverage at 10", of("coverage_at_10"), percent),
+        ]
+    base = next((row.mrr for row in rows if row.name == "base"), 0)
+    return {"panels": panels, "rows": [(row, against(row, base)) for row in rows]}
+
+
+def against(row: Accuracy, base_mrr: float) -> str:
+    """A model's MRR relative to the base model's, in words of a table."""
+    return signed(row.mrr / base_mrr - 1) if base_mrr and row.name != "base" else "\N{EN DASH}"
+
+
+def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
+    """Loss an epoch and stage, every variant, and the regulariser's two terms of the clean one."""
+    panels = []
+    for stage, title in (("pretrain", "Pretraining: next-item loss"), ("finetune", "Fine-tuning: whole loss")):
+        panels.append((stage, title, {name: epochs(table, stage, "loss") for name, table in sorted(histories.items())}))
+    kept = {name: epochs(table, "finetune", "order", "top") for name, table in sorted(histories.items())}
+    panels.append(("kept", "Fine-tuning: order + top", {name: line for name, line in kept.items() if any(line[1])}))
+    drawn = []
+    for stage, title, lines in panels:
+        lines = {name: line for name, line in lines.items() if line[0]}
+        if lines:
+            strong = "clean" if "clean" in lines else next(iter(lines))
+            alt = f"{title}, {len(lines)} variants. {strong} goes from {lines[strong][1][0]:.3f} to {lines[strong][1][-1]:.3f}."
+            drawn.append(
+                charts.curves(
+                    f"curve-{stage}", alt, title, [charts.Curve(*line, name == strong) for name, line in lines.items()]
+                )
+            )
+    return drawn
+
+
+def epochs(table: pa.Table, stage: str, *terms: str) -> tuple[list[int], list[float]]:
+    """Epochs of that stage, and the sum of these terms in each."""
+    rows = [row for row in table.select(["stage", "epoch", *terms]).to_pylist() if row["stage"] == stage]
+    return [row["epoch"] for row in rows], [sum(row[term] for term in terms) for row in rows]
+
+
+def cost(measured: dict[str, Any]) -> dict[str, Any] | None:
+    """CPU seconds a variant and stage, wall seconds a step, what the proof cost beyond the candidate; None where not measured."""
+    variants: dict[str, dict[str, float]] = measured.get("variants", {})
+    steps: dict[str, float] = measured.get("steps", {})
+    if not variants and not steps:
+        return None
+    stages = [stage for stage in STAGES if any(f"{stage}_cpu_seconds" in spent for spent in variants.values())]
+    rows = {name: [cpu_seconds(spent, stage) for stage in stages] for name, spent in variants.items()}
+    total = sum(map(sum, rows.values()))
+    candidate = sum(rows.get("clean", []))
+    alt = "CPU seconds. " + " ".join(f"{name}: {sum(pieces):.0f}." for name, pieces in rows.items())
+    return {
+        "svg": charts.stacks("cost", alt, rows, [STAGE_COLOURS[stage] for stage in stages]) if stages else None,
+        "stages": {stage: STAGES[stage] for stage in stages},
+        "variants": [
+            (name, [(cpu_seconds(spent, stage), spent.get(f"{stage}_seconds")) for stage in stages])
+            for name, spent in variants.items()
+        ],
+        "steps": steps,
+        "candidate": candidate,
+        "total": total,
+        "proof": (total - candidate) / candidate if candidate else None,
+        "others": len(rows) - 1,
+    }
+
+
+def cpu_seconds(spent: dict[str, float], stage: str) -> float:
+    """CPU seconds of a variant's stage; of a resumed training, those of the epochs before it stopped too."""
+    return max(spent.get(f"{stage}_cpu_seconds", 0.0), spent.get(f"{stage}_epochs_cpu_seconds", 0.0))
+
+
+def marks(before: list[str], after: list[str]) -> list[dict[str, Any]]:
+    """Two lists row by row: was the old item dropped, and where does the new one come from (`moved`: places up, None for a new item)?"""
+    place = {item: rank for rank, item in enumerate(before)}
+    return [
+        {"before": old, "gone": old not in after, "after": new, "moved": place[new] - rank if new in place else None}
+        for rank, (old, new) in enumerate(zip_longest(before, after, fillvalue=""))
+    ]

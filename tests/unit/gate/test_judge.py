@@ -1,0 +1,172 @@
+"""The verdict as a whole: what it holds, that it repeats itself, and that it survives the disk."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from finest.data import schema
+from finest.errors import DataError
+from finest.gate.config import Gate
+from finest.gate.judge import judge
+from finest.gate.verdict import Verdict, markdown, read, write
+from tests.unit.gate.made_up_run import PROBES, failed, items, judged, made_up
+
+NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def data_folder(folder: Path, fingerprint: str = "today") -> Path:
+    """What the gate reads of ingest's folder."""
+    counts: dict[str, Any] = dict.fromkeys(schema.Manifest.model_fields, 0)
+    facts = counts | {
+        "fingerprint": fingerprint,
+        "quarantined_by_reason": {},
+        "split": {},
+        "exclude_seen": False,
+        "missing_days": [],
+    }
+    facts |= {"since": None, "until": None}
+    facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
+    folder.mkdir()
+    (folder / schema.MANIFEST).write_text(json.dumps(facts))
+    codes = range(1, len(items()) + 1)
+    table = pa.table({"item_code": codes, "item": items(), "train_interactions": [100 - code for code in codes]})
+    pq.write_table(table.cast(schema.ITEMS_SCHEMA), folder / schema.ITEMS)
+    return folder
+
+
+def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_ids(tmp_path: Path) -> None:
+    data = data_folder(tmp_path / "data")
+    texts = []
+    for number in (1, 2):
+        lists = tmp_path / f"lists-of-{number}" / ("deeper/" * number)
+        made_up(champion=True).write(lists)
+        as_of = NEWEST + timedelta(hours=number)
+        verdict = judge(
+            [lists],
+            Gate(max_age_hours=30),
+            7,
+            data=data,
+            as_of=as_of,
+            cost={"seconds": number},
+            ids={"run": str(number)},
+        )
+        assert verdict.age["hours"] == number
+        write(verdict.model_copy(update={"cost": {}, "age": {}, "ids": {}}), tmp_path / "verdict.json")
+        texts.append((tmp_path / "verdict.json").read_bytes())
+    assert texts[0] == texts[1]
+
+
+def test_metrics_are_named_as_in_mlflow(tmp_path: Path) -> None:
+    metrics = judged(made_up(champion=True), tmp_path).metrics
+    expected = {
+        "rls/rbo",
+        "rls/jaccard_at_10",
+        f"rls/rbo/{PROBES[0]}",
+        "rls_unstabilised/rbo",
+        f"rls_unstabilised/rbo/{PROBES[0]}",
+        "rls_reseeded/rbo",
+        "noise_floor/rbo",
+        "noise_floor/jaccard_at_10",
+        "ceiling/rbo",
+        "ceiling/jaccard_at_10",
+        "churn/rbo",
+        "churn_unstabilised/rbo",
+        "churn/jaccard_at_10",
+        "plasticity",
+        "plasticity_base",
+        "accuracy/mrr",
+        "accuracy/recall_at_10",
+        "accuracy/ndcg_at_10",
+        "accuracy_base/mrr",
+        "coverage/at_10",
+        "gate/passed",
+    }
+    assert expected <= set(metrics)
+    assert metrics["noise_floor/rbo"] < metrics["rls_unstabilised/rbo"] < metrics["rls/rbo"] < metrics["ceiling/rbo"]
+    assert metrics["gate/passed"] == 1
+
+
+def test_item_popularity_and_age_come_from_the_data(tmp_path: Path) -> None:
+    run = made_up()
+    run.write(tmp_path / "lists")
+    data = data_folder(tmp_path / "data")
+    config = Gate(max_age_hours=5, bootstrap_draws=300)
+    verdict = judge([tmp_path / "lists"], config, 0, data=data, as_of=NEWEST + timedelta(hours=6))
+    assert failed(verdict) == {"sanity.age"}
+    assert verdict.age["hours"] == 6
+    bias = {accuracy.name: accuracy.popularity_bias for accuracy in verdict.accuracy}
+    assert bias["popularity"] == pytest.approx(1 - 10 / 2 / 60)
+    assert bias["candidate"] is not None and 0.4 < bias["candidate"] < 0.7
+
+
+def test_lists_of_other_data_are_refused(tmp_path: Path) -> None:
+    made_up().write(tmp_path / "lists")
+    with pytest.raises(DataError, match="not of the same data: data_fingerprint is today and yesterday"):
+        judge([tmp_path / "lists"], Gate(), 0, data=data_folder(tmp_path / "data", "yesterday"))
+
+
+def test_the_lists_that_moved_most_are_of_different_users_and_sorted(tmp_path: Path) -> None:
+    moved = judged(made_up(), tmp_path).moved
+    assert len({each.user for each in moved}) == len(moved) == 6
+    assert [each.rbo for each in moved] == sorted(each.rbo for each in moved)
+    assert all(len(each.before) == len(each.after_base) == 10 and each.before != each.after for each in moved)
+
+
+def test_the_first_failed_rule_is_the_reason(tmp_path: Path) -> None:
+    run = made_up()
+    run.config["min_rls_rbo"] = 0.999
+    verdict = judged(run, tmp_path)
+    assert verdict.reason.startswith(
+        "stability.rbo_absolute [gate.min_rls_rbo]: Mean RLS (rbo) over 3 scenarios is 0.9"
+    )
+
+
+def test_rule_names_are_unique(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    run.config |= {
+        "min_rls_rbo": 0.1,
+        "min_rls_jaccard": 0.1,
+        "min_worst_rls_rbo": 0.1,
+        "min_churn_rbo": 0.1,
+        "max_age_hours": 1,
+    }
+    names = [rule.name for rule in judged(run, tmp_path).rules]
+    assert len(names) == len(set(names))
+
+
+@pytest.fixture
+def verdict(tmp_path: Path) -> Verdict:
+    return judged(made_up(), tmp_path)
+
+
+def test_a_verdict_survives_the_disk(tmp_path: Path, verdict: Verdict) -> None:
+    write(verdict, tmp_path / "verdict.json")
+    assert read(tmp_path / "verdict.json") == verdict
+    assert not (tmp_path / "verdict.json.partial").exists()
+
+
+def test_a_number_that_is_none_becomes_null_and_never_nan(tmp_path: Path, verdict: Verdict) -> None:
+    write(verdict.model_copy(update={"cost": {"seconds": float("nan")}}), tmp_path / "verdict.json")
+    assert read(tmp_path / "verdict.json").cost == {"seconds": None}
+
+
+def test_something_else_than_a_verdict_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "verdict.json").write_text("{}")
+    for name in ("verdict.json", "nowhere.json"):
+        with pytest.raises(DataError, match="no verdict that this version of finest can read"):
+            read(tmp_path / name)
+
+
+def test_markdown_shows_every_rule_and_every_scenario_between_floor_and_ceiling(verdict: Verdict) -> None:
+    text = markdown(verdict)
+    assert "**Verdict: pass.**" in text and "protocol anchored, given shared references" in text
+    for rule in verdict.rules:
+        assert f"| {rule.name} |" in text
+    row = next(line for line in text.splitlines() if line.startswith(f"| {PROBES[0]} | rbo |"))
+    floor, base, tuned, ceiling = map(float, row.strip("| ").split(" | ")[2:])
+    assert floor < base < tuned < ceiling

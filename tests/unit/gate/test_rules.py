@@ -1,0 +1,277 @@
+"""A run in which every rule holds passes; each rule alone refuses what it is there to refuse."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finest.gate.config import Gate
+from finest.gate.judge import judge
+from finest.ranklists import file
+from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, Scores, failed, judged, made_up, rule
+
+TUNED = ("clean", *PROBES, *CONTROLS)
+
+
+def noise(size: float, seed: int = 9) -> Scores:
+    return size * np.random.default_rng(seed).standard_normal((USERS * EACH, 60))
+
+
+def test_a_first_model_passes_and_rules_about_a_champion_do_not_apply(tmp_path: Path) -> None:
+    verdict = judged(made_up(), tmp_path)
+    assert verdict.verdict == "pass"
+    absent = {result.name for result in verdict.rules if result.status == "not applicable"}
+    assert absent == {"accuracy.champion", "frozen.new_data", "sanity.age", "sanity.new_data"}
+    assert any("There is no champion" in note for note in verdict.notes)
+    assert not any(name.startswith("churn") for name in verdict.metrics)
+
+
+def test_a_model_after_a_champion_passes_all_rules(tmp_path: Path) -> None:
+    verdict = judged(made_up(champion=True), tmp_path)
+    assert verdict.verdict == "pass"
+    assert {result.name for result in verdict.rules if result.status == "not applicable"} == {
+        "sanity.age",
+        "sanity.new_data",
+    }
+    assert 0 < verdict.metrics["churn/rbo"] < 1
+
+
+def test_no_rules_never_pass(tmp_path: Path) -> None:
+    run = made_up()
+    run.config["rules"] = []
+    verdict = judged(run, tmp_path)
+    assert (verdict.verdict, verdict.rules) == ("fail", [])
+    assert "No rule is configured" in verdict.reason
+
+
+def test_stability_refuses_lists_that_edits_move_far(tmp_path: Path) -> None:
+    run = made_up()
+    for seed, probe in enumerate(PROBES):
+        run.scores[probe, "base"] = run.scores["clean", "base"] + noise(0.7, seed)
+        run.scores[probe, "tuned"] = run.scores["clean", "tuned"] + noise(0.5, seed)
+    names = {"stability.rbo", "stability.worst_rbo", "stability.jaccard_at_10", "stability.worst_jaccard_at_10"}
+    assert failed(judged(run, tmp_path)) == names
+
+
+@pytest.mark.parametrize(
+    ("option", "bound", "name"),
+    [
+        ("min_rls_rbo", 0.93, "stability.rbo_absolute"),
+        ("min_rls_jaccard", 0.9, "stability.jaccard_at_10_absolute"),
+        ("min_worst_rls_rbo", 0.94, "stability.worst_rbo_absolute"),
+        ("min_rls_above_floor", 0.99, "stability.rbo"),
+        ("min_worst_rls_above_floor", 0.99, "stability.worst_rbo"),
+    ],
+)
+def test_stability_holds_every_bound_that_is_set_and_names_it(
+    tmp_path: Path, option: str, bound: float, name: str
+) -> None:
+    run = made_up()
+    run.config[option] = bound
+    verdict = judged(run, tmp_path)
+    assert name in failed(verdict)
+    assert all(result.rule == "stability" for result in verdict.rules if result.status == "fail")
+    assert f"gate.{option}" in verdict.reason
+
+
+def test_stability_without_any_bound_is_no_free_pass(tmp_path: Path) -> None:
+    run = made_up()
+    run.config |= {"min_rls_above_floor": None, "min_worst_rls_above_floor": None}
+    assert failed(judged(run, tmp_path)) == {"stability"}
+
+
+def test_stability_is_not_judged_on_fewer_than_three_scenarios(tmp_path: Path) -> None:
+    run = made_up()
+    for stage in ("base", "tuned"):
+        del run.scores[PROBES[0], stage]
+    verdict = judged(run, tmp_path)
+    assert failed(verdict) == {"stability"}
+    assert "perturb.scenarios" in verdict.reason
+
+
+def test_stability_is_not_judged_where_rounding_costs_as_much_as_another_seed(tmp_path: Path) -> None:
+    run = made_up()
+    run.scores["rounding", "tuned"] = run.scores["clean", "tuned"] + noise(0.9)
+    verdict = judged(run, tmp_path)
+    assert "is not above the noise floor" in rule(verdict, "stability.rbo").sentence
+    assert {"stability.rbo", "stability.worst_rbo"} <= failed(verdict)
+
+
+def test_stability_bounds_churn_where_told_to(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    run.config["min_churn_rbo"] = 0.999
+    assert failed(judged(run, tmp_path)) == {"stability.churn"}
+    first = made_up()
+    first.config["min_churn_rbo"] = 0.999
+    assert rule(judged(first, tmp_path), "stability.churn").status == "not applicable"
+
+
+def test_gain_refuses_fine_tuning_that_lowers_stability(tmp_path: Path) -> None:
+    run = made_up()
+    for seed, probe in enumerate(PROBES):
+        run.scores[probe, "base"] = run.scores["clean", "base"] + noise(0.02, seed)
+    assert failed(judged(run, tmp_path)) == {"gain.rbo", "gain.jaccard_at_10"}
+
+
+def test_accuracy_refuses_a_candidate_worse_than_its_base(tmp_path: Path) -> None:
+    run = made_up()
+    for variant in TUNED:
+        run.scores[variant, "base"][np.arange(USERS * EACH), run.target] += 0.4
+    verdict = judged(run, tmp_path)
+    assert failed(verdict) == {"accuracy.base"}
+    assert "The smallest drop that this run could detect is" in rule(verdict, "accuracy.base").sentence
+
+
+def test_accuracy_refuses_a_candidate_worse_than_the_champion(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    run.scores["champion", "tuned"][np.arange(USERS * EACH), run.target] += 1
+    assert failed(judged(run, tmp_path)) == {"accuracy.champion"}
+
+
+def test_accuracy_against_the_champion_counts_only_instances_after_its_cut(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    assert run.after_cut is not None
+    known = np.arange(USERS * EACH) % EACH == 0
+    run.after_cut[known] = False
+    run.scores["champion", "tuned"][known, run.target[known]] += 100  # it was trained on them
+    verdict = judged(run, tmp_path)
+    assert verdict.verdict == "pass"
+    assert any(
+        f"on {2 * USERS} instances; left out are {USERS} before its own cut and 0 with a target" in note
+        for note in verdict.notes
+    )
+    run.after_cut[:] = False
+    assert failed(judged(run, tmp_path)) == {"accuracy.champion"}
+
+
+def test_collapse_refuses_lists_that_cover_less_of_the_catalogue(tmp_path: Path) -> None:
+    run = made_up()
+    run.config["min_coverage_ratio"] = 1.0
+    for variant in TUNED:
+        run.scores[variant, "tuned"][:, -1] -= 100
+    assert failed(judged(run, tmp_path)) == {"collapse.coverage"}
+
+
+def test_collapse_refuses_users_that_get_the_same_lists(tmp_path: Path) -> None:
+    run = made_up()
+    for variant in TUNED:
+        run.scores[variant, "tuned"][:, :4] += 1
+    run.config |= {"max_accuracy_drop_base": 0.5, "min_plasticity": 0.5}
+    assert failed(judged(run, tmp_path)) == {"collapse.overlap"}
+
+
+@pytest.mark.parametrize("baseline", ["popularity", "repeat_last"])
+def test_collapse_refuses_a_candidate_that_a_baseline_equals(tmp_path: Path, baseline: str) -> None:
+    run = made_up()
+    run.scores[baseline, "tuned"] = run.scores["clean", "tuned"]
+    assert failed(judged(run, tmp_path)) == {f"collapse.{baseline}"}
+
+
+@pytest.mark.parametrize("stage", ["base", "tuned"])
+def test_sanity_refuses_training_that_gives_one_other_list_the_second_time(tmp_path: Path, stage: str) -> None:
+    run = made_up()
+    best = np.argsort(-run.scores["identity", stage][17])
+    run.scores["identity", stage][17, best[18:20]] = run.scores["identity", stage][17, best[[19, 18]]]
+    verdict = judged(run, tmp_path)
+    assert failed(verdict) == {"sanity.identity"}
+    assert "Training is not reproducible" in verdict.reason
+
+
+def test_sanity_refuses_scores_that_are_no_numbers(tmp_path: Path) -> None:
+    run = made_up()
+    run.write(tmp_path)
+    path = tmp_path / "tuned" / f"{PROBES[1]}.parquet"
+    lists = file.read(path)
+    lists.scores[3, 5] = np.nan
+    file.write(lists, path)
+    verdict = judge([tmp_path], Gate(bootstrap_draws=300), seed=0)
+    assert failed(verdict) == {"sanity.finite"}
+    assert f"probe, {PROBES[1]}, tuned, shard 0, anchored" in verdict.reason
+
+
+def test_numbers_that_cannot_be_formed_refuse_and_do_not_crash(tmp_path: Path) -> None:
+    made_up(champion=True).write(tmp_path)
+    for variant in ("clean", "identity"):  # no target can be ranked: a ratio to 0
+        path = tmp_path / "base" / f"{variant}.parquet"
+        lists = file.read(path)
+        file.write(replace(lists, target_rank=np.full(len(lists), np.nan)), path)
+    verdict = judge([tmp_path], Gate(bootstrap_draws=300), seed=0)
+    assert failed(verdict) == {"accuracy.base"}
+    assert rule(verdict, "accuracy.base").value is None
+
+
+def test_sanity_refuses_the_champions_own_data_where_new_data_is_required(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    run.config["require_new_data"] = True
+    assert judged(run, tmp_path).verdict == "pass"
+    run.described["champion", "tuned"] = {"data_fingerprint": "today"}
+    assert failed(judged(run, tmp_path)) == {"sanity.new_data"}
+    run.described["champion", "tuned"] = {"data_fingerprint": None}
+    assert failed(judged(run, tmp_path)) == {"sanity.new_data"}
+
+
+def test_sanity_cannot_judge_an_age_without_the_data(tmp_path: Path) -> None:
+    run = made_up()
+    run.config["max_age_hours"] = 24.0
+    assert failed(judged(run, tmp_path)) == {"sanity.age"}
+
+
+def test_frozen_refuses_a_candidate_that_copies_its_base(tmp_path: Path) -> None:
+    run = made_up()
+    for variant in ("clean", "identity"):
+        run.scores[variant, "tuned"] = run.scores["clean", "base"]
+    for seed, variant in enumerate((*PROBES, "rounding", "seed")):
+        size = {"rounding": 0.04, "seed": 0.4}.get(variant, 0.1)
+        run.scores[variant, "tuned"] = run.scores["clean", "base"] + noise(size, seed)
+    run.config["max_accuracy_drop_base"] = 0.03
+    assert failed(judged(run, tmp_path)) == {"frozen.reference"}
+
+
+def test_frozen_refuses_a_candidate_that_copies_the_champion_it_keeps_the_lists_of(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    run.scores["champion", "tuned"] = run.scores["clean", "tuned"]
+    run.described = {(variant, "tuned"): {"reference": "champion/3"} for variant in TUNED}
+    verdict = judged(run, tmp_path)
+    assert failed(verdict) == {"frozen.reference"}
+    assert "champion/3" in verdict.reason
+
+
+def test_frozen_refuses_a_candidate_that_ignores_new_history(tmp_path: Path) -> None:
+    run = made_up()
+    for variant in TUNED:
+        mean = run.scores[variant, "tuned"].reshape(USERS, EACH, -1).mean(axis=1)
+        run.scores[variant, "tuned"] = np.repeat(mean, EACH, axis=0)
+    verdict = judged(run, tmp_path)
+    assert verdict.metrics["plasticity"] == 0
+    assert failed(verdict) == {"frozen.plasticity"}
+
+
+def test_frozen_refuses_probes_that_edits_cost_less_than_rounding(tmp_path: Path) -> None:
+    run = made_up()
+    for probe in PROBES:
+        run.scores[probe, "tuned"] = run.scores["clean", "tuned"]
+    verdict = judged(run, tmp_path)
+    assert failed(verdict) == {"frozen.ceiling"}
+    assert any("above the ceiling" in note for note in verdict.notes)
+
+
+def test_frozen_refuses_a_candidate_that_gives_up_what_its_base_gains_on_new_data(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    champion, base = run.scores["champion", "tuned"], run.scores["clean", "base"]
+    for seed, variant in enumerate(TUNED):
+        size = {"clean": 0, "identity": 0, "rounding": 0.04, "seed": 0.4}.get(variant, 0.1)
+        run.scores[variant, "tuned"] = 0.9 * champion + 0.1 * base + noise(size, seed)
+    run.config |= {"max_accuracy_drop_base": 0.9, "min_plasticity": 0}
+    assert failed(judged(run, tmp_path)) == {"frozen.new_data"}
+
+
+def test_frozen_cannot_be_judged_where_users_have_one_instance(tmp_path: Path) -> None:
+    run = made_up()
+    run.each = 1
+    run.target = run.target[::EACH]
+    run.scores = {name: scores[::EACH] for name, scores in run.scores.items()}
+    verdict = judged(run, tmp_path)
+    assert "frozen.plasticity" in failed(verdict)
+    assert "plasticity" not in verdict.metrics
+    assert "drop frozen from gate.rules" in rule(verdict, "frozen.plasticity").sentence
