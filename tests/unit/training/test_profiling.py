@@ -23,23 +23,23 @@ BATCHES = list(range(80))
 
 def profiled(out: Path) -> AbstractContextManager[None]:
     out.mkdir(exist_ok=True)
-    return profiling.into(out, "pretrain", True)
+    return profiler.into(out, "pretrain", True)
 
 
 def test_off_nothing_is_there(tmp_path: Path) -> None:
-    with profiling.into(tmp_path, "pretrain", False):
-        assert profiling.traced(BATCHES, "pretrain", 1, 2) is BATCHES
-        with profiling.clocked("lists"):
+    with profiler.into(tmp_path, "pretrain", False):
+        assert profiler.traced(BATCHES, "pretrain", 1, 2) is BATCHES
+        with profiler.clocked("lists"):
             pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_one_epoch_of_a_step_is_traced_its_second_or_only_one_and_every_batch_comes_through(tmp_path: Path) -> None:
     with profiled(tmp_path):
-        assert profiling.traced(BATCHES, "pretrain", 0, 2) is BATCHES
-        assert list(profiling.traced(BATCHES, "pretrain", 1, 2)) == BATCHES
-        assert profiling.traced(BATCHES, "pretrain", 1, 2) is BATCHES
-        assert list(profiling.traced([1, 2], "finetune", 0, 1)) == [1, 2]
+        assert profiler.traced(BATCHES, "pretrain", 0, 2) is BATCHES
+        assert list(profiler.traced(BATCHES, "pretrain", 1, 2)) == BATCHES
+        assert profiler.traced(BATCHES, "pretrain", 1, 2) is BATCHES
+        assert list(profiler.traced([1, 2], "finetune", 0, 1)) == [1, 2]
     assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {
         "pretrain.json",
         "pretrain-trace.json.gz",
@@ -49,12 +49,12 @@ def test_one_epoch_of_a_step_is_traced_its_second_or_only_one_and_every_batch_co
 
 def test_an_error_in_a_traced_epoch_comes_out_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), profiled(tmp_path):
-        for number in profiling.traced(BATCHES, "pretrain", 1, 2):
+        for number in profiler.traced(BATCHES, "pretrain", 1, 2):
             print(1 // (20 - number))
-    assert profiling.traced(BATCHES, "pretrain", 1, 2) is BATCHES
+    assert profiler.traced(BATCHES, "pretrain", 1, 2) is BATCHES
     torch.ones(2).sum()  # the profiler is off: a second one may start
     with profiled(tmp_path):
-        list(profiling.traced(BATCHES, "pretrain", 1, 2))
+        list(profiler.traced(BATCHES, "pretrain", 1, 2))
 
 
 def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_path: Path) -> None:
