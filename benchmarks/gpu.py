@@ -17,7 +17,7 @@ from storage import resolve
 REPEATS = 3
 INTERACTIONS, ITEMS = 20_000_000, 27_000
 """Of ml-20m."""
-LARGE = Pretrain(device="cuda", epochs=1, batch=256)
+LARGE = Pretrain(device="cuda", epochs=1, batch_size=256)
 
 
 def rows() -> list[Row]:

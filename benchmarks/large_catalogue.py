@@ -77,7 +77,7 @@ def measured(job: object, items: int, *arguments: object) -> tuple[dict[str, flo
 
 def step(items: int, chunked: bool) -> dict[str, float]:
     """The fastest of some steps of one training."""
-    model = build(Model(length=LENGTH), items)
+    model = build(Model(max_length=LENGTH), items)
     model.initialise(0)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     inputs_BT, targets_BT = torch.randint(1, items + 1, (2, BATCH, LENGTH))
@@ -100,7 +100,7 @@ def training(items: int) -> dict[str, float]:
     clock = [time.process_time()]
     model = base_model(data, recipe, 0)
     clock.append(time.process_time())
-    kept = references.take(model, data.training_rows(), tuning.top)
+    kept = references.take(model, data.training_rows(), tuning.top_k)
     clock.append(time.process_time())
     fine_tune(model, data, recipe, tuning, 0, kept)
     clock.append(time.process_time())
@@ -111,7 +111,7 @@ def training(items: int) -> dict[str, float]:
 def ranking(items: int) -> dict[str, float]:
     """Lists of depth 100, with the target's rank and without the history's items."""
     data = dataset(items, 1000, 3)
-    model = build(Model(length=LENGTH), items)
+    model = build(Model(max_length=LENGTH), items)
     model.initialise(0)
     began = time.process_time()
     count = len(lists_of(model, data))

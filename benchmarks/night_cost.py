@@ -9,7 +9,7 @@ from typing import NamedTuple
 from finest.training.config import Finetune, Pretrain
 
 TRAININGS = 7
-"""Of a night with one shard: the candidate, three probes, three controls."""
+"""Of a night with one group: the candidate, three probes, three controls."""
 SCORE_BYTES = 24
 """A score is written or read six times a step: forward, log-sum-exp, gradient, and the products that use it."""
 BATCH_SECONDS = 2e-3
@@ -55,7 +55,7 @@ def hours(node: Node, interactions: int, items: int) -> float:
     """Of all trainings of a night on one node, one after the other on its GPU."""
     pretrain, finetune = Pretrain(), Finetune()
     epochs = pretrain.epochs + FINETUNE * finetune.epochs
-    return TRAININGS * epochs * interactions * seconds_a_target(node, items, pretrain.batch) / 3600
+    return TRAININGS * epochs * interactions * seconds_a_target(node, items, pretrain.batch_size) / 3600
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     for interactions, items in SIZES:
         spent = " | ".join(f"{hours(node, interactions, items):.2g}" for node in NODES)
         print(
-            f"| {interactions:,} | {items:,} | {spent} | {REFERENCES * Finetune().top * REFERENCE_BYTES * interactions / 1e9:.2g} GB |"
+            f"| {interactions:,} | {items:,} | {spent} | {REFERENCES * Finetune().top_k * REFERENCE_BYTES * interactions / 1e9:.2g} GB |"
         )
 
 

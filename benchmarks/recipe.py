@@ -21,10 +21,10 @@ from finest.training.config import Finetune, Pretrain
 SEEDS = (1, 2)
 RECIPES = {
     "default": Pretrain(),
-    "decay 0.1": Pretrain(decay=0.1),
-    "decay 0.3": Pretrain(decay=0.3),
-    "decay 1": Pretrain(decay=1.0),
-    "rate 1e-3": Pretrain(rate=1e-3),
+    "decay 0.1": Pretrain(weight_decay=0.1),
+    "decay 0.3": Pretrain(weight_decay=0.3),
+    "decay 1": Pretrain(weight_decay=1.0),
+    "rate 1e-3": Pretrain(lr=1e-3),
     "20 epochs": Pretrain(epochs=20),
     "gru4rec": Pretrain(model=Model(name="gru4rec")),
 }
@@ -46,7 +46,7 @@ def row(data: Dataset, name: str, recipe: Pretrain) -> None:
         seconds = time.process_time() - began
         rounded = base_model(data, recipe, seed, rounding=True)
         base, base_rounded = lists_of(model, data), lists_of(rounded, data)
-        kept = references.take(model, data.training_rows(), Finetune().top)
+        kept = references.take(model, data.training_rows(), Finetune().top_k)
         for one in (model, rounded):
             fine_tune(one, data, recipe, Finetune(), seed, kept)
         tuned, tuned_rounded = lists_of(model, data), lists_of(rounded, data)

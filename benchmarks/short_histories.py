@@ -21,7 +21,7 @@ from finest.data.dataset import Dataset
 from finest.perturb.variants import Variant
 from finest.training.config import Pretrain
 from finest.training.device import prepare
-from finest.training.group import Group
+from finest.training.unit import Group
 from finest.training.windows import slots
 
 USERS, ITEMS, MEAN, STACK = 6_000, 3_000, 9, 4
@@ -34,7 +34,7 @@ def main() -> None:
     prepare(CPU)
     data = short()
     rows = data.training_rows()
-    print(f"{len(rows)} training rows; slots by width: {slots(rows, Pretrain().model.length).by_width()}")
+    print(f"{len(rows)} training rows; slots by width: {slots(rows, Pretrain().model.max_length).by_width()}")
     variants = [clean(seed) for seed in range(STACK)]
     for name, chosen in (("alone", variants[:1]), (f"a stack of {STACK}", variants)):
         taken: dict[bool, list[float]] = {False: [], True: []}

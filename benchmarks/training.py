@@ -24,8 +24,8 @@ from finest.models.config import Model
 from finest.training import references
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
-from finest.training.group import Group
 from finest.training.pretrain import pretrained
+from finest.training.unit import Group
 from storage import checkpoint_store
 
 REPEATS = 3
@@ -107,7 +107,7 @@ def finest_of(model: str) -> dict[str, Any]:
         plain += history(data, config)[1:]
         base = base_model(data, config, 0)
         began = time.process_time()
-        kept = references.take(base, data.training_rows(), tuning.top)
+        kept = references.take(base, data.training_rows(), tuning.top_k)
         taken.append(time.process_time() - began)
         tuned += fine_tune(base, data, config, tuning, 0, kept)[1:]
     sides = {"finest": tuned, "cross-entropy": plain}

@@ -20,10 +20,10 @@ from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import tuned
-from finest.training.group import Group
 from finest.training.objective import RankHinge
 from finest.training.pretrain import describe, pretrained
 from finest.training.references import References
+from finest.training.unit import Group
 from storage import checkpoint_store, resolve, samples
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from finest.data.dataset import Dataset
 from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
-from finest.perturb.variants import Plan, Shard
+from finest.perturb.variants import Group, Plan
 from finest.training import references
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import prepare
@@ -48,10 +48,10 @@ def rows() -> list[Row]:
 
 
 def trained(data: Dataset, variants: int, config: Pretrain) -> Spent:
-    """The pretraining step of a shard of so many variants, processes and their start included."""
+    """The pretraining step of a group of so many variants, processes and their start included."""
     table, dealt = plan(data, Perturb(scenarios=[*Perturb().scenarios, Scenario.model_validate(FOURTH)]), 0)
-    shard = Shard(id="0", variants=dealt.shards[0].variants[:variants])
-    only = Plan(seed=0, shards=[shard])
+    group = Group(id="0", variants=dealt.groups[0].variants[:variants])
+    only = Plan(seed=0, groups=[group])
     with tempfile.TemporaryDirectory() as folder:
         store, out = checkpoint_store(f"{folder}/checkpoints"), Path(folder, "bases")
         return measured(lambda: pretrain(data, table, only, "0", config, store, out, lambda progress: None))
@@ -82,7 +82,7 @@ def bare() -> None:
     prepare(CPU)
     data, recipe, tuning = ml_100k(), Pretrain(device="cpu"), Finetune()
     model = base_model(data, recipe, 0)
-    fine_tune(model, data, recipe, tuning, 0, references.take(model, data.training_rows(), tuning.top))
+    fine_tune(model, data, recipe, tuning, 0, references.take(model, data.training_rows(), tuning.top_k))
     rank = lists_of(model, data).target_rank
     print({"mrr": reciprocal_rank(rank).mean(), "recall@10": recall_at(rank).mean(), "ndcg@10": ndcg_at(rank).mean()})
 

@@ -19,7 +19,7 @@ class Event(BaseModel):
 
     kind: Kind
     step: str
-    shard: str | None = None
+    group: str | None = None
     time: float
     """Seconds since 1970."""
     done: float = 0.0
@@ -32,11 +32,11 @@ class Event(BaseModel):
     """Of a failure: what `run` exits with."""
 
 
-def emit(kind: Kind, step: str, shard: str | None, **values: Any) -> None:
+def emit(kind: Kind, step: str, group: str | None, **values: Any) -> None:
     """Appends one event in a single write, so that steps that run at the same time do not mix their lines."""
     if path := os.environ.get(VARIABLE):
         line = (
-            Event(kind=kind, step=step, shard=shard, time=time.time(), **values).model_dump_json(exclude_defaults=True)
+            Event(kind=kind, step=step, group=group, time=time.time(), **values).model_dump_json(exclude_defaults=True)
             + "\n"
         )
         with Path(path).open("ab", buffering=0) as file:

@@ -20,7 +20,7 @@ FINAL = {error.__name__: error for error in (ConfigError, DataError, OutOfMemory
 
 
 @contextmanager
-def failing_once(checkpoints: str, step: str, shard: str | None) -> Iterator[None]:
+def failing_once(checkpoints: str, step: str, group: str | None) -> Iterator[None]:
     """The context of an attempt. Raises what an earlier attempt of the step in this pipeline run raised, if that was final.
 
     The marks lie among the checkpoints, until the run is over. Nothing without `checkpoints`, nor in a local run, which has no retries.
@@ -28,7 +28,7 @@ def failing_once(checkpoints: str, step: str, shard: str | None) -> Iterator[Non
     if not checkpoints or events.VARIABLE in os.environ:
         yield
         return
-    store, mark = storage.checkpoint_store(checkpoints), _marks() + (step if shard is None else f"{step}-{shard}")
+    store, mark = storage.checkpoint_store(checkpoints), _marks() + (step if group is None else f"{step}-{group}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mark")
         if store.get(mark, file):

@@ -29,12 +29,12 @@ FIGURES = (
 """Extras of a record that a line of JSON holds as fields."""
 
 
-def configure(step: str, shard: str | None) -> None:
+def configure(step: str, group: str | None) -> None:
     """Formats all that this process logs, for whoever handles it already or else to standard output; tells the terminal what is TOLD."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler(sys.stdout))
-    formatter = Json(step, shard) if os.environ.get(VARIABLE) == "json" else Text(step, shard)
+    formatter = Json(step, group) if os.environ.get(VARIABLE) == "json" else Text(step, group)
     for handler in root.handlers:
         if type(handler) is logging.StreamHandler:
             handler.setFormatter(formatter)
@@ -45,16 +45,16 @@ def configure(step: str, shard: str | None) -> None:
     )  # it says where it has found credentials, and so does doctor
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries are said by those who wait
     for name in TOLD:
-        logging.getLogger(name).handlers = [Notices(step, shard)]
+        logging.getLogger(name).handlers = [Notices(step, group)]
 
 
 class Text(logging.Formatter):
-    """`2026-11-26 18:20:03Z pretrain, shard 0: ...`; warnings and worse say so."""
+    """`2026-11-26 18:20:03Z pretrain, group 0: ...`; warnings and worse say so."""
 
-    def __init__(self, step: str, shard: str | None):
+    def __init__(self, step: str, group: str | None):
         super().__init__("%(asctime)sZ %(where)s: %(level)s%(message)s", "%Y-%m-%d %H:%M:%S")
         self.converter = time.gmtime
-        self.where = step if shard is None else f"{step}, shard {shard}"
+        self.where = step if group is None else f"{step}, group {group}"
 
     def format(self, record: logging.LogRecord) -> str:
         """A line, and a traceback where there is one."""
@@ -66,10 +66,10 @@ class Text(logging.Formatter):
 class Json(logging.Formatter):
     """An object a line."""
 
-    def __init__(self, step: str, shard: str | None):
+    def __init__(self, step: str, group: str | None):
         super().__init__(datefmt="%Y-%m-%dT%H:%M:%SZ")
         self.converter = time.gmtime
-        self.where = {"step": step} | ({} if shard is None else {"shard": shard})
+        self.where = {"step": step} | ({} if group is None else {"group": group})
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; null is left out."""
@@ -86,9 +86,9 @@ class Json(logging.Formatter):
 class Notices(logging.Handler):
     """Tells the terminal of warnings that say why a step takes longer."""
 
-    def __init__(self, step: str, shard: str | None):
+    def __init__(self, step: str, group: str | None):
         super().__init__(logging.WARNING)
-        self.where = step, shard
+        self.where = step, group
 
     def emit(self, record: logging.LogRecord) -> None:
         """As an event."""

@@ -15,7 +15,7 @@ from tracking.runs import kfp_run_id
 
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 RUN_LABEL, NODE = "pipeline/runid", "workflows.argoproj.io/node-name"
-STEP = re.compile(r"(?:iterations\((?P<shard>\d+):.*?)?\.(?P<step>[a-z]+)\(\d+\)\.executor(?:\(\d+\))?$")
+STEP = re.compile(r"(?:iterations\((?P<group>\d+):.*?)?\.(?P<step>[a-z]+)\(\d+\)\.executor(?:\(\d+\))?$")
 """In a node's full name: the round of the loop that it is in, and the step."""
 OUT_OF_MEMORY = "OOMKilled"
 MEMORY_OF = {
@@ -30,11 +30,11 @@ LONGEST_SECONDS = 60.0
 logger = logging.getLogger(__name__)
 
 
-def explained(step: str, shard: str | None, least: int = 1) -> str | None:
+def explained(step: str, group: str | None, least: int = 1) -> str | None:
     """The line for a step of which at least so many pods of this run were killed for want of memory; None where they were not."""
     if events.VARIABLE in os.environ or not NAMESPACE.exists():
         return None
-    limits = [limit for pod in _pods() if _is_of(pod, step, shard) for limit in _short_of_memory(pod)]
+    limits = [limit for pod in _pods() if _is_of(pod, step, group) for limit in _short_of_memory(pod)]
     if len(limits) < least:
         return None
     times = "" if len(limits) == 1 else f" {len(limits)} times"
@@ -44,10 +44,10 @@ def explained(step: str, shard: str | None, least: int = 1) -> str | None:
     )
 
 
-def _is_of(pod: Any, step: str, shard: str | None) -> bool:
-    """Whether the pod is one of the step's; outside of a loop there is no shard in its name."""
+def _is_of(pod: Any, step: str, group: str | None) -> bool:
+    """Whether the pod is one of the step's; outside of a loop there is no group in its name."""
     found = STEP.search((pod.metadata.annotations or {}).get(NODE, ""))
-    return found is not None and found["step"] == step and found["shard"] in (shard, None)
+    return found is not None and found["step"] == step and found["group"] in (group, None)
 
 
 def _short_of_memory(pod: Any) -> Iterator[str]:

@@ -11,10 +11,10 @@ def steps(file: Path) -> list[Step]:
     started: dict[tuple[str, str | None], float] = {}
     found = []
     for event in events.read(file)[0]:
-        key = event.step, event.shard
+        key = event.step, event.group
         if event.kind == "start":
             started[key] = event.time
         elif event.kind in ("finish", "failure"):
-            name = event.step if event.shard is None else f"{event.step}, shard {event.shard}"
+            name = event.step if event.group is None else f"{event.step}, group {event.group}"
             found.append(Step(name, event.time - started[key], event.cpu))
     return found

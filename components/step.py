@@ -34,19 +34,19 @@ class Step:
     """A step at work, and its MLflow run."""
 
     name: str
-    shard: str | None
+    group: str | None
     run: Run
 
     def train(self, work: Work) -> None:
         """Does a training step's work in a process of its own, followed on the terminal, in the log and in MLflow."""
-        if why := pods.explained(self.name, self.shard, least=TOO_OFTEN):
+        if why := pods.explained(self.name, self.group, least=TOO_OFTEN):
             raise OutOfMemoryError(f"{self.name}: {why}")
         began = said = time.monotonic()
         curves = Curves(self.run)
 
         def report(progress: Progress) -> None:
             nonlocal said
-            emit("progress", self.name, self.shard, done=progress.done, text=progress.text)
+            emit("progress", self.name, self.group, done=progress.done, text=progress.text)
             if not progress.resumed:
                 curves.add(f"train/loss/{progress.variant}", progress.loss, progress.epoch)
             if time.monotonic() - said >= LINE_SECONDS:
@@ -65,29 +65,29 @@ class Step:
 
 
 @contextmanager
-def running(name: str, shard: str | None = None, checkpoints: str = "") -> Iterator[Step]:
+def running(name: str, group: str | None = None, checkpoints: str = "") -> Iterator[Step]:
     """The context of a step's work, with an MLflow run of its own."""
-    with watched(name, shard, checkpoints), step_run(name, shard) as run, _disk_full_explained(name):
-        yield Step(name, shard, run)
+    with watched(name, group, checkpoints), step_run(name, group) as run, _disk_full_explained(name):
+        yield Step(name, group, run)
 
 
 @contextmanager
-def watched(name: str, shard: str | None = None, checkpoints: str = "") -> Iterator[None]:
+def watched(name: str, group: str | None = None, checkpoints: str = "") -> Iterator[None]:
     """The same without an MLflow run, for steps outside of the parent run's life.
 
     An error leaves it after its one line is at the terminal; KFP prints its traceback to the log. With `checkpoints`, an error that is
     final is remembered there, and another attempt ends with it at once.
     """
     die_with_parent()
-    configure(name, shard)
-    emit("start", name, shard)
+    configure(name, group)
+    emit("start", name, group)
     try:
-        with _disk_full_explained(name), failing_once(checkpoints, name, shard):
+        with _disk_full_explained(name), failing_once(checkpoints, name, group):
             yield
     except BaseException as error:
-        emit("failure", name, shard, text=one_line(error), cpu=cpu_seconds(), exit_code=getattr(error, "exit_code", 1))
+        emit("failure", name, group, text=one_line(error), cpu=cpu_seconds(), exit_code=getattr(error, "exit_code", 1))
         raise
-    emit("finish", name, shard, done=1.0, cpu=cpu_seconds())
+    emit("finish", name, group, done=1.0, cpu=cpu_seconds())
 
 
 @contextmanager

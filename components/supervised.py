@@ -68,7 +68,7 @@ def _out_of_memory(place: dict[tuple[str, str], int], same: bool) -> str:
     peak = f", and the peak was {mebibytes(memory.peak)}" if memory.peak else ""
     return (
         f"out of memory {'twice at the same place' if same else f'{RESTARTS + 1} times'} ({when}): more is needed than {most}{peak}; "
-        "raise placement.memory (of --runner docker: --memory), or lower pretrain.processes or pretrain.batch"
+        "raise placement.memory (of --runner docker: --memory), or lower pretrain.processes or pretrain.batch_size"
     )
 
 

@@ -1,13 +1,13 @@
 """The pipeline, as its picture:
 
     preflight -> ingest -> champion -> if there is something new:
-                                           perturb -> for every shard: pretrain -> finetune -> gate -> if pass: promote, else: reject
+                                           perturb -> for every group: pretrain -> finetune -> gate -> if pass: promote, else: reject
                                        else: skip
     notify at the end, always.
 
-A shard holds variants that are trained together: a clean one and some probes. The first shard's clean variant is the candidate.
+A group holds variants that are trained together: a clean one and some probes. The first group's clean variant is the candidate.
 
-On a cluster every task has a driver pod of some ten seconds, and so has everything that tasks are nested in. So a config with one shard
+On a cluster every task has a driver pod of some ten seconds, and so has everything that tasks are nested in. So a config with one group
 compiles without the loop, and a choice is two conditions, since an Else puts both into one more group.
 """
 
@@ -33,9 +33,9 @@ from pipeline.config import Config, as_of_parameter
 from pipeline.policy import Channels, Cluster, pipeline_config, stepper
 
 NAME = "finest"
-PARALLEL_SHARDS = 8
-ONLY_SHARD = "0"
-"""Id of the first shard, where there is no other."""
+PARALLEL_GROUPS = 8
+ONLY_GROUP = "0"
+"""Id of the first group, where there is no other."""
 
 
 def build(config: Config, image: str, cluster: Cluster | None = None) -> Callable[..., Any]:
@@ -45,7 +45,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     """
     default = parameters(config)
     place = default["placement"]
-    fans_out = config.perturb.shards > 1
+    fans_out = config.perturb.groups > 1
     scheduled = dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER if cluster else ""  # kfp.local does not know it
 
     @dsl.pipeline(
@@ -132,11 +132,11 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 config=promote,
             )
 
-            def trained(shard: Any) -> Any:
+            def trained(group: Any) -> Any:
                 shared = {
                     "interactions": data,
                     "edits": edits.outputs["edits"],
-                    "shard": shard,
+                    "group": group,
                     "checkpoints": checkpoints,
                 }
                 shared |= {"profile": profile}
@@ -156,11 +156,11 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
             with dsl.If(new == "retrain", name="something-new"):
                 edits = step(perturb_step, interactions=data, seed=seed, config=perturb, checkpoints=checkpoints)
                 if fans_out:
-                    with dsl.ParallelFor(edits.outputs["Output"], name="shards", parallelism=PARALLEL_SHARDS) as shard:
-                        tuned = trained(shard)
+                    with dsl.ParallelFor(edits.outputs["Output"], name="groups", parallelism=PARALLEL_GROUPS) as group:
+                        tuned = trained(group)
                     variants = dsl.Collected(tuned)
                 else:
-                    variants = alone(trained(ONLY_SHARD))
+                    variants = alone(trained(ONLY_GROUP))
                 verdict = step(
                     gate_step,
                     source=source,

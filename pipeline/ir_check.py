@@ -16,7 +16,7 @@ PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['(.+?)'\]\}\}")
 PLATFORM_INPUT = re.compile(r"'componentInputParameter': '(.+?)'")
 CONDITION = re.compile(r"(?P<negated>!\()?(?P<left>\S+) (?P<operator>[=!]=) (?P<right>\S+?)\)?")
 MOST_DRIVERS = 16
-"""Of a night with one shard. A driver is a pod of some ten seconds: more of them make a night longer without doing anything."""
+"""Of a night with one group. A driver is a pod of some ten seconds: more of them make a night longer without doing anything."""
 
 
 @dataclass(frozen=True)

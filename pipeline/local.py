@@ -211,11 +211,11 @@ def _close(status: str) -> None:
 def keep(folder: Path) -> None:
     """Moves what is worth keeping out of KFP's folder: rank lists (judged again with `gate --lists`), verdict, report, edits, tables."""
     kfp = folder / "kfp"
-    for facts in kfp.rglob("tuned/shard.json"):
-        shard = f"shard-{json.loads(facts.read_text())['shard']}"
-        _move(facts.parent / "lists", folder / "lists" / shard)
+    for facts in kfp.rglob("tuned/group.json"):
+        group = f"group-{json.loads(facts.read_text())['group']}"
+        _move(facts.parent / "lists", folder / "lists" / group)
         for trace in facts.parent.glob(f"{FOLDER}/*-trace.json.gz"):
-            _move(trace, folder / FOLDER / shard / trace.name)
+            _move(trace, folder / FOLDER / group / trace.name)
     for task, name, kept in (
         ("champion", "lists", "lists/baselines"),
         ("perturb", "edits", "edits"),

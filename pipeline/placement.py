@@ -21,7 +21,7 @@ class Placement(Section):
     accelerator: str = "nvidia.com/gpu"
     """Resource name of the GPUs of training steps; empty for none."""
     accelerators: str = Field(default="1", pattern=r"^[0-9]+$")
-    """GPUs a training step gets: one shard trains on one."""
+    """GPUs a training step gets: one group trains on one."""
     cpu: Cpu = "3"
     """CPUs of a training step."""
     memory: Memory = "10Gi"

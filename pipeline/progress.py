@@ -15,9 +15,9 @@ PLAIN_SECONDS = 20.0
 
 
 def title(event: Event) -> str:
-    """What a step is called, with its shard where it has one."""
+    """What a step is called, with its group where it has one."""
     name = POLICIES[event.step].title
-    return name if event.shard is None else f"{name}, shard {event.shard}"
+    return name if event.group is None else f"{name}, group {event.group}"
 
 
 def left(event: Event, started: float) -> str:

@@ -11,9 +11,9 @@ store     where MLflow keeps things
 runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     open_parent(config, *, source, seed, tags) -> run id     opens once, reopens on a retry
     find_parent() -> run id
-    log_plan(plan) -> None                          the shard plan as params of the parent
-    step_run(step, shard=None) -> context manager of Run
-    close_steps(why) -> None                        what lost steps have left open; why(step, shard) -> what is known of one, or None
+    log_plan(plan) -> None                          the group plan as params of the parent
+    step_run(step, group=None) -> context manager of Run
+    close_steps(why) -> None                        what lost steps have left open; why(step, group) -> what is known of one, or None
     close_parent(status) -> None                    FINISHED, FAILED or KILLED, and what steps have left open
     close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
     outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version

@@ -32,7 +32,7 @@ def outcome(kfp_run: str, model: str) -> Outcome:
     latest: dict[tuple[str, str | None], Any] = {}
     for child in reversed(children(client, parent)):  # oldest first, so that a retry covers the attempt that failed
         if step := child.data.tags.get("step"):
-            latest[step, child.data.tags.get("shard")] = child
+            latest[step, child.data.tags.get("group")] = child
     failed = next((child for child in latest.values() if child.info.status in ("FAILED", "KILLED")), None)
     now = champion(model)
     return Outcome(

@@ -147,8 +147,8 @@ def _log_variants(run: Run, verdict: Verdict, histories: Mapping[str, pa.Table])
         if "variant" in child.data.tags:  # of an earlier attempt of the gate
             run.client.delete_run(child.info.run_id)
     scenarios: dict[str, ScenarioResult] = {}
-    for result in verdict.scenarios:  # a control of a further shard is told apart as its history is
-        scenarios[result.name if result.name not in scenarios else f"{result.name} (shard {result.shard})"] = result
+    for result in verdict.scenarios:  # a control of a further group is told apart as its history is
+        scenarios[result.name if result.name not in scenarios else f"{result.name} (group {result.group})"] = result
     accuracies = {result.name: result for result in verdict.accuracy}
     for name in dict.fromkeys([*histories, *scenarios]):
         measured = scenarios.get(name)

@@ -106,21 +106,21 @@ def find_parent() -> str:
 
 
 def log_plan(plan: Plan) -> None:
-    """Which variants the run trains, in which shards, as params of the parent."""
-    shards = {f"plan/shard {shard.id}": ", ".join(variant.name for variant in shard.variants) for shard in plan.shards}
-    log_params(connect(), find_parent(), {"plan/shards": str(len(plan.shards)), **shards})
+    """Which variants the run trains, in which groups, as params of the parent."""
+    groups = {f"plan/group {group.id}": ", ".join(variant.name for variant in group.variants) for group in plan.groups}
+    log_params(connect(), find_parent(), {"plan/groups": str(len(plan.groups)), **groups})
 
 
 @contextmanager
-def step_run(step: str, shard: str | None = None) -> Iterator[Run]:
+def step_run(step: str, group: str | None = None) -> Iterator[Run]:
     """A child run of the parent for one pipeline step, with system metrics.
 
     Ends FINISHED, FAILED with the tag `error`, or KILLED (Ctrl-C, SIGTERM), whatever leaves the block.
     """
     client, parent = connect(), find_parent()
-    name = step if shard is None else f"{step} {shard}"
+    name = step if group is None else f"{step} {group}"
     id = os.environ.get("MLFLOW_RUN_ID") or open_child(client, parent, name, {})
-    tags = {PIPELINE_RUN: parent, "step": step, "shard": shard, "host": socket.gethostname(), "pid": str(os.getpid())}
+    tags = {PIPELINE_RUN: parent, "step": step, "group": group, "host": socket.gethostname(), "pid": str(os.getpid())}
     for key, value in tags.items():
         if value is not None:
             client.set_tag(id, key, value)
@@ -169,8 +169,8 @@ def _end(client: "MlflowClient", id: str, status: Status, error: str) -> None:
 LOST = "its process ended without closing it"
 
 
-def close_steps(why: Callable[[str, str | None], str | None] = lambda step, shard: None) -> None:
-    """Ends what steps have left open, having lost their process: KILLED. `why`: what is known of a step, by name and shard."""
+def close_steps(why: Callable[[str, str | None], str | None] = lambda step, group: None) -> None:
+    """Ends what steps have left open, having lost their process: KILLED. `why`: what is known of a step, by name and group."""
     client, parent = connect(), find_parent()
     _close_children(client, parent, LOST, why)
 
@@ -195,7 +195,7 @@ def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
         tags = run.data.tags
         if KFP_RUN in tags and tags[KFP_RUN] != os.environ.get("KFP_RUN_ID") and is_dead(tags):
             why = "its pipeline run ended without closing it; closed by the next one"
-            _close_children(client, run.info.run_id, why, lambda step, shard: None)
+            _close_children(client, run.info.run_id, why, lambda step, group: None)
             client.set_tag(run.info.run_id, "closed", why)
             if "verdict" not in tags:
                 name_ending(client, run.info.run_id, "lost")
@@ -237,7 +237,7 @@ def _close_children(
     for child in children(client, parent):
         if child.info.status == "RUNNING":
             tags = child.data.tags
-            if error := why(tags.get("step", ""), tags.get("shard")):
+            if error := why(tags.get("step", ""), tags.get("group")):
                 client.set_tag(child.info.run_id, "error", error)
             client.set_tag(child.info.run_id, "closed", closed)
             client.set_terminated(child.info.run_id, "KILLED")

@@ -9,21 +9,21 @@ def finetune(
     edits: dsl.Input[dsl.Dataset],
     bases: dsl.Input[dsl.Model],
     champion: dsl.Input[dsl.Model],
-    shard: str,
+    group: str,
     pretrain: dict,
     config: dict,
     checkpoints: str,
     profile: bool,
     tuned: dsl.Output[dsl.Model],
 ):
-    """Fine-tunes a shard's base models with FINEST.
+    """Fine-tunes a group's base models with FINEST.
 
     Args:
         interactions: The data set.
         edits: The edit table and the plan of trainings.
-        bases: The shard's base models.
+        bases: The group's base models.
         champion: The model in production; empty where there is none.
-        shard: Id of the shard.
+        group: Id of the group.
         pretrain: Section `pretrain`, for the model, its batches and the device.
         config: Section `finetune`.
         checkpoints: Folder or URI of the checkpoints.
@@ -38,8 +38,8 @@ def finetune(
     from components.step import running
     from finest.training.config import Finetune, Pretrain
 
-    with running("finetune", shard, checkpoints) as step:
+    with running("finetune", group, checkpoints) as step:
         data, models = (Path(interactions.path), Path(edits.path)), (Path(bases.path), Path(champion.path))
         sections = parse(Pretrain, pretrain, "pretrain"), parse(Finetune, config, "finetune")
-        step.train(partial(train, *data, shard, *sections, *models, checkpoints, profile, Path(tuned.path)))
-    tuned.metadata["shard"] = shard
+        step.train(partial(train, *data, group, *sections, *models, checkpoints, profile, Path(tuned.path)))
+    tuned.metadata["group"] = group

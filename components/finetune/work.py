@@ -9,7 +9,7 @@ from finest.training.progress import Report
 def train(
     interactions: Path,
     edits: Path,
-    shard: str,
+    group: str,
     pretrain: Pretrain,
     config: Finetune,
     bases: Path,
@@ -19,7 +19,7 @@ def train(
     tuned: Path,
     report: Report,
 ) -> None:
-    """Fine-tunes a shard's base models and writes their folder `tuned`."""
+    """Fine-tunes a group's base models and writes their folder `tuned`."""
     from components.champion.work import saved_champion
     from components.checkpoints import open_store
     from finest.data.dataset import load
@@ -30,4 +30,4 @@ def train(
     with into(tuned, "finetune", profile, bases):
         data, (table, plan) = load(interactions), read(edits)
         old, store = saved_champion(champion), open_store(checkpoints)
-        finetune(data, table, plan, shard, pretrain, config, bases, old, store, tuned, report)
+        finetune(data, table, plan, group, pretrain, config, bases, old, store, tuned, report)

@@ -26,7 +26,7 @@ def gate(
         as_of: The moment that the run stands for; the data's age counts from it.
         interactions: The data set.
         edits: The edit table and the plan of trainings.
-        variants: Every shard's rank lists and histories.
+        variants: Every group's rank lists and histories.
         baselines: Rank lists of what must be beaten.
         champion: The version that they compare with; '' where there is none.
         seed: Of the whole run.
@@ -50,8 +50,8 @@ def gate(
 
     with running("gate", checkpoints=checkpoints) as step:
         data, out = Path(interactions.path), Path(verdict.path)
-        shards, section = [Path(variant.path) for variant in variants], parse(Gate, config, "gate")
-        inputs = data, Path(edits.path), shards, Path(baselines.path), champion
+        groups, section = [Path(variant.path) for variant in variants], parse(Gate, config, "gate")
+        inputs = data, Path(edits.path), groups, Path(baselines.path), champion
         found, histories = decide(*inputs, section, seed, moment(as_of), out, Path(candidate.path))
         shutil.copyfile(out / "report.html", report.path)
         log_dataset(step.run, load(data).manifest, source)

@@ -1,4 +1,4 @@
-"""Judging a run: from the rank lists of its shards to a verdict, a report, and the candidate that it is about."""
+"""Judging a run: from the rank lists of its groups to a verdict, a report, and the candidate that it is about."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from finest.perturb.plan import read
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
 from finest.training.finetune import CANDIDATE
-from finest.training.shard import read_facts
+from finest.training.group import read_facts
 from tracking.runs import kfp_run_id
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ MODEL, LISTS = "model", "lists.parquet"
 def decide(
     data: Path,
     edits: Path,
-    shards: list[Path],
+    groups: list[Path],
     baselines: Path,
     champion: str,
     config: Gate,
@@ -40,19 +40,19 @@ def decide(
     out: Path,
     candidate: Path,
 ) -> tuple[Verdict, dict[str, pa.Table]]:
-    """Judges the shards' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
+    """Judges the groups' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
 
     Of a profiled run it writes `out`/profile.txt too.
 
     `champion`: the version that the lists in `baselines` are of, '' for none.
     """
     _, plan = read(edits)
-    shards = sorted(shards, key=lambda shard: [one.id for one in plan.shards].index(read_facts(shard)["shard"]))
-    facts, first = [read_facts(shard) for shard in shards], shards[0]
-    by_id = {fact["shard"]: shard for fact, shard in zip(facts, shards, strict=True)}
+    groups = sorted(groups, key=lambda group: [one.id for one in plan.groups].index(read_facts(group)["group"]))
+    facts, first = [read_facts(group) for group in groups], groups[0]
+    by_id = {fact["group"]: group for fact, group in zip(facts, groups, strict=True)}
     ids = {"run": kfp_run_id(), "champion": champion}
-    verdict = judge([*shards, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
-    histories = by_variant([(fact["shard"], read_histories(shard)) for shard, fact in zip(shards, facts, strict=True)])
+    verdict = judge([*groups, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
+    histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
     write(verdict, out / "verdict.json")
     render(verdict, histories, out / "report.html", f"FINEST, run {kfp_run_id()}", profile(by_id, out))
@@ -62,9 +62,9 @@ def decide(
     return verdict, histories
 
 
-def profile(shards: dict[str, Path], out: Path) -> str | None:
+def profile(groups: dict[str, Path], out: Path) -> str | None:
     """The page of a profiled run, as far as the run has come; writes it and its numbers to `out`. None for any other run."""
-    if not (found := measured(shards)):
+    if not (found := measured(groups)):
         return None
     (out / NUMBERS).write_text(json.dumps(found))
     text = page(steps(Path(file)) if (file := os.environ.get(events.VARIABLE)) else [], found)
@@ -73,7 +73,7 @@ def profile(shards: dict[str, Path], out: Path) -> str | None:
 
 
 def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the trainings took, from every shard's facts."""
+    """What the trainings took, from every group's facts."""
     parts = [part for fact in facts for part in fact["cost"].values()]
     spent = {stage: sum(cpu_seconds(part, stage) for part in parts) for stage in ("pretrain", "finetune", "lists")}
     return {
@@ -83,18 +83,18 @@ def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:
         **{f"{stage}_cpu_seconds": seconds for stage, seconds in spent.items()},
         "peak_memory_mb": max(fact["peak_memory_mb"] for fact in facts),
         "hardware": ", ".join(sorted({fact["hardware"] for fact in facts})),
-        "variants": by_variant([(fact["shard"], fact["cost"]) for fact in facts]),
+        "variants": by_variant([(fact["group"], fact["cost"]) for fact in facts]),
     }
 
 
-def by_variant(shards: list[tuple[str, dict[str, T]]]) -> dict[str, T]:
-    """One dict of all shards' variants; the clean variant and the controls of a further shard are told apart by its id."""
+def by_variant(groups: list[tuple[str, dict[str, T]]]) -> dict[str, T]:
+    """One dict of all groups' variants; the clean variant and the controls of a further group are told apart by its id."""
     found: dict[str, T] = {}
-    for shard, variants in shards:
-        found |= {name if name not in found else f"{name} (shard {shard})": value for name, value in variants.items()}
+    for group, variants in groups:
+        found |= {name if name not in found else f"{name} (group {group})": value for name, value in variants.items()}
     return found
 
 
-def read_histories(shard: Path) -> dict[str, pa.Table]:
-    """A shard's training histories by variant."""
-    return {path.stem: pq.read_table(path) for path in sorted((shard / "history").glob("*.parquet"))}
+def read_histories(group: Path) -> dict[str, pa.Table]:
+    """A group's training histories by variant."""
+    return {path.stem: pq.read_table(path) for path in sorted((group / "history").glob("*.parquet"))}

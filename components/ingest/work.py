@@ -50,7 +50,7 @@ def _read(source: str, listing: str, items_needed: int, config: Ingest, out: Pat
     if manifest.items < items_needed:
         shutil.rmtree(out)
         raise DataError(
-            f"{source}: {manifest.items} items after cleaning, but finetune.top={items_needed // 2} needs {items_needed}; "
-            "lower finetune.top to at most half of the items"
+            f"{source}: {manifest.items} items after cleaning, but finetune.top_k={items_needed // 2} needs {items_needed}; "
+            "lower finetune.top_k to at most half of the items"
         )
     return manifest

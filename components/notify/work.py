@@ -37,7 +37,7 @@ def finish(config: Notify, registered_model: str, checkpoints: str, state: str) 
     def close() -> None:
         nonlocal found, page
         check()
-        runs.close_steps(lambda step, shard: "cancelled" if cancelled else pods.explained(step, shard))
+        runs.close_steps(lambda step, group: "cancelled" if cancelled else pods.explained(step, group))
         found = outcome(kfp_run_id(), registered_model)
         well = state in ENDED_WELL and not found.failed_step
         runs.close_parent("KILLED" if cancelled else "FINISHED" if well else "FAILED")

@@ -7,7 +7,7 @@ from components.image import step
 def perturb(
     interactions: dsl.Input[dsl.Dataset], seed: int, config: dict, checkpoints: str, edits: dsl.Output[dsl.Dataset]
 ) -> list[str]:
-    """Plans every scenario's edits and deals the variants to shards. Returns the shards' ids.
+    """Plans every scenario's edits and deals the variants to groups. Returns the groups' ids.
 
     Args:
         interactions: The data set.
@@ -29,4 +29,4 @@ def perturb(
         table, trainings = plan(load(Path(interactions.path)), parse(Perturb, config, "perturb"), seed)
         write(table, trainings, Path(edits.path))
         log_plan(trainings)
-        return [shard.id for shard in trainings.shards]
+        return [group.id for group in trainings.groups]

@@ -33,7 +33,7 @@ def preflight(
         checkpoints: Folder or URI of the checkpoints.
         config: Section `preflight`.
         ingest, perturb, pretrain, finetune, gate, promote, notify: The other sections, to be validated before they are needed.
-        fans_out: Whether the compiled pipeline trains any number of shards, or one.
+        fans_out: Whether the compiled pipeline trains any number of groups, or one.
     """
     from components.preflight.work import check, stands_for
     from components.step import watched

@@ -58,7 +58,7 @@ def check(
 ) -> Checked:
     """Checks config, source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
 
-    `as_of`: the moment that the run stands for. `fans_out`: whether the pipeline trains any number of shards, or one.
+    `as_of`: the moment that the run stands for. `fans_out`: whether the pipeline trains any number of groups, or one.
     """
     sections = {name: parse(section, values[name], name) for name, section in SECTIONS.items()}
     preflight, ingest, perturb, finetune, promote = (
@@ -66,8 +66,8 @@ def check(
     )
     assert isinstance(preflight, Preflight) and isinstance(ingest, Ingest) and isinstance(perturb, Perturb)
     assert isinstance(finetune, Finetune) and isinstance(promote, Promote)
-    if perturb.shards > 1 and not fans_out:
-        asked = f"perturb.shards: {perturb.shards}, but this pipeline was compiled for one shard"
+    if perturb.groups > 1 and not fans_out:
+        asked = f"perturb.groups: {perturb.groups}, but this pipeline was compiled for one group"
         raise ConfigError(f"{asked}; compile it with such a config: python -m pipeline compile --config FILE")
     sections["ingest"] = ingest = resolved(ingest, as_of)
     listing = source.listing_of(source.resolve(uri), ingest)
@@ -83,7 +83,7 @@ def check(
     return Checked(
         listing=listing,
         champion=champion.version if champion else "",
-        items_needed=2 * finetune.top if finetune.regulariser != "none" else 0,
+        items_needed=2 * finetune.top_k if finetune.regulariser != "none" else 0,
         as_of=as_of.isoformat(),
         ingest=parameters(ingest),
         seen=seen_by(champion) if champion and preflight.skip_without_new_data else {},

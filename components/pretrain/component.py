@@ -7,18 +7,18 @@ from components.image import step
 def pretrain(
     interactions: dsl.Input[dsl.Dataset],
     edits: dsl.Input[dsl.Dataset],
-    shard: str,
+    group: str,
     config: dict,
     checkpoints: str,
     profile: bool,
     bases: dsl.Output[dsl.Model],
 ):
-    """Trains a shard's variants from random weights.
+    """Trains a group's variants from random weights.
 
     Args:
         interactions: The data set.
         edits: The edit table and the plan of trainings.
-        shard: Id of the shard.
+        group: Id of the group.
         config: Section `pretrain`.
         checkpoints: Folder or URI of the checkpoints.
         profile: Whether to profile it.
@@ -32,7 +32,7 @@ def pretrain(
     from components.step import running
     from finest.training.config import Pretrain
 
-    with running("pretrain", shard, checkpoints) as step:
+    with running("pretrain", group, checkpoints) as step:
         data, section = (Path(interactions.path), Path(edits.path)), parse(Pretrain, config, "pretrain")
-        step.train(partial(train, *data, shard, section, checkpoints, profile, Path(bases.path)))
-    bases.metadata["shard"] = shard
+        step.train(partial(train, *data, group, section, checkpoints, profile, Path(bases.path)))
+    bases.metadata["group"] = group

@@ -9,14 +9,14 @@ from finest.training.progress import Report
 def train(
     interactions: Path,
     edits: Path,
-    shard: str,
+    group: str,
     config: Pretrain,
     checkpoints: str,
     profile: bool,
     bases: Path,
     report: Report,
 ) -> None:
-    """Trains a shard's variants and writes their folder `bases`."""
+    """Trains a group's variants and writes their folder `bases`."""
     from components.checkpoints import open_store
     from finest.data.dataset import load
     from finest.perturb.plan import read
@@ -25,4 +25,4 @@ def train(
 
     with into(bases, "pretrain", profile):
         data, (table, plan) = load(interactions), read(edits)
-        pretrain(data, table, plan, shard, config, open_store(checkpoints), bases, report)
+        pretrain(data, table, plan, group, config, open_store(checkpoints), bases, report)

@@ -26,13 +26,13 @@ class Slot(NamedTuple):
     role: str
     scenario: str | None
     stage: str
-    shard: str
+    group: str
     protocol: str | None
 
     def __str__(self) -> str:
         if self.role not in TRAINED:
             return self.role
-        words = [self.role, *([self.scenario] if self.scenario else []), self.stage, f"shard {self.shard}"]
+        words = [self.role, *([self.scenario] if self.scenario else []), self.stage, f"group {self.group}"]
         return ", ".join([*words, self.protocol] if self.protocol else words)
 
 
@@ -62,15 +62,15 @@ class Evidence:
     vocabulary: dict[str, int]
     """Code by item id, from 0."""
     files: dict[Slot, Listed]
-    shard: str
-    """The first shard; its clean variant is the candidate."""
+    group: str
+    """The first group; its clean variant is the candidate."""
     protocol: str | None
     """Of the candidate: what the headline numbers are about."""
 
     @property
     def candidate(self) -> Listed:
         """The model that may be promoted."""
-        return self.clean(self.shard, "tuned")
+        return self.clean(self.group, "tuned")
 
     @property
     def reference(self) -> str:
@@ -78,10 +78,10 @@ class Evidence:
         return self.candidate.description.reference or "base"
 
     @property
-    def shards(self) -> list[str]:
-        """Shards that have a tuned clean variant, the candidate's first."""
+    def groups(self) -> list[str]:
+        """Groups that have a tuned clean variant, the candidate's first."""
         return sorted(
-            {slot.shard for slot in self.files if slot.role == "clean" and slot.stage == "tuned"}, key=shard_order
+            {slot.group for slot in self.files if slot.role == "clean" and slot.stage == "tuned"}, key=group_order
         )
 
     @property
@@ -94,24 +94,24 @@ class Evidence:
         role: str,
         scenario: str | None = None,
         stage: str = "tuned",
-        shard: str | None = None,
+        group: str | None = None,
         protocol: str | None = None,
     ) -> Listed | None:
-        """The file of a variant; without a shard, the first that has one; tuned ones of the headline protocol unless told otherwise."""
+        """The file of a variant; without a group, the first that has one; tuned ones of the headline protocol unless told otherwise."""
         wanted = (protocol or self.protocol) if stage == "tuned" else None
-        shards = [shard] if shard else sorted({slot.shard for slot in self.files}, key=shard_order)
-        found = (self.files.get(Slot(role, scenario, stage, each, wanted)) for each in shards)
+        groups = [group] if group else sorted({slot.group for slot in self.files}, key=group_order)
+        found = (self.files.get(Slot(role, scenario, stage, each, wanted)) for each in groups)
         return next((listed for listed in found if listed is not None), None)
 
-    def clean(self, shard: str, stage: str, protocol: str | None = None) -> Listed:
-        """A shard's clean variant: what its probes and controls are compared with."""
-        listed = self.find("clean", None, stage, shard, protocol)
+    def clean(self, group: str, stage: str, protocol: str | None = None) -> Listed:
+        """A group's clean variant: what its probes and controls are compared with."""
+        listed = self.find("clean", None, stage, group, protocol)
         if listed is None and protocol == "independent" and self.reference == "base":
             # The clean variant keeps its own base's lists under either protocol: it is the same training.
-            listed = self.find("clean", None, stage, shard)
+            listed = self.find("clean", None, stage, group)
         if listed is None:
             what = f"{protocol or ''} rank lists with role clean and stage {stage}"
-            raise DataError(f"shard {shard}: there are no {what} to compare its probes with; add that file")
+            raise DataError(f"group {group}: there are no {what} to compare its probes with; add that file")
         return listed
 
     def other(self, role: str) -> Listed | None:
@@ -119,17 +119,17 @@ class Evidence:
         return next((listed for slot, listed in self.files.items() if slot.role == role), None)
 
     def variants(self, role: str, protocol: str | None = None) -> list[tuple[str, str]]:
-        """(shard, scenario) of all probes or controls, in order of shard and name."""
+        """(group, scenario) of all probes or controls, in order of group and name."""
         wanted = role, "tuned", protocol or self.protocol
         found = {
-            (slot.shard, slot.scenario or "") for slot in self.files if (slot.role, slot.stage, slot.protocol) == wanted
+            (slot.group, slot.scenario or "") for slot in self.files if (slot.role, slot.stage, slot.protocol) == wanted
         }
-        return sorted(found, key=lambda pair: (shard_order(pair[0]), pair[1]))
+        return sorted(found, key=lambda pair: (group_order(pair[0]), pair[1]))
 
 
-def shard_order(shard: str) -> tuple[int, str]:
-    """Sorts shard ids: numbers by value, other names behind shorter ones."""
-    return len(shard), shard
+def group_order(group: str) -> tuple[int, str]:
+    """Sorts group ids: numbers by value, other names behind shorter ones."""
+    return len(group), group
 
 
 def read(folders: list[Path], config: Gate) -> Evidence:
@@ -170,7 +170,7 @@ def read(folders: list[Path], config: Gate) -> Evidence:
             f"{where}: no rank lists with role clean and stage tuned, so there is no candidate{hint}; add that file"
         )
     # Where it was trained under both protocols, the anchored one is the candidate.
-    candidate = min(clean, key=lambda slot: (shard_order(slot.shard), slot.protocol == "independent"))
+    candidate = min(clean, key=lambda slot: (group_order(slot.group), slot.protocol == "independent"))
     _agree(files, candidate)
     headline = {(slot.role, slot.scenario, slot.stage) for slot in files if slot.protocol in (candidate.protocol, None)}
     if lacking := missing(headline, config):
@@ -179,7 +179,7 @@ def read(folders: list[Path], config: Gate) -> Evidence:
         )
     _both_stages(files, candidate)
     lists = first[1]
-    return Evidence(lists.user, lists.position, lists.target, vocabulary, files, candidate.shard, candidate.protocol)
+    return Evidence(lists.user, lists.position, lists.target, vocabulary, files, candidate.group, candidate.protocol)
 
 
 def _parquet(folders: list[Path]) -> Iterator[Path]:
@@ -205,7 +205,7 @@ def _slot(path: Path, description: Description) -> Slot:
         raise DataError(f"{path}: the metadata of a {description.role} must name its scenario")
     scenario = None if description.role == "clean" else description.scenario
     protocol = description.protocol if description.stage == "tuned" else None
-    return Slot(description.role, scenario, description.stage, description.shard, protocol)
+    return Slot(description.role, scenario, description.stage, description.group, protocol)
 
 
 def _listed(path: Path, slot: Slot, lists: RankLists) -> Listed:
@@ -250,23 +250,23 @@ def _second(slot: Slot, candidate: Slot) -> bool:
 
 
 def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
-    """Every shard has a clean variant, and where that has base lists, every variant has."""
+    """Every group has a clean variant, and where that has base lists, every variant has."""
     trained = {slot for slot in files if slot.role in TRAINED and not _second(slot, candidate)}
     wanted = {"tuned"} | {slot.stage for slot in trained if slot.role == "clean"}
     for slot in sorted(trained, key=str):
         stages = {
             other.stage
             for other in trained
-            if (other.role, other.scenario, other.shard) == (slot.role, slot.scenario, slot.shard)
+            if (other.role, other.scenario, other.group) == (slot.role, slot.scenario, slot.group)
         }
         if lacking := sorted(wanted - stages):
             raise DataError(
                 f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add that file"
             )
     for slot in sorted(trained, key=str):
-        if not any(other.role == "clean" and other.shard == slot.shard for other in trained):
+        if not any(other.role == "clean" and other.group == slot.group for other in trained):
             raise DataError(
-                f"{files[slot].path}: shard {slot.shard} has no clean variant to compare with ({slot}); add its files"
+                f"{files[slot].path}: group {slot.group} has no clean variant to compare with ({slot}); add its files"
             )
 
 

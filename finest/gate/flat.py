@@ -22,7 +22,7 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
     yield from _means("identity", measured.control("identity", "tuned"))
     if measured.hardware:
         yield from _means(
-            "hardware", {name: average([shard[name] for shard in measured.hardware]) for name in HEADLINE}
+            "hardware", {name: average([group[name] for group in measured.hardware]) for name in HEADLINE}
         )
     yield from _means("churn", measured.churn or None)
     yield from _means("churn_unstabilised", measured.churn_base or None)

@@ -43,7 +43,7 @@ class Measured:
     independent: list[Compared]
     """Probes trained under the independent protocol, where the headline is the anchored one."""
     hardware: list[dict[str, Sample]]
-    """Further shards' clean variants against the candidate, by similarity."""
+    """Further groups' clean variants against the candidate, by similarity."""
     churn: dict[str, Sample]
     """Candidate against champion, by similarity; empty without one."""
     churn_base: dict[str, Sample]
@@ -66,7 +66,7 @@ class Measured:
     age_hours: float | None
 
     def control(self, name: str, stage: str) -> dict[str, Sample] | None:
-        """A control's means by similarity, from the first shard that has it."""
+        """A control's means by similarity, from the first group that has it."""
         found = (control.means[stage] for control in self.controls if control.name == name and stage in control.means)
         return next(found, None)
 
@@ -85,7 +85,7 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
     """Measures what the rank lists show; `data` is ingest's folder, for item popularity and the age of the data."""
     resampling = Resampling(evidence.codes, config.bootstrap_draws, seed)
     candidate, champion = evidence.candidate, evidence.other("champion")
-    base = evidence.find("clean", None, "base", evidence.shard)
+    base = evidence.find("clean", None, "base", evidence.group)
     models = {
         "candidate": candidate,
         "base": base,
@@ -105,8 +105,8 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
         controls=compare(evidence, resampling, "control"),
         independent=compare(evidence, resampling, "probe", "independent") if second else [],
         hardware=[
-            means(similarities(candidate.items, evidence.clean(shard, "tuned").items), resampling)
-            for shard in evidence.shards[1:]
+            means(similarities(candidate.items, evidence.clean(group, "tuned").items), resampling)
+            for group in evidence.groups[1:]
         ],
         churn=means(similarities(candidate.items, champion.items), resampling) if champion else {},
         churn_base=means(similarities(base.items, champion.items), resampling) if champion and base else {},

@@ -23,14 +23,14 @@ def moved(evidence: Evidence, measured: Measured, count: int = 6) -> list[Moved]
     for place in np.sort(first)[:count]:
         row, compared = int(instance[place]), measured.probes[int(probe[place])]
         tuned = [
-            evidence.clean(compared.shard, "tuned"),
-            evidence.find("probe", compared.name, "tuned", compared.shard),
+            evidence.clean(compared.group, "tuned"),
+            evidence.find("probe", compared.name, "tuned", compared.group),
         ]
         base = []
         if "base" in compared.values:
             base = [
-                evidence.clean(compared.shard, "base"),
-                evidence.find("probe", compared.name, "base", compared.shard),
+                evidence.clean(compared.group, "base"),
+                evidence.find("probe", compared.name, "base", compared.group),
             ]
         before, after, *rest = [_head(listed, row, names) for listed in (*tuned, *base) if listed is not None]
         before_base, after_base = rest or ([], [])

@@ -1,4 +1,4 @@
-"""Rank list stability: every probe and control against the clean variant of its own shard, with FINEST and without."""
+"""Rank list stability: every probe and control against the clean variant of its own group, with FINEST and without."""
 
 from dataclasses import dataclass
 
@@ -44,11 +44,11 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Compared:
-    """A variant against the clean variant of its shard. Keys of the dicts: stage (`tuned`, `base`), then similarity."""
+    """A variant against the clean variant of its group. Keys of the dicts: stage (`tuned`, `base`), then similarity."""
 
     name: str
     role: str
-    shard: str
+    group: str
     kind: str | None
     edits: int | None
     values: dict[str, dict[str, Floats]]
@@ -61,12 +61,12 @@ class Compared:
 def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str | None = None) -> list[Compared]:
     """All probes or controls, of the headline protocol unless told otherwise. Another protocol shares the headline's base lists."""
     result = []
-    for shard, name in evidence.variants(role, protocol):
+    for group, name in evidence.variants(role, protocol):
         pairs = {
-            "tuned": (evidence.clean(shard, "tuned", protocol), evidence.find(role, name, "tuned", shard, protocol))
+            "tuned": (evidence.clean(group, "tuned", protocol), evidence.find(role, name, "tuned", group, protocol))
         }
-        if base := evidence.find(role, name, "base", shard):
-            pairs["base"] = evidence.clean(shard, "base"), base
+        if base := evidence.find(role, name, "base", group):
+            pairs["base"] = evidence.clean(group, "base"), base
         found = {stage: (clean, other) for stage, (clean, other) in pairs.items() if other is not None}
         values = {stage: similarities(clean.items, other.items) for stage, (clean, other) in found.items()}
         extra = found["tuned"][1].description.extra
@@ -74,7 +74,7 @@ def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str
             Compared(
                 name=name,
                 role=role,
-                shard=shard,
+                group=group,
                 kind=extra.get("kind"),
                 edits=extra.get("edits"),
                 values=values,
@@ -114,7 +114,7 @@ def scenario_result(compared: Compared) -> ScenarioResult:
         {
             "name": compared.name,
             "role": compared.role,
-            "shard": compared.shard,
+            "group": compared.group,
             "kind": compared.kind,
             "edits": compared.edits,
             "tuned": {name: sample.estimate() for name, sample in compared.means["tuned"].items()},

@@ -50,11 +50,11 @@ class ScenarioResult(Part):
 
     name: str
     role: Literal["probe", "control"]
-    shard: str
+    group: str
     kind: str | None = None
     edits: int | None = None
     tuned: dict[str, Estimate]
-    """With FINEST: the shard's tuned clean variant against the tuned one."""
+    """With FINEST: the group's tuned clean variant against the tuned one."""
     base: dict[str, Estimate]
     """Without: base against base. Empty where no such lists were given."""
     histogram: dict[str, list[float]]

@@ -11,8 +11,8 @@ RECOMMENDERS: dict[str, type[Recommender]] = {"sasrec": SASRec, "gru4rec": GRU4R
 
 def build(config: Model, items: int) -> Recommender:
     """A recommender of `items` items with weights not yet set."""
-    if config.hidden % config.heads:
+    if config.hidden_size % config.num_heads:
         raise ConfigError(
-            f"pretrain.model.heads: {config.heads} does not divide pretrain.model.hidden ({config.hidden})"
+            f"pretrain.model.num_heads: {config.num_heads} does not divide pretrain.model.hidden_size ({config.hidden_size})"
         )
     return RECOMMENDERS[config.name](config, items)

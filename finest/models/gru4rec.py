@@ -21,9 +21,9 @@ class GRU4Rec(Recommender):
 
     def __init__(self, config: Model, items: int):
         super().__init__(config, items)
-        hidden = config.hidden
+        hidden = config.hidden_size
         self.sites = 1
-        self.recurrent = nn.GRU(hidden, hidden, config.layers, batch_first=True)
+        self.recurrent = nn.GRU(hidden, hidden, config.num_layers, batch_first=True)
         self.dense = nn.Parameter(torch.empty(hidden, hidden))
         self.dense_bias = nn.Parameter(torch.zeros(hidden))
 

@@ -26,9 +26,9 @@ class Recommender(nn.Module, ABC):
 
     def __init__(self, config: Model, items: int):
         super().__init__()
-        self.length = config.length
+        self.max_length = config.max_length
         self.items = items
-        self.embedding = nn.Parameter(torch.empty(items + 1, config.hidden))
+        self.embedding = nn.Parameter(torch.empty(items + 1, config.hidden_size))
         self.bias = nn.Parameter(torch.zeros(items + 1))
 
     @abstractmethod

@@ -18,11 +18,11 @@ class SASRec(Recommender):
 
     def __init__(self, config: Model, items: int):
         super().__init__(config, items)
-        hidden = config.hidden
-        self.layers, self.heads = config.layers, config.heads
-        self.sites = 1 + 2 * config.layers
-        self.position = nn.Parameter(torch.empty(config.length, hidden))
-        self.blocks = nn.ModuleList(Block(hidden) for _ in range(config.layers))
+        hidden = config.hidden_size
+        self.layers, self.heads = config.num_layers, config.num_heads
+        self.sites = 1 + 2 * config.num_layers
+        self.position = nn.Parameter(torch.empty(config.max_length, hidden))
+        self.blocks = nn.ModuleList(Block(hidden) for _ in range(config.num_layers))
         self.final_gain = nn.Parameter(torch.ones(hidden))
         self.final_shift = nn.Parameter(torch.zeros(hidden))
 

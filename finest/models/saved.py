@@ -77,9 +77,9 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
     code = {item: number for number, item in enumerate(saved.item_ids) if number}
     known = [[code[item] for item in history if item in code] for history in histories]
     asked = [place for place, history in enumerate(known) if history]
-    windows = np.zeros((len(asked), saved.config.length), np.int64)
+    windows = np.zeros((len(asked), saved.config.max_length), np.int64)
     for row, place in enumerate(asked):
-        recent = known[place][-saved.config.length :]
+        recent = known[place][-saved.config.max_length :]
         windows[row, : len(recent)] = recent
     seen = None
     if saved.exclude_seen:

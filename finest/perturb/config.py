@@ -37,12 +37,12 @@ class Scenario(Section):
 
 
 class Perturb(Section):
-    """The scenarios, and how their probes are dealt to shards."""
+    """The scenarios, and how their probes are dealt to groups."""
 
     scenarios: list[Scenario] = Field(
         default=[Scenario(kind="deletion"), Scenario(kind="replacement"), Scenario(kind="insertion")], min_length=1
     )
-    shards: int = Field(default=1, ge=1, le=64)
+    groups: int = Field(default=1, ge=1, le=64)
     """Groups of variants that are trained together; one a GPU on a cluster, one on a laptop."""
     look_back: int = Field(default=50, ge=2)
     """CASPER: a user's or an item's last `look_back - 1` interactions carry edges. As published: 50."""

@@ -1,4 +1,4 @@
-"""The plan of a run: every scenario's edits, and which variants are trained in which shard."""
+"""The plan of a run: every scenario's edits, and which variants are trained in which group."""
 
 from pathlib import Path
 
@@ -14,21 +14,21 @@ from finest.perturb import items
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.edits import Edits, to_table
 from finest.perturb.select import select
-from finest.perturb.variants import Plan, Shard, Variant
+from finest.perturb.variants import Group, Plan, Variant
 
 EDITS = "edits.parquet"
 PLAN = "plan.json"
 
 
 def plan(data: Dataset, config: Perturb, seed: int) -> tuple[pa.Table, Plan]:
-    """The edits of every scenario, in EDITS_SCHEMA, and the shards. `seed` is the run's: edits do not depend on it, trainings do.
+    """The edits of every scenario, in EDITS_SCHEMA, and the groups. `seed` is the run's: edits do not depend on it, trainings do.
 
-    Raises ConfigError where there are more shards than variants to share out, or a scenario asks for more rows than there are.
+    Raises ConfigError where there are more groups than variants to share out, or a scenario asks for more rows than there are.
     """
-    shards = deal(config, seed)
+    groups = deal(config, seed)
     return to_table(
         {scenario.name: draw(data, scenario, config.look_back) for scenario in config.scenarios}, data
-    ), shards
+    ), groups
 
 
 def draw(data: Dataset, scenario: Scenario, look_back: int) -> Edits:
@@ -44,15 +44,15 @@ def draw(data: Dataset, scenario: Scenario, look_back: int) -> Edits:
 
 
 def deal(config: Perturb, seed: int) -> Plan:
-    """Variants in shards of equal size, or one more; every shard has a clean variant of its own to compare with.
+    """Variants in groups of equal size, or one more; every group has a clean variant of its own to compare with.
 
-    >>> [[variant.name[:8] for variant in shard.variants] for shard in deal(Perturb(shards=2), 0).shards]
+    >>> [[variant.name[:8] for variant in group.variants] for group in deal(Perturb(groups=2), 0).groups]
     [['clean', 'identity', 'seed', 'random-r'], ['clean', 'rounding', 'random-d', 'random-i']]
     """
     most = len(config.scenarios) + 2
-    if config.shards > most:
+    if config.groups > most:
         raise ConfigError(
-            f"perturb.shards: {config.shards} shards, but {len(config.scenarios)} scenarios fill at most {most}; use fewer"
+            f"perturb.groups: {config.groups} groups, but {len(config.scenarios)} scenarios fill at most {most}; use fewer"
         )
     others = [
         Variant(name="identity", role="control", seed=seed),
@@ -61,10 +61,10 @@ def deal(config: Perturb, seed: int) -> Plan:
         *(_probe(scenario, seed) for scenario in config.scenarios),
     ]
     clean = Variant(name="clean", role="clean", seed=seed)
-    shards = [
-        Shard(id=str(number), variants=[clean, *others[number :: config.shards]]) for number in range(config.shards)
+    groups = [
+        Group(id=str(number), variants=[clean, *others[number :: config.groups]]) for number in range(config.groups)
     ]
-    return Plan(seed=seed, shards=shards)
+    return Plan(seed=seed, groups=groups)
 
 
 def _probe(scenario: Scenario, seed: int) -> Variant:

@@ -1,4 +1,4 @@
-"""Variants and the shards they are trained in: what the training steps are told to do."""
+"""Variants and the groups they are trained in: what the training steps are told to do."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ class Variant(Section):
     """Add to every initial weight one standard normal times 1e-7 of its tensor's root mean square."""
 
 
-class Shard(Section):
+class Group(Section):
     """Variants trained together; the first is clean, and what the others are compared with."""
 
     id: str
@@ -27,11 +27,11 @@ class Shard(Section):
 
 
 class Plan(Section):
-    """All trainings of a run. The first shard's clean variant is the candidate."""
+    """All trainings of a run. The first group's clean variant is the candidate."""
 
     seed: int
-    shards: list[Shard]
+    groups: list[Group]
 
-    def shard(self, id: str) -> Shard:
-        """The shard of that id."""
-        return next(shard for shard in self.shards if shard.id == id)
+    def group(self, id: str) -> Group:
+        """The group of that id."""
+        return next(group for group in self.groups if group.id == id)

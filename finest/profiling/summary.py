@@ -26,19 +26,19 @@ class Step(NamedTuple):
     cpu_seconds: float
 
 
-def measured(shards: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """What a page says of every profiled shard, by id the folder that `finetune` wrote. Empty where the run was not profiled."""
+def measured(groups: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """What a page says of every profiled group, by id the folder that `finetune` wrote. Empty where the run was not profiled."""
     found = []
-    for id, shard in shards.items():
-        if (shard / FOLDER).is_dir():
-            profiles = {stage: json.loads((shard / FOLDER / f"{stage}.json").read_text()) for stage in STAGES}
+    for id, group in groups.items():
+        if (group / FOLDER).is_dir():
+            profiles = {stage: json.loads((group / FOLDER / f"{stage}.json").read_text()) for stage in STAGES}
             operators = {stage: profile["operators"] for stage, profile in profiles.items()}
-            found.append({"shard": id, "parts": _parts(shard, profiles), "operators": operators})
+            found.append({"group": id, "parts": _parts(group, profiles), "operators": operators})
     return found
 
 
-def page(steps: list[Step], shards: list[dict[str, Any]]) -> str:
-    """The page, plain text. `shards`: what `measured` gave."""
+def page(steps: list[Step], groups: list[dict[str, Any]]) -> str:
+    """The page, plain text. `groups`: what `measured` gave."""
     lines = []
     if steps:
         total = Step("all", sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps))
@@ -47,24 +47,24 @@ def page(steps: list[Step], shards: list[dict[str, Any]]) -> str:
             share = step.cpu_seconds / total.cpu_seconds if total.cpu_seconds else 0.0
             lines.append(f"  {step.name:<36}{step.seconds:>10.1f}{step.cpu_seconds:>10.1f}{share:>8.1%}")
         lines.append("")
-    for shard in shards:
-        lines.append(f"{'Trainings of shard ' + shard['shard']:<38}{'wall s':>10}{'CPU s':>10}{'times':>8}")
-        for part in shard["parts"]:
+    for group in groups:
+        lines.append(f"{'Trainings of group ' + group['group']:<38}{'wall s':>10}{'CPU s':>10}{'times':>8}")
+        for part in group["parts"]:
             lines.append(f"  {part['part']:<36}{part['seconds']:>10.1f}{part['cpu_seconds']:>10.1f}{part['times']:>8}")
         lines += [
             "  wall: summed over trainings side by side; epochs that a resumed run found done are counted too",
             "",
         ]
-        for stage, operators in shard["operators"].items():
+        for stage, operators in group["operators"].items():
             lines += _operators(
-                f"{STAGES[stage]}, shard {shard['shard']}", operators, f"{FOLDER}/shard-{shard['shard']}/{stage}"
+                f"{STAGES[stage]}, group {group['group']}", operators, f"{FOLDER}/group-{group['group']}/{stage}"
             )
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _parts(shard: Path, profiles: dict[str, Any]) -> list[dict[str, Any]]:
+def _parts(group: Path, profiles: dict[str, Any]) -> list[dict[str, Any]]:
     """Epochs from the histories, the rest from what was clocked."""
-    epochs = [row for file in sorted((shard / "history").glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    epochs = [row for file in sorted((group / "history").glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
     found = []
     for stage, words in STAGES.items():
         rows = [row for row in epochs if row["stage"].startswith(stage)]

@@ -49,7 +49,7 @@ class Description(Section):
     role: Role
     stage: Stage
     """`base`: before FINEST; `tuned`: after. Of a champion and of baselines: tuned."""
-    shard: str = "0"
+    group: str = "0"
     scenario: str | None = None
     """Of a probe: its scenario's name. Of a control: identity, rounding or seed."""
     depth: int

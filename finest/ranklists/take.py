@@ -18,7 +18,7 @@ def take(model: Recommender, data: Dataset, description: Description, instances:
     gets an empty list and no rank.
     """
     instances = instances or data.instances()
-    histories = data.histories(instances.row, model.length)
+    histories = data.histories(instances.row, model.max_length)
     seen = seen_items(data, instances) if description.exclude_seen else None
     items = np.empty((len(instances), description.depth), np.int64)
     scores = np.empty((len(instances), description.depth), np.float32)

@@ -14,23 +14,23 @@ class Pretrain(Section):
     model: Model = Model()
     epochs: int = Field(default=12, ge=1)
     """Passes over the training targets."""
-    batch: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=32, ge=1)
     """Windows in a batch; where they are bucketed, on average."""
     bucketed: bool | None = None
-    """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled. Unset: where that
-    saves a quarter of all positions. It decides who shares a batch, and with that the weights. A batch then has `batch` windows on average:
-    more short ones, fewer long ones."""
+    """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled.
+    Unset: where that saves a quarter of all positions. It decides who shares a batch, and with that the weights. A batch
+    then has `batch_size` windows on average: more short ones, fewer long ones."""
     shifted: bool = False
     """Whether pretraining's windows begin elsewhere in every epoch, as many targets earlier for all users, so that a target is read after
     histories of many lengths: more accurate where histories are long and epochs enough (docs/benchmarks.md, convergence). Pretraining then
     has no buckets, and a user whose rows fit one window has two, of which one is often empty."""
-    rate: float = Field(default=2e-3, gt=0)
+    lr: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
-    decay: float = Field(default=0.5, ge=0)
+    weight_decay: float = Field(default=0.5, ge=0)
     """AdamW's decoupled weight decay. Steadies lists on its own, and costs coverage: docs/choices.md."""
-    average: float = Field(default=0.99, ge=0, lt=1)
-    """Decay of the exponential average of the weights that is the model: min(average, (1 + t) / (10 + t)) at step t."""
-    clip: float = Field(default=5.0, gt=0)
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the exponential average of the weights that is the model: min(ema_decay, (1 + t) / (10 + t)) at step t."""
+    max_grad_norm: float = Field(default=5.0, gt=0)
     """Largest norm of a gradient, over all weights."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto`: CUDA where there is a device, else the CPU."""
@@ -42,8 +42,8 @@ class Pretrain(Section):
     """GPUs of the pod that share each training, a part of every batch each (on a CPU: processes). For data that keeps one busy too long;
     variants then train one after the other."""
     replicas: Literal["auto", "stacked", "separate"] = "auto"
-    """`stacked`: a shard's variants train as one, which pays where one alone leaves the device idle; `separate`: each alone; `auto`:
-    on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `shard.json` and the log say what it found."""
+    """`stacked`: a group's variants train as one, which pays where one alone leaves the device idle; `separate`: each alone; `auto`:
+    on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `group.json` and the log say what it found."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -57,13 +57,13 @@ class Finetune(Section):
 
     epochs: int = Field(default=5, ge=1)
     """Passes over the training targets."""
-    rate: float = Field(default=1e-3, gt=0)
+    lr: float = Field(default=1e-3, gt=0)
     """Learning rate at the start; falls to zero along a cosine."""
     regulariser: Literal["rank_hinge", "none"] = "rank_hinge"
     """`none`: cross-entropy and simulation alone, the baseline that FINEST must beat."""
     alpha: float = Field(default=1.0, ge=0)
     """Weight of the regulariser against the cross-entropy; independent of the batch size."""
-    top: int = Field(default=100, ge=2)
+    top_k: int = Field(default=100, ge=2)
     """K: items of a reference list whose order is kept; as many again are kept below them. Paper: 100."""
     margin: float = Field(default=0.1, gt=0)
     """The hinge's margin, in logits. Paper: 0.1."""

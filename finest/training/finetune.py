@@ -1,4 +1,4 @@
-"""The FINEST step: a shard's base models, fine-tuned to keep their reference lists' order, and their rank lists."""
+"""The FINEST step: a group's base models, fine-tuned to keep their reference lists' order, and their rank lists."""
 
 import hashlib
 import logging
@@ -25,10 +25,9 @@ from finest.perturb.variants import Plan
 from finest.ranklists import file as list_file
 from finest.ranklists.champion import CUT
 from finest.ranklists.take import take
-from finest.training import checkpoint, references, shard
+from finest.training import checkpoint, group, references
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
-from finest.training.group import Group, fit, grouped
 from finest.training.loop import Records, Settings
 from finest.training.objective import EachOwn, Hinge
 from finest.training.pretrain import describe, model_facts, weight_facts
@@ -36,6 +35,7 @@ from finest.training.progress import Report
 from finest.training.replicas.plan import Arrangement
 from finest.training.simulate import simulate
 from finest.training.store import Store
+from finest.training.unit import TrainUnit, fit, units_of
 from finest.training.windows import Slots, Windows, fill, slots
 from finest.training.workers import Event, Job, run
 
@@ -58,7 +58,7 @@ def finetune(
     data: Dataset,
     edits: pa.Table,
     plan: Plan,
-    shard_id: str,
+    group_id: str,
     pretrain: Pretrain,
     config: Finetune,
     bases: Path,
@@ -67,33 +67,33 @@ def finetune(
     out: Path,
     report: Report,
 ) -> None:
-    """Fine-tunes the shard's variants and writes `out`: base and tuned rank lists, histories, the clean model, `shard.json`.
+    """Fine-tunes the group's variants and writes `out`: base and tuned rank lists, histories, the clean model, `group.json`.
 
     `bases`: what `pretrain` wrote. `champion`: the model in production, whose lists are kept where `config.reference` says so; with
     none, or with one that shares too few items with this data, the base's are.
     """
     device = choose(pretrain.device)
-    variants = plan.shard(shard_id).variants
-    facts = shard.read_facts(bases)
+    variants = plan.group(group_id).variants
+    facts = group.read_facts(bases)
     arrangement = Arrangement(**facts["replicas"])
-    groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
+    units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
     protocols = _protocols(config)
     with atomic.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = _shared_reference(
             data, config, bases / "models" / variants[0].name, champion, Path(scratch), device
         )
-        jobs: list[Job[list[shard.Trained]]] = []
+        jobs: list[Job[list[group.Trained]]] = []
         for protocol in protocols:
             kept = shared if protocol == "anchored" else None
-            for group in groups:
-                job = FinetuneJob(data, group, shard_id, pretrain, config, protocol, kept, bases, store, folder, device)
+            for unit in units:
+                job = FinetuneJob(data, unit, group_id, pretrain, config, protocol, kept, bases, store, folder, device)
                 jobs.append(partial(_tune_group, job))
-        shard.announce(variants, device, groups, facts["processes"])
+        group.announce(variants, device, units, facts["processes"])
         logger.info("reference lists are those of %s; protocol %s", reference, " and ".join(protocols))
-        on_event = shard.progress(report, config.epochs, len(protocols) * len(variants))
+        on_event = group.progress(report, config.epochs, len(protocols) * len(variants))
         results = [one for results in run(jobs, device, facts["processes"], on_event) for one in results]
         cost = {name: dict(base) for name, base in facts["cost"].items()}
-        histories = {variant.name: shard.read_history(bases, variant.name) for variant in variants}
+        histories = {variant.name: group.read_history(bases, variant.name) for variant in variants}
         trainings = [(protocol, variant) for protocol in protocols for variant in variants]
         for (protocol, variant), result in zip(trainings, results, strict=True):
             for name, seconds in result.cost.items():
@@ -103,14 +103,14 @@ def finetune(
         (folder / "lists" / "base").mkdir(parents=True, exist_ok=True)
         for variant in variants:
             shutil.copyfile(*(place / "lists" / "base" / f"{variant.name}.parquet" for place in (bases, folder)))
-            shard.write_history(folder, variant.name, histories[variant.name])
+            group.write_history(folder, variant.name, histories[variant.name])
         _write_cut(data, folder / CANDIDATE / CUT)
-        shard.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
+        group.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
 
 
 @dataclass(frozen=True)
 class SharedReference:
-    """Reference lists that every variant of a shard keeps; `digest` names the model they are of, `source` it in words."""
+    """Reference lists that every variant of a group keeps; `digest` names the model they are of, `source` it in words."""
 
     kept: references.Kept
     digest: str
@@ -119,11 +119,11 @@ class SharedReference:
 
 @dataclass(frozen=True)
 class FinetuneJob:
-    """A group's fine-tuning, complete, as a worker process takes it."""
+    """A unit's fine-tuning, complete, as a worker process takes it."""
 
     data: Dataset
-    group: Group
-    shard: str
+    unit: TrainUnit
+    group: str
     pretrain: Pretrain
     config: Finetune
     protocol: Literal["anchored", "independent"]
@@ -135,23 +135,23 @@ class FinetuneJob:
     device: torch.device
 
 
-def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[shard.Trained]:
-    """Writes the tuned lists of a group's own variants, and the candidate where one is clean."""
+def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[group.Trained]:
+    """Writes the tuned lists of a unit's own variants, and the candidate where one is clean."""
     prepare(job.device)
-    clock, config, group = shard.Clock(), job.config, job.group
-    folders = [job.bases / "models" / variant.name for variant in group.variants]
+    clock, config, unit = group.Clock(), job.config, job.unit
+    folders = [job.bases / "models" / variant.name for variant in unit.variants]
     models = [load(folder, str(job.device)).model for folder in folders]
     facts = {
         "stage": "finetune",
         "reference": _references_of(job, folders) if config.regulariser != "none" else None,
         "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
-        **weight_facts(job.data, group, job.pretrain, job.device),
+        **weight_facts(job.data, unit, job.pretrain, job.device),
     }
     name = checkpoint.key(facts)
     with job.store.lock(name):
         histories = tuned(
             job.data,
-            group,
+            unit,
             models,
             job.pretrain,
             config,
@@ -163,9 +163,9 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[sha
     stage = "tuned" if job.protocol == _protocols(config)[0] else "independent"
     source = job.shared.source if job.shared else "base"
     results = []
-    for variant, edits, model, history in zip(group.own(), group.edits, models, histories, strict=False):
+    for variant, edits, model, history in zip(unit.own(), unit.edits, models, histories, strict=False):
         lists = take(
-            model, job.data, describe(job.data, variant, edits, job.shard, job.pretrain, "tuned", job.protocol, source)
+            model, job.data, describe(job.data, variant, edits, job.group, job.pretrain, "tuned", job.protocol, source)
         )
         list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
         if stage == "tuned" and variant.name == "clean":
@@ -175,7 +175,7 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[sha
                 model_facts(job.data, variant, job.pretrain, "tuned"),
                 list(job.data.item_ids),
             )
-        results.append(shard.Trained(history, shard.cost("finetune", trained, group.kept, clock.lap(), history)))
+        results.append(group.Trained(history, group.cost("finetune", trained, unit.kept, clock.lap(), history)))
     return results
 
 
@@ -188,7 +188,7 @@ def _references_of(job: FinetuneJob, folders: list[Path]) -> str | list[str]:
 
 def tuned(
     data: Dataset,
-    group: Group,
+    unit: TrainUnit,
     models: list[Recommender],
     pretrain: Pretrain,
     config: Finetune,
@@ -196,21 +196,21 @@ def tuned(
     saved: checkpoint.Checkpoint,
     on_event: Callable[[Event], None],
 ) -> Records:
-    """Fine-tunes `models`, the group's base models, in place; returns its own variants' histories.
+    """Fine-tunes `models`, the unit's base models, in place; returns its own variants' histories.
 
     `shared`: reference lists that all keep; None: each keeps those of its own base model.
     """
     clean = data.training_rows()
-    slotting = slots(clean, pretrain.model.length, pretrain.bucketed)
+    slotting = slots(clean, pretrain.model.max_length, pretrain.bucketed)
     hinge = None
     if config.regulariser == "rank_hinge":
         hinge = _hinge(data, models, config, shared)
 
     every = []
-    for variant, edits in zip(group.variants, group.edits, strict=True):
+    for variant, edits in zip(unit.variants, unit.edits, strict=True):
         rows = apply(clean, edits) if edits else clean
         every.append(partial(_simulated, rows, clean, slotting, data.item_counts, config.simulated_share, variant.seed))
-    return fit(group, models, slotting, every, settings(pretrain, config), hinge, saved, on_event)
+    return fit(unit, models, slotting, every, settings(pretrain, config), hinge, saved, on_event)
 
 
 def _simulated(rows: Rows, clean: Rows, slotting: Slots, counts: Ints, share: float, seed: int, epoch: int) -> Windows:
@@ -220,7 +220,7 @@ def _simulated(rows: Rows, clean: Rows, slotting: Slots, counts: Ints, share: fl
 def _hinge(data: Dataset, models: list[Recommender], config: Finetune, shared: Opens | None) -> Hinge:
     if shared:
         return shared.hinge(data, config.alpha, config.margin, models[0].embedding.device)
-    own = [references.own(model, data.training_rows(), config.top, config.alpha, config.margin) for model in models]
+    own = [references.own(model, data.training_rows(), config.top_k, config.alpha, config.margin) for model in models]
     return own[0] if len(own) == 1 else EachOwn(own)
 
 
@@ -230,12 +230,12 @@ def settings(pretrain: Pretrain, config: Finetune) -> Settings:
         stage="finetune",
         seed=0,
         epochs=config.epochs,
-        batch=pretrain.batch,
-        rate=config.rate,
+        batch_size=pretrain.batch_size,
+        lr=config.lr,
         cosine=True,
-        decay=pretrain.decay,
-        average=pretrain.average,
-        clip=pretrain.clip,
+        weight_decay=pretrain.weight_decay,
+        ema_decay=pretrain.ema_decay,
+        max_grad_norm=pretrain.max_grad_norm,
         dropout=pretrain.model.dropout,
         amp=pretrain.amp,
         parallel=pretrain.data_parallel,
@@ -257,9 +257,9 @@ def _shared_reference(
     if "anchored" not in _protocols(config):
         return None, "base"
     prepare(device)
-    kept = references.share(champion, True, data, config.top, scratch, device) if name and champion else None
+    kept = references.share(champion, True, data, config.top_k, scratch, device) if name and champion else None
     if kept is None:
-        name, kept = None, references.share(clean_base, False, data, config.top, scratch, device)
+        name, kept = None, references.share(clean_base, False, data, config.top_k, scratch, device)
     assert kept is not None
     return SharedReference(kept, _digest(kept.model), name or "base"), name or "base"
 

@@ -1,120 +1,137 @@
-"""Variants that train in one trainee: one alone, or a stack of them."""
+"""What a training step leaves behind: the group's folder, with facts and costs in `group.json`."""
 
-import copy
+import json
+import logging
+import os
+import resource
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
-from finest.models.recommender import Recommender
-from finest.perturb.edits import Edits
 from finest.perturb.variants import Variant
-from finest.training.checkpoint import Checkpoint
-from finest.training.loop import Records, Settings, Trainee, train
-from finest.training.objective import Hinge
-from finest.training.parallel import train_shared
-from finest.training.replicas.stack import Stack
-from finest.training.single import Share, Single
-from finest.training.windows import Slots, Windows
+from finest.training.device import hardware
+from finest.training.progress import Progress, Report
 from finest.training.workers import Event
+
+FACTS = "group.json"
+
+logger = logging.getLogger(__name__)
+HISTORY_SCHEMA = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("epoch", pa.int32()),
+        ("step", pa.int64()),
+        ("loss", pa.float64()),
+        ("order", pa.float64()),
+        ("top", pa.float64()),
+        ("rate", pa.float64()),
+        ("seconds", pa.float64()),
+        ("cpu_seconds", pa.float64()),
+        ("targets", pa.int64()),
+    ]
+)
 
 
 @dataclass(frozen=True)
-class Group:
-    """`edits` by variant. A stack may be filled up with variants that another stack holds: the first `kept` are this group's own."""
+class Trained:
+    """What a training returns beside the files that it writes."""
 
-    variants: tuple[Variant, ...]
-    edits: tuple[Edits | None, ...]
-    kept: int
-    stacked: bool
-
-    def own(self) -> tuple[Variant, ...]:
-        """The variants whose results are this group's."""
-        return self.variants[: self.kept]
+    history: list[dict[str, Any]]
+    cost: dict[str, float]
+    """Seconds, by what they went into."""
 
 
-def grouped(
-    variants: Sequence[Variant], by_scenario: dict[str, Edits], groups: Sequence[Sequence[Variant]], stacked: bool
-) -> list[Group]:
-    """The groups of an arrangement; every variant is some group's own, in order."""
-    result, left = [], len(variants)
-    for members in groups:
-        edits = tuple(by_scenario[variant.scenario] if variant.scenario else None for variant in members)
-        result.append(Group(tuple(members), edits, min(len(members), left), stacked))
-        left -= len(members)
-    return result
+class Clock:
+    """Wall and CPU seconds of this process between laps."""
+
+    def __init__(self) -> None:
+        self.last = self._now()
+
+    def lap(self) -> tuple[float, float]:
+        """Since the last lap."""
+        before, self.last = self.last, self._now()
+        return self.last[0] - before[0], self.last[1] - before[1]
+
+    def _now(self) -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
 
 
-def fit(
-    group: Group,
-    models: Sequence[Recommender],
-    slots: Slots,
-    windows: Sequence[Callable[[int], Windows]],
-    settings: Settings,
-    hinge: Hinge | None,
-    saved: Checkpoint,
-    on_event: Callable[[Event], None],
-) -> Records:
-    """Trains the variants' models in place; returns the histories of the group's own. `settings.seed` is each variant's."""
-    names = [variant.name if place < group.kept else "" for place, variant in enumerate(group.variants)]
+def cost(
+    stage: str, trained: tuple[float, float], variants: int, listed: tuple[float, float], history: list[dict[str, Any]]
+) -> dict[str, float]:
+    """A variant's cost of a stage, in seconds: its share of what training took, and what its lists took."""
+    return {
+        f"{stage}_seconds": trained[0] / variants,
+        f"{stage}_cpu_seconds": trained[1] / variants,
+        "lists_cpu_seconds": listed[1],
+        f"{stage}_epochs_cpu_seconds": sum(record["cpu_seconds"] for record in history),
+    }
 
-    def report(variant: str, record: dict[str, Any]) -> None:
-        if variant:
-            on_event((variant, record))
 
-    trainee: Trainee
-    if settings.parallel > 1:
-        return _fit_shared(group, models[0], slots, windows[0], settings, hinge, saved, report)
-    if group.stacked:
-        trainee = Stack(names, models, slots, windows, [variant.seed for variant in group.variants], settings, hinge)
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Writes `group.json`, with this process tree's largest memory."""
+    kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    (folder / FACTS).write_text(json.dumps({**facts, "peak_memory_mb": kilobytes // 1024}, indent=2, sort_keys=True))
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What `write_facts` wrote."""
+    return json.loads((folder / FACTS).read_text())
+
+
+def write_history(folder: Path, variant: str, records: list[dict[str, Any]]) -> None:
+    """Writes a variant's records, a row an epoch."""
+    (folder / "history").mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(records, HISTORY_SCHEMA), folder / "history" / f"{variant}.parquet")
+
+
+def read_history(folder: Path, variant: str) -> list[dict[str, Any]]:
+    """What `write_history` wrote."""
+    return pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist()
+
+
+def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:
+    """Says in the log what is trained, where, and how many at a time."""
+    if len(units) < len(variants):
+        how = f"in {len(units)} stack{'s' if len(units) > 1 else ''}"
     else:
-        settings = replace(settings, seed=group.variants[0].seed)
-        trainee = Single(names[0], models[0], slots, windows[0], settings, hinge)
-    histories = train(trainee, settings, saved, report)
-    trainee.finish()
-    return histories[: group.kept]
-
-
-def _fit_shared(
-    group: Group,
-    model: Recommender,
-    slots: Slots,
-    windows: Callable[[int], Windows],
-    settings: Settings,
-    hinge: Hinge | None,
-    saved: Checkpoint,
-    report: Callable[[str, dict[str, Any]], None],
-) -> Records:
-    """The same for a variant alone, by several processes."""
-    device, settings = model.embedding.device, replace(settings, seed=group.variants[0].seed)
-    single = partial(
-        _shared_single,
-        group.variants[0].name,
-        model.cpu(),
-        slots,
-        windows,
-        settings,
-        hinge.to("cpu") if hinge else None,
+        how = f"{max(1, min(processes, len(units)))} at a time" if device.type == "cpu" else "one by one"
+    logger.info(
+        "%d variants on %s, %s: %s",
+        len(variants),
+        hardware(device),
+        how,
+        ", ".join(variant.name for variant in variants),
     )
-    weights, histories = train_shared(single, settings, saved, device, report)
-    model.load_state_dict(weights)
-    model.to(device)
-    return histories
 
 
-def _shared_single(
-    name: str,
-    model: Recommender,
-    slots: Slots,
-    windows: Callable[[int], Windows],
-    settings: Settings,
-    hinge: Hinge | None,
-    share: Share,
-    device: torch.device,
-) -> Single:
-    own = copy.deepcopy(model).to(
-        device
-    )  # what comes here from another process is shared with it, and with the other shares
-    return Single(name, own, slots, windows, settings, hinge.to(device) if hinge else None, share)
+def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], None]:
+    """Turns the events of a step's trainings into its progress."""
+    finished: dict[str, int] = {}
+    over: Counter[str] = Counter()  # epochs of a variant's trainings before its present one, under another protocol
+
+    def on_event(event: Event) -> None:
+        variant, record = event
+        resumed = record.get("resumed", False)
+        if record["epoch"] <= finished.get(variant, 0):
+            over[variant] += finished[variant]
+        finished[variant] = record["epoch"]
+        done = (sum(finished.values()) + over.total()) / (epochs * trainings)
+        speed = record["targets"] / max(record["seconds"], 1e-9) / 1000
+        pace = "resumed" if resumed else f"{speed:.0f}k targets/s"
+        text = f"{variant} {record['epoch']}/{epochs}, {pace}"
+        report(Progress(done, text, variant, record["stage"], record["epoch"], record["loss"], resumed))
+
+    return on_event
+
+
+def default_processes() -> int:
+    """Trainings at a time on a CPU: as many as this process may use cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

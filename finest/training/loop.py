@@ -30,13 +30,13 @@ class Settings:
     stage: str
     seed: int
     epochs: int
-    batch: int
-    rate: float
+    batch_size: int
+    lr: float
     cosine: bool
     """The rate falls to zero along a half cosine over the stage's steps; else it is constant."""
-    decay: float
-    average: float
-    clip: float
+    weight_decay: float
+    ema_decay: float
+    max_grad_norm: float
     dropout: float
     amp: bool
     parallel: int = 1
@@ -94,10 +94,10 @@ def train(
     """
     names, weights = zip(*trainee.weights.items(), strict=True)
     R = len(trainee.variants)
-    optimizer = torch.optim.AdamW(weights, lr=settings.rate, weight_decay=settings.decay, fused=True)
-    average = Average(list(weights), settings.average)
+    optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    average = Average(list(weights), settings.ema_decay)
     histories: Records = _resume(checkpoint, names, weights, optimizer, average) or [[] for _ in range(R)]
-    batches = trainee.slots.batches(settings.batch)
+    batches = trainee.slots.batches(settings.batch_size)
     steps = settings.epochs * batches
     diary = (
         Diary(trainee.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainee.leads else None
@@ -113,9 +113,9 @@ def train(
         for number in traced(range(batches), settings.stage, epoch, settings.epochs):
             step = epoch * batches + number
             for group in optimizer.param_groups:
-                group["lr"] = settings.rate * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)
+                group["lr"] = settings.lr * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)
             terms_R3, count_R = trainee.step(number)
-            trainee.clip(settings.clip)
+            trainee.clip(settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             average.update(list(weights), step)
@@ -130,7 +130,7 @@ def train(
         ):
             if not math.isfinite(loss):
                 where = f"{settings.stage}: the loss of {variant} is {loss} in epoch {epoch + 1}"
-                raise FinestError(f"{where}: training diverged; lower {settings.stage}.rate or pretrain.clip")
+                raise FinestError(f"{where}: training diverged; lower {settings.stage}.lr or pretrain.max_grad_norm")
             record = {
                 "stage": settings.stage,
                 "epoch": epoch + 1,

@@ -1,4 +1,4 @@
-"""The pretraining step: a shard's variants from random weights to base models and their rank lists."""
+"""The pretraining step: a group's variants from random weights to base models and their rank lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from finest.ranklists import file as list_file
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import Description, Stage
 from finest.ranklists.take import take
-from finest.training import checkpoint, shard
+from finest.training import checkpoint, group
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
-from finest.training.group import Group, fit, grouped
 from finest.training.loop import Records, Settings
 from finest.training.progress import Report
 from finest.training.replicas.plan import arrange
 from finest.training.store import Store
+from finest.training.unit import TrainUnit, fit, units_of
 from finest.training.windows import Slots, Windows, fill, slots
 from finest.training.workers import Event, Job, run
 
@@ -37,38 +37,38 @@ ROUNDING = 1e-7
 
 
 def pretrain(
-    data: Dataset, edits: pa.Table, plan: Plan, shard_id: str, config: Pretrain, store: Store, out: Path, report: Report
+    data: Dataset, edits: pa.Table, plan: Plan, group_id: str, config: Pretrain, store: Store, out: Path, report: Report
 ) -> None:
-    """Trains the shard's variants and writes `out`: models, base rank lists, histories and `shard.json`.
+    """Trains the group's variants and writes `out`: models, base rank lists, histories and `group.json`.
 
     Each variant goes on from its checkpoint in `store` where it has one.
     """
     device = choose(config.device)
-    variants = plan.shard(shard_id).variants
-    processes = config.processes or shard.default_processes()
+    variants = plan.group(group_id).variants
+    processes = config.processes or group.default_processes()
     clean = data.training_rows()
     slotting = _slots(clean, config)
     prepare(device)
     windows = fill(clean, slotting)
     arrangement = arrange(len(variants), config, settings(config), data.items, slotting, windows, device, processes)
-    groups = grouped(variants, from_table(edits, data), arrangement.groups(variants), stacked=arrangement.size > 0)
+    units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
-    shard.announce(variants, device, groups, workers)
+    group.announce(variants, device, units, workers)
     with atomic.folder(out, replace=True) as folder:
-        jobs: list[Job[list[shard.Trained]]] = [
-            partial(_train_group, PretrainJob(data, group, shard_id, config, store, folder, device)) for group in groups
+        jobs: list[Job[list[group.Trained]]] = [
+            partial(_train_unit, PretrainJob(data, unit, group_id, config, store, folder, device)) for unit in units
         ]
         results = [
             one
-            for results in run(jobs, device, workers, shard.progress(report, config.epochs, len(variants)))
+            for results in run(jobs, device, workers, group.progress(report, config.epochs, len(variants)))
             for one in results
         ]
         for variant, result in zip(variants, results, strict=True):
-            shard.write_history(folder, variant.name, result.history)
-        shard.write_facts(
+            group.write_history(folder, variant.name, result.history)
+        group.write_facts(
             folder,
             {
-                "shard": shard_id,
+                "group": group_id,
                 "device": device.type,
                 "hardware": hardware(device),
                 "threads": THREADS,
@@ -82,54 +82,54 @@ def pretrain(
 
 @dataclass(frozen=True)
 class PretrainJob:
-    """A group's pretraining, complete, as a worker process takes it."""
+    """A unit's pretraining, complete, as a worker process takes it."""
 
     data: Dataset
-    group: Group
-    shard: str
+    unit: TrainUnit
+    group: str
     config: Pretrain
     store: Store
     out: Path
     device: torch.device
 
 
-def _train_group(job: PretrainJob, on_event: Callable[[Event], None]) -> list[shard.Trained]:
-    """Writes the models and lists of a group's own variants."""
-    config, clock = job.config, shard.Clock()
-    name = checkpoint.key({"stage": "pretrain", **weight_facts(job.data, job.group, config, job.device)})
+def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[group.Trained]:
+    """Writes the models and lists of a unit's own variants."""
+    config, clock = job.config, group.Clock()
+    name = checkpoint.key({"stage": "pretrain", **weight_facts(job.data, job.unit, config, job.device)})
     with job.store.lock(name):
         models, histories = pretrained(
-            job.data, job.group, config, job.device, checkpoint.Checkpoint(job.store, name), on_event
+            job.data, job.unit, config, job.device, checkpoint.Checkpoint(job.store, name), on_event
         )
     trained = clock.lap()
     results = []
-    for variant, edits, model, history in zip(job.group.own(), job.group.edits, models, histories, strict=False):
+    for variant, edits, model, history in zip(job.unit.own(), job.unit.edits, models, histories, strict=False):
         save(
             job.out / "models" / variant.name,
             model,
             model_facts(job.data, variant, config, "base"),
             list(job.data.item_ids),
         )
-        lists = take(model, job.data, describe(job.data, variant, edits, job.shard, config, "base", None, None))
+        lists = take(model, job.data, describe(job.data, variant, edits, job.group, config, "base", None, None))
         list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
-        results.append(shard.Trained(history, shard.cost("pretrain", trained, job.group.kept, clock.lap(), history)))
+        results.append(group.Trained(history, group.cost("pretrain", trained, job.unit.kept, clock.lap(), history)))
     return results
 
 
 def pretrained(
     data: Dataset,
-    group: Group,
+    unit: TrainUnit,
     config: Pretrain,
     device: torch.device,
     saved: checkpoint.Checkpoint,
     on_event: Callable[[Event], None],
 ) -> tuple[list[Recommender], Records]:
-    """The base models of a group, and its own variants' histories."""
+    """The base models of a unit, and its own variants' histories."""
     prepare(device)
     clean = data.training_rows()
     slotting = _slots(clean, config)
     models, windows = [], []
-    for variant, edits in zip(group.variants, group.edits, strict=True):
+    for variant, edits in zip(unit.variants, unit.edits, strict=True):
         model = build(config.model, data.items)
         model.initialise(variant.seed)
         if variant.rounding:
@@ -141,11 +141,11 @@ def pretrained(
             if config.shifted
             else partial(_always, fill(rows, slotting))
         )
-    return models, fit(group, models, slotting, windows, settings(config), None, saved, on_event)
+    return models, fit(unit, models, slotting, windows, settings(config), None, saved, on_event)
 
 
 def _slots(clean: Rows, config: Pretrain, offset: int = 0) -> Slots:
-    return slots(clean, config.model.length, config.bucketed, offset if config.shifted else None)
+    return slots(clean, config.model.max_length, config.bucketed, offset if config.shifted else None)
 
 
 def _always(windows: Windows, epoch: int) -> Windows:
@@ -154,7 +154,7 @@ def _always(windows: Windows, epoch: int) -> Windows:
 
 def shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
     """The windows of `rows` in an epoch: all variants of a seed are shifted alike."""
-    offset = numpy_generator("offset", seed, epoch).integers(config.model.length)
+    offset = numpy_generator("offset", seed, epoch).integers(config.model.max_length)
     return fill(rows, _slots(clean, config, int(offset)))
 
 
@@ -172,19 +172,19 @@ def settings(config: Pretrain) -> Settings:
         stage="pretrain",
         seed=0,
         epochs=config.epochs,
-        batch=config.batch,
-        rate=config.rate,
+        batch_size=config.batch_size,
+        lr=config.lr,
         cosine=False,
-        decay=config.decay,
-        average=config.average,
-        clip=config.clip,
+        weight_decay=config.weight_decay,
+        ema_decay=config.ema_decay,
+        max_grad_norm=config.max_grad_norm,
         dropout=config.model.dropout,
         amp=config.amp,
         parallel=config.data_parallel,
     )
 
 
-def weight_facts(data: Dataset, group: Group, config: Pretrain, device: torch.device) -> dict[str, Any]:
+def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch.device) -> dict[str, Any]:
     """Everything besides code that decides base models' weights, and the variants' names, which no two trainings may share."""
     variants = [
         {
@@ -193,12 +193,12 @@ def weight_facts(data: Dataset, group: Group, config: Pretrain, device: torch.de
             "rounding": variant.rounding,
             "edits": [edits.kind, edits.row.tolist(), edits.item.tolist()] if edits else None,
         }
-        for variant, edits in zip(group.variants, group.edits, strict=True)
+        for variant, edits in zip(unit.variants, unit.edits, strict=True)
     ]
     return {
-        "variant": f"stack-{group.variants[0].name}" if group.stacked else group.variants[0].name,
+        "variant": f"stack-{unit.variants[0].name}" if unit.stacked else unit.variants[0].name,
         "variants": variants,
-        "stacked": group.stacked,
+        "stacked": unit.stacked,
         "data": data.manifest.fingerprint,
         "pretrain": config.model_dump(mode="json", exclude={"device", "processes", "replicas"}),
         "device": hardware(device) if device.type == "cuda" else device.type,
@@ -223,7 +223,7 @@ def describe(
     data: Dataset,
     variant: Variant,
     edits: Edits | None,
-    shard_id: str,
+    group_id: str,
     config: Pretrain,
     stage: Stage,
     protocol: Literal["anchored", "independent"] | None,
@@ -235,7 +235,7 @@ def describe(
         model=config.model.name,
         role=variant.role,
         stage=stage,
-        shard=shard_id,
+        group=group_id,
         scenario=variant.scenario or (variant.name if variant.role == "control" else None),
         depth=data.manifest.depth,
         exclude_seen=data.manifest.exclude_seen,

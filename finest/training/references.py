@@ -62,7 +62,7 @@ class Asked:
     windows: Windows
     rows: int
     """Largest clean row id + 1."""
-    top: int
+    top_k: int
     """K"""
     to_ours: Ints | None
     """[J + 1] our code of each of its items, 0 where we lack it; None where the catalogues are one."""
@@ -70,7 +70,7 @@ class Asked:
     @property
     def bytes(self) -> int:
         """Of all lists, stored."""
-        return 4 * 2 * self.top * int((self.windows.ids >= 0).sum())
+        return 4 * 2 * self.top_k * int((self.windows.ids >= 0).sum())
 
     @clocked("references")
     def take(self, file: Path | None = None) -> References:
@@ -78,7 +78,7 @@ class Asked:
         ids = self.windows.ids[self.windows.ids >= 0]
         of_row = np.full(self.rows, -1, np.int64)
         of_row[ids] = np.arange(len(ids))
-        shape = (len(ids), 2 * self.top)
+        shape = (len(ids), 2 * self.top_k)
         if file is None:
             lists, done = np.empty(shape, np.int32), 0
             for part in self._parts():
@@ -109,7 +109,7 @@ class Asked:
         """
         model, N = self.model, len(hidden_ND)
         block = block_of(model.items) if in_blocks else N
-        best = torch.empty(N, 2 * self.top, dtype=torch.int64, device=hidden_ND.device)
+        best = torch.empty(N, 2 * self.top_k, dtype=torch.int64, device=hidden_ND.device)
         for first in range(0, N, max(block, 1)):
             hidden_BD = hidden_ND[first : first + block]
             count = len(hidden_BD)
@@ -117,7 +117,7 @@ class Asked:
             scores_BI = model.scores(hidden_BD)[:count]
             if self.to_ours is not None:
                 scores_BI[:, torch.from_numpy(self.to_ours[1:] == 0).to(scores_BI.device)] = -torch.inf
-            best[first : first + count] = scores_BI.topk(2 * self.top).indices
+            best[first : first + count] = scores_BI.topk(2 * self.top_k).indices
         if self.to_ours is None:
             return best
         return torch.from_numpy(self.to_ours).to(best.device)[best + 1] - 1
@@ -181,13 +181,13 @@ class RecomputedHinge(Hinge):
 
 @dataclass(frozen=True)
 class Kept:
-    """Reference lists that a shard's variants share, as a worker process opens them: a file to map, or the model to ask again."""
+    """Reference lists that a group's variants share, as a worker process opens them: a file to map, or the model to ask again."""
 
     model: Path
     """A saved model."""
     matched: bool
     """Whether it is of another catalogue."""
-    top: int
+    top_k: int
     file: Path | None
     """The lists (.npy), beside `of_row`; None where they are taken anew."""
 
@@ -198,22 +198,22 @@ class Kept:
         return self.ask(data, device).hinge(alpha, margin)
 
     def ask(self, data: Dataset, device: torch.device) -> Asked:
-        """The model and what it is asked; nothing where it is of a catalogue that shares fewer than 2 x `top` items."""
+        """The model and what it is asked; nothing where it is of a catalogue that shares fewer than 2 x `top_k` items."""
         saved = load(self.model, str(device))
         return ask(
             saved.model,
             data.training_rows(),
-            self.top,
+            self.top_k,
             match(data.item_ids, saved.item_ids).forward if self.matched else None,
         )
 
 
-def share(model: Path, matched: bool, data: Dataset, top: int, folder: Path, device: torch.device) -> Kept | None:
+def share(model: Path, matched: bool, data: Dataset, top_k: int, folder: Path, device: torch.device) -> Kept | None:
     """The saved model's lists for all variants: in a file in `folder` where there is room, else to be taken anew for every batch.
 
     None where the model's catalogue shares too few items with the data.
     """
-    kept = Kept(model, matched, top, folder / "lists.npy")
+    kept = Kept(model, matched, top_k, folder / "lists.npy")
     asked = kept.ask(data, device)
     if matched and asked.bytes == 0:
         return None
@@ -225,22 +225,22 @@ def share(model: Path, matched: bool, data: Dataset, top: int, folder: Path, dev
             folder,
             free / 1e9,
         )
-        return Kept(model, matched, top, None)
+        return Kept(model, matched, top_k, None)
     assert kept.file
     np.save(_of_row(kept.file), asked.take(kept.file).of_row)
     log.info("reference lists of %.3f GB are in %s", asked.bytes / 1e9, kept.file)
     return kept
 
 
-def own(model: Recommender, rows: Rows, top: int, alpha: float, margin: float) -> Hinge:
+def own(model: Recommender, rows: Rows, top_k: int, alpha: float, margin: float) -> Hinge:
     """The regulariser that keeps a model's own lists while the model itself is trained on."""
-    asked = ask(model, rows, top)
+    asked = ask(model, rows, top_k)
     if asked.bytes <= MEMORY_BYTES:
         return asked.take().hinge(alpha, margin, model.embedding.device)
     log.warning(
         "reference lists of %.1f GB are taken anew for every batch: they would not fit in memory", asked.bytes / 1e9
     )
-    return ask(copy.deepcopy(model), rows, top).hinge(alpha, margin)
+    return ask(copy.deepcopy(model), rows, top_k).hinge(alpha, margin)
 
 
 def mapped(file: Path, of_row: Ints) -> References:
@@ -253,27 +253,27 @@ def block_of(items: int) -> int:
     return max(SCORES // items, 1)
 
 
-def take(model: Recommender, rows: Rows, top: int, file: Path | None = None) -> References:
-    """Lists of the model's top 2 x `top` items for the clean `rows`, a model of this data's own catalogue."""
-    return ask(model, rows, top).take(file)
+def take(model: Recommender, rows: Rows, top_k: int, file: Path | None = None) -> References:
+    """Lists of the model's top 2 x `top_k` items for the clean `rows`, a model of this data's own catalogue."""
+    return ask(model, rows, top_k).take(file)
 
 
-def ask(model: Recommender, rows: Rows, top: int, ours_to_theirs: Ints | None = None) -> Asked:
-    """What to ask a model for lists of its top 2 x `top` items for the clean `rows`.
+def ask(model: Recommender, rows: Rows, top_k: int, ours_to_theirs: Ints | None = None) -> Asked:
+    """What to ask a model for lists of its top 2 x `top_k` items for the clean `rows`.
 
     `ours_to_theirs`, for a model of another catalogue: [I + 1] its code of each of our codes, 0 where it lacks the item. Lists hold items
     of both catalogues; the model reads histories without the items that it lacks. A target that follows such an item has no reference,
-    and none has where the two catalogues share fewer than 2 x `top` items.
+    and none has where the two catalogues share fewer than 2 x `top_k` items.
     """
-    windows, size, to_ours = fill(rows, slots(rows, model.length)), int(rows.id.max()) + 1, None
+    windows, size, to_ours = fill(rows, slots(rows, model.max_length)), int(rows.id.max()) + 1, None
     if ours_to_theirs is not None:
         windows = _without_unknown(windows, ours_to_theirs)
         to_ours = np.zeros(model.items + 1, np.int64)
         shared = np.flatnonzero(ours_to_theirs > 0)
         to_ours[ours_to_theirs[shared]] = shared
-        if len(shared) < 2 * top:
+        if len(shared) < 2 * top_k:
             windows = Windows(windows.inputs[:0], windows.targets[:0], windows.ids[:0], windows.home[:0])
-    return Asked(model, windows, size, top, to_ours)
+    return Asked(model, windows, size, top_k, to_ours)
 
 
 def _of_row(file: Path) -> Path:

@@ -82,12 +82,12 @@ class Single(Trainee):
         self.share = share
         self.leads = share is None or share.rank == 0
         # By what a batch can hold at most, so that variants whose batches differ by an edit are computed alike.
-        self.in_chunks = pays(settings.batch * slots.length, model.items, model.embedding.device)
+        self.in_chunks = pays(settings.batch_size * slots.length, model.items, model.embedding.device)
         self.weights = dict(model.named_parameters())
 
     def load(self, epoch: int) -> None:
         windows = self.windows(epoch)
-        dealt = batches(self.slots, windows.home, self.settings.batch, self.settings.seed, epoch)
+        dealt = batches(self.slots, windows.home, self.settings.batch_size, self.settings.seed, epoch)
         self.epoch, self.data = epoch, Resident.of(windows, dealt, self.device)
 
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:

@@ -97,7 +97,7 @@ def examine(kube: Kube, namespace: str, config: Config, documents: list[Document
         for pod in pods
         if not any(pod.step in steps for steps in (*found.never.values(), *found.waits.values()))
     }
-    at_once = demand.moments(documents[0], config.perturb.shards)
+    at_once = demand.moments(documents[0], config.perturb.groups)
     moments = [{step: count for step, count in one.items() if step in possible} for one in at_once]
     _now_by_quota(found, possible, moments, quotas)
     if seen is not None and seen[1]:

@@ -26,8 +26,8 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again"
         )
-    if config.perturb.shards > 1 and not has_loop(pipeline):
-        raise ConfigError(f"perturb.shards: {config.perturb.shards}, but {compiled} is compiled for one shard; {AGAIN}")
+    if config.perturb.groups > 1 and not has_loop(pipeline):
+        raise ConfigError(f"perturb.groups: {config.perturb.groups}, but {compiled} is compiled for one group; {AGAIN}")
     fixed, variables = _variables(pipeline), config.steps.environment()
     for (key, value), variable in zip(config.steps, variables, strict=True):
         if (compiled_in := fixed.get(variable, "nothing")) != variables[variable]:

@@ -187,10 +187,10 @@ def _attempt(task: Any, node: str, number: int) -> Attempt:
 
 
 def _title(tree: Tree, component: str, name: str) -> str:
-    """What people call it, with its shard where there are several."""
+    """What people call it, with its group where there are several."""
     title = POLICIES[component].title if component in POLICIES else component
     several = len({rounds for other in tree.names if (rounds := nodes.rounds(other))}) > 1
-    return f"{title}, shard {'.'.join(map(str, nodes.rounds(name)))}" if several and nodes.rounds(name) else title
+    return f"{title}, group {'.'.join(map(str, nodes.rounds(name)))}" if several and nodes.rounds(name) else title
 
 
 def _open(tree: Tree, name: str) -> bool:

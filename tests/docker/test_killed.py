@@ -97,7 +97,7 @@ def test_a_training_that_is_short_of_memory_once_goes_on_in_its_container(whole:
     assert docker("update", "--memory", ENOUGH, "--memory-swap", ENOUGH, *of(here, "short")).returncode == 0
     _, said = run.communicate(timeout=SECONDS)
     assert run.returncode == 0, said
-    assert "pretrain, shard 0: warning: out of memory: the training's process was killed by SIGKILL" in log(
+    assert "pretrain, group 0: warning: out of memory: the training's process was killed by SIGKILL" in log(
         here, "short"
     )
     assert_the_same(here, "short", whole[1])

@@ -34,7 +34,7 @@ def test_a_run_in_containers_comes_to_a_champion(whole: Any, here: Place, store:
 def test_it_is_followed_like_a_run_in_processes_and_leaves_the_same_files(whole: Any, here: Place) -> None:
     process, folder = whole
     assert (
-        "Train, shard 0: started" in process.stdout
+        "Train, group 0: started" in process.stdout
         and "Judge stability: done in" in process.stdout
         and process.stderr == ""
     )

@@ -50,8 +50,8 @@ def test_a_run_says_what_it_does_and_ends_in_a_table_and_places(promoted: Ran) -
     for title in (
         "Check before spending",
         "Read, clean, split",
-        "Train, shard 0",
-        "Fine-tune (FINEST), shard 0",
+        "Train, group 0",
+        "Fine-tune (FINEST), group 0",
         "Judge stability",
     ):
         assert f"{title}: started" in out and f"{title}: done in" in out
@@ -69,7 +69,7 @@ def test_the_identity_control_scores_exactly_one(promoted: Ran) -> None:
 def test_a_run_leaves_what_is_worth_keeping_and_nothing_else(promoted: Ran, place: Place) -> None:
     kept = {path.name for path in promoted.folder.iterdir()}
     assert kept == {"config.yaml", "events.jsonl", "kfp.log", "lists", "edits", "data", "verdict.json", "report.html"}
-    assert len(list((promoted.folder / "lists" / "shard-0" / "tuned").glob("*.parquet"))) == 7
+    assert len(list((promoted.folder / "lists" / "group-0" / "tuned").glob("*.parquet"))) == 7
     assert list((place.folder / "state" / "checkpoints").rglob("*.safetensors")) == []
 
 
@@ -77,7 +77,7 @@ def test_mlflow_has_a_closed_parent_with_headlines_and_artifacts(promoted: Ran) 
     parent = next(run for run in parents() if run.data.tags["kfp_run_id"] == promoted.folder.name)
     assert parent.info.status == "FINISHED" and parent.data.tags["verdict"] == "pass"
     assert {"rls/rbo", "noise_floor/rbo", "accuracy/mrr", "gate/passed"} <= set(parent.data.metrics)
-    assert parent.data.params["pretrain.epochs"] == "2" and "plan/shard 0" in parent.data.params
+    assert parent.data.params["pretrain.epochs"] == "2" and "plan/group 0" in parent.data.params
     names = {artifact.path for artifact in connect().list_artifacts(parent.info.run_id)}
     assert {"config.yaml", "verdict.json", "report.html", "edits"} <= names
     assert running() == []
@@ -98,12 +98,12 @@ def test_the_lists_that_a_run_keeps_are_judged_alike_by_the_gate_alone(
 
 @pytest.fixture(scope="module")
 def refused(place: Place, promoted: Ran) -> Ran:
-    """Another seed, in two shards, against a threshold that nothing reaches."""
+    """Another seed, in two groups, against a threshold that nothing reaches."""
     process = place.run(
         "--set",
         "seed=1",
         "--set",
-        "perturb.shards=2",
+        "perturb.groups=2",
         "--set",
         "pretrain.processes=1",
         "--set",
@@ -127,14 +127,14 @@ def test_a_later_run_scores_the_champion_on_the_same_instances_and_reports_churn
     assert second["metrics"]["churn/rbo"] < 1.0
     mrr = {model["name"]: model["mrr"] for model in second["accuracy"]}
     assert mrr["champion"] == next(model["mrr"] for model in first["accuracy"] if model["name"] == "candidate")
-    assert "Train, shard 1: done in" in refused.process.stdout
+    assert "Train, group 1: done in" in refused.process.stdout
 
 
 def test_a_run_without_new_data_is_skipped_before_it_trains(promoted: Ran, place: Place) -> None:
     process = place.run("--as-of", "2026-11-24", "--set", "preflight.skip_without_new_data=true")
     assert process.returncode == 0, process.stderr
     assert "Verdict: skipped. Champion version 1 was made from this very data." in process.stdout
-    assert "Train, shard 0" not in process.stdout and champion() == "1" and running() == []
+    assert "Train, group 0" not in process.stdout and champion() == "1" and running() == []
     assert (place.last() / "report.html").exists() and verdict(place.last())["age"][
         "as_of"
     ] == "2026-11-24T00:00:00+00:00"

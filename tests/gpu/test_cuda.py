@@ -44,9 +44,9 @@ def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("mode", ["auto", "stacked"])
-def test_the_steps_of_a_shard_have_an_exact_identity_control(tmp_path, mode):
+def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path, mode):
     _, folder, _ = train(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"device": "cuda"}), mode=mode)
-    facts = json.loads((folder / "shard.json").read_text())
+    facts = json.loads((folder / "group.json").read_text())
     assert facts["device"] == "cuda" and facts["hardware"] == torch.cuda.get_device_name()
     assert mode == "auto" or facts["replicas"]["size"] == 6
     for stage in ("base", "tuned"):

@@ -35,7 +35,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How a shard's variants train; recorded in its facts."""
+    """How a group's variants train; recorded in its facts."""
 
     size: int
     """Replicas of a stack; 0: each variant alone."""
@@ -45,20 +45,20 @@ class Arrangement:
     stacked_ms: float | None = None
 
     def facts(self) -> dict[str, Any]:
-        """For `shard.json`."""
+        """For `group.json`."""
         return asdict(self)
 
-    def groups(self, variants: Sequence[Item]) -> list[list[Item]]:
+    def units(self, variants: Sequence[Item]) -> list[list[Item]]:
         """The variants of each trainee. Stacks have equal sizes, filled up with the first variant, which is clean.
 
-        >>> Arrangement(3, "").groups(["clean", "a", "b", "c"])
+        >>> Arrangement(3, "").units(["clean", "a", "b", "c"])
         [['clean', 'a', 'b'], ['c', 'clean', 'clean']]
         """
         if not self.size:
             return [[variant] for variant in variants]
-        groups = [list(variants[first : first + self.size]) for first in range(0, len(variants), self.size)]
-        groups[-1] += [variants[0]] * (self.size - len(groups[-1]))
-        return groups
+        units = [list(variants[first : first + self.size]) for first in range(0, len(variants), self.size)]
+        units[-1] += [variants[0]] * (self.size - len(units[-1]))
+        return units
 
 
 def arrange(
@@ -129,7 +129,7 @@ def trial(
 
 def _step_seconds(trainee: Trainee, settings: Settings) -> float:
     trainee.load(0)
-    batches = trainee.slots.batches(settings.batch)
+    batches = trainee.slots.batches(settings.batch_size)
     wait: Callable[[], None] = torch.cuda.synchronize if trainee.device.type == "cuda" else lambda: None
     optimizer = torch.optim.AdamW(trainee.weights.values(), fused=True)
     began = 0.0
@@ -138,7 +138,7 @@ def _step_seconds(trainee: Trainee, settings: Settings) -> float:
             wait()
             began = time.perf_counter()
         trainee.step(number % batches)
-        trainee.clip(settings.clip)
+        trainee.clip(settings.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     wait()
@@ -155,9 +155,12 @@ def free_bytes(device: torch.device) -> int:
 def replica_bytes(config: Pretrain, items: int, slots: Slots) -> int:
     """What one replica of a stack takes, estimated from above."""
     model = config.model
-    positions = config.batch * model.length
+    positions = config.batch_size * model.max_length
     with torch.device("meta"):
         weights = sum(weight.numel() for weight in build(model, items).parameters())
-    scores, hidden = SCORE_COPIES * positions * items, (LAYER_COPIES * model.layers + 4) * positions * model.hidden
-    windows = 3 * slots.count * model.length
+    scores, hidden = (
+        SCORE_COPIES * positions * items,
+        (LAYER_COPIES * model.num_layers + 4) * positions * model.hidden_size,
+    )
+    windows = 3 * slots.count * model.max_length
     return 4 * (STATE_COPIES * weights + scores + hidden + windows)

@@ -92,13 +92,13 @@ class Stack(Trainee):
         self.weights = dict(self.model.named_parameters())
         self.seeds = sorted(set(seeds))
         self.seed_R = [self.seeds.index(seed) for seed in seeds]
-        width_Q, count_Q = slots.shapes(settings.batch)
+        width_Q, count_Q = slots.shapes(settings.batch_size)
         self.widths, self.ends = width_Q.tolist(), np.cumsum(count_Q).tolist()
 
     def load(self, epoch: int) -> None:
         windows_R = [windows(epoch) for windows in self.windows]
         orders, batches = zip(
-            *(order(self.slots, self.settings.batch, seed, epoch) for seed in self.seeds), strict=True
+            *(order(self.slots, self.settings.batch_size, seed, epoch) for seed in self.seeds), strict=True
         )
         W, device = self.slots.count, self.device
         self.epoch = epoch

@@ -41,9 +41,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def looped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same for more than one shard."""
+    """The same for more than one group."""
     file = tmp_path_factory.mktemp("looped") / "pipeline.yaml"
-    compile_to(file, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.shards=2"]))
+    compile_to(file, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.groups=2"]))
     return file
 
 

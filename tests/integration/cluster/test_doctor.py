@@ -108,8 +108,8 @@ def shared_api(site: Site) -> None:
     site.kfp.multi_user = True
 
 
-def more_shards(site: Site) -> None:
-    site.settings.append("perturb.shards=3")
+def more_groups(site: Site) -> None:
+    site.settings.append("perturb.groups=3")
 
 
 def no_bucket(site: Site) -> None:
@@ -196,7 +196,7 @@ def two_schedules(site: Site) -> None:
         (fast_clock, "clock", "s ahead of the KFP API", "NTP"),
         (locked_api, "KFP API", "401", "KFP_TOKEN"),
         (shared_api, "KFP API", "serves many users", "--namespace"),
-        (more_shards, "compiled pipeline", "perturb.shards: 3, but", "compile it with this config"),
+        (more_groups, "compiled pipeline", "perturb.groups: 3, but", "compile it with this config"),
         (less_patience, "compiled pipeline", "steps.patience_minutes: 5.0, but", "compile it with this config"),
         (no_bucket, "checkpoints", "/proc/nowhere", ""),
         (unknown_kind_of_bucket, "checkpoints", "ftp://", ""),

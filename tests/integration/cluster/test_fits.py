@@ -42,7 +42,7 @@ class Cluster:
     def says(self, *settings: str) -> str:
         """What fits."""
         config = load(None, settings)
-        return fits.check(reach, "", config, versions.read(self.looped if config.perturb.shards > 1 else self.compiled))
+        return fits.check(reach, "", config, versions.read(self.looped if config.perturb.groups > 1 else self.compiled))
 
     def refuses(self, *settings: str) -> HealthError:
         """What never does."""
@@ -230,9 +230,9 @@ def test_gke_tolerates_the_taint_of_the_gpus_that_a_pod_asks_for(cluster: Cluste
 def test_groups_train_at_the_same_time_and_the_others_wait(cluster: Cluster) -> None:
     for number in range(3):
         cluster.kubernetes.add_node(f"gpu-{number}", gpus=1)
-    assert cluster.says("perturb.shards=3") == "every step fits; 3 nvidia.com/gpu free now"
+    assert cluster.says("perturb.groups=3") == "every step fits; 3 nvidia.com/gpu free now"
     cluster.kubernetes.add_pod("gpu-0", gpus=1)
-    said = cluster.says("perturb.shards=3")
+    said = cluster.says("perturb.groups=3")
     assert said.startswith(
         "pretrain, finetune (3 at once, room for 2 now) would wait for 3 CPU, 10Gi memory, 1 nvidia.com/gpu; "
     )
@@ -243,7 +243,7 @@ def test_no_more_groups_are_counted_than_run_at_once(cluster: Cluster) -> None:
     for number in range(8):
         cluster.kubernetes.add_node(f"gpu-{number}", gpus=1)
     assert (
-        cluster.says("perturb.shards=40", f"perturb.scenarios={scenarios(40)}")
+        cluster.says("perturb.groups=40", f"perturb.scenarios={scenarios(40)}")
         == "every step fits; 8 nvidia.com/gpu free now"
     )
 
@@ -281,7 +281,7 @@ def test_a_quota_that_is_smaller_than_a_step_refuses_it_and_one_that_is_used_up_
         "team", hard, {"requests.cpu": "0", "limits.memory": "0", "requests.nvidia.com/gpu": "0", "pods": "0"}
     )
     assert cluster.says().startswith("every step fits")
-    many = cluster.says("perturb.shards=3")
+    many = cluster.says("perturb.groups=3")
     assert (
         "pretrain, finetune would wait for the quota team (requests.nvidia.com/gpu: 3 asked for, 2 of 2 left)" in many
     )

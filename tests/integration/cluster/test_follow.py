@@ -106,24 +106,24 @@ def unscheduled(kubernetes: FakeKubernetes, pod: object) -> None:
     kubernetes.events += told
 
 
-SHARDS = """\
+GROUPS = """\
 16:38:05 Check before spending: running
 16:38:16 Check before spending: done in 17 s
 16:38:26 Read, clean, split: cached
 16:38:36 Score what must be beaten: cached
 16:39:06 Plan perturbations: cached
-16:39:46 Train, shard 0: running
-16:39:46 Train, shard 1: running
-16:40:14 Train, shard 0: failed after 28 s; may be tried again at 16:41:03
-16:40:14 Train, shard 1: failed after 28 s; may be tried again at 16:41:03
-16:41:35 Train, shard 0, attempt 2: running
-16:41:35 Train, shard 1, attempt 2: running
-16:42:22 Train, shard 0, attempt 2: done in 48 s
-16:42:22 Train, shard 1, attempt 2: done in 49 s
-16:42:42 Fine-tune (FINEST), shard 0: running
-16:42:42 Fine-tune (FINEST), shard 1: running
-16:43:13 Fine-tune (FINEST), shard 0: done in 32 s
-16:43:13 Fine-tune (FINEST), shard 1: done in 31 s
+16:39:46 Train, group 0: running
+16:39:46 Train, group 1: running
+16:40:14 Train, group 0: failed after 28 s; may be tried again at 16:41:03
+16:40:14 Train, group 1: failed after 28 s; may be tried again at 16:41:03
+16:41:35 Train, group 0, attempt 2: running
+16:41:35 Train, group 1, attempt 2: running
+16:42:22 Train, group 0, attempt 2: done in 48 s
+16:42:22 Train, group 1, attempt 2: done in 49 s
+16:42:42 Fine-tune (FINEST), group 0: running
+16:42:42 Fine-tune (FINEST), group 1: running
+16:43:13 Fine-tune (FINEST), group 0: done in 32 s
+16:43:13 Fine-tune (FINEST), group 1: done in 31 s
 16:43:33 Judge stability: running
 16:43:43 Judge stability: done in 16 s
 16:45:04 run succeeded after 7 min 55 s
@@ -134,10 +134,10 @@ CACHED = """\
 16:51:35 Read, clean, split: cached
 16:51:45 Score what must be beaten: cached
 16:52:15 Plan perturbations: cached
-16:52:45 Train, shard 0: cached
-16:52:45 Train, shard 1: cached
-16:52:56 Fine-tune (FINEST), shard 0: cached
-16:52:56 Fine-tune (FINEST), shard 1: cached
+16:52:45 Train, group 0: cached
+16:52:45 Train, group 1: cached
+16:52:56 Fine-tune (FINEST), group 0: cached
+16:52:56 Fine-tune (FINEST), group 1: cached
 16:53:16 Judge stability: running
 16:53:26 Judge stability: done in 18 s
 16:54:06 Reject: running
@@ -233,7 +233,7 @@ def test_a_run_that_is_submitted_and_refused(
     assert shown == in_the_guide("submitted and refused")
 
 
-@pytest.mark.parametrize(("name", "lines"), [("two-shards", SHARDS), ("cached", CACHED)])
+@pytest.mark.parametrize(("name", "lines"), [("two-groups", GROUPS), ("cached", CACHED)])
 def test_every_change_of_a_step_is_one_line(replay: Replay, call: Call, name: str, lines: str) -> None:
     run = replay(name)
     record(run, REFUSAL)

@@ -197,9 +197,9 @@ def test_parameters_that_a_backend_would_not_keep_are_refused_here(kfp: FakeKfp,
     assert not kfp.runs and not kfp.uploads
 
 
-def test_more_shards_than_the_pipeline_was_compiled_for_are_refused_here(kfp: FakeKfp, call: Call) -> None:
-    said = call("submit", "--set", "perturb.shards=2")
-    assert said.code == 2 and "perturb.shards: 2, but" in said.error and "pipeline compile --config FILE" in said.error
+def test_more_groups_than_the_pipeline_was_compiled_for_are_refused_here(kfp: FakeKfp, call: Call) -> None:
+    said = call("submit", "--set", "perturb.groups=2")
+    assert said.code == 2 and "perturb.groups: 2, but" in said.error and "pipeline compile --config FILE" in said.error
     assert not kfp.runs and not kfp.uploads
 
 

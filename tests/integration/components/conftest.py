@@ -7,7 +7,7 @@ from components import events
 from components.sections import parameters
 from pipeline.config import Config, load
 
-SMALL = ["ingest.evaluation={depth: 20, exclude_seen: false}", "finetune.top=60", "preflight.min_free_gb=0"]
+SMALL = ["ingest.evaluation={depth: 20, exclude_seen: false}", "finetune.top_k=60", "preflight.min_free_gb=0"]
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_a_backend_that_has_no_such_time_leaves_that_of_creation(kfp: FakeKfp, l
 
 
 @pytest.mark.parametrize(
-    ("name", "cancelled"), [("terminated", True), ("killed", False), ("lost-pod", False), ("two-shards", False)]
+    ("name", "cancelled"), [("terminated", True), ("killed", False), ("lost-pod", False), ("two-groups", False)]
 )
 def test_a_cancelled_run_is_told_from_one_that_failed(kfp: FakeKfp, local_run: str, name: str, cancelled: bool) -> None:
     known(kfp, name, local_run)
@@ -163,12 +163,12 @@ def kubernetes(kfp: FakeKfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         yield api
 
 
-def killed(run: str, attempt: int = 2, shard: int = 0) -> Any:
-    """The recorded pod, as another attempt of another shard's."""
+def killed(run: str, attempt: int = 2, group: int = 0) -> Any:
+    """The recorded pod, as another attempt of another group's."""
     pod = recorded.answer("pod-out-of-memory")
     pod["metadata"]["labels"]["pipeline/runid"] = run
     name = pod["metadata"]["annotations"]["workflows.argoproj.io/node-name"]
-    name = name.replace("(0:0)", f"({shard}:{shard})").replace("executor(2)", f"executor({attempt})")
+    name = name.replace("(0:0)", f"({group}:{group})").replace("executor(2)", f"executor({attempt})")
     pod["metadata"]["annotations"]["workflows.argoproj.io/node-name"] = name
     return fake_kubernetes.read(pod, "V1Pod")
 
@@ -183,7 +183,7 @@ def test_a_pod_that_was_killed_whole_for_want_of_memory_is_told_by_its_step_and_
     kubernetes.pods = [killed(local_run)]
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
     run = open_parent({}, source="data.csv", seed=0, tags={})
-    tags = {"pipeline_run": run, "step": "pretrain", "shard": "0"}
+    tags = {"pipeline_run": run, "step": "pretrain", "group": "0"}
     connect().create_run(connect().get_run(run).info.experiment_id, tags=tags, run_name="pretrain 0")
     finish(Notify(), "finest", str(tmp_path / "checkpoints"), "FAILED")
     line = "out of memory: 600Mi, the limit of its container (OOMKilled), is too little; raise placement.memory"

@@ -62,7 +62,7 @@ def too_many_quarantined_rows(folder: Path) -> Path:
 
 
 def fewer_items_than_two_reference_lists(folder: Path) -> Path:
-    return table(folder / "data.csv", ROWS)  # 50 items, and finetune.top=60
+    return table(folder / "data.csv", ROWS)  # 50 items, and finetune.top_k=60
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def fewer_items_than_two_reference_lists(folder: Path) -> Path:
         (all_rows_filtered_out, "min_user_interactions"),
         (timestamps_that_are_no_numbers, "timestamp"),
         (too_many_quarantined_rows, "max_quarantined_share"),
-        (fewer_items_than_two_reference_lists, "finetune.top"),
+        (fewer_items_than_two_reference_lists, "finetune.top_k"),
     ],
 )
 def test_unusable_input_is_one_line_and_leaves_nothing_behind(
@@ -130,12 +130,12 @@ def test_a_state_without_room_is_refused_before_mlflow_has_a_run(
     assert outcome(local_run, "finest").verdict is None
 
 
-def test_more_shards_than_the_pipeline_trains_are_refused_before_anything_is_read(
+def test_more_groups_than_the_pipeline_trains_are_refused_before_anything_is_read(
     local_run: str, small: dict[str, Any], tmp_path: Path
 ) -> None:
-    several = small | {"perturb": {**small["perturb"], "shards": 2}}
+    several = small | {"perturb": {**small["perturb"], "groups": 2}}
     with pytest.raises(
-        FinestError, match=r"perturb\.shards: 2, but this pipeline was compiled for one shard"
+        FinestError, match=r"perturb\.groups: 2, but this pipeline was compiled for one group"
     ) as caught:
         read(tmp_path / "nothing.csv", tmp_path / "interactions", str(tmp_path / "checkpoints"), several)
     assert caught.value.exit_code == 2

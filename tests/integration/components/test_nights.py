@@ -34,7 +34,7 @@ SETTINGS = [
     "pretrain.model={hidden: 16, layers: 1, length: 20}",
     "pretrain.epochs=1",
     "finetune.epochs=1",
-    "finetune.top=50",
+    "finetune.top_k=50",
     "perturb.scenarios=[{kind: deletion}]",
     "gate.rules=[sanity]",
     "gate.bootstrap_draws=200",
@@ -79,10 +79,10 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
         skip.python_func(SOURCE, checked.as_of, data, lists, checked.champion, verdict, report)
     else:
         edits, bases, tuned, candidate = (artifact(name) for name in ("edits", "bases", "tuned", "candidate"))
-        (shard,) = perturb.python_func(data, 0, config["perturb"], checkpoints, edits)
-        pretrain.python_func(data, edits, shard, config["pretrain"], checkpoints, False, bases)
+        (group,) = perturb.python_func(data, 0, config["perturb"], checkpoints, edits)
+        pretrain.python_func(data, edits, group, config["pretrain"], checkpoints, False, bases)
         finetune.python_func(
-            data, edits, bases, model, shard, config["pretrain"], config["finetune"], checkpoints, False, tuned
+            data, edits, bases, model, group, config["pretrain"], config["finetune"], checkpoints, False, tuned
         )
         judged = gate.python_func(
             SOURCE,

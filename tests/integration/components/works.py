@@ -30,7 +30,7 @@ def dies(file: Path, times: int, epochs: list[int], report: Report) -> None:
 
 
 def fails(report: Report) -> None:
-    raise ConfigError("pretrain.model.heads: 3 does not divide 8")
+    raise ConfigError("pretrain.model.num_heads: 3 does not divide 8")
 
 
 def leaves(report: Report) -> None:

@@ -18,7 +18,9 @@ def main(checkpoints: str, out: str) -> None:
     """Five variants, one after the other in a worker."""
     data = dataset(users=200, items=60)
     edits, planned = plan(data, Perturb(scenarios=[Scenario(kind="deletion", share=0.02)]), 0)
-    config = Pretrain(model=Model(hidden=16, layers=1, length=12), epochs=EPOCHS, batch=4, device="cpu", processes=1)
+    config = Pretrain(
+        model=Model(hidden_size=16, num_layers=1, max_length=12), epochs=EPOCHS, batch_size=4, device="cpu", processes=1
+    )
     pretrain(data, edits, planned, "0", config, checkpoint_store(checkpoints), Path(out), lambda progress: None)
 
 

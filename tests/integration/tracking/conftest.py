@@ -74,7 +74,7 @@ def model_folder(tmp_path: Path) -> Callable[[int], Path]:
     """Writes a small model whose weights depend on the seed."""
 
     def write(seed: int = 0) -> Path:
-        config = Model(name="sasrec", hidden=8, layers=1, length=6)
+        config = Model(name="sasrec", hidden_size=8, num_layers=1, max_length=6)
         model = build(config, ITEMS)
         model.initialise(seed, scale=0.5)
         folder = tmp_path / f"candidate-{seed}"
@@ -101,7 +101,7 @@ def verdict() -> Callable[..., Verdict]:
         scenario = ScenarioResult(
             name="random-deletion-0.001-s0",
             role="probe",
-            shard="0",
+            group="0",
             kind="deletion",
             edits=1,
             tuned=same,

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from finest.errors import FinestError
-from finest.perturb.variants import Plan, Shard, Variant
+from finest.perturb.variants import Group, Plan, Variant
 from tracking import runs, store
 from tracking.outcome import Outcome, outcome
 
 CONFIG = {
     "seed": 3,
-    "pretrain": {"model": {"name": "gru4rec", "hidden": 8}},
+    "pretrain": {"model": {"name": "gru4rec", "hidden_size": 8}},
     "finetune": {"protocol": "anchored", "reference": "base"},
     "perturb": {"scenarios": [{"kind": "deletion"}]},
 }
@@ -39,7 +39,7 @@ def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_f
         "seed": "3",
         "source": "/data/ml-100k.inter",
         "pretrain.model.name": "gru4rec",
-        "pretrain.model.hidden": "8",
+        "pretrain.model.hidden_size": "8",
         "finetune.protocol": "anchored",
         "finetune.reference": "base",
         "perturb.scenarios": '[{"kind":"deletion"}]',
@@ -77,11 +77,11 @@ def test_a_runs_name_says_what_it_came_to_after_its_night(state: Path) -> None:
     assert name() == "2026-11-02 pass gru4rec a seed 3"
 
 
-def test_the_shard_plan_becomes_params_of_the_parent(state: Path) -> None:
+def test_the_group_plan_becomes_params_of_the_parent(state: Path) -> None:
     id = runs.open_parent(CONFIG, source="a.csv", seed=3, tags={})
     clean, probe = Variant(name="clean", role="clean", seed=3), Variant(name="identity", role="control", seed=3)
-    runs.log_plan(Plan(seed=3, shards=[Shard(id="0", variants=[clean, probe])]))
-    assert {"plan/shards": "1", "plan/shard 0": "clean, identity"}.items() <= run_of(id).data.params.items()
+    runs.log_plan(Plan(seed=3, groups=[Group(id="0", variants=[clean, probe])]))
+    assert {"plan/groups": "1", "plan/group 0": "clean, identity"}.items() <= run_of(id).data.params.items()
 
 
 def test_a_step_before_preflight_says_so(state: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_step_that_returns_is_finished_and_a_child_of_the_parent(state: Path) 
         assert run_of(run.id).info.status == "RUNNING"
     done = run_of(run.id)
     assert (done.info.status, done.info.run_name) == ("FINISHED", "pretrain 1")
-    assert {"mlflow.parentRunId": parent, "step": "pretrain", "shard": "1"}.items() <= done.data.tags.items()
+    assert {"mlflow.parentRunId": parent, "step": "pretrain", "group": "1"}.items() <= done.data.tags.items()
 
 
 def test_system_metrics_are_recorded_while_a_step_runs(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_closing_the_parent_closes_steps_that_lost_their_process_with_what_is_kn
     process = step_in_a_process(state)
     process.kill()
     process.wait(20)
-    runs.close_steps(lambda step, shard: f"{step} {shard} was lost")
+    runs.close_steps(lambda step, group: f"{step} {group} was lost")
     assert run_of(parent).info.status == "RUNNING"
     assert (child("pretrain").info.status, child("pretrain").data.tags["error"][:9]) == ("KILLED", "pretrain ")
     runs.close_parent("FAILED")

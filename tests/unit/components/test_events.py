@@ -13,7 +13,7 @@ def test_events_are_read_in_order_and_once(tmp_path: Path, monkeypatch: pytest.M
     first, offset = read(file)
     emit("finish", "pretrain", "0", cpu=3.0)
     second, offset = read(file, offset)
-    assert [(event.kind, event.shard, event.done, event.cpu) for event in [*first, *second]] == [
+    assert [(event.kind, event.group, event.done, event.cpu) for event in [*first, *second]] == [
         ("start", "0", 0.0, 0.0),
         ("progress", "0", 0.5, 0.0),
         ("finish", "0", 0.0, 3.0),

@@ -17,11 +17,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(tmp_path / "checkpoints")
 
 
-def attempt(place: str, error: Exception | None, step: str = "pretrain", shard: str | None = None) -> bool:
+def attempt(place: str, error: Exception | None, step: str = "pretrain", group: str | None = None) -> bool:
     """Whether the attempt came to its work; the work ends in `error`."""
     began = False
     try:
-        with failing_once(place, step, shard):
+        with failing_once(place, step, group):
             began = True
             if error is not None:
                 raise error
@@ -31,7 +31,8 @@ def attempt(place: str, error: Exception | None, step: str = "pretrain", shard: 
 
 
 @pytest.mark.parametrize(
-    "error", [ConfigError("pretrain.batch: must be at least 1"), DataError("data.csv: the column item_id is missing")]
+    "error",
+    [ConfigError("pretrain.batch_size: must be at least 1"), DataError("data.csv: the column item_id is missing")],
 )
 def test_a_retry_of_what_cannot_end_differently_stops_at_once_with_the_same_line(
     place: str, error: FinestError
@@ -47,12 +48,12 @@ def test_what_may_end_differently_is_tried_again(place: str, error: Exception | 
     assert attempt(place, error) and attempt(place, None)
 
 
-def test_other_steps_shards_and_runs_are_not_held_back(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    attempt(place, ConfigError("no"), shard="0")
-    assert not attempt(place, None, shard="0")
-    assert attempt(place, None, shard="1") and attempt(place, None) and attempt(place, None, step="finetune", shard="0")
+def test_other_steps_groups_and_runs_are_not_held_back(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt(place, ConfigError("no"), group="0")
+    assert not attempt(place, None, group="0")
+    assert attempt(place, None, group="1") and attempt(place, None) and attempt(place, None, step="finetune", group="0")
     monkeypatch.setenv("KFP_RUN_ID", "run-2")
-    assert attempt(place, None, shard="0")
+    assert attempt(place, None, group="0")
 
 
 def test_the_end_of_the_run_takes_its_marks_along_and_no_others(place: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,4 +54,4 @@ def test_an_empty_text_that_is_no_null_stays_an_error() -> None:
 
 
 def test_keys_reach_into_sections_and_lists_of_sections() -> None:
-    assert {"perturb.scenarios", "perturb.scenarios.kind", "perturb.shards"} <= set(keys(Perturb, "perturb"))
+    assert {"perturb.scenarios", "perturb.scenarios.kind", "perturb.groups"} <= set(keys(Perturb, "perturb"))

@@ -105,7 +105,7 @@ def test_the_popularity_baseline_may_not(tmp_path: Path) -> None:
 def test_two_files_for_the_same_variant_are_refused(folder: Path) -> None:
     shutil.copy(folder / "tuned" / "seed.parquet", folder / "tuned" / "seed-again.parquet")
     message = refusal(folder)
-    assert "both hold the lists of: control, seed, tuned, shard 0, anchored; keep one of them" in message
+    assert "both hold the lists of: control, seed, tuned, group 0, anchored; keep one of them" in message
     assert "seed.parquet" in message and "seed-again.parquet" in message
 
 
@@ -173,11 +173,11 @@ def test_a_variant_of_one_stage_alone_is_named(folder: Path) -> None:
     assert f"{folder}/base/{PROBES[2]}.parquet" in message and "stage tuned are missing" in message
 
 
-def test_a_shard_without_its_clean_variant_is_named(tmp_path: Path) -> None:
+def test_a_group_without_its_clean_variant_is_named(tmp_path: Path) -> None:
     run = made_up()
-    run.described = {(PROBES[0], stage): {"shard": "1"} for stage in ("base", "tuned")}
+    run.described = {(PROBES[0], stage): {"group": "1"} for stage in ("base", "tuned")}
     run.write(tmp_path)
-    assert "shard 1 has no clean variant" in refusal(tmp_path)
+    assert "group 1 has no clean variant" in refusal(tmp_path)
 
 
 def test_an_empty_list_of_a_variant_is_named(folder: Path) -> None:
@@ -208,16 +208,16 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert "no such folder" in refusal(tmp_path / "nowhere")
 
 
-def test_probes_are_compared_within_their_own_shard(tmp_path: Path) -> None:
+def test_probes_are_compared_within_their_own_group(tmp_path: Path) -> None:
     run = made_up()
     other_machine = run.scores["clean", "tuned"] + 0.05 * np.random.default_rng(4).standard_normal(
         run.scores["clean", "tuned"].shape
     )
     run.scores[PROBES[0], "tuned"] += other_machine - run.scores["clean", "tuned"]
-    run.described = {(PROBES[0], stage): {"shard": "1"} for stage in ("base", "tuned")}
+    run.described = {(PROBES[0], stage): {"group": "1"} for stage in ("base", "tuned")}
     second = made_up()
     second.scores = {("clean", "tuned"): other_machine, ("clean", "base"): run.scores["clean", "base"]}
-    second.described = {("clean", stage): {"shard": "1"} for stage in ("base", "tuned")}
+    second.described = {("clean", stage): {"group": "1"} for stage in ("base", "tuned")}
     run.write(tmp_path / "0")
     second.write(tmp_path / "1")
     alone = judged(made_up(), tmp_path)
@@ -228,7 +228,7 @@ def test_probes_are_compared_within_their_own_shard(tmp_path: Path) -> None:
     name = f"rls/rbo/{PROBES[0]}"
     assert verdict.metrics[name] == pytest.approx(alone.metrics[name], abs=0.01)
     assert 0.9 < verdict.metrics["hardware/rbo"] < 1
-    assert {scenario.shard for scenario in verdict.scenarios} == {"0", "1"}
+    assert {scenario.group for scenario in verdict.scenarios} == {"0", "1"}
 
 
 def test_independent_lists_beside_anchored_ones_are_reported_apart(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def scenario(name: str, without: float, tuned: float, role: str = "control", **m
     fields = {
         "name": name,
         "role": role,
-        "shard": "0",
+        "group": "0",
         "tuned": estimates(tuned),
         "base": estimates(without),
         "histogram": histogram,

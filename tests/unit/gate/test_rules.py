@@ -187,7 +187,7 @@ def test_sanity_refuses_scores_that_are_no_numbers(tmp_path: Path) -> None:
     file.write(lists, path)
     verdict = judge([tmp_path], Gate(bootstrap_draws=300), seed=0)
     assert failed(verdict) == {"sanity.finite"}
-    assert f"probe, {PROBES[1]}, tuned, shard 0, anchored" in verdict.reason
+    assert f"probe, {PROBES[1]}, tuned, group 0, anchored" in verdict.reason
 
 
 def test_numbers_that_cannot_be_formed_refuse_and_do_not_crash(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ MODELS = ["sasrec", "gru4rec"]
 
 
 def model_of(name: str, items: int = 40, heads: int = 1, length: int = 8):
-    config = Model(name=name, hidden=16, layers=2, heads=heads, length=length)
+    config = Model(name=name, hidden_size=16, num_layers=2, num_heads=heads, max_length=length)
     model = build(config, items)
     model.initialise(0, 0.3)
     return config, model.eval()
@@ -59,7 +59,7 @@ def test_masks_of_ones_change_nothing_and_of_zeros_something(name):
 
 def test_heads_that_do_not_divide_the_hidden_units_are_refused():
     with pytest.raises(ConfigError, match=r"pretrain\.model\.heads: 3 does not divide"):
-        build(Model(hidden=16, heads=3), 10)
+        build(Model(hidden_size=16, num_heads=3), 10)
 
 
 def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked():

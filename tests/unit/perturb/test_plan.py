@@ -18,28 +18,28 @@ DATA = dataset(
 
 
 def variants(config: Perturb, seed: int = 3) -> list[Variant]:
-    return [variant for shard in deal(config, seed).shards for variant in shard.variants]
+    return [variant for group in deal(config, seed).groups for variant in group.variants]
 
 
 @given(st.integers(1, 7), st.data())
 @settings(max_examples=40, deadline=None)
-def test_every_shard_has_a_clean_variant_first_and_a_fair_part_of_the_rest(probes: int, data: st.DataObject) -> None:
+def test_every_group_has_a_clean_variant_first_and_a_fair_part_of_the_rest(probes: int, data: st.DataObject) -> None:
     scenarios = [Scenario(kind="deletion", seed=seed) for seed in range(probes)]
-    config = Perturb(scenarios=scenarios, shards=data.draw(st.integers(1, probes + 2)))
-    shards = deal(config, seed=3).shards
-    assert [shard.id for shard in shards] == [str(number) for number in range(config.shards)]
-    assert all([variant.role for variant in shard.variants].index("clean") == 0 for shard in shards)
-    sizes = [len(shard.variants) for shard in shards]
+    config = Perturb(scenarios=scenarios, groups=data.draw(st.integers(1, probes + 2)))
+    groups = deal(config, seed=3).groups
+    assert [group.id for group in groups] == [str(number) for number in range(config.groups)]
+    assert all([variant.role for variant in group.variants].index("clean") == 0 for group in groups)
+    sizes = [len(group.variants) for group in groups]
     assert min(sizes) >= 2
     assert max(sizes) - min(sizes) <= 1
-    assert shards[0].variants[1].name == "identity"
-    others = sorted(variant.name for shard in shards for variant in shard.variants[1:])
+    assert groups[0].variants[1].name == "identity"
+    others = sorted(variant.name for group in groups for variant in group.variants[1:])
     assert others == sorted(["identity", "rounding", "seed", *(scenario.name for scenario in config.scenarios)])
 
 
-def test_more_shards_than_variants_to_share_out_are_an_error() -> None:
-    with pytest.raises(ConfigError, match=r"perturb.shards: 4 shards, but 1 scenarios fill at most 3"):
-        deal(Perturb(scenarios=[Scenario(kind="deletion")], shards=4), seed=0)
+def test_more_groups_than_variants_to_share_out_are_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"perturb.groups: 4 groups, but 1 scenarios fill at most 3"):
+        deal(Perturb(scenarios=[Scenario(kind="deletion")], groups=4), seed=0)
 
 
 def test_all_variants_share_the_runs_seed_but_the_seed_control_and_fresh_probes() -> None:
@@ -79,13 +79,13 @@ def test_every_kind_of_edit_says_what_it_does() -> None:
 
 
 def test_a_plan_is_written_whole_into_an_empty_folder_and_read_back(tmp_path: Path) -> None:
-    table, shards = plan(DATA, Perturb(shards=2), seed=5)
+    table, groups = plan(DATA, Perturb(groups=2), seed=5)
     out = tmp_path / "edits"
     out.mkdir()
     (tmp_path / "edits.partial").mkdir()  # of a run that was killed
     (tmp_path / "edits.partial" / "half").touch()
-    write(table, shards, out)
+    write(table, groups, out)
     back, again = read(out)
     assert back.equals(table)
-    assert again == shards
+    assert again == groups
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["edits", "edits.parquet", "plan.json"]

@@ -16,7 +16,7 @@ from finest.perturb.config import Perturb
 from finest.perturb.plan import deal
 from pipeline.compile import compile_to
 from pipeline.config import load
-from pipeline.dag import ONLY_SHARD
+from pipeline.dag import ONLY_GROUP
 from pipeline.ir_check import drivers, problems
 from pipeline.placement import Placement
 from pipeline.policy import POLICIES, Cluster
@@ -41,9 +41,9 @@ def fresh(text: str) -> list[Document]:
 
 @pytest.fixture(scope="module")
 def looped(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
-    """Compiled for more than one shard."""
+    """Compiled for more than one group."""
     output = tmp_path_factory.mktemp("looped") / "pipeline.yaml"
-    compile_to(output, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.shards=2"]))
+    compile_to(output, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.groups=2"]))
     return list(yaml.safe_load_all(output.read_text()))
 
 
@@ -59,20 +59,20 @@ def test_a_backend_would_take_it(fresh: list[Document], looped: list[Document]) 
 def test_a_night_has_few_drivers(fresh: list[Document], looped: list[Document]) -> None:
     """Nine steps, the root and the exit handler, and four conditions; a loop adds one, and each turn one and its two steps'."""
     assert drivers(fresh[0]) == 15
-    assert [drivers(looped[0], shards) for shards in (1, 2, 4)] == [17, 20, 26]
+    assert [drivers(looped[0], groups) for groups in (1, 2, 4)] == [17, 20, 26]
 
 
-def test_the_only_shard_is_the_one_that_is_dealt() -> None:
-    assert [shard.id for shard in deal(Perturb(), 0).shards] == [ONLY_SHARD]
+def test_the_only_group_is_the_one_that_is_dealt() -> None:
+    assert [group.id for group in deal(Perturb(), 0).groups] == [ONLY_GROUP]
 
 
-def test_the_gate_gets_a_list_of_one_where_there_is_one_shard(fresh: list[Document]) -> None:
+def test_the_gate_gets_a_list_of_one_where_there_is_one_group(fresh: list[Document]) -> None:
     assert fresh[0]["components"]["comp-gate"]["inputDefinitions"]["artifacts"]["variants"]["isArtifactList"]
     given = tasks(fresh[0])["gate"]["inputs"]["artifacts"]["variants"]
     assert given == {"taskOutputArtifact": {"outputArtifactKey": "tuned", "producerTask": "finetune"}}
 
 
-def test_preflight_knows_how_many_shards_the_pipeline_trains(fresh: list[Document], looped: list[Document]) -> None:
+def test_preflight_knows_how_many_groups_the_pipeline_trains(fresh: list[Document], looped: list[Document]) -> None:
     given = [tasks(document[0])["preflight"]["inputs"]["parameters"]["fans_out"] for document in (fresh, looped)]
     assert [one["runtimeValue"]["constant"] for one in given] == [False, True]
 
@@ -360,7 +360,7 @@ def let_an_output_into_the_loop(pipeline: Document, platform: Document) -> None:
 def loop_over_a_named_output(pipeline: Document, platform: Document) -> None:
     task = loop_task(pipeline)
     items = task["parameterIterator"]["items"]["inputParameter"]
-    task["inputs"]["parameters"][items]["taskOutputParameter"]["outputParameterKey"] = "shards"
+    task["inputs"]["parameters"][items]["taskOutputParameter"]["outputParameterKey"] = "groups"
 
 
 def loop_over_artifacts(pipeline: Document, platform: Document) -> None:

@@ -37,7 +37,7 @@ def test_the_command_line_wins_over_the_file_and_leaves_the_rest(tmp_path: Path)
     file = tmp_path / "config.yaml"
     file.write_text("pretrain: {epochs: 3, batch: 8}\nperturb: {scenarios: [{kind: deletion}, {kind: insertion}]}")
     config = load(file, ["pretrain.epochs=4", "perturb.scenarios.1.share=0.01"])
-    assert (config.pretrain.epochs, config.pretrain.batch) == (4, 8)
+    assert (config.pretrain.epochs, config.pretrain.batch_size) == (4, 8)
     assert [scenario.name for scenario in config.perturb.scenarios] == [
         "random-deletion-0.001-s0",
         "random-insertion-0.01-s0",
@@ -48,8 +48,8 @@ def test_the_command_line_wins_over_the_file_and_leaves_the_rest(tmp_path: Path)
     ("setting", "key", "meant"),
     [
         ("gate.min_rls=0.5", "gate.min_rls", "gate.min_rls_rbo"),
-        ("pretrain.model.hiden=3", "pretrain.model.hiden", "pretrain.model.hidden"),
-        ("hidden=3", "hidden", "pretrain.model.hidden"),
+        ("pretrain.model.hiden_size=3", "pretrain.model.hiden_size", "pretrain.model.hidden_size"),
+        ("hidden_size=3", "hidden_size", "pretrain.model.hidden_size"),
         ("gatee.rules=[]", "gatee", "gate"),
         (
             "perturb.scenarios=[{kind: deletion, familly: casper}]",
@@ -103,8 +103,8 @@ def test_a_list_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
         ),
         ("seed: 1\ngate: {rules: [], rules: [sanity]}", "config.yaml:2: not valid YAML (rules stands twice"),
         (
-            "perturb.shards: 4",
-            "perturb.shards: a config file nests keys; write shards under perturb, as in perturb: {shards: ...}",
+            "perturb.groups: 4",
+            "perturb.groups: a config file nests keys; write groups under perturb, as in perturb: {groups: ...}",
         ),
         ("[1, 2]", "this is a list"),
         (None, "there is no such config file"),

@@ -80,7 +80,7 @@ def test_trainings_of_groups_run_together_and_nothing_else_does(
     documents: list[Document], tmp_path: Path, groups: int, at_once: int
 ) -> None:
     if groups > 1:
-        compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["perturb.shards=2"]))
+        compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["perturb.groups=2"]))
         documents = list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
     found = moments(documents[0], groups)
     assert all(len(one) == 1 for one in found)

@@ -7,7 +7,7 @@ from pipeline.progress import Live, Plain, left, title
 
 
 def event(kind: str, time: float, **values: object) -> Event:
-    return Event(kind=kind, step="pretrain", shard="0", time=time, **values)  # type: ignore[arg-type]
+    return Event(kind=kind, step="pretrain", group="0", time=time, **values)  # type: ignore[arg-type]
 
 
 def lines(*events: Event) -> list[str]:
@@ -20,8 +20,8 @@ def lines(*events: Event) -> list[str]:
 
 def test_a_step_has_a_line_when_it_starts_and_one_when_it_ends() -> None:
     assert lines(event("start", 100), event("finish", 161.5, cpu=118.25)) == [
-        "Train, shard 0: started",
-        "Train, shard 0: done in 1 min 1 s (118.2 CPU s)",
+        "Train, group 0: started",
+        "Train, group 0: done in 1 min 1 s (118.2 CPU s)",
     ]
 
 
@@ -29,8 +29,8 @@ def test_progress_has_a_line_every_twenty_seconds_at_most() -> None:
     reports = [event("progress", 100 + second, done=second / 100, text="clean 3/12") for second in range(1, 60)]
     shown = lines(event("start", 100), *reports)[1:]
     assert shown == [
-        "Train, shard 0: 20%, clean 3/12, about 1 min 20 s left",
-        "Train, shard 0: 40%, clean 3/12, about 1 min left",
+        "Train, group 0: 20%, clean 3/12, about 1 min 20 s left",
+        "Train, group 0: 40%, clean 3/12, about 1 min left",
     ]
 
 
@@ -38,7 +38,7 @@ def test_what_is_waited_for_is_a_line_at_once_on_a_terminal_too() -> None:
     waits = event(
         "notice", 1, text="waiting for MLflow at http://here: refused; asked again in 0.5 s, given up in 10 min"
     )
-    assert lines(event("start", 0), waits)[1:] == [f"Train, shard 0: {waits.text}"]
+    assert lines(event("start", 0), waits)[1:] == [f"Train, group 0: {waits.text}"]
     out = io.StringIO()
     with Live(Console(file=out, force_terminal=True, width=120)) as live:
         for each in (event("start", 0), waits):
@@ -49,7 +49,7 @@ def test_what_is_waited_for_is_a_line_at_once_on_a_terminal_too() -> None:
 def test_a_failure_is_not_called_done() -> None:
     assert (
         lines(event("start", 0), event("failure", 2, cpu=1.0, text="no memory"))[-1]
-        == "Train, shard 0: failed in 2.0 s (1.0 CPU s)"
+        == "Train, group 0: failed in 2.0 s (1.0 CPU s)"
     )
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_promised_before_there_is_progress() -> None:
     assert left(event("progress", 10, done=0.25), 0) == "about 30.0 s left"
 
 
-def test_a_step_without_a_shard_is_called_by_its_title_alone() -> None:
+def test_a_step_without_a_group_is_called_by_its_title_alone() -> None:
     assert title(Event(kind="start", step="gate", time=0)) == "Judge stability"
 
 
@@ -71,4 +71,4 @@ def test_a_terminal_shows_a_line_a_step_with_what_it_took() -> None:
             event("finish", 10, cpu=19.0),
         ):
             live.show(each)
-    assert "Train, shard 0" in out.getvalue() and "done in 10.0 s (19.0 CPU s)" in out.getvalue()
+    assert "Train, group 0" in out.getvalue() and "done in 10.0 s (19.0 CPU s)" in out.getvalue()

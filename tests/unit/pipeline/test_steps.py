@@ -12,7 +12,7 @@ from pipeline.cluster import argo_nodes as nodes
 from pipeline.cluster.steps import State, Step, steps
 from tests.services import fake_kfp, recorded
 
-RUNS = ["cached", "killed", "lost-pod", "out-of-memory", "pending", "terminated", "two-shards"]
+RUNS = ["cached", "killed", "lost-pod", "out-of-memory", "pending", "terminated", "two-groups"]
 START = datetime(2026, 11, 26, 16, tzinfo=UTC)
 LOOP = "root(0).exit-handler-1(0).for-loop-1(0).iteration-iterations"
 
@@ -148,11 +148,11 @@ def test_a_step_that_may_not_be_retried_has_one_attempt() -> None:
     assert said(steps(run)) == [("Check before spending", ["done"]), ("Read, clean, split", ["running"])]
 
 
-def test_a_loop_of_one_round_is_no_shard_and_of_several_each_is_one() -> None:
+def test_a_loop_of_one_round_is_no_group_and_of_several_each_is_one() -> None:
     one = {f"{LOOP}(0:0)(0).iteration-item(0).pretrain(0).executor(0)": ("RUNNING", 0, None)}
     assert said(steps(workflow(one))) == [("Train", ["running"])]
     two = one | {f"{LOOP}(11:11)(0).iteration-item(0).pretrain(0).executor(0)": ("SUCCEEDED", 0, 5)}
-    assert said(steps(workflow(two))) == [("Train, shard 0", ["running"]), ("Train, shard 11", ["done"])]
+    assert said(steps(workflow(two))) == [("Train, group 0", ["running"]), ("Train, group 11", ["done"])]
 
 
 def test_a_branch_that_was_attempted_anew_counts_its_steps_attempts_on() -> None:
@@ -170,7 +170,7 @@ def test_a_branch_that_was_attempted_anew_counts_its_steps_attempts_on() -> None
     assert [attempt.number for attempt in found[1].attempts] == [0, 1, 0]
 
 
-def test_shards_that_fare_differently_at_the_same_time_are_not_mixed_up() -> None:
+def test_groups_that_fare_differently_at_the_same_time_are_not_mixed_up() -> None:
     run = workflow(
         {
             f"{LOOP}(0:0)(0).iteration-item(0).pretrain(0).executor(0)": ("FAILED", 0, 30),
@@ -181,23 +181,23 @@ def test_shards_that_fare_differently_at_the_same_time_are_not_mixed_up() -> Non
         }
     )
     assert said(steps(run)) == [
-        ("Train, shard 0", ["failed", "running"]),
-        ("Train, shard 1", ["done"]),
-        ("Train, shard 2", ["failed", "failed"]),
+        ("Train, group 0", ["failed", "running"]),
+        ("Train, group 1", ["done"]),
+        ("Train, group 2", ["failed", "failed"]),
     ]
 
 
 @pytest.mark.parametrize("failed", [0, 1])
-def test_what_kfp_leaves_open_between_shards_pods_decide(failed: int) -> None:
-    pods = {f"{LOOP}({shard}:{shard})(0).iteration-item(0).pretrain(0).executor(0)": shard for shard in (0, 1)}
-    run = workflow({pod: ("FAILED", 0, 30) if shard == failed else ("RUNNING", 0, None) for pod, shard in pods.items()})
+def test_what_kfp_leaves_open_between_groups_pods_decide(failed: int) -> None:
+    pods = {f"{LOOP}({group}:{group})(0).iteration-item(0).pretrain(0).executor(0)": group for group in (0, 1)}
+    run = workflow({pod: ("FAILED", 0, 30) if group == failed else ("RUNNING", 0, None) for pod, group in pods.items()})
     for (
         one
     ) in run.run_details.task_details:  # the node around a pod that has failed goes on: it waits for another attempt
         if not one.display_name.startswith("executor("):
             one.state, one.end_time = "RUNNING", None
     seen: dict[str, State] = {
-        f"finest-abc12(0).{pod}": "failed" if shard == failed else "running" for pod, shard in pods.items()
+        f"finest-abc12(0).{pod}": "failed" if group == failed else "running" for pod, group in pods.items()
     }
     expected: list[State] = ["running", "running"]
     expected[failed] = "failed"

@@ -24,12 +24,12 @@ SETTINGS = Settings(
     stage="finetune",
     seed=4,
     epochs=4,
-    batch=5,
-    rate=0.01,
+    batch_size=5,
+    lr=0.01,
     cosine=True,
-    decay=0.1,
-    average=0.9,
-    clip=1.0,
+    weight_decay=0.1,
+    ema_decay=0.9,
+    max_grad_norm=1.0,
     dropout=0.3,
     amp=True,
 )
@@ -39,7 +39,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     torch.set_num_threads(1)
     data = dataset()
     rows = data.training_rows()
-    config = Model(name=model_name, hidden=8, layers=2, heads=2, length=6)
+    config = Model(name=model_name, hidden_size=8, num_layers=2, num_heads=2, max_length=6)
     model = build(config, data.items)
     model.initialise(seed)
     lists = take(model, rows, 4)
@@ -106,11 +106,11 @@ def test_a_training_that_diverges_stops_in_one_line(tmp_path):
     rows = data.training_rows()
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
-    model = build(Model(hidden=8, layers=1, length=6), data.items)
+    model = build(Model(hidden_size=8, num_layers=1, max_length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 3, 5, 1e30, False, 0.0, 0.9, 1.0, 0.0, True)
     single = Single("clean", model, slotting, lambda epoch: windows, settings, None)
-    with pytest.raises(FinestError, match=r"pretrain: the loss of clean is nan in epoch \d.*lower pretrain.rate"):
+    with pytest.raises(FinestError, match=r"pretrain: the loss of clean is nan in epoch \d.*lower pretrain.lr"):
         train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
 
 
@@ -122,7 +122,7 @@ def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
     rows = type(rows)(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep])
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
-    model = build(Model(hidden=8, layers=1, length=6), data.items)
+    model = build(Model(hidden_size=8, num_layers=1, max_length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 2, 1, 0.01, False, 0.1, 0.9, 1.0, 0.0, True)
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")

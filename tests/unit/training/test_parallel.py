@@ -9,10 +9,10 @@ import torch
 from finest.errors import ConfigError, FinestError
 from finest.perturb.variants import Variant
 from finest.training.checkpoint import Checkpoint
-from finest.training.group import Group, fit
 from finest.training.loop import train
 from finest.training.parallel import train_shared
 from finest.training.single import Share, Single
+from finest.training.unit import TrainUnit, fit
 from finest.training.windows import Windows, fill
 from storage import checkpoint_store
 from tests.unit.training import test_replicas as stacks
@@ -29,7 +29,7 @@ def many(epoch: int) -> Windows:
 
 def shared(folder, report):
     model = stacks.made("clean")
-    group = Group((Variant(name="clean", role="clean", seed=stacks.SETTINGS.seed),), (None,), 1, stacked=False)
+    group = TrainUnit((Variant(name="clean", role="clean", seed=stacks.SETTINGS.seed),), (None,), 1, stacked=False)
     (history,) = fit(
         group,
         [model],
@@ -50,7 +50,7 @@ def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch, slott
     torch.set_num_threads(1)
     monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
     shares = None, Share(0, 3), Share(1, 3), Share(2, 3)
-    settings, windows = replace(TWO, batch=batch), fill(stacks.VARIANTS["insertion"][0], slotting)
+    settings, windows = replace(TWO, batch_size=batch), fill(stacks.VARIANTS["insertion"][0], slotting)
     of = [
         Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.hinge(), share)
         for share in shares
@@ -102,7 +102,7 @@ def test_an_error_in_a_process_is_told_and_too_few_devices_are_one_line(tmp_path
 
 
 @pytest.mark.slow
-def test_a_shard_whose_trainings_take_two_processes_each_has_an_exact_identity_control(tmp_path):
+def test_a_group_whose_trainings_take_two_processes_each_has_an_exact_identity_control(tmp_path):
     _, folder, _ = train_steps(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"data_parallel": 2}))
     for stage in ("base", "tuned"):
         assert np.array_equal(lists(folder, stage, "clean").scores, lists(folder, stage, "identity").scores)

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from finest.perturb.variants import Variant
+from finest.profiling import profiler
 from finest.profiling.summary import FOLDER, Step, measured, page
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
-from finest.training.group import Group
+from finest.training.group import write_history
 from finest.training.pretrain import pretrained
-from finest.training.shard import write_history
+from finest.training.unit import TrainUnit
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
 
@@ -59,24 +60,24 @@ def test_an_error_in_a_traced_epoch_comes_out_as_it_is(tmp_path: Path) -> None:
 
 def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_path: Path) -> None:
     def trained(name: str) -> tuple[list[torch.Tensor], list[dict]]:
-        recipe = Pretrain.model_validate({"epochs": 3, "batch": 4, "model": {"hidden": 8, "length": 6}})
+        recipe = Pretrain.model_validate({"epochs": 3, "batch_size": 4, "model": {"hidden_size": 8, "max_length": 6}})
         checkpoint = Checkpoint(checkpoint_store(str(tmp_path / name)), "one")
-        alone = Group((Variant(name="clean", role="clean", seed=0),), (None,), 1, stacked=False)
+        alone = TrainUnit((Variant(name="clean", role="clean", seed=0),), (None,), 1, stacked=False)
         (model,), (history,) = pretrained(dataset(), alone, recipe, torch.device("cpu"), checkpoint, lambda event: None)
         return list(model.parameters()), history
 
     plain, _ = trained("plain")
-    shard = tmp_path / "shard"
-    with profiled(shard):
+    group = tmp_path / "group"
+    with profiled(group):
         watched, history = trained("watched")
     assert all(torch.equal(one, other) for one, other in zip(plain, watched, strict=True))
-    found = json.loads((shard / FOLDER / "pretrain.json").read_text())
+    found = json.loads((group / FOLDER / "pretrain.json").read_text())
     assert found["parts"]["checkpoints"]["times"] == 4  # looked for once, saved three times
-    (shard / FOLDER / "finetune.json").write_text(json.dumps({"operators": [], "parts": {}}))
-    write_history(shard, "clean", history)
-    text = page([Step("pretrain, shard 0", 2.0, 3.0), Step("gate", 1.0, 1.0)], measured({"0": shard}))
+    (group / FOLDER / "finetune.json").write_text(json.dumps({"operators": [], "parts": {}}))
+    write_history(group, "clean", history)
+    text = page([Step("pretrain, group 0", 2.0, 3.0), Step("gate", 1.0, 1.0)], measured({"0": group}))
     lines = {line.strip()[:36].strip(): line.split()[-3:] for line in text.splitlines() if line}
-    assert lines["pretrain, shard 0"] == ["2.0", "3.0", "75.0%"]
+    assert lines["pretrain, group 0"] == ["2.0", "3.0", "75.0%"]
     assert lines["pretraining epochs"][2] == "3" and lines["checkpoints, pretraining"][2] == "4"
-    assert "aten::addmm" in text and "fine-tuning, shard 0: not traced" in text
-    assert pq.read_table(shard / "history" / "clean.parquet").num_rows == 3
+    assert "aten::addmm" in text and "fine-tuning, group 0: not traced" in text
+    assert pq.read_table(group / "history" / "clean.parquet").num_rows == 3

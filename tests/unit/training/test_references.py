@@ -11,7 +11,7 @@ from finest.training.references import RecomputedHinge, ask, own, share, take
 from finest.training.simulate import simulate
 from tests.unit.training.small import dataset
 
-MODEL = Model(hidden=8, layers=1, length=6, dropout=0.0)
+MODEL = Model(hidden_size=8, num_layers=1, max_length=6, dropout=0.0)
 CPU = torch.device("cpu")
 
 

@@ -25,17 +25,17 @@ from tests.unit.training.small import dataset
 
 DATA = dataset(users=24, items=47)
 CLEAN = DATA.training_rows()
-MODEL = Model(hidden=16, layers=2, heads=2, length=6)
+MODEL = Model(hidden_size=16, num_layers=2, num_heads=2, max_length=6)
 SETTINGS = Settings(
     stage="finetune",
     seed=4,
     epochs=3,
-    batch=5,
-    rate=0.01,
+    batch_size=5,
+    lr=0.01,
     cosine=True,
-    decay=0.1,
-    average=0.9,
-    clip=0.5,
+    weight_decay=0.1,
+    ema_decay=0.9,
+    max_grad_norm=0.5,
     dropout=0.3,
     amp=True,
 )
@@ -141,7 +141,7 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, 
 def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path, name):
     rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
     slotting = slots(SPARSE, MODEL.length)
-    settings = Settings(**{**SETTINGS.__dict__, "batch": 1, "epochs": 2})
+    settings = Settings(**{**SETTINGS.__dict__, "batch_size": 1, "epochs": 2})
     model, stacked = made("clean"), made("clean")
     store = checkpoint_store(str(tmp_path))
     train(
@@ -197,7 +197,7 @@ def test_stacking_keeps_every_weight():
 
 
 def arranged(replicas: str = "auto", model: Model = MODEL, variants: int = 5) -> Arrangement:
-    config = Pretrain(model=model, batch=5, replicas=replicas)
+    config = Pretrain(model=model, batch_size=5, replicas=replicas)
     return arrange(variants, config, SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
 
 
@@ -208,12 +208,12 @@ def test_a_cpu_trains_variants_alone_unless_told_otherwise_and_a_gru_always():
 
 
 def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with_the_clean_variant(monkeypatch):
-    config = Pretrain(model=MODEL, batch=5)
+    config = Pretrain(model=MODEL, batch_size=5)
     one = plan.replica_bytes(config, DATA.items, SLOTS)
     monkeypatch.setattr(plan, "free_bytes", lambda device: int(2.5 * one / plan.MEMORY_SHARE))
     split = arranged("stacked")
     assert split.size == 2
-    assert split.groups(["clean", "a", "b", "c", "d"]) == [["clean", "a"], ["b", "c"], ["d", "clean"]]
+    assert split.units(["clean", "a", "b", "c", "d"]) == [["clean", "a"], ["b", "c"], ["d", "clean"]]
     monkeypatch.setattr(plan, "free_bytes", lambda device: one // 2)
     assert arranged("stacked").size == 1
 
@@ -221,7 +221,15 @@ def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with
 def test_a_trial_measures_both_ways_and_says_what_it_found(caplog):
     caplog.set_level("INFO")
     found = plan.trial(
-        5, 3, Pretrain(model=MODEL, batch=5), SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2
+        5,
+        3,
+        Pretrain(model=MODEL, batch_size=5),
+        SETTINGS,
+        DATA.items,
+        SLOTS,
+        fill(CLEAN, SLOTS),
+        torch.device("cpu"),
+        2,
     )
     assert found.alone_ms and found.stacked_ms and found.size in (0, 3)
     assert (found.size == 3) == (3 * found.alone_ms >= plan.GAIN * 2 * found.stacked_ms)

@@ -27,8 +27,10 @@ from finest.training.replicas import plan as replicas
 from storage import checkpoint_store
 from tests.unit.training.small import dataset
 
-PRETRAIN = Pretrain(model=Model(hidden=8, layers=1, length=6), epochs=2, batch=8, rate=0.01, device="cpu", processes=2)
-FINETUNE = Finetune(epochs=2, rate=0.005, top=5, simulated_share=0.05)
+PRETRAIN = Pretrain(
+    model=Model(hidden_size=8, num_layers=1, max_length=6), epochs=2, batch_size=8, lr=0.01, device="cpu", processes=2
+)
+FINETUNE = Finetune(epochs=2, lr=0.005, top_k=5, simulated_share=0.05)
 SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02), Scenario(kind="insertion", share=0.02)])
 
 
@@ -38,7 +40,7 @@ def train(
     champion: Path | None = None,
     processes: int = 2,
     perturb: Perturb = SCENARIOS,
-    shard: str = "0",
+    group: str = "0",
     mode: Literal["auto", "stacked"] = "auto",
     pretrain_config: Pretrain = PRETRAIN,
 ):
@@ -47,12 +49,12 @@ def train(
     store = checkpoint_store(str(folder / "checkpoints"))
     told = []
     pretraining = pretrain_config.model_copy(update={"processes": processes, "replicas": mode})
-    pretrain(data, edits, planned, shard, pretraining, store, folder / "bases", told.append)
+    pretrain(data, edits, planned, group, pretraining, store, folder / "bases", told.append)
     finetune(
         data,
         edits,
         planned,
-        shard,
+        group,
         pretraining,
         config,
         folder / "bases",
@@ -89,7 +91,7 @@ def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(traine
     for stage in ("base", "tuned"):
         assert {file.stem for file in (folder / "lists" / stage).iterdir()} == variants
     assert {file.stem for file in (folder / "history").iterdir()} == variants
-    facts = json.loads((folder / "shard.json").read_text())
+    facts = json.loads((folder / "group.json").read_text())
     assert set(facts["cost"]) == variants
     assert (facts["protocol"], facts["reference"], facts["threads"], facts["device"]) == ("anchored", "base", 1, "cpu")
     assert all(
@@ -149,14 +151,14 @@ def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process
 
 
 @pytest.mark.parametrize("split", [False, True])
-def test_a_stacked_shard_leaves_what_a_separate_one_does_with_an_exact_identity(
+def test_a_stacked_group_leaves_what_a_separate_one_does_with_an_exact_identity(
     trained, in_process, monkeypatch, tmp_path, split
 ):
     if split:  # the identity control then stands in another stack than the clean variant
         monkeypatch.setattr(replicas, "free_bytes", lambda device: 1)
     _, separate, _ = trained
     _, folder, told = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}), mode="stacked")
-    facts = json.loads((folder / "shard.json").read_text())
+    facts = json.loads((folder / "group.json").read_text())
     assert facts["replicas"]["size"] == (1 if split else 6) and told[-1].done == pytest.approx(1.0)
     assert (
         len(facts["cost"])
@@ -187,7 +189,7 @@ def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
         assert (
             np.abs(clean.scores - lists(trained[1], stage, "clean").scores).max() > 0.01
         )  # a stack differs by rounding
-    slots = json.loads((tmp_path / "bases" / "shard.json").read_text())["slots"]
+    slots = json.loads((tmp_path / "bases" / "group.json").read_text())["slots"]
     assert len(slots) == (1 if "shifted" in change else 2)
 
 
@@ -222,7 +224,7 @@ def test_reference_champion_keeps_the_champions_lists_and_says_so(trained, in_pr
     shutil.copytree(earlier / "candidate", champion)
     (champion / "version").write_text("7\n")
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"reference": "champion"}), champion)
-    assert json.loads((folder / "shard.json").read_text())["reference"] == "champion/7"
+    assert json.loads((folder / "group.json").read_text())["reference"] == "champion/7"
     assert lists(folder, "tuned", "clean").description.reference == "champion/7"
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
@@ -230,7 +232,7 @@ def test_reference_champion_keeps_the_champions_lists_and_says_so(trained, in_pr
 def test_reference_champion_without_one_keeps_the_bases_lists(trained, in_process, tmp_path):
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"reference": "champion"}))
-    assert json.loads((folder / "shard.json").read_text())["reference"] == "base"
+    assert json.loads((folder / "group.json").read_text())["reference"] == "base"
     assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
@@ -240,11 +242,11 @@ def test_without_the_regulariser_lists_differ(trained, in_process, tmp_path):
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
-def test_a_second_shard_trains_its_own_clean_variant_to_the_same_weights(trained, in_process, tmp_path):
+def test_a_second_group_trains_its_own_clean_variant_to_the_same_weights(trained, in_process, tmp_path):
     _, earlier, _ = trained
-    _, folder, _ = train(tmp_path, perturb=SCENARIOS.model_copy(update={"shards": 2}), shard="1")
+    _, folder, _ = train(tmp_path, perturb=SCENARIOS.model_copy(update={"groups": 2}), group="1")
     assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
-    assert lists(folder, "tuned", "clean").description.shard == "1"
+    assert lists(folder, "tuned", "clean").description.group == "1"
 
 
 def fail(on_event):
@@ -279,7 +281,7 @@ def test_a_worker_that_leaves_without_a_word_is_one_line():
 def test_an_error_leaves_no_folder_behind(tmp_path):
     data = dataset(users=24, items=40)
     edits, planned = plan(data, SCENARIOS, 0)
-    broken = PRETRAIN.model_copy(update={"model": Model(hidden=8, heads=3)})
+    broken = PRETRAIN.model_copy(update={"model": Model(hidden_size=8, num_heads=3)})
     with pytest.raises(FinestError, match=r"heads: 3 does not divide"):
         pretrain(
             data,
