@@ -1,0 +1,166 @@
+"""Registries of what a config can name: models, regularisers, rules and the like, each declared where it is written.
+
+A module of the library registers with a decorator; another installed package adds its own by an entry point, so that
+nobody changes the library to extend it:
+
+    [project.entry-points."finest.models"]
+    tiny = "example_package.model:Tiny"
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from finest.errors import ConfigError, FinestError
+
+T = TypeVar("T")
+Thing = TypeVar("Thing")
+
+
+class Registry(Generic[T]):
+    """Things by name: those that the library's modules register, and those of other packages' entry points.
+
+    Modules are imported on first use. An entry point is imported when its own thing is asked for, so that a broken package
+    disturbs only who uses it.
+    """
+
+    def __init__(self, kind: str, group: str, package: str = "", check: Callable[[Any], bool] = lambda thing: True):
+        """Makes an empty registry.
+
+        Args:
+            kind: What the things are, for messages: "model".
+            group: Group of entry points by which other packages add to it: "finest.models".
+            package: Package whose modules register the library's own things; all of them are imported on first use.
+            check: Tells whether what an entry point leads to is such a thing.
+        """
+        self.kind, self.group, self._package, self._check = kind, group, package, check
+        self._things: dict[str, T] = {}
+        self._points: dict[str, metadata.EntryPoint] | None = None
+
+    def register(self, name: str) -> Callable[[Thing], Thing]:
+        """Returns a decorator that registers a thing under `name`. Raises FinestError where the name is taken."""
+
+        def add(thing: Thing) -> Thing:
+            if name in self._things:
+                raise FinestError(
+                    f"two {self.kind}s are called {name}: {self._things[name]!r} and {thing!r}; rename one"
+                )
+            self._things[name] = thing
+            return thing
+
+        return add
+
+    def __getitem__(self, name: str) -> T:
+        """Returns the thing called `name`.
+
+        Raises:
+            ConfigError: There is none.
+            FinestError: Two packages use the name, or the package that has it cannot be imported.
+        """
+        points = self._load()
+        if name in self._things:
+            return self._things[name]
+        if name not in points:
+            close = difflib.get_close_matches(name, list(self), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self)}"
+            raise ConfigError(
+                f"there is no {self.kind} called {name}; {hint} (another package adds one by an entry point of {self.group})"
+            )
+        self._things[name] = thing = self._import(points[name])
+        return thing
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._load() or name in self._things
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields all names: the library's own as they are registered, then other packages', sorted."""
+        points = self._load()
+        own = [name for name in self._things if name not in points]
+        return iter([*own, *sorted(points)])
+
+    def package_of(self, name: str) -> str | None:
+        """Returns name and version of the other package that has the thing, like `example==1.0`; None for the library's own."""
+        point = self._load().get(name)
+        return f"{point.dist.name}=={point.dist.version}" if point and point.dist else None
+
+    def _load(self) -> dict[str, metadata.EntryPoint]:
+        """Imports the library's own modules and lists, without importing them, other packages' entry points; once."""
+        if self._points is None:
+            self._points = {}
+            if self._package:
+                package = importlib.import_module(self._package)
+                for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
+                    importlib.import_module(module.name)
+            for point in metadata.entry_points(group=self.group):
+                taken = self._points.get(point.name)
+                if point.name in self._things or (taken and taken.value != point.value):
+                    other = f"package {taken.dist.name}" if taken and taken.dist else "this library"
+                    raise FinestError(
+                        f"two {self.kind}s are called {point.name}: one of {other}, one of {_origin(point)}; uninstall one"
+                    )
+                self._points[point.name] = point
+        return self._points
+
+    def _import(self, point: metadata.EntryPoint) -> T:
+        try:
+            thing = point.load()
+        except Exception as error:
+            raise FinestError(
+                f"{self.kind} {point.name} of {_origin(point)} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
+        if not self._check(thing):
+            raise FinestError(f"{point.value}, which {_origin(point)} calls a {self.kind}, is none")
+        return thing
+
+
+def _origin(point: metadata.EntryPoint) -> str:
+    return f"package {point.dist.name}" if point.dist else f"entry point {point.value}"
+
+
+class Named:
+    """Annotation of a config field that holds the section of any thing of a registry, told apart by its key `name`.
+
+    `model: Annotated[ModelConfig, Named(MODELS)]` takes `{name: gru4rec, hidden_size: 32}` and checks it with the class that
+    `MODELS["gru4rec"].Config` is. A bare name is a section of defaults. An error inside has the full place of the key.
+    """
+
+    def __init__(self, registry: Registry[Any]):
+        self.registry = registry
+
+    def config(self, name: str) -> type[BaseModel]:
+        """Returns the section that the thing called `name` takes. Raises ConfigError where there is none."""
+        return self.registry[name].Config
+
+    def validate(self, value: Any) -> BaseModel:
+        """Returns the section that `value` describes: a section, a mapping with a `name`, or a name."""
+        if isinstance(value, BaseModel):
+            return value
+        values = {"name": value} if isinstance(value, str) else value
+        if not isinstance(values, dict) or not isinstance(values.get("name"), str):
+            raise ValueError(f"must have a `name`, one of {', '.join(self.registry)}")
+        try:
+            section = self.config(values["name"])
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return section.model_validate(values)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Validates by the registry when a value comes, not when the field is declared: nothing is imported before."""
+        return core_schema.no_info_plain_validator_function(
+            self.validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda section, info: section.model_dump(mode=info.mode), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Describes the sections of everything that is registered here."""
+        return {"oneOf": [self.config(name).model_json_schema() for name in self.registry]}

@@ -1,0 +1,88 @@
+"""Registries: loud about unknown and doubled names, open to other packages."""
+
+from importlib import metadata
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field, ValidationError
+
+from finest.errors import ConfigError, FinestError
+from finest.registry import Named, Registry
+from finest.section import Section
+
+
+class Square:
+    class Config(Section):
+        name: Literal["square"] = "square"
+        side: int = Field(default=1, ge=1)
+
+
+class Point(metadata.EntryPoint):
+    """An entry point of a package that is not really installed."""
+
+    def load(self) -> Any:
+        if self.value == "broken":
+            raise ImportError("no module named nowhere")
+        return {"circle": "a circle", "number": 3}[self.value]
+
+    @property
+    def dist(self) -> Any:
+        return type("Distribution", (), {"name": "round-things", "version": "1.0"})
+
+
+def registry(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> Registry[Any]:
+    found = [Point(name, value, "finest.shapes") for name, value in points]
+    monkeypatch.setattr(metadata, "entry_points", lambda group: found if group == "finest.shapes" else [])
+    shapes: Registry[Any] = Registry("shape", "finest.shapes", check=lambda thing: not isinstance(thing, int))
+    shapes.register("square")(Square)
+    return shapes
+
+
+def test_a_name_leads_to_what_was_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch, ("circle", "circle"))
+    assert shapes["square"] is Square and shapes["circle"] == "a circle"
+    assert list(shapes) == ["square", "circle"] and "circle" in shapes and "cube" not in shapes
+    assert shapes.package_of("circle") == "round-things==1.0" and shapes.package_of("square") is None
+
+
+def test_an_unknown_name_is_an_error_that_says_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"there is no shape called sqare; did you mean square\?"):
+        registry(monkeypatch)["sqare"]
+    with pytest.raises(ConfigError, match="there is no shape called x; there are square"):
+        registry(monkeypatch)["x"]
+
+
+def test_a_doubled_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FinestError, match="two shapes are called square"):
+        registry(monkeypatch).register("square")(Square)
+    with pytest.raises(FinestError, match="two shapes are called square: one of this library, one of package round-th"):
+        list(registry(monkeypatch, ("square", "circle")))
+
+
+def test_a_broken_package_disturbs_only_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch, ("blob", "broken"), ("three", "number"))
+    assert shapes["square"] is Square and list(shapes) == ["square", "blob", "three"]
+    with pytest.raises(FinestError, match="shape blob of package round-things cannot be imported: ImportError: no mod"):
+        shapes["blob"]
+    with pytest.raises(FinestError, match="number, which package round-things calls a shape, is none"):
+        shapes["three"]
+
+
+def test_a_field_takes_the_section_of_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch)
+
+    class Drawing(Section):
+        shape: Annotated[Section, Named(shapes)] = Field(default="square", validate_default=True)  # type: ignore[assignment]
+
+    assert Drawing().shape == Square.Config() == Drawing.model_validate({"shape": "square"}).shape
+    drawing = Drawing.model_validate({"shape": {"name": "square", "side": 3}})
+    assert drawing.model_dump(mode="json") == {"shape": {"name": "square", "side": 3}}
+    with pytest.raises(ValidationError, match="there is no shape called cube"):
+        Drawing.model_validate({"shape": "cube"})
+    with pytest.raises(ValidationError, match="must have a `name`, one of square"):
+        Drawing.model_validate({"shape": {"side": 3}})
+    with pytest.raises(ValidationError) as caught:
+        Drawing.model_validate({"shape": {"name": "square", "side": 0}})
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("shape", "side") and error["type"] == "greater_than_equal"
+    assert Drawing.model_json_schema()["properties"]["shape"]["oneOf"][0]["properties"]["side"]["minimum"] == 1
