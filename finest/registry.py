@@ -51,7 +51,7 @@ class Registry(Generic[T]):
                 raise FinestError(
                     f"two {self.kind}s are called {name}: {self._things[name]!r} and {thing!r}; rename one"
                 )
-            self._things[name] = thing
+            self._things[name] = thing  # type: ignore[assignment]
             return thing
 
         return add
