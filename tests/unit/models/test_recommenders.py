@@ -58,7 +58,7 @@ def test_masks_of_ones_change_nothing_and_of_zeros_something(name):
 
 
 def test_heads_that_do_not_divide_the_hidden_units_are_refused():
-    with pytest.raises(ConfigError, match=r"pretrain\.model\.heads: 3 does not divide"):
+    with pytest.raises(ConfigError, match=r"pretrain\.model\.num_heads: 3 does not divide"):
         build(Model(hidden_size=16, num_heads=3), 10)
 
 

@@ -35,7 +35,7 @@ def test_values_on_the_command_line_are_read_as_yaml() -> None:
 
 def test_the_command_line_wins_over_the_file_and_leaves_the_rest(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text("pretrain: {epochs: 3, batch: 8}\nperturb: {scenarios: [{kind: deletion}, {kind: insertion}]}")
+    file.write_text("pretrain: {epochs: 3, batch_size: 8}\nperturb: {scenarios: [{kind: deletion}, {kind: insertion}]}")
     config = load(file, ["pretrain.epochs=4", "perturb.scenarios.1.share=0.01"])
     assert (config.pretrain.epochs, config.pretrain.batch_size) == (4, 8)
     assert [scenario.name for scenario in config.perturb.scenarios] == [

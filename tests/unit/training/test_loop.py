@@ -79,7 +79,7 @@ def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path)
 def test_the_rate_falls_along_a_cosine_to_nearly_zero(tmp_path):
     _, history = run(checkpoint_store(str(tmp_path)), "rate")
     rates = [record["rate"] for record in history]
-    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.02 * SETTINGS.rate
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.02 * SETTINGS.lr
 
 
 def test_the_average_follows_its_formula():

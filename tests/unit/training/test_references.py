@@ -28,7 +28,7 @@ def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window()
     user = 3
     mine = np.flatnonzero(rows.user == user)
     for place in range(1, len(mine)):
-        window = (place - 1) // MODEL.length * MODEL.length  # the window's first input
+        window = (place - 1) // MODEL.max_length * MODEL.max_length  # the window's first input
         inputs = torch.from_numpy(rows.item[mine[window:place]])[None]
         with torch.no_grad():
             scores = model.scores(model.encode(inputs, None)[0, -1:])[0]

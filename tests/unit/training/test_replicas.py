@@ -39,8 +39,8 @@ SETTINGS = Settings(
     dropout=0.3,
     amp=True,
 )
-SLOTS = slots(CLEAN, MODEL.length, bucketed=False)
-BUCKETS = slots(CLEAN, MODEL.length, bucketed=True)
+SLOTS = slots(CLEAN, MODEL.max_length, bucketed=False)
+BUCKETS = slots(CLEAN, MODEL.max_length, bucketed=True)
 
 
 def edited(kind, rows) -> Rows:
@@ -140,7 +140,7 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, 
 @pytest.mark.parametrize("name", ["clean", "insertion"])
 def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path, name):
     rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
-    slotting = slots(SPARSE, MODEL.length)
+    slotting = slots(SPARSE, MODEL.max_length)
     settings = Settings(**{**SETTINGS.__dict__, "batch_size": 1, "epochs": 2})
     model, stacked = made("clean"), made("clean")
     store = checkpoint_store(str(tmp_path))
