@@ -1,108 +1,162 @@
-"""Config sections as pipeline parameters and back, with errors that name the full field."""
+"""Config sections as pipeline parameters and back, with errors that name the full key."""
 
 import difflib
-import types
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from finest.errors import ConfigError
+from finest.registry import Named
 
 S = TypeVar("S", bound=BaseModel)
 
-UNSET = ""
-"""A null in a pipeline parameter: kfp refuses None, and leaving the key out would bring the default back."""
+RENAMED = {
+    "pretrain.rate": "pretrain.lr",
+    "pretrain.decay": "pretrain.weight_decay",
+    "pretrain.batch": "pretrain.batch_size",
+    "pretrain.average": "pretrain.ema_decay",
+    "pretrain.clip": "pretrain.max_grad_norm",
+    "pretrain.model.hidden": "pretrain.model.hidden_size",
+    "pretrain.model.layers": "pretrain.model.num_layers",
+    "pretrain.model.heads": "pretrain.model.num_heads",
+    "pretrain.model.length": "pretrain.model.max_length",
+    "finetune.rate": "finetune.lr",
+    "finetune.top": "finetune.top_k",
+    "perturb.shards": "perturb.groups",
+}
+"""Keys of earlier versions, and what they are called now."""
 
 
 def parse(section: type[S], values: Mapping[str, Any], name: str = "") -> S:
-    """The section that `values` describe. `name` is where it stands in the config, like `gate`.
+    """Returns the section that `values` describe.
 
-    Takes what kfp hands a step too: whole numbers as floats, null as an empty string. Raises ConfigError, one line.
+    Takes what kfp hands a step too: whole numbers as floats, and no key where the value is null.
+
+    Args:
+        section: The section's type.
+        values: Its keys.
+        name: Where it stands in the config, like `gate`; empty for the config itself.
+
+    Raises:
+        ConfigError: The values are not such a section; one line.
     """
     try:
-        return section.model_validate(_with_nulls(section, values))
+        return section.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error, section, name)) from error
+        raise ConfigError(_explain(error, section, values, name)) from error
 
 
 def parameters(section: BaseModel) -> dict[str, Any]:
-    """The section as a pipeline parameter: JSON values without None. A null default is left out, any other null is an empty string."""
-    return _without_nulls(section.model_dump(mode="json"), type(section)())
+    """Returns the section as a pipeline parameter: JSON values without nulls, which kfp refuses. A null is always the default."""
+    return section.model_dump(mode="json", exclude_none=True)
 
 
-def _without_nulls(value: Any, default: Any) -> Any:
-    if isinstance(value, dict):
-        of = {key: getattr(default, key, None) for key in value}
-        kept = {key: item for key, item in value.items() if item is not None or of[key] is not None}
-        return {key: UNSET if item is None else _without_nulls(item, of[key]) for key, item in kept.items()}
-    if isinstance(value, list):
-        return [_without_nulls(item, None) for item in value]
-    return value
+def keys(section: type[BaseModel], prefix: str = "", values: Any = None) -> Iterator[str]:
+    """Yields every dotted key of a section, sections themselves included.
 
-
-def _with_nulls(section: type[BaseModel], values: Any) -> Any:
-    if not isinstance(values, Mapping):
-        return values
-    result = {}
-    for key, value in values.items():
-        field = section.model_fields.get(key)
-        nested = _section_of(field)
-        if nested is not None:
-            value = (
-                [_with_nulls(nested, one) for one in value] if isinstance(value, list) else _with_nulls(nested, value)
-            )
-        elif value == UNSET and field is not None and type(None) in _types(field.annotation):
-            value = None
-        result[key] = value
-    return result
-
-
-def _types(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-
-
-def _section_of(field: FieldInfo | None) -> type[BaseModel] | None:
-    """The section that a field holds, alone or in a list."""
-    if field is None:
-        return None
-    inner = get_args(field.annotation)[0] if get_origin(field.annotation) is list else field.annotation
-    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-
-
-def keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every dotted key of the section, sections themselves included."""
+    Of a section that depends on a name, such as that of a model, the keys are those for the name in `values`.
+    """
     for name, field in section.model_fields.items():
         full = f"{prefix}.{name}" if prefix else name
         yield full
-        nested = _section_of(field)
-        if nested is not None:
-            yield from keys(nested, full)
+        value = values.get(name) if isinstance(values, Mapping) else None
+        for nested in sections_of(field, value):
+            yield from keys(nested, full, value)
 
 
-def _explain(error: ValidationError, section: type[BaseModel], name: str) -> str:
-    found = error.errors(include_url=False)
-    found.sort(key=lambda one: one["type"] != "extra_forbidden")  # a misspelt key makes another one missing
-    first, more = found[0], len(found) - 1
-    path = ".".join(part for part in [name, *(str(part) for part in first["loc"])] if part)
-    if first["type"] == "extra_forbidden":
-        plain = ".".join(part for part in path.split(".") if not part.isdigit())
-        close = _closest(plain, list(keys(section, name)))
-        if close == path:  # a key with dots, as --set takes them
-            outer, _, inner = path.rpartition(".")
-            text = f"{path}: a config file nests keys; write {inner} under {outer}, as in {outer}: {{{inner}: ...}}"
+def sections_of(field: FieldInfo, value: Any = None) -> list[type[BaseModel]]:
+    """Returns the sections that a key can hold, alone or in a list.
+
+    Args:
+        field: The key's field.
+        value: What the config says there. Without one, a section that depends on a name is that of the default.
+    """
+    found = []
+    for inner in _inside(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation):
+        if isinstance(inner, Named):
+            found += [inner.config(name) for name in _names(value or field.get_default(call_default_factory=True))]
         else:
-            text = f"{path}: there is no such config key" + (f"; did you mean {close}?" if close else "")
+            found.append(inner)
+    return found
+
+
+def _inside(annotation: Any) -> Iterator[type[BaseModel] | Named]:
+    """Yields the sections that an annotation names, and the registries of those that a name decides."""
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        if named := [one for one in metadata if isinstance(one, Named)]:
+            yield from named
+        else:
+            yield from _inside(inner)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
     else:
-        what = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        shown = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
-        text = f"{path or 'config'}{shown}: {what}"
+        for inner in get_args(annotation):
+            yield from _inside(inner)
+
+
+def _names(value: Any) -> list[str]:
+    """Returns the names in a value of a key whose section depends on one: a mapping, a section, a bare name or a list of them."""
+    if isinstance(value, list):
+        return list(dict.fromkeys(name for one in value for name in _names(one)))
+    name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", value)
+    return [name] if isinstance(name, str) else []
+
+
+def _explain(error: ValidationError, section: type[BaseModel], values: Mapping[str, Any], name: str) -> str:
+    """Returns one line that says what is wrong with the first of the wrong keys, and how many there are besides."""
+    by_path: dict[str, list[ErrorDetails]] = {}
+    # A misspelt key makes another one missing, so it comes first.
+    for one in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
+        path = ".".join(part for part in [name, *_keys_alone(one, values)] if part)
+        by_path.setdefault(path, []).append(one)
+    (path, found), more = next(iter(by_path.items())), len(by_path) - 1
+    text = _unknown(path, section, values, name) if found[0]["type"] == "extra_forbidden" else _wrong(path, found)
     return text + (f" (and {more} more)" if more else "")
 
 
+def _keys_alone(error: ErrorDetails, values: Any) -> list[str]:
+    """Returns where the error is, without the names that pydantic gives to the members of a union."""
+    path = []
+    for part in error["loc"]:
+        missing = error["type"] == "missing" and part == error["loc"][-1]
+        if isinstance(values, Mapping) and (part in values or missing):
+            path.append(str(part))
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int):
+            path.append(str(part))
+            values = values[part]
+    return path
+
+
+def _wrong(path: str, found: list[ErrorDetails]) -> str:
+    said = [one["msg"].removeprefix("Value error, ").removeprefix("Input should be ") for one in found]
+    must = "must be " if found[0]["msg"].startswith("Input should be ") else ""
+    value = found[0]["input"]
+    shown = "" if isinstance(value, (dict, BaseModel)) else f" = {_as_yaml(value)}"
+    return f"{path or 'config'}{shown}: {must}{' or '.join(said)}"
+
+
+def _as_yaml(value: Any) -> str:
+    return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
+
+
+def _unknown(path: str, section: type[BaseModel], values: Mapping[str, Any], name: str) -> str:
+    plain = ".".join(part for part in path.split(".") if not part.isdigit())
+    if plain in RENAMED:
+        return f"{path} is called {RENAMED[plain]} now"
+    close = _closest(plain, list(keys(section, name, values)))
+    if close == path:  # a key with dots, as --set takes them
+        outer, _, inner = path.rpartition(".")
+        return f"{path}: a config file nests keys; write {inner} under {outer}, as in {outer}: {{{inner}: ...}}"
+    return f"{path}: there is no such config key" + (f"; did you mean {close}?" if close else "")
+
+
 def _closest(path: str, known: list[str]) -> str | None:
-    """The valid key most like `path`: in the same section first, else one of the same last word elsewhere, else anything alike."""
+    """Returns the key most like `path`: in the same section first, else one of the same last word elsewhere, else anything alike."""
     parent, _, leaf = path.rpartition(".")
     siblings = [key for key in known if key.rpartition(".")[0] == parent]
     by_leaf = {key.rpartition(".")[2]: key for key in siblings}
@@ -110,5 +164,5 @@ def _closest(path: str, known: list[str]) -> str | None:
         return by_leaf[near[0]]
     if same := [key for key in known if key.rpartition(".")[2] == leaf]:
         return same[0]
-    near = difflib.get_close_matches(path, known, n=1)
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.8)
     return near[0] if near else None

@@ -155,7 +155,7 @@ class Named:
         return core_schema.no_info_plain_validator_function(
             self.validate,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda section, info: section.model_dump(mode=info.mode), info_arg=True
+                lambda section, info: section.model_dump(mode=info.mode, exclude_none=info.exclude_none), info_arg=True
             ),
         )
 

@@ -1,9 +1,24 @@
-"""The base of every config section."""
+"""The base of every config section, and the types of keys that sections share."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+Number = TypeVar("Number")
 
 
 class Section(BaseModel):
-    """Typed, immutable; an unknown key is an error. A string under a field is its documentation, with unit and source."""
+    """Holds typed, immutable keys; an unknown key is an error. A string under a key is its documentation, with unit and source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _off_as_yaml_has_it(value: object) -> object:
+    """Returns `off` for what YAML 1.1 makes of an unquoted `off`. A number would take False as 0, which is something else."""
+    if value is True:
+        raise ValueError("must be a number or 'off'")
+    return "off" if value is False else value
+
+
+OrOff = Annotated[Number | Literal["off"], BeforeValidator(_off_as_yaml_has_it)]
+"""A number, or the word `off` where a bound with a default can be switched off."""

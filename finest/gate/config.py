@@ -1,12 +1,14 @@
 """Config of the gate: what a candidate must show."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from finest.section import Section
+from finest.section import OrOff, Section
 
 Rule = Literal["stability", "gain", "accuracy", "collapse", "sanity", "frozen"]
+
+Share = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Gate(Section):
@@ -14,9 +16,9 @@ class Gate(Section):
 
     rules: list[Rule] = Field(default=["stability", "gain", "accuracy", "collapse", "sanity", "frozen"])
     """The rules that must hold. Without any, nothing passes."""
-    min_rls_above_floor: float | None = Field(default=0.5, ge=-1, le=1)
+    min_rls_above_floor: OrOff[Share] = 0.5
     """Least stability as a share of the way from the noise floor (another seed) to the ceiling (rounding); rbo and jaccard, lower bound."""
-    min_worst_rls_above_floor: float | None = Field(default=0.35, ge=-1, le=1)
+    min_worst_rls_above_floor: OrOff[Share] = 0.35
     """The same for the worst scenario's mean."""
     min_rls_rbo: float | None = Field(default=None, ge=0, le=1)
     """Least mean RLS (rbo), lower bound; absolute, so it depends on the data."""

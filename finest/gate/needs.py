@@ -12,7 +12,7 @@ BASE: Need = ("clean", None, "base")
 def needed(rule: Rule, config: Gate) -> list[Need]:
     """The rank lists without which `rule` cannot be decided. A champion is never needed: rules about it do not apply without one."""
     if rule == "stability":
-        relative = config.min_rls_above_floor is not None or config.min_worst_rls_above_floor is not None
+        relative = config.min_rls_above_floor != "off" or config.min_worst_rls_above_floor != "off"
         controls: list[Need] = [BASE, ("control", "seed", "base"), ("control", "rounding", "tuned")] if relative else []
         return [CANDIDATE, ("probe", None, "tuned"), *controls]
     if rule == "gain":

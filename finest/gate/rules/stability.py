@@ -38,7 +38,7 @@ def _mean(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResult
         "rbo": (config.min_rls_rbo, "min_rls_rbo"),
         "jaccard_at_10": (config.min_rls_jaccard, "min_rls_jaccard"),
     }[measure]
-    if config.min_rls_above_floor is not None:
+    if config.min_rls_above_floor != "off":
         bound, why = _on_the_way(measured, measure, config.min_rls_above_floor)
         yield _at_least(f"stability.{measure}", said, mean, low, (low, high), bound, why, "min_rls_above_floor")
     if absolute is not None:
@@ -51,7 +51,7 @@ def _worst(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResul
     worst = min(measured.probes, key=lambda probe: probe.means["tuned"][measure].value)
     sample = worst.means["tuned"][measure]
     said = f"The least stable scenario, {worst.name}, has an RLS ({WORDS[measure]}) of {sample.value:.3f}"
-    if config.min_worst_rls_above_floor is not None:
+    if config.min_worst_rls_above_floor != "off":
         bound, why = _on_the_way(measured, measure, config.min_worst_rls_above_floor)
         name, option = f"stability.worst_{measure}", "min_worst_rls_above_floor"
         yield _at_least(name, said, sample.value, sample.value, interval(sample), bound, why, option)

@@ -1,15 +1,25 @@
 import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 
-from components.sections import keys, parameters, parse
+from components.sections import RENAMED, keys, parameters, parse, sections_of
 from finest.data.config import Ingest
 from finest.errors import ConfigError
 from finest.gate.config import Gate
 from finest.perturb.config import Perturb
-from finest.training.config import Pretrain
+from finest.registry import Named, Registry
+from finest.section import Section
+from finest.training.config import Finetune, Pretrain
+from pipeline.config import Config
+
+MODELS = Registry[Any]("model", "finest.of_this_test")
 
 
 def as_kfp_hands_it_on(value: object) -> object:
@@ -22,7 +32,7 @@ def as_kfp_hands_it_on(value: object) -> object:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else json.loads(json.dumps(value))
 
 
-shares = st.none() | st.floats(0, 1)
+shares = st.just("off") | st.floats(0, 1)
 
 
 @settings(max_examples=50, deadline=None)
@@ -40,17 +50,103 @@ def test_a_section_survives_the_way_through_kfp(section: Ingest | Perturb | Pret
     assert parse(type(section), as_kfp_hands_it_on(parameters(section))) == section  # type: ignore[arg-type]
 
 
-def test_a_default_that_was_switched_off_is_not_brought_back() -> None:
-    sent = parameters(Gate(min_rls_above_floor=None))
-    assert sent["min_rls_above_floor"] == "" and "min_rls_rbo" not in sent
-    assert parse(Gate, sent).min_rls_above_floor is None
+@pytest.mark.parametrize("switched", ["off", False])  # YAML 1.1 makes False of an unquoted off
+def test_a_bound_that_was_switched_off_stays_off(switched: object) -> None:
+    sent = parameters(parse(Gate, {"min_rls_above_floor": switched}))
+    assert sent["min_rls_above_floor"] == "off" and "min_rls_rbo" not in sent
+    assert parse(Gate, sent).min_rls_above_floor == "off"
 
 
-def test_an_empty_text_that_is_no_null_stays_an_error() -> None:
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.7, "gate.min_rls_above_floor = 1.7: must be less than or equal to 1 or 'off'"),
+        (None, "gate.min_rls_above_floor = null: must be a valid number or 'off'"),
+        (True, "gate.min_rls_above_floor = true: must be a number or 'off'"),
+        ([0.5], "gate.min_rls_above_floor = [0.5]: must be a valid number or 'off'"),
+    ],
+)
+def test_a_wrong_bound_is_one_line_that_names_the_word_for_none(value: object, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Gate, {"min_rls_above_floor": value}, "gate")
+    assert str(caught.value) == text
+
+
+def test_a_key_that_can_be_null_is_null_by_default() -> None:
+    """A null does not travel through kfp, so leaving the key out must mean it."""
+    for section in (Ingest, Perturb, Pretrain, Finetune, Gate):
+        for name, field in fields(section):
+            assert type(None) not in get_args(field.annotation) or field.default is None, name
+
+
+def fields(section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in section.model_fields.items():
+        yield f"{section.__name__}.{name}", field
+        for nested in sections_of(field):
+            yield from fields(nested)
+
+
+def test_an_empty_text_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"ingest\.columns\.user"):
         parse(Ingest, {"columns": {"user": 3}}, "ingest")
     with pytest.raises(ConfigError, match=r"pretrain\.epochs = ''"):
         parse(Pretrain, {"epochs": ""}, "pretrain")
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_an_old_key_is_refused_with_its_new_name(old: str, new: str) -> None:
+    values: dict[str, Any] = {}
+    *outer, leaf = old.split(".")
+    inner = values
+    for part in outer:
+        inner = inner.setdefault(part, {})
+    inner[leaf] = 1
+    assert new in set(keys(Config))
+    with pytest.raises(ConfigError) as caught:
+        parse(Config, values)
+    assert str(caught.value) == f"{old} is called {new} now"
+
+
+class Bert(Section):
+    name: Literal["bert"] = "bert"
+    mask_share: float = Field(default=0.2, gt=0)
+
+
+class Gru(Section):
+    name: Literal["gru"] = "gru"
+    cells: int | None = None
+
+
+for section in (Bert, Gru):
+    MODELS.register(section.__name__.lower())(SimpleNamespace(Config=section))
+
+
+class Trained(Section):
+    model: Annotated[Any, Named(MODELS)] = Gru()
+    others: list[Annotated[Any, Named(MODELS)]] = Field(default=[])
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"model": {"name": "bert", "mask_shar": 1}}, "t.model.mask_shar: there is no such config key; did you mean t.model.mask_share?"),
+        ({"model": {"name": "gru", "mask_share": 1}}, "t.model.mask_share: there is no such config key"),
+        ({"model": {"name": "bert", "mask_share": 0}}, "t.model.mask_share = 0: must be greater than 0"),
+        ({"others": ["gru", {"name": "bert", "mask_shar": 1}]},
+         "t.others.1.mask_shar: there is no such config key; did you mean t.others.mask_share?"),
+        ({"model": "berd"}, "t.model = 'berd': there is no model called berd; did you mean bert?"),
+    ],
+)  # fmt: skip
+def test_an_error_in_a_section_that_a_name_decides_has_the_full_key_and_that_section_s_own(
+    values: Any, text: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Trained, values, "t")
+    assert str(caught.value).split(" (another")[0] == text
+
+
+def test_a_section_that_a_name_decides_travels_without_nulls() -> None:
+    assert parameters(Trained()) == {"model": {"name": "gru"}, "others": []}
 
 
 def test_keys_reach_into_sections_and_lists_of_sections() -> None:

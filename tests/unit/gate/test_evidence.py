@@ -156,8 +156,8 @@ def test_lists_without_any_base_can_be_held_to_absolute_bounds(folder: Path) -> 
     shutil.rmtree(folder / "base")
     config = Gate(
         rules=["stability"],
-        min_rls_above_floor=None,
-        min_worst_rls_above_floor=None,
+        min_rls_above_floor="off",
+        min_worst_rls_above_floor="off",
         min_rls_rbo=0.9,
         bootstrap_draws=300,
     )

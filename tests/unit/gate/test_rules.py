@@ -77,7 +77,7 @@ def test_stability_holds_every_bound_that_is_set_and_names_it(
 
 def test_stability_without_any_bound_is_no_free_pass(tmp_path: Path) -> None:
     run = made_up()
-    run.config |= {"min_rls_above_floor": None, "min_worst_rls_above_floor": None}
+    run.config |= {"min_rls_above_floor": "off", "min_worst_rls_above_floor": "off"}
     assert failed(judged(run, tmp_path)) == {"stability"}
 
 

@@ -121,7 +121,7 @@ def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, text: str | None, 
 
 def test_a_dumped_config_loads_as_itself(tmp_path: Path) -> None:
     config = load(
-        None, ["gate.min_rls_above_floor=null", "ingest.split={method: temporal, cut: 2026-01-02T03:04:05}", "seed=7"]
+        None, ["gate.min_rls_above_floor=off", "ingest.split={method: temporal, cut: 2026-01-02T03:04:05}", "seed=7"]
     )
     (tmp_path / "config.yaml").write_text(configs.dump(config))
     assert load(tmp_path / "config.yaml") == config != Config()
