@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from finest import atomic
 from finest.data import clean, columns, duck, facts, order, quarantine, schema, spark, window, write
 from finest.data.config import Ingest
 from finest.data.engine import Engine
@@ -45,8 +46,7 @@ def ingest(
         raise ConfigError(
             "window_days and split.held_out_days count from a moment: give ingest what finest.data.window.resolved makes"
         )
-    partial = out.with_name(out.name + ".partial")
-    with _complete_or_nothing(partial, out):
+    with _whole(out) as partial:
         absent = window.missing(files, config)
         layouts = columns.check(filesystem, window.prune(files, config.since, config.until), config)
         work = partial / "work"
@@ -58,6 +58,7 @@ def ingest(
         )
         with opened as engine:
             manifest = _build(filesystem, layouts, absent, config, engine, partial)
+        shutil.rmtree(work)
         (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
@@ -181,18 +182,14 @@ def _may_be_empty(config: Ingest) -> bool:
 
 
 @contextmanager
-def _complete_or_nothing(partial: Path, out: Path) -> Iterator[None]:
+def _whole(out: Path) -> Iterator[Path]:
+    """Yields a folder that becomes `out`. Raises FinestError where `out` holds something, and where the disk is full."""
     if out.is_dir() and any(out.iterdir()):
         raise FinestError(f"{out}: the folder exists and is not empty; choose another one or remove it")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        yield
-        shutil.rmtree(partial / "work")
-        partial.replace(out)
+        with atomic.folder(out) as partial:
+            yield partial
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise FinestError(f"{out}: the disk is full; free space there or choose another folder") from error
         raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -87,7 +87,7 @@ def test_unusable_input_is_one_line_and_leaves_nothing_behind(
         read(source, out, checkpoints, small)
     text = str(caught.value)
     assert says in text and "\n" not in text
-    assert list(tmp_path.glob("interactions*/*.parquet")) == [] and list(tmp_path.glob("*.partial")) == []
+    assert list(tmp_path.glob("interactions*/*.parquet")) == [] and list(tmp_path.glob("*.partial*")) == []
     finish(small, checkpoints, "FAILED")
     client = connect()
     assert client.search_runs([experiment_id(client)], "attributes.status = 'RUNNING'") == []

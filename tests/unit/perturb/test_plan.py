@@ -82,8 +82,8 @@ def test_a_plan_is_written_whole_into_an_empty_folder_and_read_back(tmp_path: Pa
     table, groups = plan(DATA, Perturb(groups=2), seed=5)
     out = tmp_path / "edits"
     out.mkdir()
-    (tmp_path / "edits.partial").mkdir()  # of a run that was killed
-    (tmp_path / "edits.partial" / "half").touch()
+    (tmp_path / "edits.partial-0").mkdir()  # of a run that was killed
+    (tmp_path / "edits.partial-0" / "half").touch()
     write(table, groups, out)
     back, again = read(out)
     assert back.equals(table)
