@@ -9,17 +9,10 @@ from typing import Any
 import yaml
 from pydantic import Field, field_validator
 
-from components.config import Steps
-from components.notify.config import Notify
-from components.preflight.config import Preflight
-from components.promote.config import Promote
+from components.config import Sections, Steps
 from components.sections import parse
-from finest.data.config import Ingest
 from finest.errors import ConfigError
-from finest.gate.config import Gate
-from finest.perturb.config import Perturb
 from finest.section import Section
-from finest.training.config import Finetune, Pretrain
 from pipeline.placement import Placement
 
 FILE = "config.yaml"
@@ -28,8 +21,8 @@ QUICKSTART = Path(__file__).parent.parent / "quickstart.yaml"
 NIGHTLY = QUICKSTART.with_name("nightly.yaml")
 
 
-class Config(Section):
-    """Sections are named after the steps that get them."""
+class Run(Section):
+    """Holds what a run is about: its data, its moment, its seed, and where it keeps its checkpoints."""
 
     source: str = "ml-100k"
     """A file, a folder or a prefix of interactions, or the name of a sample that is fetched (`ml-100k`)."""
@@ -42,16 +35,6 @@ class Config(Section):
     """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from; unset, a local run keeps them in its state."""
     profile: bool = False
     """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes no result."""
-    steps: Steps = Steps()
-    preflight: Preflight = Preflight()
-    ingest: Ingest = Ingest()
-    perturb: Perturb = Perturb()
-    pretrain: Pretrain = Pretrain()
-    finetune: Finetune = Finetune()
-    gate: Gate = Gate()
-    promote: Promote = Promote()
-    notify: Notify = Notify()
-    placement: Placement = Placement()
 
     @field_validator("as_of", mode="before")
     @classmethod
@@ -61,6 +44,15 @@ class Config(Section):
         if value is not None and not (isinstance(value, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value)):
             raise ValueError("must be a day or a time like 2026-11-24 or 2026-11-24T02:00:00Z")
         return value
+
+
+class Config(Sections, Run):
+    """Holds the config of a whole run: what it is about, the sections of its steps, and how and where these run."""
+
+    steps: Steps = Steps()
+    """What every step gets in its environment."""
+    placement: Placement = Placement()
+    """Where steps run on a cluster, and what they may use."""
 
 
 class Once(yaml.SafeLoader):
@@ -137,11 +129,6 @@ def _set(values: dict[str, Any], setting: str) -> None:
             if isinstance(here, dict) and not isinstance(here.get(place), (dict, list)):
                 here[place] = {}
             here = here[place]
-
-
-def as_of_parameter(config: Config) -> str:
-    """The pipeline parameter `as_of`; empty where it is unset, since kfp refuses None."""
-    return config.as_of.isoformat() if config.as_of else ""
 
 
 def dump(config: Config) -> str:

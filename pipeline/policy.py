@@ -80,23 +80,6 @@ STEP_LABEL = "app.kubernetes.io/name", "finest-step"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
 
-class Channels(NamedTuple):
-    """The pipeline's parameters of placement; texts but for tolerations and selectors. What they mean is said in Placement."""
-
-    accelerator: Any
-    accelerators: Any
-    cpu: Any
-    memory: Any
-    tolerations: Any
-    node_selector: Any
-    data_cpu: Any
-    data_memory: Any
-    small_cpu: Any
-    small_memory: Any
-    other_tolerations: Any
-    other_node_selector: Any
-
-
 def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
     """How long a run may take, and how long its pods are kept."""
     if cluster is None:
@@ -106,7 +89,7 @@ def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
     )
 
 
-def stepper(image: str, placement: Channels, steps: Steps, cluster: Cluster | None) -> Callable[..., PipelineTask]:
+def stepper(image: str, placement: Any, steps: Steps, cluster: Cluster | None) -> Callable[..., PipelineTask]:
     """The function that the DAG makes its tasks with. Without a `cluster`, for a local run, a task gets its title and image alone: its
     environment is that of the run."""
 
@@ -148,7 +131,7 @@ def retry_policy(set_retry: Callable[..., Any]) -> dict[str, str]:
     return {"policy": "Always"} if "policy" in inspect.signature(set_retry).parameters else {}
 
 
-def _place(task: PipelineTask, policy: Policy, placement: Channels, cluster: Cluster) -> None:
+def _place(task: PipelineTask, policy: Policy, placement: Any, cluster: Cluster) -> None:
     training = policy.size == "training"
     cpu, memory = {
         "training": (placement.cpu, placement.memory),

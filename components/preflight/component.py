@@ -10,7 +10,8 @@ def preflight(
     scheduled: str,
     seed: int,
     checkpoints: str,
-    config: dict,
+    fans_out: bool,
+    preflight: dict,
     ingest: dict,
     perturb: dict,
     pretrain: dict,
@@ -18,7 +19,6 @@ def preflight(
     gate: dict,
     promote: dict,
     notify: dict,
-    fans_out: bool,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Checked",
     [("listing", str), ("champion", str), ("items_needed", int), ("as_of", str), ("ingest", dict), ("seen", dict)],
@@ -31,21 +31,21 @@ def preflight(
         scheduled: When the run was made, as a backend puts it; '' in a local run.
         seed: Of the whole run.
         checkpoints: Folder or URI of the checkpoints.
-        config: Section `preflight`.
-        ingest, perturb, pretrain, finetune, gate, promote, notify: The other sections, to be validated before they are needed.
         fans_out: Whether the compiled pipeline trains any number of groups, or one.
+        preflight: Section of that name, as the ones below: all are validated before any of them is needed.
+        ingest: Section of that name.
+        perturb: Section of that name.
+        pretrain: Section of that name.
+        finetune: Section of that name.
+        gate: Section of that name.
+        promote: Section of that name.
+        notify: Section of that name.
     """
+    from components.config import Sections
     from components.preflight.work import check, stands_for
+    from components.sections import parse
     from components.step import watched
 
+    given = {name: value for name, value in locals().items() if name in Sections.model_fields}
     with watched("preflight", checkpoints=checkpoints):
-        sections = {
-            "preflight": config,
-            "ingest": ingest,
-            "perturb": perturb,
-            "pretrain": pretrain,
-            "finetune": finetune,
-            "gate": gate,
-        }
-        sections |= {"promote": promote, "notify": notify}
-        return check(source, stands_for(as_of, scheduled), seed, checkpoints, sections, fans_out)
+        return check(source, stands_for(as_of, scheduled), seed, checkpoints, parse(Sections, given), fans_out)

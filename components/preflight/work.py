@@ -3,7 +3,6 @@
 import os
 import shutil
 import socket
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,29 +10,11 @@ from typing import Any, NamedTuple
 import storage
 from components import backend, events, source
 from components.champion.work import seen_by
-from components.notify.config import Notify
-from components.preflight.config import Preflight
-from components.promote.config import Promote
-from components.sections import parameters, parse
-from finest.data.config import Ingest
+from components.config import Sections
+from components.sections import parameters
 from finest.data.window import moment, resolved
 from finest.errors import ConfigError, FinestError
-from finest.gate.config import Gate
-from finest.perturb.config import Perturb
-from finest.section import Section
-from finest.training.config import Finetune, Pretrain
 from tracking import registry, runs, store
-
-SECTIONS: dict[str, type[Section]] = {
-    "preflight": Preflight,
-    "ingest": Ingest,
-    "perturb": Perturb,
-    "pretrain": Pretrain,
-    "finetune": Finetune,
-    "gate": Gate,
-    "promote": Promote,
-    "notify": Notify,
-}
 
 
 class Checked(NamedTuple):
@@ -53,23 +34,22 @@ class Checked(NamedTuple):
     """What the champion's data was; empty where that is no reason to skip the run."""
 
 
-def check(
-    uri: str, as_of: datetime, seed: int, checkpoints: str, values: Mapping[str, Mapping[str, Any]], fans_out: bool
-) -> Checked:
-    """Checks config, source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
+def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sections, fans_out: bool) -> Checked:
+    """Checks source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
 
-    `as_of`: the moment that the run stands for. `fans_out`: whether the pipeline trains any number of groups, or one.
+    Args:
+        uri: Interactions: a URI or the name of a sample.
+        as_of: The moment that the run stands for.
+        seed: Seed of the whole run.
+        checkpoints: Folder or URI of the checkpoints; empty for none.
+        sections: The config's sections.
+        fans_out: Whether the pipeline trains any number of groups, or one.
     """
-    sections = {name: parse(section, values[name], name) for name, section in SECTIONS.items()}
-    preflight, ingest, perturb, finetune, promote = (
-        sections[name] for name in ("preflight", "ingest", "perturb", "finetune", "promote")
-    )
-    assert isinstance(preflight, Preflight) and isinstance(ingest, Ingest) and isinstance(perturb, Perturb)
-    assert isinstance(finetune, Finetune) and isinstance(promote, Promote)
-    if perturb.groups > 1 and not fans_out:
-        asked = f"perturb.groups: {perturb.groups}, but this pipeline was compiled for one group"
+    if sections.perturb.groups > 1 and not fans_out:
+        asked = f"perturb.groups: {sections.perturb.groups}, but this pipeline was compiled for one group"
         raise ConfigError(f"{asked}; compile it with such a config: python -m pipeline compile --config FILE")
-    sections["ingest"] = ingest = resolved(ingest, as_of)
+    ingest = resolved(sections.ingest, as_of)
+    preflight, finetune = sections.preflight, sections.finetune
     listing = source.listing_of(source.resolve(uri), ingest)
     for folder in local_folders(checkpoints):
         check_space(folder, preflight.min_free_gb)
@@ -77,8 +57,8 @@ def check(
     store.check()
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
-    champion = registry.champion(promote.registered_model)
-    config = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    champion = registry.champion(sections.promote.registered_model)
+    config = sections.model_copy(update={"ingest": ingest}).model_dump(mode="json")
     runs.open_parent(config, source=uri, seed=seed, tags={"place": here, "as_of": as_of.isoformat()})
     return Checked(
         listing=listing,

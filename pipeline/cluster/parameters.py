@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.sections import parameters
 from finest.errors import ConfigError
+from pipeline import inputs
 from pipeline.cluster import versions
-from pipeline.config import Config, as_of_parameter
+from pipeline.config import Config
 from pipeline.ir_check import has_loop
 
 MOST_BYTES = 10_000
@@ -44,7 +44,7 @@ def _variables(pipeline: dict[str, Any]) -> dict[str, str]:
 
 
 def of(config: Config) -> dict[str, Any]:
-    """All of the pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
+    """Returns all of the pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
     if config.source in ("", "ml-100k"):
         known = config.source or "not set"
         raise ConfigError(
@@ -54,11 +54,7 @@ def of(config: Config) -> dict[str, Any]:
         raise ConfigError(
             "checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there"
         )
-    values = parameters(config)
-    found = {name: value for name, value in values.items() if name not in ("placement", "steps", "as_of")} | values[
-        "placement"
-    ]
-    return found | {"as_of": as_of_parameter(config)}
+    return inputs.of(config)
 
 
 def check_size(values: dict[str, Any]) -> None:

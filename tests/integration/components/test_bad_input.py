@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from kfp.dsl import PipelineTaskFinalStatus
 
+from components.config import Sections
 from components.ingest.component import ingest
 from components.notify.component import notify
 from components.preflight.component import preflight
@@ -145,18 +146,14 @@ def read(
     source: Path, out: Path, checkpoints: str, sections: dict[str, Any], between: Callable[[], None] = lambda: None
 ) -> None:
     """Preflight, then ingest."""
-    others = {
-        name: sections[name] for name in ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")
-    }
     checked = preflight.python_func(
         source=str(source),
         as_of="2026-11-24",
         scheduled="",
         seed=0,
         checkpoints=checkpoints,
-        config=sections["preflight"],
         fans_out=False,
-        **others,
+        **{name: sections[name] for name in Sections.model_fields},
     )
     between()
     artifact = SimpleNamespace(path=str(out), metadata={})

@@ -11,6 +11,7 @@ import pytest
 from kfp.dsl import PipelineTaskFinalStatus
 
 from components.champion.component import champion
+from components.config import Sections
 from components.finetune.component import finetune
 from components.gate.component import gate
 from components.ingest.component import ingest
@@ -67,10 +68,8 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
     def artifact(name: str) -> Any:
         return SimpleNamespace(path=str(folder / name), metadata={})
 
-    names = ("ingest", "perturb", "pretrain", "finetune", "gate", "promote", "notify")
-    checked = preflight.python_func(
-        SOURCE, as_of, "", 0, checkpoints, config["preflight"], **{name: config[name] for name in names}, fans_out=False
-    )
+    sections = {name: config[name] for name in Sections.model_fields}
+    checked = preflight.python_func(SOURCE, as_of, "", 0, checkpoints, False, **sections)
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
     ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, checkpoints, data)
     decided = champion.python_func(checked.champion, checked.seen, data, config["promote"], model, lists)

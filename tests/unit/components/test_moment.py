@@ -6,7 +6,8 @@ from kfp import dsl
 from components import events
 from components.preflight.work import stands_for
 from finest.errors import ConfigError
-from pipeline.config import as_of_parameter, load
+from pipeline import inputs
+from pipeline.config import load
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def test_without_either_it_is_now(scheduled: str) -> None:
 
 @pytest.mark.parametrize("text", ["2026-11-24", "2026-11-24T02:30:00", "2026-11-24T02:30:00+01:00"])
 def test_the_moment_of_a_config_reaches_the_step_as_it_was_meant(text: str) -> None:
-    given = as_of_parameter(load(None, [f"as_of={text}"]))
+    given = inputs.of(load(None, [f"as_of={text}"]))["as_of"]
     assert stands_for(given, "") == stands_for(text, "")
 
 

@@ -1,9 +1,13 @@
+import inspect
 from pathlib import Path
 
 import pytest
 
+from components.config import Sections
+from components.preflight.component import preflight
 from finest.errors import ConfigError
 from pipeline import config as configs
+from pipeline import inputs
 from pipeline.config import Config, load
 
 
@@ -125,3 +129,8 @@ def test_a_dumped_config_loads_as_itself(tmp_path: Path) -> None:
     )
     (tmp_path / "config.yaml").write_text(configs.dump(config))
     assert load(tmp_path / "config.yaml") == config != Config()
+
+
+def test_every_section_of_a_step_is_a_parameter_of_the_pipeline_and_checked_by_preflight() -> None:
+    takes = set(inspect.signature(preflight.python_func).parameters)
+    assert set(Sections.model_fields) <= takes and set(Sections.model_fields) <= set(inputs.of(Config()))
