@@ -51,6 +51,10 @@ bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for hours; writ
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/python -m pipeline compile --output pipeline.yaml
 
+docs: $(INSTALLED) ## Write docs/config.md and docs/config.schema.json: every key of a config, for people and for editors
+	$(BIN)/python -m pipeline config docs > docs/config.md
+	$(BIN)/python -m pipeline config schema > docs/config.schema.json
+
 images: $(addprefix image-,$(TARGETS)) image-mlflow ## Build the images of the steps and of the MLflow server; TARGETS="cpu gpu" for both
 	@docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}, built {{.CreatedSince}}' --filter reference='finest*:$(VERSION)*'
 
@@ -79,4 +83,4 @@ clean: ## Remove the virtual environment and caches; runs and models in $(STATE)
 	rm -rf .venv build finest.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint bench bench-gpu bench-peers compile images image-cpu image-gpu image-mlflow run-docker services-stop ui clean
+.PHONY: help run test lint bench bench-gpu bench-peers compile docs images image-cpu image-gpu image-mlflow run-docker services-stop ui clean

@@ -162,5 +162,14 @@ class Named:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """Describes the sections of everything that is registered here."""
-        return {"oneOf": [self.config(name).model_json_schema() for name in self.registry]}
+        """Describes a bare name, and the section of everything that is registered here."""
+        return {"anyOf": [{"enum": list(self.registry)}, *(self._describe(name, handler) for name in self.registry)]}
+
+    def _describe(self, name: str, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        section = handler.resolve_ref_schema(handler(self.config(name).__pydantic_core_schema__))
+        keys = section.get("properties", {})
+        return {
+            **section,
+            "properties": {**keys, "name": {**keys.get("name", {}), "const": name}},
+            "required": list(dict.fromkeys(["name", *section.get("required", [])])),
+        }

@@ -16,6 +16,7 @@ from rich.table import Table
 from components.sections import parse
 from finest.errors import ConfigError, FinestError
 from pipeline import config as configs
+from pipeline import config_commands
 from pipeline import state as states
 from pipeline.cluster.commands import register
 from pipeline.options import AsOf, ConfigFile, Sets, StateFolder, console, settings
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 models = typer.Typer(help="Versions of the registered model, and which one is in production.", no_args_is_help=True)
 app.add_typer(models, name="models")
+app.add_typer(config_commands.app, name="config")
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """The base of all usage errors. typer has its own copy of click and exports only the leaves."""

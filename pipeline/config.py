@@ -72,7 +72,7 @@ class Once(yaml.SafeLoader):
 
 def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     """The config in a YAML file (defaults where there is none), with `key=value` settings on top. Raises ConfigError."""
-    return parse(Config, assigned(sets, _read(path) if path else {}))
+    return parse(Config, assigned(sets, read(path) if path else {}))
 
 
 def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[
     return values
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Once)
     except (FileNotFoundError, IsADirectoryError) as error:

@@ -12,8 +12,11 @@ class Columns(Section):
     """Names of the source's columns."""
 
     user: str = "user_id"
+    """Column of user ids."""
     item: str = "item_id"
+    """Column of item ids."""
     timestamp: str = "timestamp"
+    """Column of times: numbers of the unit `ingest.timestamp_unit` since 1970, or times in ISO 8601."""
     sequence: str | None = None
     """Order of interactions within one timestamp, where the source knows it."""
 
@@ -22,6 +25,7 @@ class Split(Section):
     """Which interactions are held out. No model of the run is trained on them."""
 
     method: Literal["last_fraction", "leave_one_out", "temporal"] = "last_fraction"
+    """`last_fraction`: each user's last interactions are held out; `leave_one_out`: the very last one; `temporal`: all after a time."""
     fraction: float = Field(default=0.1, gt=0, lt=1)
     """`last_fraction`: share of each user's interactions, the last ones, rounded up, but for the user's first. Three decimals."""
     cut: datetime | None = None
@@ -58,6 +62,7 @@ class Ingest(Section):
     format: Literal["auto", "parquet", "csv", "tsv", "inter"] = "auto"
     """Format of the source's files; `auto` goes by the file name's ending."""
     columns: Columns = Columns()
+    """Names of the source's columns."""
     timestamp_unit: Literal["s", "ms", "us", "ns"] = "s"
     """Unit of numeric timestamps."""
     duplicates: Literal["keep", "quarantine"] = "keep"
@@ -84,7 +89,9 @@ class Ingest(Section):
     spark_folder: str | None = None
     """Folder for Spark's tables, which driver and workers must share, as they must the source; None: this machine's temporary folder."""
     split: Split = Split()
+    """Which interactions are held out."""
     evaluation: Evaluation = Evaluation()
+    """How rank lists are taken."""
 
     @model_validator(mode="after")
     def _one_window(self) -> "Ingest":

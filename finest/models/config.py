@@ -15,6 +15,7 @@ class Model(Section):
     hidden_size: int = Field(default=64, ge=1)
     """Units of the item embedding, of the encoder and of its feed-forward layers."""
     num_layers: int = Field(default=2, ge=1)
+    """Layers of the encoder."""
     num_heads: int = Field(default=1, ge=1)
     """SASRec: attention heads; divides `hidden_size`."""
     max_length: int = Field(default=50, ge=2)

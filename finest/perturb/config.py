@@ -16,6 +16,7 @@ class Scenario(Section):
     family: Family = "random"
     """How rows are selected: at random, among each user's first or last tenth, or by CASPER's cascade counts (arXiv 2201.12686)."""
     kind: Kind
+    """What is done to a selected row: it is deleted, its item is replaced, or a row with another item is put in before it."""
     share: float = Field(default=0.001, gt=0, le=0.5)
     """Share of the training rows that are edited. Paper: 0.1%."""
     seed: int = Field(default=0, ge=0)
@@ -42,6 +43,7 @@ class Perturb(Section):
     scenarios: list[Scenario] = Field(
         default=[Scenario(kind="deletion"), Scenario(kind="replacement"), Scenario(kind="insertion")], min_length=1
     )
+    """The scenarios; one probe is trained under each. Rule `stability` needs three."""
     groups: int = Field(default=1, ge=1, le=64)
     """Groups of variants that are trained together; one a GPU on a cluster, one on a laptop."""
     look_back: int = Field(default=50, ge=2)

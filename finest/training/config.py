@@ -12,6 +12,7 @@ class Pretrain(Section):
     """Training from random weights. Epochs are fixed: a variant that stopped early would confound stability."""
 
     model: Model = Model()
+    """The recommender and its size."""
     epochs: int = Field(default=12, ge=1)
     """Passes over the training targets."""
     batch_size: int = Field(default=32, ge=1)

@@ -85,4 +85,6 @@ def test_a_field_takes_the_section_of_what_is_named(monkeypatch: pytest.MonkeyPa
         Drawing.model_validate({"shape": {"name": "square", "side": 0}})
     (error,) = caught.value.errors()
     assert error["loc"] == ("shape", "side") and error["type"] == "greater_than_equal"
-    assert Drawing.model_json_schema()["properties"]["shape"]["oneOf"][0]["properties"]["side"]["minimum"] == 1
+    name, square = Drawing.model_json_schema()["properties"]["shape"]["anyOf"]
+    assert name == {"enum": ["square"]} and square["properties"]["side"]["minimum"] == 1
+    assert square["properties"]["name"]["const"] == "square" and square["required"] == ["name"]

@@ -1,0 +1,64 @@
+"""The commands `config show`, `config schema` and `config docs`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from pipeline import config as configs
+from pipeline import reference
+from pipeline.options import ConfigFile, Sets
+
+app = typer.Typer(help="What a config says, and what it could say.", no_args_is_help=True)
+
+
+@app.command()
+def show(config: ConfigFile = None, sets: Sets = None) -> None:
+    """Print the complete config of a run as YAML, and where each value that is no default comes from.
+
+    Example: finest config show --config nightly.yaml --set pretrain.epochs=20
+    """
+    file = config or configs.QUICKSTART
+    whole = configs.load(file, sets or []).model_dump(mode="json")
+    said = {file.name: configs.read(file), "--set": configs.assigned(sets or [])}
+    print(f"# The complete config. Values without a comment are defaults; the others are from {file.name} or --set.")
+    for line in _lines(whole, said):
+        print(line)
+
+
+@app.command()
+def schema() -> None:
+    """Print a JSON schema of configs, by which editors check and complete them.
+
+    Example: finest config schema > config.schema.json
+    """
+    print(reference.as_text(reference.schema()), end="")
+
+
+@app.command()
+def docs() -> None:
+    """Print every key with its type, range, default, unit and meaning, as Markdown.
+
+    Example: finest config docs > docs/config.md
+    """
+    print(reference.page(), end="")
+
+
+def _lines(values: dict[str, Any], said: dict[str, Any], indent: str = "") -> Iterator[str]:
+    """Yields the lines of a section.
+
+    Args:
+        values: The section's keys.
+        said: What each origin says of the section, later ones over earlier ones.
+        indent: Spaces before every line.
+    """
+    for key, value in values.items():
+        by_origin = {name: one[key] for name, one in said.items() if isinstance(one, dict) and key in one}
+        if isinstance(value, dict) and value:
+            yield f"{indent}{key}:"
+            # A bare name stands for a section of that name and defaults.
+            inner = {name: {"name": one} if isinstance(one, str) else one for name, one in by_origin.items()}
+            yield from _lines(value, inner, indent + "  ")
+        else:
+            origin = f"  # {[*by_origin][-1]}" if by_origin else ""
+            yield f"{indent}{key}: {reference.as_yaml(value)}{origin}"
