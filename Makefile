@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 run: $(INSTALLED) ## Install what is needed, get ml-100k, run the whole pipeline; ARGS="--source FILE ..." for more
-	$(BIN)/python -m pipeline run --config quickstart.yaml --state $(STATE) $(ARGS)
+	$(BIN)/finest run --config quickstart --state $(STATE) $(ARGS)
 
 # Two processes: many tests wait for services of their own (tests/conftest.py says which go together).
 test: $(INSTALLED) ## Run all tests
@@ -49,7 +49,7 @@ bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for hours; writ
 	$(BIN)/python -m benchmarks.peer_curves
 
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
-	$(BIN)/python -m pipeline compile --output pipeline.yaml
+	$(BIN)/finest compile --output pipeline.yaml
 
 docs: $(INSTALLED) ## Write docs/config.md and docs/config.schema.json: every key of a config, for people and for editors
 	$(BIN)/python -m pipeline config docs > docs/config.md
@@ -70,7 +70,7 @@ image-mlflow:
 # The services stay up, for a look into MLflow and for the next run; `make services-stop` ends them.
 run-docker: $(INSTALLED) ## The same in containers, against an MLflow server on PostgreSQL and S3; needs Docker and `make images`
 	@services="$$($(BIN)/python -m tests.services start $(STATE)/services)" && eval "$$services" && set -x && \
-	$(BIN)/python -m pipeline run --runner docker --config quickstart.yaml --state $(STATE) $(ARGS)
+	$(BIN)/finest run --runner docker --config quickstart --state $(STATE) $(ARGS)
 
 services-stop: $(INSTALLED) ## End the services that run-docker has started
 	$(BIN)/python -m tests.services stop $(STATE)/services

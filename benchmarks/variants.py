@@ -58,7 +58,7 @@ def trained(data: Dataset, variants: int, config: Pretrain) -> Spent:
 
 
 def dag(device: str = "cpu") -> Spent:
-    """`python -m pipeline run` from nothing, with MLflow, gate and report; promoted or refused."""
+    """`finest run` from nothing, with MLflow, gate and report; promoted or refused."""
     with tempfile.TemporaryDirectory() as folder:
         config = yaml.safe_load(QUICKSTART.read_text())
         config["perturb"]["scenarios"].append(FOURTH)

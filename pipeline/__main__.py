@@ -1,4 +1,4 @@
-"""`python -m pipeline`."""
+"""`python -m pipeline`, the command `finest`: how processes of ours start it, whatever is on the PATH."""
 
 import sys
 

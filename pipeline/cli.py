@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from components.sections import parse
+from finest import __version__
 from finest.errors import ConfigError, FinestError
 from pipeline import config as configs
 from pipeline import config_commands
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for torch.
 
 app = typer.Typer(
-    help="Retrain a sequential recommender without shuffling what users see, and promote it only if that is proven.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
@@ -36,8 +35,24 @@ models = typer.Typer(help="Versions of the registered model, and which one is in
 app.add_typer(models, name="models")
 app.add_typer(config_commands.app, name="config")
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"finest {__version__}")
+        raise typer.Exit()
+
+
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """The base of all usage errors. typer has its own copy of click and exports only the leaves."""
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Retrain a sequential recommender without shuffling what users see, and promote it only if that is proven."""
 
 
 @app.command()

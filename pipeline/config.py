@@ -17,8 +17,9 @@ from pipeline.placement import Placement
 
 FILE = "config.yaml"
 """Name of the complete config beside what a run made of it."""
-QUICKSTART = Path(__file__).parent.parent / "quickstart.yaml"
-NIGHTLY = QUICKSTART.with_name("nightly.yaml")
+READY_MADE = Path(__file__).parent / "configs"
+"""Folder of the configs that come with finest."""
+QUICKSTART, NIGHTLY = READY_MADE / "quickstart.yaml", READY_MADE / "nightly.yaml"
 
 
 class Run(Section):
@@ -70,6 +71,16 @@ class Once(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def find(given: str) -> Path:
+    """Returns the file that `given` names: a ready-made config by its bare name, like `nightly`, else any file by its path."""
+    return READY_MADE / f"{given}.yaml" if given in ready_made() else Path(given)
+
+
+def ready_made() -> list[str]:
+    """Returns the names of the configs that come with finest."""
+    return sorted(file.stem for file in READY_MADE.glob("*.yaml"))
+
+
 def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     """The config in a YAML file (defaults where there is none), with `key=value` settings on top. Raises ConfigError."""
     return parse(Config, assigned(sets, read(path) if path else {}))
@@ -87,7 +98,9 @@ def read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Once)
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise ConfigError(f"{path}: there is no such config file") from error
+        raise ConfigError(
+            f"{path}: there is no such config file; ready-made ones are named {' and '.join(ready_made())}"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         raise ConfigError(

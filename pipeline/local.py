@@ -35,7 +35,6 @@ from tracking.records import log_file
 from tracking.runs import close_parent
 from tracking.store import check, masked, uri
 
-ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10
 """How long steps may take to end once they are told to."""
@@ -93,12 +92,11 @@ def _follow(
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
     began, cpu_began = time.monotonic(), cpu_seconds()
     file = folder / "events.jsonl"
-    search = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ |= {
         "KFP_RUN_ID": folder.name,
         events.VARIABLE: str(file),
         orphan.VARIABLE: str(os.getpid()),
-        "PYTHONPATH": search,
+        "PYTHONSAFEPATH": "1",  # a folder of the user's that is called pipeline or storage is not taken for ours
     }
     container = [image.name, image.memory] if image else ["", ""]
     command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.root), *container]

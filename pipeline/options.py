@@ -7,11 +7,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline.config import find
+
 WIDTH = 140
 """Of tables where the output is not a terminal."""
 
+CONFIG_HELP = "Config file (YAML), or the name of a ready-made one: quickstart, nightly."
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Config file (YAML); quickstart.yaml where not given.")
+    Path | None, typer.Option("--config", parser=find, metavar="FILE|NAME", help=f"{CONFIG_HELP} Default: quickstart.")
+]
+NightlyFile = Annotated[
+    Path | None, typer.Option("--config", parser=find, metavar="FILE|NAME", help=f"{CONFIG_HELP} Default: nightly.")
 ]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Overrides a config key: a.b.c=value. May be repeated.")]
 AsOf = Annotated[

@@ -135,7 +135,7 @@ class Command:
             "pipeline",
             "run",
             "--config",
-            "nightly.yaml",
+            "nightly",
             "--source",
             self.source,
             "--as-of",

@@ -159,11 +159,11 @@ def rollback(name: str) -> Version:
     now, before = aliases.get(CHAMPION), aliases.get(PREVIOUS)
     if now is None:
         raise FinestError(
-            f"{name} has no champion to roll back; promote a version first: python -m pipeline models promote VERSION"
+            f"{name} has no champion to roll back; promote a version first: finest models promote VERSION"
         )
     if before is None or before == now:
         raise FinestError(
-            f"{name} has no previous champion to go back to; choose a version: python -m pipeline models promote VERSION"
+            f"{name} has no previous champion to go back to; choose a version: finest models promote VERSION"
         )
     # Production first: a crash in between has rolled back already, and at no moment is there no champion.
     client.set_registered_model_alias(name, CHAMPION, before)
@@ -244,7 +244,7 @@ def _get(client: "MlflowClient", name: str, version: str) -> Version:
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        raise FinestError(f"{name} has no version {version}; `python -m pipeline models list` shows them") from error
+        raise FinestError(f"{name} has no version {version}; `finest models list` shows them") from error
 
 
 def _version(raw: Any, aliases: dict[str, str]) -> Version:

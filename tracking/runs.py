@@ -50,9 +50,7 @@ class Run:
 def kfp_run_id() -> str:
     """The pipeline run's id."""
     if not (given := os.environ.get("KFP_RUN_ID")):
-        raise FinestError(
-            "KFP_RUN_ID is not set: steps run inside a pipeline run; start one with `python -m pipeline run`"
-        )
+        raise FinestError("KFP_RUN_ID is not set: steps run inside a pipeline run; start one with `finest run`")
     return given
 
 

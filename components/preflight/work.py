@@ -47,7 +47,7 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
     """
     if sections.perturb.groups > 1 and not fans_out:
         asked = f"perturb.groups: {sections.perturb.groups}, but this pipeline was compiled for one group"
-        raise ConfigError(f"{asked}; compile it with such a config: python -m pipeline compile --config FILE")
+        raise ConfigError(f"{asked}; compile it with such a config: finest compile --config FILE")
     ingest = resolved(sections.ingest, as_of)
     preflight, finetune = sections.preflight, sections.finetune
     listing = source.listing_of(source.resolve(uri), ingest)

@@ -9,11 +9,10 @@ import typer
 from finest.errors import ConfigError
 from pipeline import config as configs
 from pipeline import state as states
-from pipeline.options import AsOf, Sets, StateFolder, console, say, settings
+from pipeline.options import AsOf, NightlyFile, Sets, StateFolder, console, say, settings
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for them.
 
-NightlyFile = Annotated[Path | None, typer.Option("--config", help="Config file (YAML); nightly.yaml where not given.")]
 Source = Annotated[str | None, typer.Option(help="Interactions: a URI that the cluster reaches.")]
 Checkpoints = Annotated[str | None, typer.Option(help="Where trainings leave checkpoints: a URI.")]
 Compiled = Annotated[Path, typer.Option("--pipeline", help="The compiled pipeline.")]

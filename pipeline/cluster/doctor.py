@@ -159,7 +159,7 @@ def check_bucket(checkpoints: str) -> str:
     """That a checkpoint can be written, read, listed and removed."""
     if not checkpoints:
         raise NotCheckedError(
-            "checkpoints is not set in the config", "give --config nightly.yaml, or --set checkpoints=s3://..."
+            "checkpoints is not set in the config", "give --config FILE, or --set checkpoints=s3://..."
         )
     where, name = masked(checkpoints), f"doctor/{uuid.uuid4().hex}"
     store = storage.checkpoint_store(checkpoints)
@@ -229,7 +229,7 @@ def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, acc
 def check_schedule(client: Client) -> str:
     """That exactly one recurring run is on."""
     found = schedule.find(client)
-    command = "`python -m pipeline schedule --config FILE --cron '0 2 * * *'`"
+    command = "`finest schedule --config FILE --cron '0 2 * * *'`"
     if not found:
         raise NotCheckedError(f"there is no schedule {schedule.NAME}", f"{command} makes it")
     if len(found) > 1:

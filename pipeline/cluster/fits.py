@@ -64,7 +64,7 @@ def known(namespace: str, config: Config, compiled: Path) -> str:
                 if one.nodes
                 else ""
             )
-            more = f" ({len(found.never) - 1} more: python -m pipeline doctor)" if len(found.never) > 1 else ""
+            more = f" ({len(found.never) - 1} more: finest doctor)" if len(found.never) > 1 else ""
             raise HealthError(_of(one.text, steps), f"{one.fix}{later}{more}")
         return _possible(found)
     except NotCheckedError as unknown:

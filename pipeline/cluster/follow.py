@@ -67,7 +67,7 @@ def follow(client: Client, run_id: str, model: str, console: Console) -> int:
 
 def command(run_id: str) -> str:
     """What follows the run."""
-    return f"python -m pipeline status {run_id} --follow"
+    return f"finest status {run_id} --follow"
 
 
 def now() -> datetime:

@@ -12,7 +12,7 @@ from pipeline.ir_check import has_loop
 
 MOST_BYTES = 10_000
 """What all parameters of a run may take together: the backend keeps them in a column of that size."""
-AGAIN = "compile it with this config: python -m pipeline compile --config FILE --image ..."
+AGAIN = "compile it with this config: finest compile --config FILE --image ..."
 
 
 def given(config: Config, compiled: Path) -> dict[str, Any]:

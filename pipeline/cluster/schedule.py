@@ -93,7 +93,7 @@ def disable(client: Client, console: Console, name: str = NAME) -> None:
     """Stops new runs until the schedule is set again; one that is going on goes on."""
     for one in _some(client, name):
         client.ask(client.recurring.recurring_run_service_disable_recurring_run, one.recurring_run_id)
-    say(console, f"Schedule {name} is off; `python -m pipeline schedule --config FILE --cron ...` turns it on")
+    say(console, f"Schedule {name} is off; `finest schedule --config FILE --cron ...` turns it on")
 
 
 def delete(client: Client, console: Console, name: str = NAME) -> None:
@@ -106,7 +106,7 @@ def delete(client: Client, console: Console, name: str = NAME) -> None:
 def _some(client: Client, name: str) -> list[Any]:
     if not (found := find(client, name)):
         raise FinestError(
-            f"there is no schedule {name} at {client.host}; `python -m pipeline schedule --config FILE --cron ...` makes it"
+            f"there is no schedule {name} at {client.host}; `finest schedule --config FILE --cron ...` makes it"
         )
     return found
 

@@ -48,7 +48,7 @@ def show(console: Console, count: int) -> None:
 
 def check_age(limit: timedelta, now: datetime | None = None) -> str:
     """One line on the newest verdict. Raises FinestError where it is older than `limit`, or there is none."""
-    advice = "see `python -m pipeline status` and the runs in KFP: did the night start, and where did it end?"
+    advice = "see `finest status` and the runs in KFP: did the night start, and where did it end?"
     last = last_judged()
     if last is None or last.judged is None:
         raise FinestError(f"no run has a verdict yet; {advice}")

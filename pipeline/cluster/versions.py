@@ -24,7 +24,7 @@ def content_hash(compiled: Path) -> str:
 
 def read(compiled: Path) -> list[dict[str, Any]]:
     """The file's documents: the pipeline, and its Kubernetes part. Raises ConfigError where it is no compiled pipeline."""
-    advice = "write it with `python -m pipeline compile --image REPOSITORY@sha256:...`"
+    advice = "write it with `finest compile --image REPOSITORY@sha256:...`"
     try:
         documents = list(yaml.load_all(compiled.read_text(), LOADER))
     except FileNotFoundError:

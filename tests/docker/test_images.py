@@ -126,7 +126,7 @@ def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, 
 
 
 def test_the_command_line_compiles_the_pipeline_that_it_holds(either_image: str) -> None:
-    command = "python -m pipeline compile --output /tmp/compiled.yaml && grep -c '^ *image: ' /tmp/compiled.yaml"
+    command = "finest compile --output /tmp/compiled.yaml && grep -c '^ *image: ' /tmp/compiled.yaml"
     ran = inside(either_image, "sh", "-c", command)
     assert ran.returncode == 0 and int(ran.stdout.split()[-1]) >= 10, ran.stderr
 

@@ -455,7 +455,7 @@ def test_submit_refuses_in_one_line_before_anything_is_uploaded(cluster: Cluster
         "the largest, node-1, has 2 CPU, 32Gi memory; lower placement.cpu, or add larger nodes, or start it all the same"
         in said.error
     )
-    assert "--no-fit-check" in said.error and said.error.endswith("(1 more: python -m pipeline doctor)\n")
+    assert "--no-fit-check" in said.error and said.error.endswith("(1 more: finest doctor)\n")
     assert not kfp.uploads and not kfp.runs and not kfp.experiments
     forced = submit("--no-fit-check")
     assert forced.code == 0 and len(kfp.runs) == 1 and "Fits" not in forced.out

@@ -29,7 +29,7 @@ def on_a_terminal(said: Said, command: str, own: str = "finest") -> str:
     shown = re.sub(
         r"[0-9a-f]{32}", "4c1b7e0d52f94a6f8d3e90a1b2c7d865", (said.out + said.error).replace(own, "finest")
     )  # MLflow's run
-    lines = [f"$ python -m pipeline {command}", *shown.splitlines()]
+    lines = [f"$ finest {command}", *shown.splitlines()]
     return "".join(f"{line[first : first + WIDTH]}\n" for line in lines for first in range(0, max(len(line), 1), WIDTH))
 
 
@@ -262,7 +262,7 @@ Plan perturbations: cached
 Train: failed after 38 s
 Train, attempt 2: running since 16:18:08
 run goes on; follow it with
-  python -m pipeline status 9570e685-94a4-44c3-ad56-3b5352279f44 --follow
+  finest status 9570e685-94a4-44c3-ad56-3b5352279f44 --follow
 """
 
 

@@ -231,7 +231,7 @@ def test_a_run_can_be_left_and_followed_later(kfp: FakeKfp, call: Call) -> None:
     kfp.on_run = lambda run: record(run, "fail")
     left = call("submit", "--detach")
     [run] = kfp.runs
-    assert left.code == 0 and left.out.endswith(f"follow it: python -m pipeline status {run} --follow\n")
+    assert left.code == 0 and left.out.endswith(f"follow it: finest status {run} --follow\n")
     assert call("status", run, "--follow").code == 3
     assert call("submit", "--follow", run).code == 3 and list(kfp.runs) == [run]
 
@@ -247,7 +247,7 @@ def test_interrupting_leaves_the_run_alone_and_says_how_to_go_on(
     monkeypatch.setattr("pipeline.cluster.follow.time.sleep", interrupt)
     said = call("submit")
     [run] = kfp.runs
-    assert said.code == 1 and f"the run goes on: python -m pipeline status {run} --follow" in said.error
+    assert said.code == 1 and f"the run goes on: finest status {run} --follow" in said.error
     assert not [request for request in kfp.http.asked if "terminate" in request.path or request.method == "DELETE"]
 
 
@@ -268,7 +268,7 @@ def test_an_api_that_stays_away_ends_the_following_and_says_how_to_go_on(
     said = call("submit")
     [run] = kfp.runs
     assert said.code == 1 and said.error.count("\n") == 1
-    assert f"500 upstream connect error (the run goes on: python -m pipeline status {run} --follow)" in said.error
+    assert f"500 upstream connect error (the run goes on: finest status {run} --follow)" in said.error
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from components.pretrain.component import pretrain
 from components.promote.component import promote
 from components.sections import parameters
 from components.skip.component import skip
-from pipeline.config import load
-from tests.night_runs import FIRST, ROOT, Ended, Feed, Night, check, ended, simulate, world
+from pipeline.config import NIGHTLY, load
+from tests.night_runs import FIRST, Ended, Feed, Night, check, ended, simulate, world
 from tests.services import s3
 from tests.services.process import UnavailableError
 
@@ -57,7 +57,7 @@ class Steps:
         self.runs += 1
         self.patch.setenv("KFP_RUN_ID", f"night-{self.runs}")
         folder = self.state / "runs" / str(self.runs)
-        config = parameters(load(ROOT / "nightly.yaml", SETTINGS))
+        config = parameters(load(NIGHTLY, SETTINGS))
         verdict = run_steps(config, str(as_of), str(self.state / "checkpoints"), folder)
         return ended(night, as_of, 0, verdict / "verdict.json", self.state)
 

@@ -10,6 +10,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 GUIDES = [ROOT / "docs" / name for name in ("cluster.md", "operations.md", "troubleshooting.md")]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"(?:^(?:\$ )?|`)finest ([^\n`;|&)#]*)", re.MULTILINE)
 
 
 def blocks(guide: Path) -> list[str]:
@@ -59,7 +60,7 @@ def test_every_command_of_the_guides_is_one_that_there_is() -> None:
         known |= {f"{name} {sub}": options(one) for sub, one in getattr(command, "commands", {}).items()} or {
             name: options(command)
         }
-    said = [call for guide in GUIDES for call in re.findall(r"python -m pipeline ([^\n`;|&)#]*)", guide.read_text())]
+    said = [call for guide in GUIDES for call in COMMAND.findall(guide.read_text())]
     assert len(said) > 10
     for call in said:
         words = call.split()
@@ -79,7 +80,7 @@ def test_the_config_of_the_guide_is_one(tmp_path: Path) -> None:
     appended = re.search(r"cat >> mine.yaml <<'EOF'\n(.*?)^EOF", text, re.DOTALL | re.MULTILINE)
     assert appended
     mine = tmp_path / "mine.yaml"
-    mine.write_text((ROOT / "nightly.yaml").read_text() + appended[1])
+    mine.write_text(config.NIGHTLY.read_text() + appended[1])
     loaded = config.load(mine)
     assert loaded.checkpoints.startswith("s3://") and loaded.placement.node_selector
     without = re.search(r"`(placement: \{.*?\})`", text)

@@ -1,0 +1,63 @@
+"""Packages built from this checkout, and environments that hold them alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def checked_in(*under: str) -> list[str]:
+    """Returns the files that git knows of, those that are new and not ignored too, relative to the checkout's root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *under],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
+
+
+def build_wheel(folder: Path) -> Path:
+    """Builds the checkout's wheel in `folder` and returns it. The checkout is left as it is: setuptools writes beside what it builds."""
+    source = folder / "source"
+    for name in checked_in(
+        "finest", "components", "pipeline", "storage", "tracking", "pyproject.toml", "README.md", "LICENSE"
+    ):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, source / name)
+    return build(source, folder)
+
+
+def build(source: Path, folder: Path) -> Path:
+    """Builds the wheel of the project in `source` and returns it."""
+    program = f"from setuptools import build_meta; print(build_meta.build_wheel({str(folder)!r}))"
+    built = subprocess.run([sys.executable, "-c", program], cwd=source, capture_output=True, text=True, check=True)
+    return folder / built.stdout.splitlines()[-1]
+
+
+def environment(folder: Path, *wheels: Path) -> Path:
+    """Makes an environment in `folder` and returns its Python: the wheels, and what they need from the environment of the tests.
+
+    Nothing of the checkout is in it. What the tests' environment has installed is reached by a path, for want of minutes and gigabytes.
+    """
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "shared.pth").write_text("\n".join(place for place in sys.path if place.endswith("site-packages")))
+    python = folder / "bin" / "python"
+    install(python, *wheels)
+    return python
+
+
+def install(python: Path, *wheels: Path) -> None:
+    """Installs wheels, without what they need, into the environment of `python`."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run(
+        [*pip, "--force-reinstall", *map(str, wheels)],
+        check=True,
+        env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
