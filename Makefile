@@ -52,8 +52,8 @@ compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/finest compile --output pipeline.yaml
 
 docs: $(INSTALLED) ## Write docs/config.md and docs/config.schema.json: every key of a config, for people and for editors
-	$(BIN)/python -m pipeline config docs > docs/config.md
-	$(BIN)/python -m pipeline config schema > docs/config.schema.json
+	$(BIN)/finest config docs > docs/config.md
+	$(BIN)/finest config schema > docs/config.schema.json
 
 images: $(addprefix image-,$(TARGETS)) image-mlflow ## Build the images of the steps and of the MLflow server; TARGETS="cpu gpu" for both
 	@docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}, built {{.CreatedSince}}' --filter reference='finest*:$(VERSION)*'

@@ -16,7 +16,7 @@ app = typer.Typer(help="What a config says, and what it could say.", no_args_is_
 def show(config: ConfigFile = None, sets: Sets = None) -> None:
     """Print the complete config of a run as YAML, and where each value that is no default comes from.
 
-    Example: finest config show --config nightly.yaml --set pretrain.epochs=20
+    Example: finest config show --config nightly --set pretrain.epochs=20
     """
     file = config or configs.QUICKSTART
     whole = configs.load(file, sets or []).model_dump(mode="json")
