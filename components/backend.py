@@ -1,4 +1,4 @@
-"""What Kubeflow Pipelines' API says of the run that a step belongs to. Nothing in a local run, which has no backend."""
+"""Asks Kubeflow Pipelines' API about the run that a step belongs to. A local run has no backend."""
 
 import json
 import logging
@@ -17,27 +17,31 @@ from tracking.runs import kfp_run_id
 HOST = "KFP_HOST"
 """Environment variable: the API's address, where it is not the usual one."""
 IN_CLUSTER_HOST = "http://ml-pipeline.kubeflow.svc:8888"
+"""The API's usual address."""
 SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"
-"""Where pods that may use the API have a token for it (audience pipelines.kubeflow.org)."""
+"""File where pods that may use the API have a token for it (audience pipelines.kubeflow.org)."""
 LONGEST_SECONDS = 120.0
-"""How long the API may be away, at most: what it says is worth no more waiting."""
+"""Longest time that the API may be away: its answer is worth no more waiting."""
 ANSWER_SECONDS = 30.0
+"""Longest time that an answer may take."""
 CANCELLED = ("CANCELING", "CANCELED")
+"""States of a run that somebody has cancelled."""
 
 logger = logging.getLogger(__name__)
 
 
 class Record(NamedTuple):
-    """A run as the backend has it."""
+    """Holds a run as the backend has it."""
 
     scheduled_at: str
-    """The schedule's own time, or that of creation where nothing schedules the run; empty where the backend does not say."""
+    """The schedule's own time, or that of creation where nothing schedules the run; empty where the backend does not
+    say."""
     cancelled: bool
     """Whether somebody has asked for its end, whatever it is called since."""
 
 
 def record() -> Record | None:
-    """This run's record; None in a local run, and where the API does not give it, with a line in the log that says why."""
+    """Returns this run's record; None in a local run, and where the API does not give it: the log then says why."""
     if events.VARIABLE in os.environ:
         return None
     host = (os.environ.get(HOST) or IN_CLUSTER_HOST).rstrip("/")

@@ -17,7 +17,10 @@ from finest.training.config import Finetune, Pretrain
 
 
 class Sections(Section):
-    """Holds the sections that steps get, each named after its step. A line here makes a new one known to config, pipeline and preflight."""
+    """Holds the sections that steps get, each named after its step.
+
+    A line here makes a new one known to config, pipeline and preflight.
+    """
 
     preflight: Preflight = Preflight()
     """What must hold before anything expensive starts."""
@@ -41,8 +44,8 @@ class Steps(Section):
     """Holds what every step gets in its environment. On a cluster these are constants of the compiled pipeline."""
 
     patience_minutes: float = Field(default=10.0, ge=0)
-    """How long the object store, MLflow, its database or KFP's API may be away before a step fails for it, in minutes; each wait is a
-    line in the log. 0: not at all."""
+    """How long the object store, MLflow, its database or KFP's API may be away before a step fails for it, in minutes;
+    each wait is a line in the log. 0: not at all."""
     log: Literal["text", "json"] = "text"
     """Lines of a step's log: for people, or one JSON object each."""
 

@@ -1,35 +1,44 @@
-"""What steps tell the terminal: JSON lines appended to the file that FINEST_EVENTS names. Nothing where it is unset (a cluster)."""
+"""Events that steps tell the terminal of: JSON lines in the file that FINEST_EVENTS names.
+
+Nothing where it is unset (a cluster).
+"""
 
 import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-VARIABLE = "FINEST_EVENTS"
+if TYPE_CHECKING:
+    from finest.profiling.summary import StepCost
 
+VARIABLE = "FINEST_EVENTS"
+"""Environment variable: the file of events. Set in local runs alone."""
 
 Kind = Literal["start", "progress", "notice", "finish", "failure"]
 
 
 class Event(BaseModel):
-    """Something that happened in a step."""
+    """Holds something that happened in a step."""
 
     kind: Kind
     step: str
+    """Name of the step's component."""
     group: str | None = None
+    """Id of the group that the step trains; None for steps outside of groups."""
     time: float
     """Seconds since 1970."""
     done: float = 0.0
     """Share of the step that is done, 0 to 1."""
     text: str = ""
-    """Of progress: what is going on. Of a notice: what is waited for, or begun again. Of a failure: one line that says what is wrong."""
+    """Progress: what is going on. Notice: what is waited for, or begun again. Failure: one line that says what is
+    wrong."""
     cpu: float = 0.0
-    """Of an end: CPU seconds of the step, its children included."""
+    """Finish and failure: CPU seconds of the step, its children included."""
     exit_code: int = 1
-    """Of a failure: what `run` exits with."""
+    """Failure: exit code of `run`."""
 
 
 def emit(kind: Kind, step: str, group: str | None, **values: Any) -> None:
@@ -44,10 +53,29 @@ def emit(kind: Kind, step: str, group: str | None, **values: Any) -> None:
 
 
 def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:
-    """Events after byte `offset`, and the offset to go on from. A line that is still being written waits for the next call."""
+    """Reads the events after byte `offset`. Returns them, and the offset to go on from.
+
+    A line that is still being written waits for the next call.
+    """
     if not path.exists():
         return [], offset
     with path.open("rb") as file:
         file.seek(offset)
         whole, newline, _ = file.read().rpartition(b"\n")
     return [Event(**json.loads(line)) for line in whole.splitlines()], offset + len(whole) + len(newline)
+
+
+def costs(file: Path) -> list["StepCost"]:
+    """Returns what the steps of a local run have taken, in the order in which they ended, by the events in `file`."""
+    from finest.profiling.summary import StepCost  # it needs pyarrow, which a step that only emits must not wait for
+
+    started: dict[tuple[str, str | None], float] = {}
+    found = []
+    for event in read(file)[0]:
+        key = event.step, event.group
+        if event.kind == "start":
+            started[key] = event.time
+        elif event.kind in ("finish", "failure"):
+            name = event.step if event.group is None else f"{event.step}, group {event.group}"
+            found.append(StepCost(name, event.time - started[key], event.cpu))
+    return found

@@ -1,4 +1,7 @@
-"""What cannot end differently is not tried again: retries belong to a task, not to a kind of error, so the first attempt leaves a mark."""
+"""Keeps a step from repeating what cannot end differently.
+
+Retries belong to a task, not to a kind of error, so the first attempt leaves a mark.
+"""
 
 import json
 import logging
@@ -21,9 +24,15 @@ FINAL = {error.__name__: error for error in (ConfigError, DataError, OutOfMemory
 
 @contextmanager
 def failing_once(checkpoints: str, step: str, group: str | None) -> Iterator[None]:
-    """The context of an attempt. Raises what an earlier attempt of the step in this pipeline run raised, if that was final.
+    """Runs an attempt. Raises what an earlier attempt of the step in this pipeline run raised, if that was final.
 
-    The marks lie among the checkpoints, until the run is over. Nothing without `checkpoints`, nor in a local run, which has no retries.
+    The marks lie among the checkpoints, until the run is over. Without `checkpoints` there are none, nor in a local
+    run, which has no retries.
+
+    Args:
+        checkpoints: Folder or URI of the checkpoints; empty for none.
+        step: Name of the step.
+        group: Id of the group that it trains, if any.
     """
     if not checkpoints or events.VARIABLE in os.environ:
         yield

@@ -1,4 +1,4 @@
-"""A step's log: one line an event, as text for people or as JSON for what collects logs."""
+"""Formats a step's log: one line an event, as text for people or as JSON for what collects logs."""
 
 import json
 import logging
@@ -11,8 +11,9 @@ from components import events
 VARIABLE = "FINEST_LOG"
 """Environment variable: `text` (also where it is unset) or `json`."""
 OURS = ("finest", "components", "storage", "tracking")
+"""Packages whose loggers are heard from INFO on."""
 TOLD = ("finest.patience", "components.supervised", "components.ingest.work")
-"""Loggers of what makes a step take longer."""
+"""Loggers of what makes a step take longer; the terminal hears of their warnings."""
 FIGURES = (
     "event",
     "variant",
@@ -26,11 +27,16 @@ FIGURES = (
     "left_seconds",
     "done",
 )
-"""Extras of a record that a line of JSON holds as fields."""
+"""Names of the extras of a record that become fields of a line of JSON."""
 
 
 def configure(step: str, group: str | None) -> None:
-    """Formats all that this process logs, for whoever handles it already or else to standard output; tells the terminal what is TOLD."""
+    """Formats all that this process logs, for the handlers that there are or else to standard output.
+
+    Args:
+        step: Name of the step.
+        group: Id of the group that it trains, if any.
+    """
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler(sys.stdout))
@@ -40,16 +46,15 @@ def configure(step: str, group: str | None) -> None:
             handler.setFormatter(formatter)
     for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
-    logging.getLogger("botocore").setLevel(
-        logging.WARNING
-    )  # it says where it has found credentials, and so does doctor
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # its retries are said by those who wait
+    # botocore says where it has found credentials, and so does doctor; urllib3's retries are said by those who wait.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     for name in TOLD:
         logging.getLogger(name).handlers = [Notices(step, group)]
 
 
 class Text(logging.Formatter):
-    """`2026-11-26 18:20:03Z pretrain, group 0: ...`; warnings and worse say so."""
+    """Formats a record as `2026-11-26 18:20:03Z pretrain, group 0: ...`; warnings and worse say so."""
 
     def __init__(self, step: str, group: str | None):
         super().__init__("%(asctime)sZ %(where)s: %(level)s%(message)s", "%Y-%m-%d %H:%M:%S")
@@ -57,14 +62,14 @@ class Text(logging.Formatter):
         self.where = step if group is None else f"{step}, group {group}"
 
     def format(self, record: logging.LogRecord) -> str:
-        """A line, and a traceback where there is one."""
+        """Returns a line, and a traceback where there is one."""
         record.where = self.where
         record.level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         return super().format(record)
 
 
 class Json(logging.Formatter):
-    """An object a line."""
+    """Formats a record as one JSON object in one line."""
 
     def __init__(self, step: str, group: str | None):
         super().__init__(datefmt="%Y-%m-%dT%H:%M:%SZ")
@@ -72,7 +77,7 @@ class Json(logging.Formatter):
         self.where = {"step": step} | ({} if group is None else {"group": group})
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; null is left out."""
+        """Returns the line, without keys that are null."""
         figures = {name: value for name in FIGURES if (value := getattr(record, name, None)) is not None}
         trace = {"traceback": self.formatException(record.exc_info)} if record.exc_info else {}
         about = {
@@ -91,5 +96,5 @@ class Notices(logging.Handler):
         self.where = step, group
 
     def emit(self, record: logging.LogRecord) -> None:
-        """As an event."""
+        """Appends the record to the run's events."""
         events.emit("notice", *self.where, text=record.getMessage())

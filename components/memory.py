@@ -1,4 +1,4 @@
-"""What this container, or this machine, has of memory, and whether the kernel has killed for want of it."""
+"""Reads how much memory this container, or this machine, has, and whether the kernel has killed for want of it."""
 
 import logging
 from pathlib import Path
@@ -7,41 +7,46 @@ from typing import NamedTuple
 import psutil
 
 ROOT = Path("/sys/fs/cgroup")
+"""Folder of all groups of processes (cgroups)."""
 OWN = Path("/proc/self/cgroup")
+"""File that names this process's group."""
 UNLIMITED = 2**60
-"""What the first version of cgroups says of a group without a limit, or more."""
+"""Least limit, in bytes, that the first version of cgroups gives for a group without a limit."""
 SCORE = Path("/proc/self/oom_score_adj")
+"""File that says how soon the kernel ends this process where memory is short."""
 
 logger = logging.getLogger(__name__)
 
 
 class Memory(NamedTuple):
-    """As the kernel counts it for the group of processes that this one is in."""
+    """Holds what the kernel counts for the group of processes that this one is in."""
 
     limit: int
     """Bytes that there are: the container's limit, or all of the machine's."""
     limited: bool
     """Whether that is a limit of the container."""
     peak: int
-    """Most bytes that were in use at once, 0 where the kernel does not say."""
+    """Most bytes that were in use at once; 0 where the kernel does not say."""
     killed: int
-    """Processes that it has killed because there were no more."""
+    """Number of processes that the kernel has killed for want of memory."""
 
 
 def look(root: Path = ROOT, own: Path = OWN) -> Memory:
-    """As it is now."""
-    by_controller = dict(
-        line.split(":", 2)[1:] for line in _text(own).splitlines()
-    )  # "" is the second version's, of all controllers
-    if (
-        path := next((path for names, path in by_controller.items() if "memory" in names.split(",")), None)
-    ) is not None:
-        folders, names = (
-            _folders(root / "memory", path),
-            ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
-        )
+    """Reads the memory of this process's group as it is now.
+
+    Args:
+        root: Folder of all groups.
+        own: File that names this process's group.
+    """
+    # The name "" is that of the second version of cgroups, which has all controllers in one place.
+    by_controller = dict(line.split(":", 2)[1:] for line in _text(own).splitlines())
+    path = next((path for names, path in by_controller.items() if "memory" in names.split(",")), None)
+    if path is not None:
+        folders = _folders(root / "memory", path)
+        names = "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"
     else:
-        folders, names = _folders(root, by_controller.get("", "/")), ("memory.max", "memory.peak", "memory.events")
+        folders = _folders(root, by_controller.get("", "/"))
+        names = "memory.max", "memory.peak", "memory.events"
     limits = [limit for folder in folders if 0 < (limit := _number(folder / names[0])) < UNLIMITED]
     limit = min(limits, default=0)
     killed = dict(line.split() for line in _text(folders[0] / names[2]).splitlines()).get("oom_kill", "0")
@@ -49,9 +54,10 @@ def look(root: Path = ROOT, own: Path = OWN) -> Memory:
 
 
 def go_first(score: Path = SCORE) -> None:
-    """Where memory is short, the kernel is to end this process and those that it starts before any other, so that the step can tell of it.
+    """Asks the kernel to end this process, and those that it starts, before any other where memory is short.
 
-    A cluster's node may still end the container as a whole (its kubelet's `singleProcessOOMKill`).
+    The step, which goes on, can then tell of it. A cluster's node may still end the container as a whole (its kubelet's
+    `singleProcessOOMKill`).
     """
     try:
         score.write_text("1000")
@@ -60,7 +66,10 @@ def go_first(score: Path = SCORE) -> None:
 
 
 def _folders(root: Path, path: str) -> list[Path]:
-    """The group's folder and those that it is in. In a container its own stands at the root, whatever the path says."""
+    """Returns the group's folder and those that it is in.
+
+    A container's own stands at the root, whatever the path says.
+    """
     own = root / path.strip("/")
     return [own, *(parent for parent in own.parents if parent.is_relative_to(root))] if own.exists() else [root]
 
@@ -78,7 +87,7 @@ def _text(file: Path) -> str:
 
 
 def mebibytes(count: int) -> str:
-    """Bytes as Kubernetes writes them.
+    """Returns bytes as Kubernetes writes them.
 
     >>> mebibytes(629145600), mebibytes(17179869184)
     ('600Mi', '16Gi')

@@ -1,4 +1,7 @@
-"""What became of this run's pods, by the Kubernetes API: a container that was killed whole for want of memory cannot say so itself."""
+"""Asks the Kubernetes API what became of this run's pods.
+
+A container that was killed as a whole for want of memory cannot say so itself.
+"""
 
 import logging
 import os
@@ -14,24 +17,34 @@ from finest import causes, patience
 from tracking.runs import kfp_run_id
 
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""File with the namespace that a pod is in."""
 RUN_LABEL, NODE = "pipeline/runid", "workflows.argoproj.io/node-name"
+"""Label of a pod with its run's id, and annotation with the full name of its node in the workflow."""
 STEP = re.compile(r"(?:iterations\((?P<group>\d+):.*?)?\.(?P<step>[a-z]+)\(\d+\)\.executor(?:\(\d+\))?$")
-"""In a node's full name: the round of the loop that it is in, and the step."""
+"""Pattern of the end of a node's full name: the round of the loop that it is in, and the step."""
 OUT_OF_MEMORY = "OOMKilled"
+"""Reason that Kubernetes gives where a container was killed for want of memory."""
 MEMORY_OF = {
     **dict.fromkeys(("champion", "pretrain", "finetune"), "placement.memory"),
     **dict.fromkeys(("ingest", "perturb", "gate"), "placement.data_memory"),
 }
-"""The config's key of a step's memory, where it is not `placement.small_memory`."""
+"""Config key of a step's memory, where it is not `placement.small_memory`."""
 SECONDS = 5, 15
+"""Longest times that a connection and an answer may take."""
 LONGEST_SECONDS = 60.0
-"""How long the API may be away: what it says is worth no more waiting."""
+"""Longest time that the API may be away: its answer is worth no more waiting."""
 
 logger = logging.getLogger(__name__)
 
 
 def explained(step: str, group: str | None, least: int = 1) -> str | None:
-    """The line for a step of which at least so many pods of this run were killed for want of memory; None where they were not."""
+    """Returns a line for a step whose pods were killed for want of memory, or None.
+
+    Args:
+        step: Name of the step.
+        group: Id of the group that it trains, if any.
+        least: Number of pods of this run that must have been killed.
+    """
     if events.VARIABLE in os.environ or not NAMESPACE.exists():
         return None
     limits = [limit for pod in _pods() if _is_of(pod, step, group) for limit in _short_of_memory(pod)]
@@ -45,13 +58,13 @@ def explained(step: str, group: str | None, least: int = 1) -> str | None:
 
 
 def _is_of(pod: Any, step: str, group: str | None) -> bool:
-    """Whether the pod is one of the step's; outside of a loop there is no group in its name."""
+    """Tells whether the pod is one of the step's; outside of a loop there is no group in its name."""
     found = STEP.search((pod.metadata.annotations or {}).get(NODE, ""))
     return found is not None and found["step"] == step and found["group"] in (group, None)
 
 
 def _short_of_memory(pod: Any) -> Iterator[str]:
-    """Limits of its containers that were killed for that."""
+    """Yields the memory limits of the pod's containers that were killed for want of memory."""
     for status in pod.status.container_statuses or []:
         ended = status.state and status.state.terminated
         if ended and ended.reason == OUT_OF_MEMORY and ended.exit_code:
@@ -61,7 +74,7 @@ def _short_of_memory(pod: Any) -> Iterator[str]:
 
 
 def _pods() -> list[Any]:
-    """This run's pods, oldest first; none where they cannot be read, with a line in the log that says why."""
+    """Returns this run's pods, oldest first; none where they cannot be read, with a line in the log that says why."""
     import kubernetes
     from kubernetes.client.exceptions import ApiException
 

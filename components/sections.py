@@ -50,7 +50,10 @@ def parse(section: type[S], values: Mapping[str, Any], name: str = "") -> S:
 
 
 def parameters(section: BaseModel) -> dict[str, Any]:
-    """Returns the section as a pipeline parameter: JSON values without nulls, which kfp refuses. A null is always the default."""
+    """Returns the section as a pipeline parameter: JSON values without nulls, which kfp refuses.
+
+    A null is always the default.
+    """
     return section.model_dump(mode="json", exclude_none=True)
 
 
@@ -99,7 +102,11 @@ def _inside(annotation: Any) -> Iterator[type[BaseModel] | Named]:
 
 
 def _names(value: Any) -> list[str]:
-    """Returns the names in a value of a key whose section depends on one: a mapping, a section, a bare name or a list of them."""
+    """Returns the names in a value of a key whose section depends on one.
+
+    Args:
+        value: A mapping, a section, a bare name or a list of them.
+    """
     if isinstance(value, list):
         return list(dict.fromkeys(name for one in value for name in _names(one)))
     name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", value)
@@ -156,7 +163,10 @@ def _unknown(path: str, section: type[BaseModel], values: Mapping[str, Any], nam
 
 
 def _closest(path: str, known: list[str]) -> str | None:
-    """Returns the key most like `path`: in the same section first, else one of the same last word elsewhere, else anything alike."""
+    """Returns the key most like `path`.
+
+    That is one of the same section, else one of the same last word elsewhere, else anything alike.
+    """
     parent, _, leaf = path.rpartition(".")
     siblings = [key for key in known if key.rpartition(".")[0] == parent]
     by_leaf = {key.rpartition(".")[2]: key for key in siblings}

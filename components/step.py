@@ -1,4 +1,4 @@
-"""What every step does around its work: it reports to the terminal and to MLflow, fails with one line, and never outlives its run."""
+"""Surrounds the work of every step, which reports to terminal and MLflow, fails with one line and ends with its run."""
 
 import errno
 import logging
@@ -22,19 +22,21 @@ from tracking.records import Curves
 from tracking.runs import Run, step_run
 
 TOO_OFTEN = 2
-"""Pods of a step that were killed for want of memory, after which another one is not tried."""
+"""Number of a step's pods that were killed for want of memory, after which another one is not tried."""
 FORESEEN = 0.05
-"""Share of a step's epochs from which on it says what time is left: before that, it has hardly done anything but begin."""
+"""Share of a step's epochs from which on it says how much time is left: before that, it has hardly done anything but
+begin."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Step:
-    """A step at work, and its MLflow run."""
+class StepAtWork:
+    """Holds a step that is at work, and its MLflow run."""
 
     name: str
     group: str | None
+    """Id of the group that it trains, if any."""
     run: Run
 
     def train(self, work: Work) -> None:
@@ -65,18 +67,30 @@ class Step:
 
 
 @contextmanager
-def running(name: str, group: str | None = None, checkpoints: str = "") -> Iterator[Step]:
-    """The context of a step's work, with an MLflow run of its own."""
+def running(name: str, group: str | None = None, checkpoints: str = "") -> Iterator[StepAtWork]:
+    """Surrounds a step's work, which has an MLflow run of its own.
+
+    Args:
+        name: Name of the step.
+        group: Id of the group that it trains, if any.
+        checkpoints: Folder or URI where errors that are final are remembered, so that another attempt ends with them at
+            once.
+    """
     with watched(name, group, checkpoints), step_run(name, group) as run, _disk_full_explained(name):
-        yield Step(name, group, run)
+        yield StepAtWork(name, group, run)
 
 
 @contextmanager
 def watched(name: str, group: str | None = None, checkpoints: str = "") -> Iterator[None]:
-    """The same without an MLflow run, for steps outside of the parent run's life.
+    """Surrounds a step's work that has no MLflow run, since it begins before the parent run or ends after it.
 
-    An error leaves it after its one line is at the terminal; KFP prints its traceback to the log. With `checkpoints`, an error that is
-    final is remembered there, and another attempt ends with it at once.
+    An error is raised again once its one line is at the terminal; KFP prints its traceback to the log.
+
+    Args:
+        name: Name of the step.
+        group: Id of the group that it trains, if any.
+        checkpoints: Folder or URI where errors that are final are remembered, so that another attempt ends with them at
+            once.
     """
     die_with_parent()
     configure(name, group)
@@ -105,13 +119,13 @@ def _disk_full_explained(name: str) -> Iterator[None]:
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of this process so far, and of its children that have ended."""
+    """Returns the CPU seconds of this process so far, and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def one_line(error: BaseException) -> str:
-    """What the user reads: the message of an error that was made for them, else its type too."""
+    """Returns the line that the user reads: the message; before it the type, where the error was not made for users."""
     text = _first_line(error)
     return text if isinstance(error, FinestError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
@@ -121,7 +135,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def disk_full(error: BaseException | None) -> bool:
-    """Whether the error, or one that led to it, is for want of disk space; libraries wrap it, some as text alone."""
+    """Tells whether the error, or one that led to it, is for want of disk space.
+
+    Libraries wrap such an error, some as text alone.
+    """
     while error is not None:
         text = str(error).lower()
         if getattr(error, "errno", None) == errno.ENOSPC or "no space left on device" in text or "disk is full" in text:

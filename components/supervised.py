@@ -1,4 +1,7 @@
-"""A training in a process of its own, which its step outlives: one that a signal has ended is started again, from its checkpoints."""
+"""Runs a training in a process of its own, which its step outlives.
+
+A process that a signal has ended is started again, from its checkpoints.
+"""
 
 import contextlib
 import logging
@@ -18,19 +21,28 @@ from finest.processes import GRACE_SECONDS, Returned, Worker
 from finest.training.progress import Progress, Report
 
 Work = Callable[[Report], None]
-"""What the process does; it can be pickled, and brings no result but its files."""
+"""Work of the process: can be pickled, gets what it reports to, and brings no result but its files."""
 
 RESTARTS = 2
+"""Number of times that a process is started again."""
 POLL_SECONDS = 1.0
+"""Time between two looks at the process."""
 
 logger = logging.getLogger(__name__)
 
 
 def supervised(work: Work, name: str, report: Report) -> int:
-    """Does the work, and returns how often its process was started again. `name`: of the step, for messages.
+    """Does the work in a process of its own, and returns how often that was started again.
 
-    Raises what the work raises; KilledError where signals have ended it too often; OutOfMemoryError where memory was short twice without
-    an epoch in between.
+    Args:
+        work: The work.
+        name: Name of the step, for messages.
+        report: Gets the work's progress.
+
+    Raises:
+        FinestError: Signals have ended the process too often.
+        OutOfMemoryError: Memory was short twice without an epoch in between.
+        Exception: Whatever else the work raises.
     """
     place: dict[tuple[str, str], int] = {}  # the last epoch of every training, which a restart goes on from
     short_at: dict[tuple[str, str], int] | None = None
@@ -67,13 +79,14 @@ def _out_of_memory(place: dict[tuple[str, str], int], same: bool) -> str:
     )
     peak = f", and the peak was {mebibytes(memory.peak)}" if memory.peak else ""
     return (
-        f"out of memory {'twice at the same place' if same else f'{RESTARTS + 1} times'} ({when}): more is needed than {most}{peak}; "
-        "raise placement.memory (of --runner docker: --memory), or lower pretrain.processes or pretrain.batch_size"
+        f"out of memory {'twice at the same place' if same else f'{RESTARTS + 1} times'} ({when}): "
+        f"more is needed than {most}{peak}; raise placement.memory "
+        "(of --runner docker: --memory), or lower pretrain.processes or pretrain.batch_size"
     )
 
 
 def _once(work: Work, heard: Report) -> None:
-    """One process, to its end."""
+    """Starts one process and follows it to its end."""
     with Family() as family, Worker("the training's process", _ready) as worker:
         worker.give(work)
         while not isinstance(said := worker.hear(POLL_SECONDS), Returned):
@@ -89,7 +102,10 @@ def _ready() -> None:
 
 @dataclass
 class Family:
-    """What a process has started. As a context, it has ended afterwards, so that another process can take its place."""
+    """Holds the processes that a process has started.
+
+    When the context ends they have ended, so that another can take its place.
+    """
 
     members: dict[int, psutil.Process] = field(default_factory=dict)
     looked: float = 0.0

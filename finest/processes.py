@@ -118,7 +118,8 @@ def _work(connection: Connection, parent: int, setup: Callable[[], object]) -> N
         with lock:
             connection.send(message)
 
-    end_with(parent)
+    # One whose step was killed must not go on training: it holds locks of checkpoints.
+    end_when(lambda: os.getppid() != parent)
     forward(send)
     setup()
     for job in received(connection):
@@ -166,13 +167,21 @@ def _without_main() -> Iterator[None]:
             main.__file__ = file
 
 
-def end_with(parent: int) -> None:
-    """Ends this process soon after its parent: one whose step was killed must not go on training, for it holds locks of checkpoints."""
+def end_when(over: Callable[[], bool], before: Callable[[], object] = lambda: None) -> None:
+    """Ends this process soon after something is over, whatever it is doing then.
+
+    Args:
+        over: Tells whether it is over; asked by a thread, twice a second.
+        before: Is called first; whatever it raises does not keep this process alive.
+    """
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while not over():
             time.sleep(POLL_SECONDS)
-        os._exit(1)
+        try:
+            before()
+        finally:
+            os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 

@@ -17,7 +17,6 @@ from typing import NoReturn
 from rich.console import Console
 
 from components import events, orphan
-from components.spent import steps
 from components.step import cpu_seconds
 from finest.errors import FinestError
 from finest.gate.verdict import read
@@ -41,8 +40,8 @@ GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What a run took."""
+class RunCost:
+    """Holds what a run took, in seconds."""
 
     wall: float
     cpu: float
@@ -88,7 +87,7 @@ class StepError(FinestError):
 
 def _follow(
     folder: Path, state: State, console: Console, image: containers.Image | None
-) -> tuple[events.Event | None, Spent]:
+) -> tuple[events.Event | None, RunCost]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
     began, cpu_began = time.monotonic(), cpu_seconds()
     file = folder / "events.jsonl"
@@ -130,7 +129,7 @@ def _follow(
             raise
     _end_containers(state, folder, image)
     # A container's time is not in that of our child processes.
-    spent = Spent(time.monotonic() - began, cpu_seconds() - cpu_began + (cpu if image else 0.0))
+    spent = RunCost(time.monotonic() - began, cpu_seconds() - cpu_began + (cpu if image else 0.0))
     if code and (silent := _silent(running.values(), failure)):
         _end(child)
         _close("FAILED")
@@ -236,7 +235,7 @@ def _move(path: Path, to: Path) -> None:
     path.rename(to)
 
 
-def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int:
+def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> int:
     """Prints the verdict and where everything is. What came of the run is MLflow's word, not KFP's."""
     name = config.promote.registered_model
     found = outcome(folder.name, name)
@@ -259,7 +258,7 @@ def _report(config: Config, folder: Path, spent: Spent, console: Console) -> int
         lines.append(f"Start    {Path(sys.executable).parent}/mlflow ui --backend-store-uri {masked(uri())}")
     lines += [f"MLflow   {links.run(folder.name)}", f"All runs {links.table()}"]
     if (numbers := folder / FOLDER / NUMBERS).exists():
-        (folder / PAGE).write_text(page(steps(folder / "events.jsonl"), json.loads(numbers.read_text())))
+        (folder / PAGE).write_text(page(events.costs(folder / "events.jsonl"), json.loads(numbers.read_text())))
         log_file(folder / PAGE)
         lines.append(f"Profile  {folder / PAGE}")
     if verdict.verdict == "pass":

@@ -1,4 +1,4 @@
-"""What a candidate must beat: rank lists of the champion, of popularity and of repeat-last on today's instances."""
+"""Takes the rank lists that a candidate must beat: those of the champion, of popularity and of repeat-last."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,13 +14,20 @@ from finest.training.device import choose, prepare
 from tracking import registry
 
 SKIPPED = "skipped.txt"
-"""File with the reason where the run is skipped."""
+"""Name of the file with the reason, where the run is skipped."""
 VERSION = "version"
-"""File beside the champion's weights: which version they are."""
+"""Name of the file beside the champion's weights that says which version they are."""
 
 
 def skipped(manifest: Manifest, seen: Mapping[str, str], model: Path, lists: Path) -> bool:
-    """Whether the data has nothing new; `lists` then holds the reason and no lists. `seen`: see `seen_by`."""
+    """Tells whether the data has nothing new; `lists` then holds the reason and no lists.
+
+    Args:
+        manifest: The data set's manifest.
+        seen: What `seen_by` says of the champion; empty where nothing is to be skipped.
+        model: Folder of the champion's weights; left empty where the run is skipped.
+        lists: Folder of the rank lists.
+    """
     last = seen.get("last_timestamp")
     known = Seen(seen["version"], seen["fingerprint"], int(last) if last else None) if seen else None
     if (reason := nothing_new(manifest, known)) is None:
@@ -32,7 +39,7 @@ def skipped(manifest: Manifest, seen: Mapping[str, str], model: Path, lists: Pat
 
 
 def seen_by(champion: registry.Version) -> dict[str, str]:
-    """What is known of a version's data, as a pipeline parameter: text alone, since kfp makes numbers of integers."""
+    """Returns what is known of a version's data as a pipeline parameter: text, since kfp makes floats of integers."""
     return {
         "version": champion.version,
         "fingerprint": champion.data_fingerprint,
@@ -41,16 +48,23 @@ def seen_by(champion: registry.Version) -> dict[str, str]:
 
 
 def score(version: str, registered_model: str, data: Dataset, model: Path, lists: Path) -> None:
-    """Writes the champion's model folder to `model` and all rank lists to `lists`; an empty `version` is no champion, an empty folder."""
+    """Writes the champion's weights and the rank lists of all that a candidate must beat.
+
+    Args:
+        version: The champion's version; empty where there is none.
+        registered_model: Name of the registered model.
+        data: The data set.
+        model: Folder for the champion's weights; stays empty where there is none.
+        lists: Folder for the rank lists.
+    """
     model.mkdir(parents=True, exist_ok=True)
     lists.mkdir(parents=True, exist_ok=True)
     file.write(baselines.popularity(data), lists / "popularity.parquet")
     file.write(baselines.repeat_last(data), lists / "repeat_last.parquet")
     if version:
         download(version, registered_model, model)
-        prepare(
-            choose("cpu")
-        )  # one thread, like every model's lists: more of them differ in rounding, and spin where cores are taken
+        # One thread, like every model's lists: more of them differ in rounding, and spin where cores are taken.
+        prepare(choose("cpu"))
         theirs, after_cut = champion.score(model, data, version)
         file.write(replace(theirs, after_cut=after_cut), lists / "champion.parquet")
 
@@ -69,5 +83,5 @@ def download(version: str, registered_model: str, model: Path) -> None:
 
 
 def saved_champion(model: Path) -> Path | None:
-    """The folder that `score` wrote, or None where there is no champion."""
+    """Returns the folder of weights that `score` wrote, or None where there is no champion."""
     return model if (model / FACTS).exists() else None

@@ -1,4 +1,7 @@
-"""Fine-tuning, as the process does it that its step watches over. What it imports is for that process alone: the step needs no torch."""
+"""Fine-tunes, in the process that its step watches over.
+
+Its imports are for that process alone: the step needs no torch.
+"""
 
 from pathlib import Path
 

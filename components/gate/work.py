@@ -1,4 +1,4 @@
-"""Judging a run: from the rank lists of its groups to a verdict, a report, and the candidate that it is about."""
+"""Judges a run: from the rank lists of its groups to a verdict, a report, and the candidate that it is about."""
 
 import json
 import os
@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import events
-from components.spent import steps
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Verdict, write
@@ -25,7 +24,7 @@ from tracking.runs import kfp_run_id
 T = TypeVar("T")
 
 MODEL, LISTS = "model", "lists.parquet"
-"""What a candidate's folder holds: the model folder, and the rank lists that were judged."""
+"""Names in a candidate's folder: the model's folder, and the rank lists that were judged."""
 
 
 def decide(
@@ -40,11 +39,24 @@ def decide(
     out: Path,
     candidate: Path,
 ) -> tuple[Verdict, dict[str, pa.Table]]:
-    """Judges the groups' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate. Returns verdict and histories.
+    """Judges the groups' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate.
 
     Of a profiled run it writes `out`/profile.txt too.
 
-    `champion`: the version that the lists in `baselines` are of, '' for none.
+    Args:
+        data: Folder of the data set.
+        edits: Folder of the edit table and of the plan of trainings.
+        groups: Folder of every group's rank lists and histories.
+        baselines: Folder of the rank lists that must be beaten.
+        champion: The version that the champion's lists in `baselines` are of; '' for none.
+        config: The gate's bounds.
+        seed: Seed of the whole run, for the bootstrap.
+        as_of: The moment that the run stands for; the data's age counts from it.
+        out: Folder of the verdict.
+        candidate: Folder of the judged model and its lists.
+
+    Returns:
+        The verdict, and every variant's training history by its name.
     """
     _, plan = read(edits)
     groups = sorted(groups, key=lambda group: [one.id for one in plan.groups].index(read_facts(group)["group"]))
@@ -63,17 +75,25 @@ def decide(
 
 
 def profile(groups: dict[str, Path], out: Path) -> str | None:
-    """The page of a profiled run, as far as the run has come; writes it and its numbers to `out`. None for any other run."""
+    """Writes the page of a profiled run, as far as it has come, and its numbers to `out`.
+
+    Args:
+        groups: Folder of every group's results, by the group's id.
+        out: Folder to write to.
+
+    Returns:
+        The page; None where the run is not profiled.
+    """
     if not (found := measured(groups)):
         return None
     (out / NUMBERS).write_text(json.dumps(found))
-    text = page(steps(Path(file)) if (file := os.environ.get(events.VARIABLE)) else [], found)
+    text = page(events.costs(Path(file)) if (file := os.environ.get(events.VARIABLE)) else [], found)
     (out / PAGE).write_text(text)
     return text
 
 
 def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the trainings took, from every group's facts."""
+    """Returns what the trainings took, from every group's facts: CPU seconds, peak memory (MB, 1e6 bytes), hardware."""
     parts = [part for fact in facts for part in fact["cost"].values()]
     spent = {stage: sum(cpu_seconds(part, stage) for part in parts) for stage in ("pretrain", "finetune", "lists")}
     return {
@@ -88,7 +108,10 @@ def cost(facts: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def by_variant(groups: list[tuple[str, dict[str, T]]]) -> dict[str, T]:
-    """One dict of all groups' variants; the clean variant and the controls of a further group are told apart by its id."""
+    """Merges the groups' variants into one dict.
+
+    The clean variant and the controls of a further group get its id in their names.
+    """
     found: dict[str, T] = {}
     for group, variants in groups:
         found |= {name if name not in found else f"{name} (group {group})": value for name, value in variants.items()}
@@ -96,5 +119,5 @@ def by_variant(groups: list[tuple[str, dict[str, T]]]) -> dict[str, T]:
 
 
 def read_histories(group: Path) -> dict[str, pa.Table]:
-    """A group's training histories by variant."""
+    """Returns a group's training histories by variant."""
     return {path.stem: pq.read_table(path) for path in sorted((group / "history").glob("*.parquet"))}

@@ -1,4 +1,4 @@
-"""Reading the source that preflight saw."""
+"""Reads the source that preflight saw."""
 
 import logging
 import shutil
@@ -15,13 +15,25 @@ from finest.data.schema import Manifest
 from finest.errors import DataError, UnavailableError
 
 READS = 5
-"""How often reading begins anew because the store went away in the middle of it. What each waits for the store is not counted."""
+"""Number of times that reading begins, where the store goes away in the middle of it. Waiting for the store is not
+counted."""
 
 logger = logging.getLogger(__name__)
 
 
 def read(source: str, listing: str, items_needed: int, config: Ingest, out: Path) -> Manifest:
-    """Writes the data set to `out`. Raises DataError where the source is not what preflight listed, or has too few items."""
+    """Writes the data set to a folder.
+
+    Args:
+        source: Interactions: a URI or the name of a sample.
+        listing: Hash of the source's listing as preflight saw it.
+        items_needed: Number of items that fine-tuning needs at least.
+        config: How the source is read.
+        out: The folder.
+
+    Raises:
+        DataError: The source is not what preflight listed, or has too few items.
+    """
 
     def cut_off(error: BaseException) -> str | None:
         waited_for = isinstance(error, UnavailableError) or not patience.limit()
@@ -50,7 +62,7 @@ def _read(source: str, listing: str, items_needed: int, config: Ingest, out: Pat
     if manifest.items < items_needed:
         shutil.rmtree(out)
         raise DataError(
-            f"{source}: {manifest.items} items after cleaning, but finetune.top_k={items_needed // 2} needs {items_needed}; "
-            "lower finetune.top_k to at most half of the items"
+            f"{source}: {manifest.items} items after cleaning, but finetune.top_k={items_needed // 2} needs "
+            f"{items_needed}; lower finetune.top_k to at most half of the items"
         )
     return manifest

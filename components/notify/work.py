@@ -1,4 +1,4 @@
-"""The end of a run, whatever came of it. Nothing here may fail the run: each part is tried and its failure logged."""
+"""Ends a run, whatever came of it. Nothing here may fail the run: each part is tried and its failure logged."""
 
 import json
 import logging
@@ -22,13 +22,20 @@ from tracking.store import check
 logger = logging.getLogger(__name__)
 
 ENDED_WELL = ("SUCCEEDED", "COMPLETE")
-"""What kfp.local and a backend call a run without a failed step."""
+"""Words of kfp.local and of a backend for a run without a failed step."""
 LONGEST_SECONDS = 120.0
-"""How long the webhook may be away."""
+"""Longest time that the webhook may be away."""
 
 
 def finish(config: Notify, registered_model: str, checkpoints: str, state: str) -> None:
-    """Ends the run in MLflow, posts the verdict, removes the checkpoints that led to it. `state` is KFP's word for the run."""
+    """Ends the run in MLflow, posts the verdict, and removes the checkpoints that led to it.
+
+    Args:
+        config: Who hears of the verdict.
+        registered_model: Name of the registered model.
+        checkpoints: Folder or URI of the checkpoints.
+        state: KFP's word for what became of the run.
+    """
     attempt("removing marks of failures", lambda: failures.forget(checkpoints))
     recorded = None if state in ENDED_WELL else backend.record()
     cancelled = recorded is not None and recorded.cancelled
@@ -51,7 +58,14 @@ def finish(config: Notify, registered_model: str, checkpoints: str, state: str) 
 
 
 def message(found: Outcome | None, state: str, cancelled: bool = False, page: str = "") -> dict[str, Any]:
-    """What the webhook gets. `text` alone is what chat services show. `found`: None where MLflow could not say; `page`: the run's there."""
+    """Returns what the webhook gets; chat services show `text` alone.
+
+    Args:
+        found: What came of the run; None where MLflow could not say.
+        state: KFP's word for what became of the run.
+        cancelled: Whether somebody has cancelled it.
+        page: Address of the run's page in MLflow; empty where there is none.
+    """
     verdict, failed, error, promoted = found or (None, None, None, None)
     if cancelled:
         said, failed, error = "cancelled" + (f", verdict {verdict}" if verdict else ""), None, None
@@ -73,7 +87,13 @@ def message(found: Outcome | None, state: str, cancelled: bool = False, page: st
 
 
 def tell(url: str, content: dict[str, Any], seconds: float) -> None:
-    """Posts it, however late the pod's way there opens."""
+    """Posts the content, and waits where the webhook does not answer: a pod's network may open late.
+
+    Args:
+        url: The webhook.
+        content: What it gets, as JSON.
+        seconds: How long one try may take.
+    """
 
     def passing(error: BaseException) -> str | None:
         return str(error) if isinstance(error, UnavailableError) else None
@@ -83,7 +103,7 @@ def tell(url: str, content: dict[str, Any], seconds: float) -> None:
 
 
 def post(url: str, content: dict[str, Any], seconds: float) -> None:
-    """Sends JSON. Its errors never name the URL, which is a secret."""
+    """Sends the content as JSON, once. Its errors never name the URL, which is a secret."""
     try:
         request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=seconds):
@@ -98,7 +118,7 @@ def post(url: str, content: dict[str, Any], seconds: float) -> None:
 
 
 def attempt(what: str, work: Callable[[], object]) -> bool:
-    """Whether `work` ended well; why not goes to the log."""
+    """Does the work and tells whether it ended well; why it did not goes to the log."""
     try:
         work()
     except Exception as error:  # noqa: BLE001 - an exit handler that raises fails a run that has its verdict

@@ -1,0 +1,1 @@
+"""The step `perturb`: `component.py` is what the pipeline runs."""

@@ -1,3 +1,5 @@
+"""Step `perturb` as a component of the pipeline."""
+
 from kfp import dsl
 
 from components.image import step

@@ -1,3 +1,5 @@
+"""Step `preflight` as a component of the pipeline."""
+
 from typing import NamedTuple
 
 from components.image import step

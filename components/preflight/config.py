@@ -1,4 +1,4 @@
-"""Config of preflight: what must hold before anything expensive starts."""
+"""Config of the step `preflight`: what must hold before anything expensive starts."""
 
 from pydantic import Field
 
@@ -6,9 +6,10 @@ from finest.section import Section
 
 
 class Preflight(Section):
-    """Checks of the first minute."""
+    """Says what the first minute of a run checks."""
 
     min_free_gb: float = Field(default=2.0, ge=0)
-    """Least free space where the run keeps its files and checkpoints, GB (1e9 bytes)."""
+    """Least free space where the run keeps its files and checkpoints, in GB (1e9 bytes)."""
     skip_without_new_data: bool = False
-    """End as `skipped` where the champion was made from the same or newer data. A night with nothing to judge by is skipped anyway."""
+    """End as `skipped` where the champion was made from the same or newer data. A night with nothing to judge by is
+    skipped anyway."""

@@ -1,4 +1,4 @@
-"""What must hold before anything expensive starts."""
+"""Checks what must hold before anything expensive starts."""
 
 import os
 import shutil
@@ -18,24 +18,26 @@ from tracking import registry, runs, store
 
 
 class Checked(NamedTuple):
-    """What later steps need to know."""
+    """Holds what later steps need to know."""
 
     listing: str
     """Hash of the source's listing."""
     champion: str
-    """The champion's version, '' where there is none."""
+    """The champion's version; empty where there is none."""
     items_needed: int
-    """Fewest items that reference lists of this depth can be taken from."""
+    """Number of items that reference lists of this depth need at least."""
     as_of: str
     """The moment that the run stands for."""
     ingest: dict[str, Any]
     """Section `ingest` with dates for the days that it counts from that moment."""
     seen: dict[str, str]
-    """What the champion's data was; empty where that is no reason to skip the run."""
+    """The champion's data, as `seen_by` says it; empty where that is no reason to skip the run."""
 
 
 def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sections, fans_out: bool) -> Checked:
-    """Checks source, disk, checkpoints and MLflow, in that order; ends what dead runs left open; opens the parent run last.
+    """Checks source, disk, checkpoints and MLflow, in that order, and opens the parent run last.
+
+    Before that it ends the MLflow runs that dead runs of the same place have left open.
 
     Args:
         uri: Interactions: a URI or the name of a sample.
@@ -71,10 +73,15 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
 
 
 def stands_for(as_of: str, created: str) -> datetime:
-    """The moment that the run stands for: `as_of` where it is given, else the schedule's own time, else when the run was made, else now.
+    """Returns the moment that the run stands for.
 
-    `created`: what a backend puts in place of kfp's placeholder for the schedule's time; one that does not know it hands on the
-    placeholder. A night that starts late, since another one was still going on, is its own night all the same.
+    That is `as_of` where it is given, else the schedule's own time, else when the run was made, else now. A night that
+    starts late, since another one was still going on, is its own night all the same.
+
+    Args:
+        as_of: The config's `as_of`; empty where it is unset.
+        created: What a backend puts in place of kfp's placeholder for the schedule's time; one that does not know it
+            hands on the placeholder.
     """
     if as_of:
         return moment(as_of)
@@ -84,21 +91,25 @@ def stands_for(as_of: str, created: str) -> datetime:
 
 
 def place() -> str:
-    """Where a local run runs: one at a time there, by the lock, so an open run of the same place is surely dead. '' on a cluster."""
+    """Returns where a local run runs: one at a time there, by the lock, so an open run of that place is surely dead.
+
+    Empty on a cluster.
+    """
     return f"{socket.gethostname()}:{store.state_folder()}" if os.environ.get(events.VARIABLE) else ""
 
 
 def local_folders(checkpoints: str) -> list[Path]:
-    """Folders of this machine that the run fills."""
+    """Returns the folders of this machine that the run fills."""
     state = [store.state_folder()] if os.environ.get(events.VARIABLE) else []
     return state + ([] if "://" in checkpoints or not checkpoints else [Path(checkpoints)])
 
 
 def check_space(folder: Path, gigabytes: float) -> None:
-    """Raises FinestError where less than that is free."""
+    """Raises FinestError where the folder's disk has less than so many GB (1e9 bytes) free."""
     there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
     free = shutil.disk_usage(there).free / 1e9
     if free < gigabytes:
         raise FinestError(
-            f"{folder}: {free:.1f} GB free, but preflight.min_free_gb asks for {gigabytes:g}; free some or move it (--state)"
+            f"{folder}: {free:.1f} GB free, but preflight.min_free_gb asks for {gigabytes:g}; "
+            "free some or move it (--state)"
         )

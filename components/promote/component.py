@@ -1,3 +1,5 @@
+"""Steps `promote` and `reject` as components of the pipeline."""
+
 from kfp import dsl
 
 from components.image import step

@@ -1,4 +1,4 @@
-"""What becomes of a judged candidate."""
+"""Promotes or rejects a judged candidate."""
 
 from pathlib import Path
 
@@ -12,7 +12,21 @@ from tracking.runs import Run
 
 
 def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version:
-    """Registers the candidate and makes it champion, if it serves the judged lists and the champion is still the one it was judged by."""
+    """Registers the candidate and makes it champion.
+
+    Before that it checks that the registered model serves the judged lists, and that the champion is still the one that
+    the candidate was judged against.
+
+    Args:
+        run: The step's MLflow run.
+        candidate: Folder of the judged model and its lists.
+        verdict: Folder of the verdict.
+        data: Folder of the data set.
+        config: Where the candidate goes.
+
+    Returns:
+        The version that is champion now.
+    """
     dataset, judged = load(data), read_verdict(verdict)
     judged_lists = sample.take(file.read(candidate / LISTS), dataset, config.verify_instances)
     expected = judged.ids["champion"] or None
@@ -22,7 +36,18 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
 
 
 def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
-    """Leaves production alone; registers the candidate as challenger where the config asks for that."""
+    """Leaves production alone; registers the candidate as challenger where the config asks for that.
+
+    Args:
+        run: The step's MLflow run.
+        candidate: Folder of the judged model and its lists.
+        verdict: Folder of the verdict.
+        data: Folder of the data set.
+        config: Where the candidate goes.
+
+    Returns:
+        The registered version; None where there is none.
+    """
     if not config.register_rejected:
         return None
     return registry.register_rejected(
@@ -31,5 +56,5 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
 
 
 def read_verdict(folder: Path) -> Verdict:
-    """The verdict that the gate wrote."""
+    """Reads the verdict that the gate wrote."""
     return read(folder / "verdict.json")

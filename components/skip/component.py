@@ -1,3 +1,5 @@
+"""Step `skip` as a component of the pipeline."""
+
 from kfp import dsl
 
 from components.image import step

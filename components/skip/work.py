@@ -1,4 +1,4 @@
-"""The end of a run that is skipped."""
+"""Ends a run that is skipped."""
 
 from pathlib import Path
 
@@ -13,7 +13,15 @@ from tracking.runs import kfp_run_id
 
 
 def write(manifest: Manifest, baselines: Path, champion: str, as_of: str, out: Path) -> Verdict:
-    """Writes `out`/verdict.json and `out`/report.html with the reason that the step `champion` gave, and returns the verdict."""
+    """Writes `out`/verdict.json and `out`/report.html, and returns the verdict.
+
+    Args:
+        manifest: The data set's manifest.
+        baselines: Folder with the reason that the step `champion` gave.
+        champion: The version in production; empty where there is none.
+        as_of: The moment that the run stands for.
+        out: Folder of the verdict.
+    """
     ids = {"run": kfp_run_id(), "champion": champion}
     verdict = skipped((baselines / SKIPPED).read_text(), manifest, moment(as_of), ids)
     out.mkdir(parents=True, exist_ok=True)

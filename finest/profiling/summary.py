@@ -18,12 +18,14 @@ PARTS = {"lists": "rank lists", "references": "reference lists", "checkpoints": 
 """What is clocked, in words."""
 
 
-class Step(NamedTuple):
-    """A step of the run that has ended."""
+class StepCost(NamedTuple):
+    """Holds what a step of the run has taken, once it has ended."""
 
     name: str
     seconds: float
+    """Wall seconds."""
     cpu_seconds: float
+    """CPU seconds, of its child processes too."""
 
 
 def measured(groups: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -37,11 +39,11 @@ def measured(groups: Mapping[str, Path]) -> list[dict[str, Any]]:
     return found
 
 
-def page(steps: list[Step], groups: list[dict[str, Any]]) -> str:
+def page(steps: list[StepCost], groups: list[dict[str, Any]]) -> str:
     """The page, plain text. `groups`: what `measured` gave."""
     lines = []
     if steps:
-        total = Step("all", sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps))
+        total = StepCost("all", sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps))
         lines += [f"{'Steps':<38}{'wall s':>10}{'CPU s':>10}{'of CPU':>8}"]
         for step in (*sorted(steps, key=lambda one: -one.cpu_seconds), total):
             share = step.cpu_seconds / total.cpu_seconds if total.cpu_seconds else 0.0

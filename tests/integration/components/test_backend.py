@@ -16,7 +16,7 @@ from components.backend import Record, record
 from components.notify.config import Notify
 from components.notify.work import finish, message
 from components.preflight.work import stands_for
-from components.step import Step
+from components.step import StepAtWork
 from finest.errors import OutOfMemoryError
 from tests.integration.components.test_notify import Receiver, webhook  # noqa: F401 - a fixture
 from tests.services import fake_kfp, fake_kubernetes, recorded
@@ -195,7 +195,7 @@ def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_a
     kubernetes: FakeKubernetes, local_run: str
 ) -> None:
     opened = open_parent({}, source="data.csv", seed=0, tags={})
-    step = Step("pretrain", "1", SimpleNamespace(client=connect(), id="x", parent="y"))  # type: ignore[arg-type]
+    step = StepAtWork("pretrain", "1", SimpleNamespace(client=connect(), id="x", parent="y"))  # type: ignore[arg-type]
     kubernetes.pods = [killed(local_run, 0, 1), killed(local_run, 0, 0), killed("another run", 1, 1)]
     assert pods.explained("pretrain", "1") and pods.explained("pretrain", "1", least=2) is None
     assert pods.explained("finetune", "1") is None and pods.explained("pretrain", "2") is None

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from components.checkpoints import Noted, forget, open_store
+from components.checkpoints import TrackingStore, forget, open_store
 from storage import checkpoint_store
 
 
@@ -28,6 +28,6 @@ def test_a_run_forgets_what_it_wrote_and_what_it_went_on_from_and_nothing_else(
 
 
 def test_a_blob_is_what_was_put(tmp_path: Path) -> None:
-    store = Noted(checkpoint_store(tmp_path / "checkpoints"), "now")
+    store = TrackingStore(checkpoint_store(tmp_path / "checkpoints"), "now")
     store.put("a", blob(tmp_path, "content"))
     assert store.get("a", tmp_path / "read") and (tmp_path / "read").read_text() == "content"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from components.events import VARIABLE, emit, read
+from components.events import VARIABLE, Event, costs, emit, read
 
 
 def test_events_are_read_in_order_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +37,17 @@ def test_nothing_is_written_where_nobody_listens(tmp_path: Path, monkeypatch: py
     monkeypatch.delenv(VARIABLE, raising=False)
     emit("start", "ingest", None)
     assert read(tmp_path / "events.jsonl") == ([], 0)
+
+
+def test_steps_are_told_by_their_events_and_groups_apart(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    said = [
+        Event(kind="start", step="pretrain", group="0", time=10),
+        Event(kind="start", step="pretrain", group="1", time=11),
+        Event(kind="progress", step="pretrain", group="0", time=12),
+        Event(kind="finish", step="pretrain", group="1", time=15, cpu=3),
+        Event(kind="failure", step="pretrain", group="0", time=17, cpu=9),
+        Event(kind="start", step="gate", time=18),
+    ]
+    file.write_text("".join(event.model_dump_json() + "\n" for event in said))
+    assert costs(file) == [("pretrain, group 1", pytest.approx(4), 3), ("pretrain, group 0", pytest.approx(7), 9)]

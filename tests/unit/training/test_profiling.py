@@ -10,7 +10,7 @@ import torch
 
 from finest.perturb.variants import Variant
 from finest.profiling import profiler
-from finest.profiling.summary import FOLDER, Step, measured, page
+from finest.profiling.summary import FOLDER, StepCost, measured, page
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.group import write_history
@@ -75,7 +75,7 @@ def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_pa
     assert found["parts"]["checkpoints"]["times"] == 4  # looked for once, saved three times
     (group / FOLDER / "finetune.json").write_text(json.dumps({"operators": [], "parts": {}}))
     write_history(group, "clean", history)
-    text = page([Step("pretrain, group 0", 2.0, 3.0), Step("gate", 1.0, 1.0)], measured({"0": group}))
+    text = page([StepCost("pretrain, group 0", 2.0, 3.0), StepCost("gate", 1.0, 1.0)], measured({"0": group}))
     lines = {line.strip()[:36].strip(): line.split()[-3:] for line in text.splitlines() if line}
     assert lines["pretrain, group 0"] == ["2.0", "3.0", "75.0%"]
     assert lines["pretraining epochs"][2] == "3" and lines["checkpoints, pretraining"][2] == "4"
