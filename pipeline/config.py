@@ -1,4 +1,4 @@
-"""The config of a whole run: the sections of its parts, a source and a seed."""
+"""Config of a whole run: what it is about, and the sections of its steps."""
 
 import re
 from collections.abc import Iterable
@@ -28,14 +28,17 @@ class Run(Section):
     source: str = "ml-100k"
     """A file, a folder or a prefix of interactions, or the name of a sample that is fetched (`ml-100k`)."""
     as_of: datetime | None = None
-    """The moment that the run stands for (ISO 8601, UTC without a zone; a day is the midnight that it begins with): windows over days,
-    a held-out day and the data's age are counted from it. Unset: the schedule's time on a cluster, else now."""
+    """The moment that the run stands for (ISO 8601, UTC without a zone; a day is the midnight that it begins with):
+    windows over days, a held-out day and the data's age are counted from it. Unset: the schedule's time on a cluster,
+    else now."""
     seed: int = Field(default=0, ge=0)
-    """Keys initial weights, batches, dropout, simulation and the gate's bootstrap."""
+    """Seed of initial weights, batches, dropout, simulation and the gate's bootstrap."""
     checkpoints: str = ""
-    """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from; unset, a local run keeps them in its state."""
+    """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from. Empty: a local run keeps them in
+    its state folder."""
     profile: bool = False
-    """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes no result."""
+    """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes
+    no result."""
 
     @field_validator("as_of", mode="before")
     @classmethod
@@ -57,10 +60,10 @@ class Config(Sections, Run):
 
 
 class Once(yaml.SafeLoader):
-    """YAML's safe loader, which refuses a key that stands twice: the second one would take the first one's place, section and all."""
+    """Loads YAML safely and refuses a key that stands twice: the second would take the first one's place."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As the parent's."""
+        """Returns the mapping of a node. Raises ConstructorError where a key stands twice."""
         seen = set[str]()
         for key, _ in node.value:
             if key.value in seen:
@@ -72,7 +75,7 @@ class Once(yaml.SafeLoader):
 
 
 def find(given: str) -> Path:
-    """Returns the file that `given` names: a ready-made config by its bare name, like `nightly`, else any file by its path."""
+    """Returns the file of a config: `given` is a ready-made one's bare name, like `nightly`, or a path."""
     return READY_MADE / f"{given}.yaml" if given in ready_made() else Path(given)
 
 
@@ -82,12 +85,23 @@ def ready_made() -> list[str]:
 
 
 def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
-    """The config in a YAML file (defaults where there is none), with `key=value` settings on top. Raises ConfigError."""
+    """Returns the config in a YAML file, with settings on top.
+
+    Args:
+        path: The file; None for a config of defaults.
+        sets: Settings like `gate.min_rls_rbo=0.8`, whose values are read as YAML.
+
+    Raises:
+        ConfigError: There is no such file, or it is no valid config; one line.
+    """
     return parse(Config, assigned(sets, read(path) if path else {}))
 
 
 def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`values`, changed by `key=value` settings. Raises ConfigError."""
+    """Returns the values of a config file, changed by `key=value` settings.
+
+    Raises ConfigError where one cannot be meant.
+    """
     values = {} if values is None else values
     for setting in sets:
         _set(values, setting)
@@ -95,6 +109,7 @@ def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[
 
 
 def read(path: Path) -> dict[str, Any]:
+    """Returns what a config file says, unchecked but for its YAML. Raises ConfigError."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Once)
     except (FileNotFoundError, IsADirectoryError) as error:
@@ -145,5 +160,5 @@ def _set(values: dict[str, Any], setting: str) -> None:
 
 
 def dump(config: Config) -> str:
-    """The complete config as YAML, readable by `load`."""
+    """Returns the complete config as YAML that `load` can read."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)

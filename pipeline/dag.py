@@ -1,14 +1,17 @@
-"""The pipeline, as its picture:
+"""Puts the steps together to the pipeline.
 
     preflight -> ingest -> champion -> if there is something new:
-                                           perturb -> for every group: pretrain -> finetune -> gate -> if pass: promote, else: reject
+                                           perturb -> for every group: pretrain -> finetune
+                                           gate -> if pass: promote, else: reject
                                        else: skip
     notify at the end, always.
 
-A group holds variants that are trained together: a clean one and some probes. The first group's clean variant is the candidate.
+A group holds variants that are trained together: a clean one and some probes. The first group's clean variant is the
+candidate.
 
-On a cluster every task has a driver pod of some ten seconds, and so has everything that tasks are nested in. So a config with one group
-compiles without the loop, and a choice is two conditions, since an Else puts both into one more group.
+On a cluster every task has a driver pod of some ten seconds, and so has everything that tasks are nested in. So a
+config with one group compiles without the loop, and a choice is two conditions, since an Else puts both into one more
+group.
 """
 
 from collections.abc import Callable
@@ -47,8 +50,8 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     Args:
         config: The config of a run.
         image: Image of all steps.
-        cluster: The cluster that it is for. Without one it is for a local run, which has no retries: they would hide errors
-            behind waits.
+        cluster: The cluster that it is for. Without one it is for a local run, which has no retries: they would hide
+            errors behind waits.
     """
     fans_out = config.perturb.groups > 1
     scheduled = dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER if cluster else ""  # kfp.local does not know it
@@ -160,5 +163,5 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
 
 
 def alone(output: PipelineArtifactChannel) -> PipelineArtifactChannel:
-    """Returns the output as the one element of a list, which is what a backend and kfp.local hand to an input that takes a list."""
+    """Returns the output as the one element of a list, as a backend and kfp.local hand it to an input of a list."""
     return PipelineArtifactChannel(output.name, output.channel_type, output.task_name, is_artifact_list=True)

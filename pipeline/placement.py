@@ -1,4 +1,4 @@
-"""Config of where a run's steps are put on a cluster, and what they may use; every field is a parameter of the pipeline."""
+"""Config of where steps run on a cluster, and what they may use; every key is a parameter of the pipeline."""
 
 from typing import Annotated, Any
 
@@ -7,29 +7,34 @@ from pydantic import Field, field_validator
 from finest.section import Section
 
 Cpu = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
+"""CPUs as Kubernetes writes them, like `3` or `500m`."""
 MEMORY = r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$"
+"""Pattern of bytes as Kubernetes writes them."""
 Memory = Annotated[str, Field(pattern=MEMORY)]
+"""Bytes as Kubernetes writes them, like `10Gi`."""
 
 
 class Placement(Section):
-    """Kubernetes quantities as text, since a KFP backend reads a number here as empty. What a step asks for is also its limit.
+    """Says where steps run on a cluster and what they may use. What a step asks for is also its limit.
 
-    The defaults fit a node of 4 cores and 16 GB as clouds offer it, where the system and DaemonSets have taken their part: 3.3 CPUs
-    and 11 GiB or more are left on GKE's e2-standard-4, AKS' D4s and EKS' m5.xlarge.
+    Quantities are text, as Kubernetes writes them, since a KFP backend reads a number here as empty. The defaults fit a
+    node of 4 cores and 16 GB as clouds offer it, where the system and DaemonSets have taken their part: 3.3 CPUs and 11
+    GiB or more are left on GKE's e2-standard-4, AKS' D4s and EKS' m5.xlarge.
     """
 
     accelerator: str = "nvidia.com/gpu"
     """Resource name of the GPUs of training steps; empty for none."""
     accelerators: str = Field(default="1", pattern=r"^[0-9]+$")
-    """GPUs a training step gets: one group trains on one."""
+    """Number of GPUs of a training step: one group trains on one."""
     cpu: Cpu = "3"
     """CPUs of a training step."""
     memory: Memory = "10Gi"
-    """Memory of a training step, /dev/shm included; docs/operations.md says from how many interactions on it takes more."""
+    """Memory of a training step, /dev/shm included; docs/operations.md says from how many interactions on it takes
+    more."""
     tolerations: list[dict[str, Any]] = Field(default=[])
-    """Of training steps, as in a pod's `tolerations`."""
+    """Tolerations of training steps, as in a pod's `tolerations`."""
     node_selector: dict[str, str] = Field(default={})
-    """Of training steps, as in a pod's `nodeSelector`."""
+    """Node labels that training steps need, as in a pod's `nodeSelector`."""
     data_cpu: Cpu = "3"
     """CPUs of a step that works on the whole data: ingest, perturb, gate."""
     data_memory: Memory = "8Gi"
@@ -39,12 +44,12 @@ class Placement(Section):
     small_memory: Memory = "2Gi"
     """Memory of every other step; promote loads the model."""
     other_tolerations: list[dict[str, Any]] = Field(default=[])
-    """Of all steps but training."""
+    """Tolerations of all steps but training."""
     other_node_selector: dict[str, str] = Field(default={})
-    """Of all steps but training."""
+    """Node labels that all steps but training need."""
 
     @field_validator("accelerators", "cpu", "data_cpu", "small_cpu", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        """YAML reads `cpu: 4` as a number."""
+        """Takes a number too: YAML reads `cpu: 4` as one."""
         return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""What every step gets besides its inputs: a title, a time limit, retries, caching, resources and a place to run."""
+"""Gives steps what they have besides inputs: a title, a time limit, retries, caching, resources, a place to run."""
 
 import inspect
 from collections.abc import Callable
@@ -13,15 +13,19 @@ from finest.section import Section
 
 
 class Policy(NamedTuple):
-    """A row of POLICIES."""
+    """Holds a row of POLICIES."""
 
     title: str
+    """The step's name for people."""
     minutes: int
-    """Longest an attempt may take, but for what it waits for services that are away."""
+    """Longest time that an attempt may take, without what it waits for services that are away."""
     size: Literal["small", "data", "training"] = "small"
+    """Which of the placement's resources it gets."""
     retries: int = 2
-    """A bad config or bad data fails once all the same: components.step keeps an attempt from repeating what cannot end differently."""
+    """Number of attempts after the first. A bad config or bad data fails once all the same: components.failures keeps
+    an attempt from repeating what cannot end differently."""
     cached: bool = False
+    """Whether a backend may take its outputs from an earlier run with the same inputs."""
 
 
 POLICIES = {
@@ -37,16 +41,19 @@ POLICIES = {
     "skip": Policy("Skip", 10),
     "notify": Policy("Notify", 10),
 }
-"""A row a component, in the order in which they run."""
+"""A row for every component, in the order in which they run."""
 
 ABSENCES = 2
-"""Of a service that is waited for to the limit, that an attempt has time for besides its work."""
+"""Number of times that an attempt has time to wait for a service to the limit, besides its work."""
 BACKOFF_SECONDS = 60
-"""Before the second attempt; doubles with each."""
+"""Time before the second attempt; doubles with each."""
 
 
 class Cluster(Section):
-    """What the compiled pipeline takes for granted on a cluster; a KFP backend takes most of it from the compiled file alone."""
+    """Holds what the compiled pipeline takes for granted on a cluster.
+
+    A KFP backend takes most of it from the compiled file alone.
+    """
 
     queue: str = Field(default="", max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
     """Kueue's local queue that admits the steps; empty where there is no Kueue."""
@@ -55,7 +62,8 @@ class Cluster(Section):
     mlflow_secret: str = Field(default="finest-mlflow", min_length=1)
     """Secret with `username` and `password` for MLflow; may be missing where the server asks for none."""
     s3_secret: str = Field(default="finest-s3", min_length=1)
-    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; missing where the service account's role gives access (IRSA)."""
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; missing where the service account's role gives access
+    (IRSA)."""
     webhook_secret: str = Field(default="finest-webhook", min_length=1)
     """Secret whose `url` is told of every verdict; may be missing."""
     user: int = Field(default=10001, ge=1)
@@ -63,9 +71,9 @@ class Cluster(Section):
     shared_memory: str = Field(default="2Gi", pattern=r"^[0-9]+[KMG]i$")
     """Size of /dev/shm of training steps, part of their memory."""
     deadline_hours: int = Field(default=36, ge=1)
-    """After so long a run is ended, so that one that hangs cannot keep the next nights from starting."""
+    """Longest time that a run may take, in hours, so that one that hangs cannot keep the next nights from starting."""
     keep_days: int = Field(default=7, ge=0)
-    """How long the workflow and its pods stay after a run; KFP's and MLflow's records stay longer."""
+    """Time that the workflow and its pods stay after a run, in days; KFP's and MLflow's records stay longer."""
 
 
 ADDRESSES = (
@@ -77,11 +85,13 @@ ADDRESSES = (
 )
 """Optional keys of the ConfigMap of addresses, each also the environment variable's name."""
 STEP_LABEL = "app.kubernetes.io/name", "finest-step"
+"""Label of the pods of all steps, and its value."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Label with the name of Kueue's local queue."""
 
 
 def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
-    """How long a run may take, and how long its pods are kept."""
+    """Returns how long a run may take, and how long its pods are kept; None for a local run."""
     if cluster is None:
         return None
     return dsl.PipelineConfig(
@@ -90,8 +100,15 @@ def pipeline_config(cluster: Cluster | None) -> dsl.PipelineConfig | None:
 
 
 def stepper(image: str, placement: Any, steps: Steps, cluster: Cluster | None) -> Callable[..., PipelineTask]:
-    """The function that the DAG makes its tasks with. Without a `cluster`, for a local run, a task gets its title and image alone: its
-    environment is that of the run."""
+    """Returns the function that the DAG makes its tasks with.
+
+    Args:
+        image: Image of the steps.
+        placement: Has the pipeline's parameters of placement as attributes; Placement says what they mean.
+        steps: What all steps get in their environment.
+        cluster: The cluster. Without one, for a local run, a task gets its title and image alone: its environment is
+            that of the run.
+    """
 
     def step(component: Any, **inputs: Any) -> PipelineTask:
         policy, task = POLICIES[component.name], component(**inputs)
@@ -108,7 +125,9 @@ def stepper(image: str, placement: Any, steps: Steps, cluster: Cluster | None) -
 
 
 def digest(image: str) -> str:
-    """The image's digest, or empty where it goes by a tag, which may name another image tomorrow: nothing is cached then.
+    """Returns the image's digest; empty where it goes by a tag.
+
+    A tag may name another image tomorrow, so nothing is cached then.
 
     >>> digest("registry/finest@sha256:0123"), digest("finest:0.1.0")
     ('sha256:0123', '')
@@ -126,8 +145,10 @@ def _limit(task: PipelineTask, policy: Policy, steps: Steps) -> None:
 
 
 def retry_policy(set_retry: Callable[..., Any]) -> dict[str, str]:
-    """Containers that fail are retried, and pods that are lost, where this kfp can say so; else Argo's defaults decide
-    (k8s/kfp/retries.yaml)."""
+    """Returns the policy by which failed containers and lost pods are retried, as keyword arguments.
+
+    A kfp that has no such argument leaves it to Argo's defaults (k8s/kfp/retries.yaml).
+    """
     return {"policy": "Always"} if "policy" in inspect.signature(set_retry).parameters else {}
 
 

@@ -17,10 +17,10 @@ FORMATS = {"date": "day", "date-time": "day or time"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 HEAD = """# Every key of a config
 
-This page is written by `finest config docs`; the documentation of a key stands where the key is declared. A config file is
-YAML and may leave any key out; `--set pretrain.epochs=20` overrides one for one run, and entries of lists are numbered
-from 0: `--set perturb.scenarios.0.share=0.01`. `finest config show --config FILE` prints the complete config of a run. An
-unknown key is an error, before anything starts. `null` means that a key is unset.
+This page is written by `finest config docs`; the documentation of a key stands where the key is declared. A config file
+is YAML and may leave any key out; `--set pretrain.epochs=20` overrides one for one run, and entries of lists are
+numbered from 0: `--set perturb.scenarios.0.share=0.01`. `finest config show --config FILE` prints the complete config
+of a run. An unknown key is an error, before anything starts. `null` means that a key is unset.
 """
 
 
@@ -145,7 +145,7 @@ def _resolved(about: Schema, whole: Schema) -> Schema:
 
 
 def _without_titles(value: Any) -> Any:
-    """Returns the schema without the titles that pydantic makes of keys: an editor would show them in place of the keys."""
+    """Returns the schema without the titles that pydantic makes of keys: editors would show them in place of keys."""
     if isinstance(value, list):
         return [_without_titles(one) for one in value]
     if isinstance(value, dict):

@@ -9,6 +9,7 @@ from finest.errors import ConfigError
 from pipeline import config as configs
 from pipeline import inputs
 from pipeline.config import Config, load
+from pipeline.policy import POLICIES
 
 
 def error_of(*sets: str) -> str:
@@ -132,5 +133,6 @@ def test_a_dumped_config_loads_as_itself(tmp_path: Path) -> None:
 
 
 def test_every_section_of_a_step_is_a_parameter_of_the_pipeline_and_checked_by_preflight() -> None:
+    assert set(Sections.model_fields) <= set(POLICIES)
     takes = set(inspect.signature(preflight.python_func).parameters)
     assert set(Sections.model_fields) <= takes and set(Sections.model_fields) <= set(inputs.of(Config()))
