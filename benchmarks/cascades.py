@@ -20,7 +20,7 @@ from benchmarks.validation import ml_100k
 from finest.data.config import Ingest
 from finest.data.dataset import Dataset, load
 from finest.data.ingest import ingest
-from finest.perturb.casper import cascades
+from finest.perturb.families.casper import cascades
 from storage import resolve
 
 LOOK_BACK = 50

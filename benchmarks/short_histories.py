@@ -18,7 +18,7 @@ from benchmarks.training import history
 from benchmarks.validation import CPU, base_model, clean, ingested, lists_of, ml_100k, mrr
 from finest.data.config import Ingest
 from finest.data.dataset import Dataset
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant
 from finest.training.config import Pretrain
 from finest.training.device import prepare
 from finest.training.unit import Group

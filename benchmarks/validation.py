@@ -14,7 +14,7 @@ from finest.data.dataset import Dataset, load
 from finest.data.ingest import ingest
 from finest.metrics.accuracy import reciprocal_rank
 from finest.models.recommender import Recommender
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint

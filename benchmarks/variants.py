@@ -15,8 +15,7 @@ from benchmarks.validation import CPU, base_model, fine_tune, lists_of, ml_100k
 from finest.data.dataset import Dataset
 from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
 from finest.perturb.config import Perturb, Scenario
-from finest.perturb.plan import plan
-from finest.perturb.variants import Group, Plan
+from finest.perturb.plan import Group, Plan, plan
 from finest.training import references
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import prepare

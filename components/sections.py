@@ -28,6 +28,11 @@ RENAMED = {
     "perturb.shards": "perturb.groups",
 }
 """Keys of earlier versions, and what they are called now."""
+MOVED = {
+    "perturb.look_back": "an option of its family, as in family: {name: casper, look_back: 50}",
+    "perturb.scenarios.new_item": "an option of the kind of edit, as in kind: {name: insertion, new_item: least_popular}",
+}
+"""Keys of earlier versions that stand elsewhere, and what they are now."""
 
 
 def parse(section: type[S], values: Mapping[str, Any], name: str = "") -> S:
@@ -65,9 +70,16 @@ def keys(section: type[BaseModel], prefix: str = "", values: Any = None) -> Iter
     for name, field in section.model_fields.items():
         full = f"{prefix}.{name}" if prefix else name
         yield full
-        value = values.get(name) if isinstance(values, Mapping) else None
+        value = _value(values, name)
         for nested in sections_of(field, value):
             yield from keys(nested, full, value)
+
+
+def _value(values: Any, name: str) -> Any:
+    """Returns what stands under a key, None for nothing; in a list of sections, what stands there in each of them that has the key."""
+    if isinstance(values, list):
+        return [one[name] for one in values if isinstance(one, Mapping) and name in one] or None
+    return values.get(name) if isinstance(values, Mapping) else None
 
 
 def sections_of(field: FieldInfo, value: Any = None) -> list[type[BaseModel]]:
@@ -155,6 +167,8 @@ def _unknown(path: str, section: type[BaseModel], values: Mapping[str, Any], nam
     plain = ".".join(part for part in path.split(".") if not part.isdigit())
     if plain in RENAMED:
         return f"{path} is called {RENAMED[plain]} now"
+    if plain in MOVED:
+        return f"{path} is {MOVED[plain]} now"
     close = _closest(plain, list(keys(section, name, values)))
     if close == path:  # a key with dots, as --set takes them
         outer, _, inner = path.rpartition(".")

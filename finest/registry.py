@@ -36,7 +36,7 @@ class Registry(Generic[T]):
         Args:
             kind: What the things are, for messages: "model".
             group: Group of entry points by which other packages add to it: "finest.models".
-            package: Package whose modules register the library's own things; all of them are imported on first use.
+            package: Module, or package of modules, that registers the library's own things; imported on first use.
             check: Tells whether what an entry point leads to is such a thing.
         """
         self.kind, self.group, self._package, self._check = kind, group, package, check
@@ -79,10 +79,9 @@ class Registry(Generic[T]):
         return name in self._load() or name in self._things
 
     def __iter__(self) -> Iterator[str]:
-        """Yields all names: the library's own as they are registered, then other packages', sorted."""
+        """Yields all names: the library's own, then other packages', both sorted, since modules are imported in any order."""
         points = self._load()
-        own = [name for name in self._things if name not in points]
-        return iter([*own, *sorted(points)])
+        return iter([*sorted(self._things.keys() - points.keys()), *sorted(points)])
 
     def package_of(self, name: str) -> str | None:
         """Returns name and version of the other package that has the thing, like `example==1.0`; None for the library's own."""
@@ -95,7 +94,7 @@ class Registry(Generic[T]):
             self._points = {}
             if self._package:
                 package = importlib.import_module(self._package)
-                for module in pkgutil.iter_modules(package.__path__, f"{self._package}."):
+                for module in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{self._package}."):
                     importlib.import_module(module.name)
             for point in metadata.entry_points(group=self.group):
                 taken = self._points.get(point.name)
@@ -121,6 +120,31 @@ class Registry(Generic[T]):
 
 def _origin(point: metadata.EntryPoint) -> str:
     return f"package {point.dist.name}" if point.dist else f"entry point {point.value}"
+
+
+class Name:
+    """Annotation of a config field that holds the bare name of a thing of a registry, such as a rule; an unknown one is an error."""
+
+    def __init__(self, registry: Registry[Any]):
+        self.registry = registry
+
+    def validate(self, name: str) -> str:
+        """Returns the name. Raises ValueError where the registry has no such thing."""
+        try:
+            self.registry[name]
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return name
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Looks into the registry when a value comes, not when the field is declared: nothing is imported before."""
+        return core_schema.no_info_after_validator_function(self.validate, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Lists the names."""
+        return {"type": "string", "enum": list(self.registry)}
 
 
 class Named:
@@ -155,7 +179,8 @@ class Named:
         return core_schema.no_info_plain_validator_function(
             self.validate,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda section, info: section.model_dump(mode=info.mode, exclude_none=info.exclude_none), info_arg=True
+                lambda section, info: _written(section.model_dump(mode=info.mode, exclude_none=info.exclude_none)),
+                info_arg=True,
             ),
         )
 
@@ -173,3 +198,9 @@ class Named:
             "properties": {**keys, "name": {**keys.get("name", {}), "const": name}},
             "required": list(dict.fromkeys(["name", *section.get("required", [])])),
         }
+
+
+def _written(section: dict[str, Any]) -> dict[str, Any] | str:
+    """Returns a section as a config has it: one without any option as its bare name."""
+    name: str = section["name"]
+    return name if len(section) == 1 else section

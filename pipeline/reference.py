@@ -74,10 +74,10 @@ def _section(title: str, section: Schema, whole: Schema, prefix: str = "") -> It
     prefix = prefix or title
     for key, about in section["properties"].items():
         full = f"{prefix}.{key}"
-        variants = [one for one in _inside(about, whole) if "properties" in one]
+        variants = [one for one in _inside(about, whole) if set(one.get("properties", ())) - {"name"}]
         rows.append(_row(full, about, whole, nested=bool(variants)))
         for inner in variants:
-            name = inner["properties"].get("name", {}).get("const") if len(variants) > 1 else None
+            name = inner["properties"].get("name", {}).get("const")
             after += _section(f"{full}: {name}" if name else full, inner, whole, full)
     yield Table(title, section.get("description", ""), rows)
     yield from after

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from finest.errors import FinestError, UnavailableError
-from finest.perturb.variants import Plan
+from finest.perturb.plan import Plan
 from tracking.describe import code_tags, flattened, log_params, short_name
 from tracking.store import connect, experiment_id, masked, one_line
 

@@ -7,12 +7,15 @@ import numpy as np
 import pyarrow as pa
 
 from finest.data.dataset import Dataset, Ints, Rows
-from finest.errors import DataError
+from finest.errors import ConfigError, DataError, FinestError
+from finest.keys import numpy_generator
+from finest.perturb.config import Scenario
+from finest.perturb.registry import EDITS, FAMILIES
 
 EDITS_SCHEMA = pa.schema(
     [
         pa.field("scenario", pa.string(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),  # deletion, replacement, insertion
+        pa.field("kind", pa.string(), nullable=False),  # deletion, replacement, insertion or another package's
         pa.field("row", pa.int64(), nullable=False),  # number of the clean row in interactions.parquet
         pa.field("user", pa.string(), nullable=False),
         pa.field("old_item", pa.string(), nullable=False),  # the row's item; an insertion goes just before it
@@ -23,46 +26,63 @@ EDITS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Edits:
-    """One scenario's edits, by code. Shapes [E]; `item` is the new item's code, 0 for deletions. A row is edited at most once."""
+    """Holds one scenario's edits, as numbers. A row is edited at most once."""
 
     kind: str
+    """Name of the kind of edit."""
     row: Ints
+    """Ids [E] of the rows to edit."""
     item: Ints
+    """Codes [E] of the new items; 0 where there is none, as in a deletion."""
 
     def __len__(self) -> int:
         return len(self.row)
 
 
+def draw(data: Dataset, scenario: Scenario) -> Edits:
+    """Returns the scenario's edits of the training rows, ascending. They depend on the scenario, not on the run's seed.
+
+    Raises:
+        ConfigError: The family has fewer rows to select from than the scenario edits.
+        DataError: The catalogue has no other item to put in.
+        FinestError: The family breaks its contract.
+    """
+    words = scenario.seed, scenario.family.name, scenario.kind.name
+    row = _select(data, scenario, numpy_generator("select", *words))
+    edit = EDITS[scenario.kind.name](scenario.kind)
+    return Edits(scenario.kind.name, row, edit.new_items(data, row, numpy_generator("new item", *words)))
+
+
+def _select(data: Dataset, scenario: Scenario, generator: np.random.Generator) -> Ints:
+    """Returns the ids [E] of the rows that the family selects, ascending: `share` of the training rows, but at least one."""
+    count = max(1, round(scenario.share * np.count_nonzero(data.train)))
+    family = FAMILIES[scenario.family.name](scenario.family)
+    row = np.sort(family.select(data, count, generator))
+    if len(row) > count or not data.train[row].all() or (row[1:] == row[:-1]).any():
+        raise FinestError(
+            f"perturbation family {scenario.family.name} is at fault: it did not select {count} different training rows"
+        )
+    if len(row) < count:
+        raise ConfigError(
+            f"perturb.scenarios: {scenario.name} edits {count} rows, but there are only {len(row)} {family.candidates};"
+            " lower its share"
+        )
+    return row
+
+
 def apply(rows: Rows, edits: Edits) -> Rows:
-    """The training rows after `edits`.
+    """Returns the training rows after `edits`.
 
     Order is kept; a user's other rows keep their ids and anchors. Edits of clean rows that `rows` no longer holds (deleted or replaced
     before) are skipped.
     """
     clean = np.flatnonzero(rows.id >= 0)
     _, among_clean, which = np.intersect1d(rows.id[clean], edits.row, assume_unique=True, return_indices=True)
-    place, item = clean[among_clean], edits.item[which]
-    if edits.kind == "deletion":
-        return Rows(*(np.delete(column, place) for column in (rows.user, rows.item, rows.id, rows.anchor)))
-    if edits.kind == "replacement":
-        # A replaced row is still its slot's row but no longer the clean one: it has no reference list.
-        return Rows(rows.user, _with(rows.item, place, item), _with(rows.id, place, -1), rows.anchor)
-    return Rows(
-        np.insert(rows.user, place, rows.user[place]),
-        np.insert(rows.item, place, item),
-        np.insert(rows.id, place, -1),
-        np.insert(rows.anchor, place, rows.anchor[place]),
-    )
-
-
-def _with(column: Ints, place: Ints, values: Ints | int) -> Ints:
-    column = column.copy()
-    column[place] = values
-    return column
+    return EDITS[edits.kind].apply(rows, clean[among_clean], edits.item[which])
 
 
 def to_table(edits: Mapping[str, Edits], data: Dataset) -> pa.Table:
-    """The table of every scenario's edits, in the order of `edits` and of the rows that they name."""
+    """Returns the table of every scenario's edits, in EDITS_SCHEMA, in the order of `edits` and of the rows that they name."""
     parts = []
     for scenario, of in edits.items():
         order = np.argsort(of.row)
@@ -80,9 +100,10 @@ def to_table(edits: Mapping[str, Edits], data: Dataset) -> pa.Table:
 
 
 def from_table(table: pa.Table, data: Dataset) -> dict[str, Edits]:
-    """Edits by scenario, with items as codes of `data`.
+    """Returns a table's edits by scenario, with items as codes of `data`.
 
-    Raises DataError where the table was made for other data.
+    Raises:
+        DataError: The table was made for other data.
     """
     row = table.column("row").to_numpy()
     old = np.array(table.column("old_item").to_pylist(), dtype=object)

@@ -1,50 +1,78 @@
 """The plan of a run: every scenario's edits, and which variants are trained in which group."""
 
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest import atomic
 from finest.data.dataset import Dataset
 from finest.errors import ConfigError
-from finest.keys import key, numpy_generator
-from finest.perturb import items
+from finest.keys import key
 from finest.perturb.config import Perturb, Scenario
-from finest.perturb.edits import Edits, to_table
-from finest.perturb.select import select
-from finest.perturb.variants import Group, Plan, Variant
+from finest.perturb.edits import draw, to_table
+from finest.section import Section
 
-EDITS = "edits.parquet"
-PLAN = "plan.json"
+EDITS_FILE = "edits.parquet"
+"""Name of the file with the edit table, in a plan's folder."""
+PLAN_FILE = "plan.json"
+"""Name of the file with the variants and their groups, in a plan's folder."""
+
+
+class Variant(Section):
+    """Describes one whole training, pretraining and fine-tuning."""
+
+    name: str
+    """`clean`, `identity`, `rounding`, `seed`, or the scenario's name."""
+    role: Literal["clean", "probe", "control"]
+    """`clean`: on the data as it is. `probe`: on a scenario's edits of it. `control`: says what the probes' numbers are worth."""
+    scenario: str | None = None
+    """Of a probe: the name of the scenario whose edits its training rows get."""
+    seed: int
+    """Seed of initial weights, order of batches, dropout and simulation."""
+    rounding: bool = False
+    """Whether every initial weight gets a standard normal number added, times 1e-7 of the root mean square of its tensor."""
+
+
+class Group(Section):
+    """Holds variants that are trained together; the first is clean, and the others are compared with it."""
+
+    id: str
+    variants: list[Variant]
+
+
+class Plan(Section):
+    """Holds all trainings of a run. The first group's clean variant is the candidate."""
+
+    seed: int
+    groups: list[Group]
+
+    def group(self, id: str) -> Group:
+        """Returns the group with this id."""
+        return next(group for group in self.groups if group.id == id)
 
 
 def plan(data: Dataset, config: Perturb, seed: int) -> tuple[pa.Table, Plan]:
-    """The edits of every scenario, in EDITS_SCHEMA, and the groups. `seed` is the run's: edits do not depend on it, trainings do.
+    """Draws every scenario's edits and deals the variants to groups.
 
-    Raises ConfigError where there are more groups than variants to share out, or a scenario asks for more rows than there are.
+    Args:
+        data: The data set.
+        config: The scenarios and the number of groups.
+        seed: Seed of the run: edits do not depend on it, trainings do.
+
+    Returns:
+        The edits in EDITS_SCHEMA, and the groups.
+
+    Raises:
+        ConfigError: There are more groups than variants to share out, or a scenario asks for more rows than there are.
     """
     groups = deal(config, seed)
-    return to_table(
-        {scenario.name: draw(data, scenario, config.look_back) for scenario in config.scenarios}, data
-    ), groups
-
-
-def draw(data: Dataset, scenario: Scenario, look_back: int) -> Edits:
-    """The scenario's edits of the training rows."""
-    row = select(data, scenario, look_back)
-    if scenario.kind == "deletion":
-        return Edits(scenario.kind, row, np.zeros(len(row), dtype=np.int64))
-    generator = numpy_generator("new item", scenario.seed, scenario.family, scenario.kind)
-    old = data.item[row]
-    if scenario.new_item == "random":
-        return Edits(scenario.kind, row, items.random(data.items, old, generator))
-    return Edits(scenario.kind, row, items.least_popular(data.item_counts, old, generator))
+    return to_table({scenario.name: draw(data, scenario) for scenario in config.scenarios}, data), groups
 
 
 def deal(config: Perturb, seed: int) -> Plan:
-    """Variants in groups of equal size, or one more; every group has a clean variant of its own to compare with.
+    """Deals the variants to groups of equal size, or one more; every group has a clean variant of its own to compare with.
 
     >>> [[variant.name[:8] for variant in group.variants] for group in deal(Perturb(groups=2), 0).groups]
     [['clean', 'identity', 'seed', 'random-r'], ['clean', 'rounding', 'random-d', 'random-i']]
@@ -81,12 +109,12 @@ def _fresh(seed: int, use: str) -> int:
 
 
 def write(table: pa.Table, plan: Plan, folder: Path) -> None:
-    """Writes `folder`, which may be there if it is empty: whole or not at all."""
+    """Writes a plan to `folder`, which may exist if it is empty: whole or not at all."""
     with atomic.folder(folder) as partial:
-        pq.write_table(table, partial / EDITS)
-        (partial / PLAN).write_text(plan.model_dump_json(indent=2))
+        pq.write_table(table, partial / EDITS_FILE)
+        (partial / PLAN_FILE).write_text(plan.model_dump_json(indent=2))
 
 
 def read(folder: Path) -> tuple[pa.Table, Plan]:
-    """What `write` wrote."""
-    return pq.read_table(folder / EDITS), Plan.model_validate_json((folder / PLAN).read_text())
+    """Returns the edits and the plan that `write` wrote to `folder`."""
+    return pq.read_table(folder / EDITS_FILE), Plan.model_validate_json((folder / PLAN_FILE).read_text())

@@ -16,7 +16,7 @@ from torch import Tensor
 from finest.profiling.profiler import clocked
 from finest.training.store import Store
 
-CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/items.py", "training")
+CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/kinds.py", "training")
 """Parts of the library that decide weights."""
 
 

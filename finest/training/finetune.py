@@ -21,7 +21,7 @@ from finest.data.schema import USERS_SCHEMA
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
-from finest.perturb.variants import Plan
+from finest.perturb.plan import Plan
 from finest.ranklists import file as list_file
 from finest.ranklists.champion import CUT
 from finest.ranklists.take import take

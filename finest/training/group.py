@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant
 from finest.training.device import hardware
 from finest.training.progress import Progress, Report
 from finest.training.workers import Event

@@ -16,7 +16,7 @@ from finest.models.build import build
 from finest.models.recommender import Recommender
 from finest.models.saved import Facts, save
 from finest.perturb.edits import Edits, apply, from_table
-from finest.perturb.variants import Plan, Variant
+from finest.perturb.plan import Plan, Variant
 from finest.ranklists import file as list_file
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import Description, Stage

@@ -5,7 +5,7 @@ import numpy as np
 from finest.data.dataset import Ints, Rows
 from finest.keys import numpy_generator
 from finest.perturb.edits import Edits, apply
-from finest.perturb.items import least_popular
+from finest.perturb.kinds import least_popular
 
 KINDS = ("deletion", "replacement", "insertion")
 

@@ -10,7 +10,7 @@ import torch
 
 from finest.models.recommender import Recommender
 from finest.perturb.edits import Edits
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.loop import Records, Settings, Trainee, train
 from finest.training.objective import Hinge

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from finest.errors import FinestError
-from finest.perturb.variants import Group, Plan, Variant
+from finest.perturb.plan import Group, Plan, Variant
 from tracking import runs, store
 from tracking.outcome import Outcome, outcome
 

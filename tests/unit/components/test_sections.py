@@ -146,7 +146,7 @@ def test_an_error_in_a_section_that_a_name_decides_has_the_full_key_and_that_sec
 
 
 def test_a_section_that_a_name_decides_travels_without_nulls() -> None:
-    assert parameters(Trained()) == {"model": {"name": "gru"}, "others": []}
+    assert parameters(Trained()) == {"model": "gru", "others": []}
 
 
 def test_keys_reach_into_sections_and_lists_of_sections() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finest.data.dataset import Dataset
-from finest.perturb import casper
+from finest.perturb.families import casper
 from tests.unit.written_out import dataset
 
 

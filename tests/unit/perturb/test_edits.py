@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from finest.data.dataset import Rows
 from finest.errors import DataError
-from finest.perturb.config import Kind
 from finest.perturb.edits import EDITS_SCHEMA, Edits, apply, from_table, to_table
 from tests.unit.written_out import dataset
 
-KINDS: list[Kind] = ["deletion", "replacement", "insertion"]
+KINDS = ["deletion", "replacement", "insertion"]
 NEW = 99
 
 
@@ -27,8 +26,8 @@ def clean(draw: st.DrawFn) -> Rows:
 
 
 @st.composite
-def edits(draw: st.DrawFn, rows: Rows, kind: Kind | None = None) -> Edits:
-    kind = draw(st.sampled_from(KINDS)) if kind is None else kind
+def edits(draw: st.DrawFn, rows: Rows, kind: str | None = None) -> Edits:
+    kind = kind or draw(st.sampled_from(KINDS))
     row = np.array(draw(st.lists(st.sampled_from(rows.id.tolist()), unique=True, max_size=len(rows))), dtype=np.int64)
     return Edits(kind, row, np.full(len(row), 0 if kind == "deletion" else NEW))
 
@@ -40,7 +39,7 @@ def tuples(rows: Rows) -> list[tuple[int, ...]]:
 def one_by_one(rows: Rows, edits: Edits) -> list[tuple[int, ...]]:
     """What the edits say, a row at a time."""
     new = dict(zip(edits.row.tolist(), edits.item.tolist(), strict=True))
-    result = []
+    result: list[tuple[int, ...]] = []
     for user, item, id, anchor in tuples(rows):
         if id < 0 or id not in new:
             result.append((user, item, id, anchor))

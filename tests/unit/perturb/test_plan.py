@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from components.sections import parse
 from finest.errors import ConfigError
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.edits import EDITS_SCHEMA
-from finest.perturb.plan import deal, plan, read, write
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant, deal, plan, read, write
+from finest.perturb.registry import NEW_ITEMS
 from tests.unit.written_out import dataset
 
 DATA = dataset(
@@ -62,8 +64,8 @@ def test_the_edits_depend_on_the_scenario_and_not_on_the_runs_seed() -> None:
 
 
 def test_every_kind_of_edit_says_what_it_does() -> None:
-    kinds = [(kind, new) for kind in ("replacement", "insertion") for new in ("random", "least_popular")]
-    scenarios = [Scenario(kind=kind, share=0.05, new_item=new) for kind, new in [("deletion", "random"), *kinds]]
+    new_items = [{"name": kind, "new_item": new} for kind in ("replacement", "insertion") for new in NEW_ITEMS]
+    scenarios = [Scenario(kind=kind, share=0.05) for kind in ("deletion", *new_items)]
     table, _ = plan(DATA, Perturb(scenarios=scenarios), seed=0)
     assert table.schema.equals(EDITS_SCHEMA)
     rows = table.to_pylist()
@@ -89,3 +91,74 @@ def test_a_plan_is_written_whole_into_an_empty_folder_and_read_back(tmp_path: Pa
     assert back.equals(table)
     assert again == groups
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["edits", "edits.parquet", "plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "name"),
+    [
+        ({"kind": "deletion"}, "random-deletion-0.001-s0"),
+        ({"kind": {"name": "replacement", "new_item": "random"}}, "random-replacement-0.001-s0"),
+        ({"kind": {"name": "insertion", "new_item": "least_popular"}}, "random-insertion-0.001-s0-least_popular"),
+        ({"family": "latest", "kind": "deletion", "seed": 3, "share": 0.05}, "latest-deletion-0.05-s3"),
+        ({"family": {"name": "casper", "look_back": 50}, "kind": "deletion"}, "casper-deletion-0.001-s0"),
+        (
+            {
+                "family": {"name": "casper", "look_back": 20.0},
+                "kind": {"name": "insertion", "new_item": "least_popular"},
+                "training_seed": "fresh",
+            },
+            "casper-insertion-0.001-s0-look_back20-least_popular-fresh",
+        ),
+    ],
+)
+def test_a_scenario_is_named_after_all_that_it_does(scenario: dict[str, object], name: str) -> None:
+    assert Scenario.model_validate(scenario).name == name
+    assert Scenario.model_validate(Scenario.model_validate(scenario).model_dump(mode="json")).name == name
+
+
+def test_two_scenarios_of_a_family_may_differ_in_its_options_alone() -> None:
+    scenarios = [{"family": {"name": "casper", "look_back": steps}, "kind": "deletion"} for steps in (20, 50)]
+    assert len({scenario.name for scenario in Perturb.model_validate({"scenarios": scenarios}).scenarios}) == 2
+    with pytest.raises(ValidationError, match=r"two scenarios are the same: casper-deletion-0.001-s0-look_back20"):
+        Perturb.model_validate({"scenarios": [scenarios[0], *scenarios]})
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ({"family": "middle", "kind": "deletion"}, r"perturb.scenarios.1.family.*no perturbation family called middle"),
+        ({"kind": "swap"}, r"perturb.scenarios.1.kind.*there is no kind of edit called swap"),
+        ({"kind": {"name": "deletion", "new_item": "random"}}, r"perturb.scenarios.1.kind.new_item: there is no such"),
+        (
+            {"kind": {"name": "insertion", "new_item": "new"}},
+            r"no choice of new items called new; there are least_popular, random",
+        ),
+        ({"family": {"name": "random", "look_back": 20}, "kind": "deletion"}, r"1.family.look_back: there is no such"),
+        (
+            {"family": {"name": "casper", "lookback": 9}, "kind": "deletion"},
+            r"did you mean perturb.scenarios.family.look_back",
+        ),
+        ({"family": {"name": "casper", "look_back": 1}, "kind": "deletion"}, r"1.family.look_back = 1: must be .* 2"),
+    ],
+)
+def test_a_name_or_an_option_that_there_is_not_is_an_error_of_the_config(scenario: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse(Perturb, {"scenarios": [{"kind": "deletion"}, scenario]}, "perturb")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        (
+            {"look_back": 20},
+            r"perturb.look_back is an option of its family, as in family: {name: casper, look_back: 50} now",
+        ),
+        (
+            {"scenarios": [{"kind": "insertion", "new_item": "random"}]},
+            "perturb.scenarios.0.new_item is an option of the",
+        ),
+    ],
+)
+def test_keys_of_earlier_versions_are_told_where_they_are_now(section: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse(Perturb, section, "perturb")

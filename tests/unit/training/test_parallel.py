@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from finest.errors import ConfigError, FinestError
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.loop import train
 from finest.training.parallel import train_shared

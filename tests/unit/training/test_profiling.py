@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from finest.perturb.variants import Variant
+from finest.perturb.plan import Variant
 from finest.profiling import profiler
 from finest.profiling.summary import FOLDER, StepCost, measured, page
 from finest.training.checkpoint import Checkpoint

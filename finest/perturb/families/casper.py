@@ -9,13 +9,20 @@ Counts are exact: every node carries a bit for each start node of a block, and t
 of the graph at a time.
 """
 
+from __future__ import annotations
+
 from array import array
 from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-from finest.data.dataset import Dataset, Ints
+from finest.perturb.registry import FAMILIES, Family, Options
+
+if TYPE_CHECKING:
+    from finest.data.dataset import Dataset, Ints
 
 CHUNK = 2**20
 """Nodes that are plain numbers at a time."""
@@ -23,8 +30,36 @@ BLOCK_BYTES = 2**28
 """Memory for the bits of one block of start nodes."""
 
 
+@FAMILIES.register("casper")
+class Casper(Family):
+    """Selects the start nodes of the cascade graph that reach the most rows; among those that reach as many, at random."""
+
+    class Config(Options):
+        """Says how far back edges go."""
+
+        look_back: int = Field(default=50, ge=2)
+        """A user's or an item's last `look_back - 1` interactions carry edges. As published: 50."""
+
+    config: Config
+    candidates: ClassVar[str] = "start nodes with an outgoing edge (a smaller look_back makes more)"
+
+    def select(self, data: Dataset, count: int, generator: np.random.Generator) -> Ints:
+        """Ranks all start nodes."""
+        start, reached = cascades(data, self.config.look_back)
+        tie = generator.random(len(start))
+        return start[np.lexsort((tie, -reached))[:count]]
+
+
 def cascades(data: Dataset, look_back: int) -> tuple[Ints, Ints]:
-    """Start nodes that have an outgoing edge, as ids of training rows, ascending [S], and the number of rows reachable from each [S]."""
+    """Counts the rows that a change of each start node can spread to.
+
+    Args:
+        data: The data set.
+        look_back: How many of a user's or an item's last rows, plus one, carry edges.
+
+    Returns:
+        Start nodes that have an outgoing edge, as ids of training rows, ascending [S]; the number of rows reachable from each [S].
+    """
     row = np.flatnonzero(data.train)
     in_time = np.lexsort((row, data.timestamp[row]))
     by_user = _chains(data.user[row], np.arange(len(row)), look_back)
@@ -34,7 +69,7 @@ def cascades(data: Dataset, look_back: int) -> tuple[Ints, Ints]:
 
 
 def _chains(group: Ints, order: Ints, look_back: int) -> Ints:
-    """[N] the node before each within the last `look_back - 1` of its group, in `order`; -1: none."""
+    """Returns the node before each [N], within the last `look_back - 1` of its group in `order`; -1 where there is none."""
     order = order[np.argsort(group[order], kind="stable")]
     sorted_group = group[order]
     size = np.bincount(sorted_group)
@@ -46,14 +81,21 @@ def _chains(group: Ints, order: Ints, look_back: int) -> Ints:
 
 
 def count_reachable(order: Ints, by_user: Ints, by_item: Ints) -> tuple[Ints, Ints]:
-    """Nodes with an outgoing but no incoming edge, ascending [S], and how many other nodes each reaches [S].
+    """Counts, for every node with an outgoing but no incoming edge, the other nodes that it reaches.
 
-    `by_user` and `by_item` [nodes]: a node's predecessor of each kind, -1 where it has none; of each kind a node precedes at most one.
-    `order` [nodes]: the nodes, each behind its predecessors.
+    Here 0 leads to 1 along its user, 1 to 2 along its item, and 3 stands alone:
 
     >>> start, reached = count_reachable(np.arange(4), np.array([-1, 0, -1, -1]), np.array([-1, -1, 1, -1]))
     >>> start.tolist(), reached.tolist()
     ([0], [2])
+
+    Args:
+        order: The nodes [N], each behind its predecessors.
+        by_user: Each node's predecessor along its user [N], -1 where it has none; a node precedes at most one.
+        by_item: Likewise along its item [N].
+
+    Returns:
+        The start nodes, ascending [S], and how many other nodes each reaches [S].
     """
     nodes = len(order)
     level_ends, node = _levels(order, by_user, by_item)
@@ -77,7 +119,17 @@ def count_reachable(order: Ints, by_user: Ints, by_item: Ints) -> tuple[Ints, In
 
 
 def _levels(order: Ints, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]:
-    """Where each level ends, and the nodes that have an edge, by level: the length of the longest path to them."""
+    """Sorts the nodes that have an edge by level, which is the length of the longest path to a node.
+
+    No node depends on another of its level, so that a level can be computed at once. Here 0 leads to 1, and both lead to 2, which is
+    on level 2 for the longer way; 3 has no edge:
+
+    >>> _levels(np.arange(4), np.array([-1, 0, 1, -1]), np.array([-1, -1, 0, -1]))
+    ([1, 2, 3], array([0, 1, 2]))
+
+    Returns:
+        How many nodes there are up to the end of each level, and the nodes.
+    """
     number = np.zeros(len(order) + 1, dtype=np.int64)  # in `order`, from 1; the last is for no predecessor
     number[order] = np.arange(1, len(order) + 1)
     levels = array("q", [-1])
@@ -96,7 +148,7 @@ def _levels(order: Ints, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]
 
 
 def _column_sums(bits: npt.NDArray[np.uint64]) -> Ints:
-    """How often each bit is set, over the rows."""
+    """Counts how often each bit is set, over the rows."""
     sums = np.zeros(64 * bits.shape[1], dtype=np.int64)
     for first in range(0, len(bits), 255):  # sums of 255 rows fit a byte
         rows = np.unpackbits(bits[first : first + 255].astype("<u8").view(np.uint8), axis=1, bitorder="little")
