@@ -51,9 +51,10 @@ bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for hours; writ
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/finest compile --output pipeline.yaml
 
-docs: $(INSTALLED) ## Write docs/config.md and docs/config.schema.json: every key of a config, for people and for editors
+docs: $(INSTALLED) ## Write the pages that come from the code: every key of a config, and the components' inputs and outputs
 	$(BIN)/finest config docs > docs/config.md
 	$(BIN)/finest config schema > docs/config.schema.json
+	$(BIN)/python -m tests.component_readmes
 
 images: $(addprefix image-,$(TARGETS)) image-mlflow ## Build the images of the steps and of the MLflow server; TARGETS="cpu gpu" for both
 	@docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}, built {{.CreatedSince}}' --filter reference='finest*:$(VERSION)*'

@@ -16,15 +16,16 @@ def champion(
 ) -> str:
     """Scores what the candidate must beat: the model in production, popularity and repeat-last.
 
-    Returns `retrain`, or `skip` where the data has nothing new; plain words that a condition can compare.
-
     Args:
         version: The champion's version; '' where there is none.
-        seen: What the champion's data was; empty where that is no reason to skip.
+        seen: The champion's data; empty where that is no reason to skip.
         interactions: The data set.
         config: Section `promote`, for the registered model's name.
-        model: The champion's weights; empty where there is none.
+        model: The champion's weights, for `finetune.reference: champion`; empty where there is none.
         lists: Rank lists on the data set's instances, or why there is nothing new.
+
+    Returns:
+        Output: `retrain`, or `skip` where the data has nothing new; plain words that a condition can compare.
     """
     from pathlib import Path
 

@@ -29,8 +29,8 @@ def finetune(
         pretrain: Section `pretrain`, for the model, its batches and the device.
         config: Section `finetune`.
         checkpoints: Folder or URI of the checkpoints.
-        profile: Whether to profile it.
-        tuned: Rank lists with and without FINEST, histories, and the tuned model of the clean variant.
+        profile: Whether to profile the trainings.
+        tuned: Folder of rank lists with and without FINEST, training histories, costs, and the candidate's model.
     """
     from functools import partial
     from pathlib import Path

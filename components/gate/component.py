@@ -21,7 +21,7 @@ def gate(
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
 ) -> str:
-    """Judges the candidate; returns `pass` or `fail`, plain words that a condition can compare.
+    """Judges the candidate by the rank lists of all groups.
 
     Args:
         source: Where the interactions came from.
@@ -31,12 +31,15 @@ def gate(
         variants: Every group's rank lists and histories.
         baselines: Rank lists of what must be beaten.
         champion: The version that they compare with; '' where there is none.
-        seed: Of the whole run.
+        seed: Seed of the whole run.
         config: Section `gate`.
         checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         candidate: The judged model and its rank lists.
-        verdict: Folder of verdict.json.
+        verdict: Folder of `verdict.json`.
         report: The verdict for people.
+
+    Returns:
+        Output: `pass` or `fail`, plain words that a condition can compare.
     """
     import shutil
     from pathlib import Path

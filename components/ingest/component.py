@@ -14,10 +14,11 @@ def ingest(
     Args:
         source: Interactions: a URI or the name of a sample.
         listing: Hash of the source's listing as preflight saw it.
-        items_needed: Fewest items that fine-tuning can work with.
+        items_needed: Number of items that fine-tuning needs at least.
         config: Section `ingest`.
         checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
-        interactions: The data set: interactions, users, items, quarantine and manifest.
+        interactions: The data set: folder of `interactions.parquet`, `users.parquet`, `items.parquet`,
+            `quarantine.parquet` and `manifest.json`.
     """
     from pathlib import Path
 

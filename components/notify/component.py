@@ -13,7 +13,7 @@ def notify(config: dict, promote: dict, checkpoints: str, status: dsl.PipelineTa
         config: Section `notify`.
         promote: Section `promote`, for the registered model's name.
         checkpoints: Folder or URI of the checkpoints.
-        status: What KFP thinks of the run.
+        status: KFP's word for what became of the run.
     """
     from components.notify.config import Notify
     from components.notify.work import finish

@@ -9,14 +9,17 @@ from components.image import step
 def perturb(
     interactions: dsl.Input[dsl.Dataset], seed: int, config: dict, checkpoints: str, edits: dsl.Output[dsl.Dataset]
 ) -> list[str]:
-    """Plans every scenario's edits and deals the variants to groups. Returns the groups' ids.
+    """Plans every scenario's edits and deals the variants (clean, probes, controls) to groups.
 
     Args:
         interactions: The data set.
-        seed: Of the whole run.
+        seed: Seed of the whole run.
         config: Section `perturb`.
         checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
-        edits: The edit table and the plan of trainings.
+        edits: The edit table and the plan of trainings: folder of `edits.parquet` and `plan.json`.
+
+    Returns:
+        Output: The groups' ids, which the pipeline loops over.
     """
     from pathlib import Path
 

@@ -31,7 +31,7 @@ def preflight(
         source: Interactions: a URI or the name of a sample.
         as_of: The moment that the run stands for; '' for the schedule's own time.
         scheduled: When the run was made, as a backend puts it; '' in a local run.
-        seed: Of the whole run.
+        seed: Seed of the whole run.
         checkpoints: Folder or URI of the checkpoints.
         fans_out: Whether the compiled pipeline trains any number of groups, or one.
         preflight: Section of that name, as the ones below: all are validated before any of them is needed.
@@ -42,6 +42,14 @@ def preflight(
         gate: Section of that name.
         promote: Section of that name.
         notify: Section of that name.
+
+    Returns:
+        listing: Hash of the source's listing (names, sizes, etags), which ingest compares.
+        champion: The champion's version; '' where there is none.
+        items_needed: Number of items that fine-tuning needs at least.
+        as_of: The moment that the run stands for.
+        ingest: Section `ingest` with dates in place of the days that it counts from that moment.
+        seen: The champion's data; empty where that is no reason to skip the run.
     """
     from components.config import Sections
     from components.preflight.work import check, stands_for

@@ -23,8 +23,8 @@ def pretrain(
         group: Id of the group.
         config: Section `pretrain`.
         checkpoints: Folder or URI of the checkpoints.
-        profile: Whether to profile it.
-        bases: Base models, their rank lists and histories.
+        profile: Whether to profile the trainings.
+        bases: Folder of the base models, their rank lists, training histories and `group.json`.
     """
     from functools import partial
     from pathlib import Path

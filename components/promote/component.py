@@ -16,7 +16,7 @@ def promote(
 
     Args:
         candidate: The judged model and its rank lists.
-        verdict: Folder of verdict.json.
+        verdict: Folder of `verdict.json`.
         interactions: The data set.
         config: Section `promote`.
     """
@@ -43,7 +43,7 @@ def reject(
 
     Args:
         candidate: The judged model and its rank lists.
-        verdict: Folder of verdict.json.
+        verdict: Folder of `verdict.json`.
         interactions: The data set.
         config: Section `promote`.
     """

@@ -23,7 +23,7 @@ def skip(
         interactions: The data set.
         baselines: Why the run is skipped, where rank lists would be.
         champion: The version in production; '' where there is none.
-        verdict: Folder of verdict.json.
+        verdict: Folder of `verdict.json`.
         report: The verdict for people.
     """
     import shutil
