@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from components.sections import parse
-from finest.errors import ConfigError
+from finest.data.dataset import Dataset, Ints
+from finest.errors import ConfigError, FinestError
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.edits import EDITS_SCHEMA
 from finest.perturb.plan import Variant, deal, plan, read, write
-from finest.perturb.registry import NEW_ITEMS
+from finest.perturb.registry import EDITS, FAMILIES, NEW_ITEMS, Family, Options
 from tests.unit.written_out import dataset
 
 DATA = dataset(
@@ -59,8 +60,50 @@ def test_only_the_rounding_control_is_rounded_and_only_probes_have_a_scenario() 
     assert all((variant.scenario == variant.name) == (variant.role == "probe") for variant in variants(Perturb()))
 
 
-def test_the_edits_depend_on_the_scenario_and_not_on_the_runs_seed() -> None:
-    assert plan(DATA, Perturb(), seed=0)[0].equals(plan(DATA, Perturb(), seed=1)[0])
+@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("kind", list(EDITS))
+def test_the_edits_depend_on_the_scenario_and_not_on_the_runs_seed(family: str, kind: str) -> None:
+    options = {"look_back": 5} if family == "casper" else {}
+    scenarios = [Scenario(family={"name": family, **options}, kind=kind, share=0.02, seed=seed) for seed in range(2)]
+    config = Perturb(scenarios=scenarios)
+    table, _ = plan(DATA, config, seed=0)
+    assert table.equals(plan(DATA, config, seed=1)[0])
+    assert DATA.train[table.column("row").to_numpy()].all()
+
+
+class Middle(Family):
+    """A family of another package, with an option of its own."""
+
+    class Config(Options):
+        skip: int = 1
+
+    config: Config
+
+    def select(self, data: Dataset, count: int, generator: np.random.Generator) -> Ints:
+        return np.flatnonzero(data.train)[self.config.skip :][:count]
+
+
+def test_a_family_of_another_package_is_planned_like_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAMILIES._things, "middle", Middle)
+    config = parse(
+        Perturb,
+        {"scenarios": [{"family": {"name": "middle", "skip": 5}, "kind": "deletion", "share": 0.01}]},
+        "perturb",
+    )
+    table, planned = plan(DATA, config, seed=0)
+    assert table.column("row").to_pylist() == [5, 6]
+    assert set(table.column("scenario").to_pylist()) == {"middle-deletion-0.01-s0-skip5"}
+    assert planned.groups[0].variants[-1].name == "middle-deletion-0.01-s0-skip5"
+
+
+def test_a_family_that_does_not_select_different_training_rows_is_at_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Middle):
+        def select(self, data: Dataset, count: int, generator: np.random.Generator) -> Ints:
+            return np.flatnonzero(~data.train)[:count]
+
+    monkeypatch.setitem(FAMILIES._things, "broken", Broken)
+    with pytest.raises(FinestError, match="family broken is at fault: it did not select 2 different training rows"):
+        plan(DATA, Perturb(scenarios=[Scenario(family="broken", kind="deletion", share=0.01)]), seed=0)
 
 
 def test_every_kind_of_edit_says_what_it_does() -> None:

@@ -1,0 +1,5 @@
+"""Checks for the tests of who adds to this library: what every model, rule, perturbation and the like must do."""
+
+from finest.testing.perturbations import check_edit, check_family
+
+__all__ = ["check_edit", "check_family"]
