@@ -16,7 +16,7 @@ from components.logs import configure
 from components.orphan import die_with_parent
 from components.supervised import Work, supervised
 from finest.durations import duration
-from finest.errors import FinestError, OutOfMemoryError
+from finest.errors import FinestError, OutOfMemoryError, first_line, one_line
 from finest.training.progress import LINE_SECONDS, Progress
 from tracking.records import Curves
 from tracking.runs import Run, step_run
@@ -113,7 +113,7 @@ def _disk_full_explained(name: str) -> Iterator[None]:
     except Exception as error:
         if disk_full(error):
             raise FinestError(
-                f"{name}: the disk is full ({_first_line(error)}); free some space and run again"
+                f"{name}: the disk is full ({first_line(error)}); free some space and run again"
             ) from error
         raise
 
@@ -122,16 +122,6 @@ def cpu_seconds() -> float:
     """Returns the CPU seconds of this process so far, and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def one_line(error: BaseException) -> str:
-    """Returns the line that the user reads: the message; before it the type, where the error was not made for users."""
-    text = _first_line(error)
-    return text if isinstance(error, FinestError) else f"{type(error).__name__}: {text}".removesuffix(": ")
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
 
 
 def disk_full(error: BaseException | None) -> bool:

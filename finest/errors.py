@@ -36,3 +36,14 @@ class KilledError(FinestError):
 
 class OutOfMemoryError(FinestError):
     """More memory is needed than there is, however often it is tried."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message that says something; empty where there is none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+
+
+def one_line(error: BaseException) -> str:
+    """Returns the line that a user reads: the message; before it the type, where the error was not made for users."""
+    text = first_line(error)
+    return text if isinstance(error, FinestError) else f"{type(error).__name__}: {text}".removesuffix(": ")

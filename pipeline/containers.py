@@ -18,7 +18,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from components import events, orphan
 from components.image import GPU_IMAGE, IMAGE
-from finest.errors import ConfigError, FinestError
+from finest.errors import ConfigError, FinestError, first_line
 from pipeline.config import Config
 from pipeline.placement import MEMORY
 from pipeline.state import State
@@ -62,7 +62,8 @@ def connect() -> docker.DockerClient:
         return docker.from_env()
     except DockerException as error:
         raise FinestError(
-            f"no Docker engine answers ({_reason(error)}); start one or set DOCKER_HOST, or leave out --runner docker"
+            f"no Docker engine answers ({first_line(error) or type(error).__name__}); "
+            "start one or set DOCKER_HOST, or leave out --runner docker"
         ) from error
 
 
@@ -187,9 +188,5 @@ def remove(state: Path, run: str = "") -> None:
             except docker.errors.APIError as error:
                 if error.status_code not in GONE:
                     raise FinestError(
-                        f"cannot end container {container.short_id} of a run ({_reason(error)})"
+                        f"cannot end container {container.short_id} of a run ({first_line(error) or type(error).__name__})"
                     ) from error
-
-
-def _reason(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from finest import causes, patience
+from finest import causes, errors, patience
 from finest.errors import FinestError, UnavailableError
 from tracking.away import Patient, away
 
@@ -296,9 +296,6 @@ def _reason(error: BaseException) -> str:
 
 
 def one_line(error: BaseException, length: int = 300) -> str:
-    """The error's first line, with its type unless it was written for users, without credentials."""
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    if not isinstance(error, FinestError):
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    text = masked(text)
+    """Returns an error's line without credentials, cut to so many characters."""
+    text = masked(errors.one_line(error))
     return text if len(text) <= length else text[: length - 3] + "..."

@@ -11,9 +11,8 @@ from typing import Any
 from components import backend, failures, pods
 from components.checkpoints import forget
 from components.notify.config import Notify
-from components.step import one_line
 from finest import patience
-from finest.errors import FinestError, UnavailableError
+from finest.errors import FinestError, UnavailableError, one_line
 from tracking import links, runs
 from tracking.outcome import Outcome, outcome
 from tracking.runs import kfp_run_id

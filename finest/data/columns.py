@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from finest.data.config import Ingest
 from finest.data.source import SourceFile
-from finest.errors import ConfigError, DataError
+from finest.errors import ConfigError, DataError, first_line
 
 Format = Literal["parquet", "csv", "tsv", "inter"]
 Kind = Literal["text", "integer", "float", "time"]
@@ -77,9 +77,9 @@ def _parquet(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> L
     try:
         schema = pq.read_schema(file.path, filesystem=filesystem)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{file.path}: not a readable Parquet file ({_first_line(error)})") from error
+        raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
     except OSError as error:
-        raise DataError(f"{file.path}: cannot be read ({_first_line(error)})") from error
+        raise DataError(f"{file.path}: cannot be read ({first_line(error)})") from error
     roles = _roles(file, schema.names, config)
     for role, name in roles.items():
         _check_type(file, role, name, schema.field(name).type)
@@ -93,7 +93,7 @@ def _text(filesystem: pafs.FileSystem, file: SourceFile, format: Format, config:
         with filesystem.open_input_stream(file.path, compression=compression) as stream:
             start = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
     except OSError as error:
-        raise DataError(f"{file.path}: not readable ({_first_line(error)})") from error
+        raise DataError(f"{file.path}: not readable ({first_line(error)})") from error
     quoting: Literal[0, 3] = csv.QUOTE_NONE if format == "inter" else csv.QUOTE_MINIMAL
     names = next(csv.reader(io.StringIO(start), delimiter=DELIMITERS[format], quoting=quoting), [])
     if format == "inter":  # name:type
@@ -132,7 +132,3 @@ def _kind(type: pa.DataType) -> Kind:
     if pa.types.is_floating(value):
         return "float"
     return "time" if pa.types.is_timestamp(value) or pa.types.is_date(value) else "text"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
