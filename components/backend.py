@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from components import events
 from finest import causes, patience
+from finest.errors import UnavailableError
 from tracking.runs import kfp_run_id
 
 HOST = "KFP_HOST"
@@ -50,7 +51,7 @@ def record() -> Record | None:
             said = patience.patiently(
                 f"Kubeflow Pipelines at {causes.host_and_port(host)}", lambda: _ask(host), partial(_passing, host)
             )
-    except (OSError, ValueError, patience.UnavailableError) as error:
+    except (OSError, ValueError, UnavailableError) as error:
         logger.warning(
             "Kubeflow Pipelines did not say when this run was scheduled and whether it is cancelled: %s",
             _why(error, host),

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from components import events
 from finest import causes, patience
+from finest.errors import UnavailableError
 from tracking.runs import kfp_run_id
 
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -93,7 +94,7 @@ def _pods() -> list[Any]:
     except ApiException as error:
         logger.warning("why pods of this run have failed is not known: the Kubernetes API answers %s", error.status)
         return []
-    except (kubernetes.config.ConfigException, patience.UnavailableError, HTTPError, OSError) as error:
+    except (kubernetes.config.ConfigException, UnavailableError, HTTPError, OSError) as error:
         logger.warning("why pods of this run have failed is not known: %s", _passing(error) or error)
         return []
     return sorted(listed.items, key=lambda pod: str(pod.metadata.creation_timestamp))

@@ -82,7 +82,7 @@ class Absence:
         left = self.limit - (time.monotonic() - self.began)
         if left < 0.001:
             return None
-        doubled = min(FIRST_SECONDS * 2**self.waits, LONGEST_SECONDS)
+        doubled: float = min(FIRST_SECONDS * 2**self.waits, LONGEST_SECONDS)
         seconds = min(doubled * _jitter.uniform(0.75, 1.0), left)
         self.waits += 1
         logger.warning(

@@ -90,7 +90,8 @@ class Worker:
         if isinstance(said, logging.LogRecord):
             log(said)
             return None
-        return said
+        message: Told | Returned = said
+        return message
 
     def _ended(self) -> FinestError:
         self.process.join(GRACE_SECONDS)
@@ -146,7 +147,9 @@ def portable(error: Exception) -> Exception:
     if isinstance(error, KilledError) or type(error).__module__ == "builtins":
         return error
     if isinstance(error, FinestError):
-        known = next(kind for kind in type(error).__mro__ if kind.__module__ == FinestError.__module__)
+        known: type[FinestError] = next(
+            kind for kind in type(error).__mro__ if kind.__module__ == FinestError.__module__
+        )
         return known(str(error))
     return RuntimeError(f"{type(error).__name__}: {error}")
 

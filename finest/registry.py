@@ -108,7 +108,7 @@ class Registry(Generic[T]):
 
     def _import(self, point: metadata.EntryPoint) -> T:
         try:
-            thing = point.load()
+            thing: T = point.load()
         except Exception as error:
             raise FinestError(
                 f"{self.kind} {point.name} of {_origin(point)} cannot be imported: {type(error).__name__}: {error}"
@@ -159,7 +159,8 @@ class Named:
 
     def config(self, name: str) -> type[BaseModel]:
         """Returns the section that the thing called `name` takes. Raises ConfigError where there is none."""
-        return self.registry[name].Config
+        section: type[BaseModel] = self.registry[name].Config
+        return section
 
     def validate(self, value: Any) -> BaseModel:
         """Returns the section that `value` describes: a section, a mapping with a `name`, or a name."""

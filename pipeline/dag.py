@@ -154,12 +154,13 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     champion=checked.outputs["champion"],
                 )
 
-    return dsl.pipeline(
+    pipeline: Callable[..., Any] = dsl.pipeline(
         name=NAME,
         display_name="FINEST",
         description="Retrain, measure stability, promote only if it holds.",
         pipeline_config=pipeline_config(cluster),
     )(pipeline_function(tasks, config))
+    return pipeline
 
 
 def alone(output: PipelineArtifactChannel) -> PipelineArtifactChannel:

@@ -15,7 +15,7 @@ CONSTANT = ("steps",)
 def of(config: Config) -> dict[str, Any]:
     """Returns the config as the pipeline's parameters. kfp has no null, so an unset `as_of` is an empty text."""
     values = {"as_of": ""} | parameters(config)
-    placement = values.pop("placement")
+    placement: dict[str, Any] = values.pop("placement")
     return {name: value for name, value in values.items() if name not in CONSTANT} | placement
 
 

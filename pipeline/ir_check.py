@@ -29,11 +29,11 @@ class _Scope:
 
     @property
     def parameters(self) -> Document:
-        return self.inputs.get("parameters", {})
+        return dict(self.inputs.get("parameters", {}))
 
     @property
     def artifacts(self) -> Document:
-        return self.inputs.get("artifacts", {})
+        return dict(self.inputs.get("artifacts", {}))
 
 
 def problems(pipeline: Document, platform: Document | None = None) -> list[str]:
@@ -109,7 +109,7 @@ def _tasks(pipeline: Document) -> Iterator[tuple[_Scope, str, Document]]:
 
 
 def _parameters(task: Document) -> Document:
-    return task.get("inputs", {}).get("parameters", {})
+    return dict(task.get("inputs", {}).get("parameters", {}))
 
 
 def _unknown_inputs(scope: _Scope, task: Document) -> Iterator[str]:

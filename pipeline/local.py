@@ -18,6 +18,7 @@ from rich.console import Console
 
 from components import events, orphan
 from components.step import cpu_seconds
+from finest.durations import duration
 from finest.errors import FinestError
 from finest.gate.verdict import read
 from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
@@ -25,7 +26,7 @@ from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
 from pipeline.ending import PASSED, REFUSED, CancelledError, unchanged
-from pipeline.progress import duration, renderer, title
+from pipeline.progress import renderer, title
 from pipeline.state import State
 from pipeline.table import show
 from tracking import links

@@ -159,10 +159,10 @@ def _log_metrics(run: Run, model_id: str, verdict: Verdict, manifest: Manifest) 
     """
     from mlflow.entities import Metric
 
+    inputs = run.client.get_run(run.parent).inputs
+    names = [one.dataset.name for one in inputs.dataset_inputs] if inputs else []
     data = {
-        "dataset_name": next(
-            (one.dataset.name for one in run.client.get_run(run.parent).inputs.dataset_inputs), "interactions"
-        ),
+        "dataset_name": names[0] if names else "interactions",
         "dataset_digest": manifest.fingerprint[:DIGEST_LENGTH],
     }
     now = int(time.time() * 1000)

@@ -249,11 +249,11 @@ def _system_metrics(run: str) -> Iterator[None]:
         """MLflow's own ends for good when the store is away once."""
 
         def monitor(self) -> None:
-            super().monitor()
+            super().monitor()  # type: ignore[no-untyped-call]
             while not self._shutdown_event.wait(SYSTEM_METRICS_SECONDS * self.samples_before_logging):
-                super().monitor()
+                super().monitor()  # type: ignore[no-untyped-call]
 
-    monitor = Monitor(run, sampling_interval=SYSTEM_METRICS_SECONDS, resume_logging=True)
+    monitor: Any = Monitor(run, sampling_interval=SYSTEM_METRICS_SECONDS, resume_logging=True)  # type: ignore[no-untyped-call]
     monitor.start()
     try:
         yield

@@ -1,10 +1,11 @@
 """The MLflow model, from code: MLflow runs this file where a package is loaded, with the package's own copy of finest's models."""
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 DEPTH = 10
 """Length of a list where the request names none."""
@@ -18,7 +19,9 @@ class ServedModel(PythonModel):
 
         self.saved = load(Path(context.artifacts["model"]), device="cpu")
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """A row a request: `history` (item ids, oldest first) and optionally a column `k`; returns `items`, best first, and `scores`.
 
         Items of the history that the model does not know are skipped; without any known item the lists are empty. Lists leave out

@@ -17,7 +17,7 @@ def finetune(
     checkpoints: str,
     profile: bool,
     tuned: dsl.Output[dsl.Model],
-):
+) -> None:
     """Fine-tunes a group's base models with FINEST.
 
     Args:

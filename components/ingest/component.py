@@ -8,7 +8,7 @@ from components.image import step
 @step
 def ingest(
     source: str, listing: str, items_needed: int, config: dict, checkpoints: str, interactions: dsl.Output[dsl.Dataset]
-):
+) -> None:
     """Reads, cleans and splits the interactions.
 
     Args:

@@ -6,7 +6,7 @@ from components.image import step
 
 
 @step
-def notify(config: dict, promote: dict, checkpoints: str, status: dsl.PipelineTaskFinalStatus):
+def notify(config: dict, promote: dict, checkpoints: str, status: dsl.PipelineTaskFinalStatus) -> None:
     """Ends the run in MLflow, tells a webhook, removes checkpoints that have served. Never fails the run.
 
     Args:

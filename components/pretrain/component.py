@@ -14,7 +14,7 @@ def pretrain(
     checkpoints: str,
     profile: bool,
     bases: dsl.Output[dsl.Model],
-):
+) -> None:
     """Trains a group's variants from random weights.
 
     Args:

@@ -11,7 +11,7 @@ def promote(
     verdict: dsl.Input[dsl.Artifact],
     interactions: dsl.Input[dsl.Dataset],
     config: dict,
-):
+) -> None:
     """Registers the candidate, checks what was registered, and moves the alias `champion` last.
 
     Args:
@@ -38,7 +38,7 @@ def reject(
     verdict: dsl.Input[dsl.Artifact],
     interactions: dsl.Input[dsl.Dataset],
     config: dict,
-):
+) -> None:
     """Leaves the champion where it is; registers the candidate as `challenger` where the config asks for that.
 
     Args:

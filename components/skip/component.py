@@ -14,7 +14,7 @@ def skip(
     champion: str,
     verdict: dsl.Output[dsl.Artifact],
     report: dsl.Output[dsl.HTML],
-):
+) -> None:
     """Ends a run in which there is nothing to train on with the verdict `skipped`.
 
     Args:

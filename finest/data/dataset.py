@@ -73,7 +73,9 @@ class Dataset:
     @property
     def starts(self) -> Ints:
         """[U] number of each user's first row."""
-        return np.r_[0, np.cumsum(np.bincount(self.user, minlength=len(self.user_ids)))[:-1]].astype(np.int64)
+        return np.asarray(
+            np.r_[0, np.cumsum(np.bincount(self.user, minlength=len(self.user_ids)))[:-1]], dtype=np.int64
+        )
 
     @property
     def item_counts(self) -> Ints:
@@ -134,7 +136,7 @@ def load(folder: Path) -> Dataset:
         ) from error
 
     def column(name: str) -> Ints:
-        return table.column(name).to_numpy().astype(np.int64)
+        return np.array(table.column(name).to_numpy(), dtype=np.int64)
 
     return Dataset(
         user=column("user_code"),

@@ -46,9 +46,9 @@ def starts(user_N: np.ndarray) -> np.ndarray:
 
 def _held(size_U: np.ndarray, split: Split) -> np.ndarray:
     if split.method == "leave_one_out":
-        return np.minimum(size_U - 1, 1)
+        return np.asarray(np.minimum(size_U - 1, 1))
     per_mille = round(split.fraction * 1000)  # config allows no finer fraction
-    return np.minimum((size_U * per_mille + 999) // 1000, size_U - 1)
+    return np.asarray(np.minimum((size_U * per_mille + 999) // 1000, size_U - 1))
 
 
 def _whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

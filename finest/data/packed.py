@@ -32,7 +32,8 @@ class Packing:
     def pack(self, user: Number, item: Number, time: Number) -> Number:
         """The numbers of rows, by multiplications: an engine checks shifts for overflow, which takes longer."""
         units = (time - self.first) // self.unit
-        return user * 2 ** (self.time_bits + self.item_bits) + units * 2**self.item_bits + item
+        number: Number = user * 2 ** (self.time_bits + self.item_bits) + units * 2**self.item_bits + item
+        return number
 
     def batches(self, packed_N: np.ndarray) -> Iterator[pa.RecordBatch]:
         """user, item, time by user, time and item. Sorts in place."""

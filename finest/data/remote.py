@@ -28,7 +28,7 @@ def listed_path(filesystem: pafs.FileSystem, column: str) -> str:
     return column if isinstance(filesystem, pafs.LocalFileSystem) else f"substr({column}, {len(PREFIX) + 1})"
 
 
-class Remote(AbstractFileSystem):
+class Remote(AbstractFileSystem):  # type: ignore[misc]
     """The listed files, for `duckdb.register_filesystem`."""
 
     protocol = SCHEME

@@ -16,7 +16,8 @@ def mean_rank(scores: npt.NDArray[np.floating], target: npt.NDArray[np.int64]) -
     [2.0, 2.0]
     """
     own = np.take_along_axis(scores, target[:, None], axis=1)
-    return np.count_nonzero(scores > own, axis=1) + (np.count_nonzero(scores == own, axis=1) + 1) / 2
+    rank: Values = np.count_nonzero(scores > own, axis=1) + (np.count_nonzero(scores == own, axis=1) + 1) / 2
+    return rank
 
 
 def reciprocal_rank(target_rank: Values) -> Values:

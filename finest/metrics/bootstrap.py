@@ -72,7 +72,8 @@ def mean_draws(user: npt.NDArray[Any], values: Values, draws: int, seed: int) ->
     drawn = np.concatenate(
         [_weights(generator, min(rows, draws - done), users) @ sums for done in range(0, draws, rows)]
     )
-    return drawn[:, :-1] / drawn[:, -1:]
+    means: Values = drawn[:, :-1] / drawn[:, -1:]
+    return means
 
 
 def _weights(generator: np.random.Generator, draws: int, users: int) -> Values:

@@ -35,4 +35,5 @@ def average_overlap_full(X: Lists, Y: Lists) -> Values:
         table[:count].scatter_(1, y, weights[:count])
         found = torch.gather(table[:count], 1, x, out=of_x[:count]).numpy()
         summed[start : start + rows] = np.minimum(found, weight, out=found) @ each
-    return summed / D
+    mean: Values = summed / D
+    return mean

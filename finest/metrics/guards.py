@@ -40,7 +40,8 @@ def overlap_between_users(lists: Lists, k: int = HEAD) -> Values:
     held = head >= 0
     count = np.bincount(head[held], minlength=1)
     others = np.where(held, count[np.maximum(head, 0)] - 1, 0).sum(axis=1)
-    return others / (max(len(lists) - 1, 1) * k)
+    shares: Values = others / (max(len(lists) - 1, 1) * k)
+    return shares
 
 
 def popularity_bias(lists: Lists, counts: npt.NDArray[np.int64], k: int = HEAD) -> Values:
@@ -57,7 +58,8 @@ def popularity_bias(lists: Lists, counts: npt.NDArray[np.int64], k: int = HEAD) 
     percentile = np.where(counts >= 0, (below + up_to) / (2 * len(held)), 0.0)
     head = lists[:, :k]
     known = (head >= 0) & (counts[head] >= 0)
-    return np.where(known, percentile[head], 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    means: Values = np.where(known, percentile[head], 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return means
 
 
 def plasticity(

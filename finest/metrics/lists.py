@@ -78,7 +78,8 @@ def rbo_residual(X: Lists, Y: Lists, p: float = P) -> Values:
         common = np.where(n > 0, overlap[np.arange(len(n)), n - 1], 0)
         full = 2 * n - common  # depth at which the lists can agree fully, at the earliest
         tails = 2 * n * (harmonic[full] - harmonic[n]) + common * (-np.log1p(-p) - harmonic[full])
-        return 2 * p**n - p**full - (1 - p) / p * tails
+        width: Values = 2 * p**n - p**full - (1 - p) / p * tails
+        return width
 
     return np.concatenate([np.zeros(0)] + [residual(*part) for part in _overlaps(X, Y)])
 
@@ -98,7 +99,7 @@ def top1_agreement(X: Lists, Y: Lists) -> Values:
     >>> top1_agreement(np.array([[1, 2], [1, 2]]), np.array([[1, 3], [2, 1]])).tolist()
     [1.0, 0.0]
     """
-    return (X[:, 0] == Y[:, 0]).astype(np.float64)
+    return np.asarray(X[:, 0] == Y[:, 0], dtype=np.float64)
 
 
 def agreement(X: Lists, Y: Lists) -> Values:
@@ -115,7 +116,7 @@ def _lengths(X: Lists) -> Lists:
     M, D = X.shape
     if D and (X[:, -1] >= 0).all():
         return np.full(M, D)
-    return np.count_nonzero(X >= 0, axis=1)
+    return np.asarray(np.count_nonzero(X >= 0, axis=1))
 
 
 def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
@@ -171,7 +172,8 @@ def _weights(depth: int, p: float) -> Values:
     """
     d = np.arange(1, depth + 1)
     behind = np.cumsum(((1 - p) * p ** (d - 1.0) / d)[::-1])[::-1]
-    return np.floor(np.r_[behind, 0.0] * 2.0**52) / 2.0**52
+    weights: Values = np.floor(np.r_[behind, 0.0] * 2.0**52) / 2.0**52
+    return weights
 
 
 class _RankBiased:

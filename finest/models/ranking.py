@@ -65,6 +65,6 @@ def rank(scores_BI: Tensor, target_B: Ints) -> npt.NDArray[np.float64]:
     for part_BC in scores_BI.split(COLUMNS, dim=1):
         better += (part_BC > own_B1).sum(1, dtype=torch.int32)
         equal += (part_BC == own_B1).sum(1, dtype=torch.int32)
-    result = (better.double() + (equal.double() + 1) / 2).cpu().numpy()
+    result: npt.NDArray[np.float64] = (better.double() + (equal.double() + 1) / 2).cpu().numpy()
     result[((target == 0) | torch.isneginf(own_B1[:, 0]) | torch.isnan(own_B1[:, 0])).cpu().numpy()] = np.nan
     return result

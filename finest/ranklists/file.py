@@ -192,7 +192,8 @@ def _cast(path: Path, name: str, values: pa.Array, wanted: pa.DataType, nulls: b
 
 
 def _text(path: Path, batch: pa.RecordBatch, name: str) -> npt.NDArray[np.object_]:
-    return _cast(path, name, batch.column(name), pa.string()).to_numpy(zero_copy_only=False).astype(object)
+    texts = _cast(path, name, batch.column(name), pa.string())
+    return np.array(texts.to_numpy(zero_copy_only=False), dtype=object)
 
 
 def _no_instance_twice(path: Path, user: npt.NDArray[np.object_], position: npt.NDArray[np.int64]) -> None:

@@ -35,7 +35,7 @@ def prepare(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def precision(device: torch.device, amp: bool) -> AbstractContextManager:
+def precision(device: torch.device, amp: bool) -> AbstractContextManager[object]:
     """Autocast to bfloat16 on CUDA where `amp`."""
     return torch.autocast("cuda", torch.bfloat16) if amp and device.type == "cuda" else nullcontext()
 

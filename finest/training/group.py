@@ -83,7 +83,8 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 def read_facts(folder: Path) -> dict[str, Any]:
     """What `write_facts` wrote."""
-    return json.loads((folder / FACTS).read_text())
+    facts: dict[str, Any] = json.loads((folder / FACTS).read_text())
+    return facts
 
 
 def write_history(folder: Path, variant: str, records: list[dict[str, Any]]) -> None:
@@ -94,7 +95,7 @@ def write_history(folder: Path, variant: str, records: list[dict[str, Any]]) -> 
 
 def read_history(folder: Path, variant: str) -> list[dict[str, Any]]:
     """What `write_history` wrote."""
-    return pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist()
+    return list(pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist())
 
 
 def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:

@@ -151,7 +151,9 @@ def train(
     return histories
 
 
-def _state(names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, average: Average) -> dict[str, Tensor]:
+def _state(
+    names: tuple[str, ...], weights: tuple[Tensor, ...], optimizer: torch.optim.Optimizer, average: Average
+) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for name, weight, mean in zip(names, weights, average.weights, strict=True):
         state |= {f"weight/{name}": weight, f"average/{name}": mean}
@@ -161,8 +163,12 @@ def _state(names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, avera
 
 @torch.no_grad()
 def _resume(
-    checkpoint: Checkpoint, names: tuple, weights: tuple, optimizer: torch.optim.Optimizer, average: Average
-) -> list:
+    checkpoint: Checkpoint,
+    names: tuple[str, ...],
+    weights: tuple[Tensor, ...],
+    optimizer: torch.optim.Optimizer,
+    average: Average,
+) -> Records:
     """Puts a saved state in place and returns its histories; none where nothing was saved."""
     saved = checkpoint.load()
     if saved is None:
@@ -173,4 +179,5 @@ def _resume(
         mean.copy_(tensors[f"average/{name}"])
         parts = {part: tensors[f"optimizer/{part}/{name}"] for part in ("step", "exp_avg", "exp_avg_sq")}
         optimizer.state[weight] = {part: value.to(weight.device) for part, value in parts.items()}
-    return facts["histories"]
+    histories: Records = facts["histories"]
+    return histories

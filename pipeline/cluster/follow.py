@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import kfp_server_api as kfp
 from rich.console import Console
 
+from finest.durations import duration
 from finest.errors import ConfigError, FinestError
 from pipeline.cluster.client import ApiError, Client
 from pipeline.cluster.kube import KFP_NAMESPACE
@@ -16,7 +17,6 @@ from pipeline.cluster.steps import steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
 from pipeline.ending import CANCELLED, PASSED, REFUSED, unchanged
 from pipeline.options import say
-from pipeline.progress import duration
 from pipeline.table import failed_checks
 from tracking import links
 from tracking.history import read_verdict, registered_model

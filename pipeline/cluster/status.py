@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from finest.durations import duration
 from finest.errors import ConfigError, FinestError
 from pipeline.options import say
-from pipeline.progress import duration
 from pipeline.table import STATUS_STYLES, number
 from tracking import links
 from tracking.history import Past, last_judged, past_runs

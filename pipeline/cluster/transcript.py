@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from finest.durations import duration
 from pipeline.cluster.pods import OUT_OF_MEMORY, Pods
 from pipeline.cluster.steps import Attempt, Step, moment
 from pipeline.policy import BACKOFF_SECONDS, POLICIES
-from pipeline.progress import duration
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 """States that a run does not leave. kfp's own client waits for ever on the last one."""

@@ -93,7 +93,8 @@ def _patient(
     )
     if why is not None and patience.limit():
         service = event_name.split(".")[1].upper()
-        return context.setdefault("absence", Absence(f"{service} at {shown(endpoint.host)}")).wait(why)
+        absence: Absence = context.setdefault("absence", Absence(f"{service} at {shown(endpoint.host)}"))
+        return absence.wait(why)
     if caught_exception is None and "absence" in context:
         context["absence"].ended()
     return None
@@ -112,7 +113,7 @@ def attempts() -> int:
     return int(os.environ.get("AWS_MAX_ATTEMPTS") or ATTEMPTS)
 
 
-class Renewed(ArrowFSWrapper):
+class Renewed(ArrowFSWrapper):  # type: ignore[misc]
     """Opens every file with credentials that are good now: those of a role end after an hour or so, and S3FileSystem keeps what it got.
 
     boto3 renews them a quarter of an hour before their end, so a file may be read for that long at least.
