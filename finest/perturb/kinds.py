@@ -111,4 +111,5 @@ def _draw(pool: Ints, old: Ints, generator: np.random.Generator) -> Ints:
     if len(old) and choices.min() < 1:
         raise DataError("the catalogue has a single item: nothing can take its place; use more data or deletions alone")
     draw = generator.integers(0, choices)
-    return pool[draw + (inside & (draw >= place))]
+    drawn: Ints = pool[draw + (inside & (draw >= place))]
+    return drawn
