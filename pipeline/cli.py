@@ -20,7 +20,7 @@ from pipeline import config as configs
 from pipeline import config_commands
 from pipeline import state as states
 from pipeline.cluster.commands import register
-from pipeline.options import AsOf, ConfigFile, Sets, StateFolder, console, settings
+from pipeline.options import AsOf, ConfigFile, Json, Sets, StateFolder, console, examples, print_json, settings
 
 if TYPE_CHECKING:
     from tracking.registry import Version
@@ -55,7 +55,13 @@ def root(
     """Retrain a sequential recommender without shuffling what users see, and promote it only if that is proven."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "finest run",
+        "finest run --source clicks.csv --set ingest.columns.user=uid --set ingest.columns.item=sku",
+        "finest run --config nightly --source s3://bucket/interactions --as-of 2026-11-24",
+    )
+)
 def run(
     config: ConfigFile = None,
     source: Annotated[str | None, typer.Option(help="Interactions: a file, a folder, or the sample ml-100k.")] = None,
@@ -89,7 +95,7 @@ def run(
     raise typer.Exit(local.run(loaded, here, console(), containers.find(image, memory) if runner == "docker" else None))
 
 
-@app.command()
+@app.command(epilog=examples("finest gate --lists lists --report report.html", "finest gate --lists lists --json"))
 def gate(
     lists: Annotated[Path, typer.Option(help="Folder of rank lists, from any trainer.")],
     data: Annotated[
@@ -99,11 +105,15 @@ def gate(
     sets: Sets = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (HTML) to this file.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the verdict (JSON) to this file.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Judge rank lists that any trainer made. Their roles are in the files' metadata."""
+    """Judge rank lists that any trainer made. Their roles are in the files' metadata.
+
+    Exit codes: 0 passed; 3 refused; 2 usage or config; 1 anything else.
+    """
     loaded = configs.load(config or configs.QUICKSTART, sets or [])
+    from finest.gate import verdict as verdicts
     from finest.gate.judge import judge
-    from finest.gate.verdict import write
     from finest.report.report import render
     from pipeline.table import show
 
@@ -112,15 +122,24 @@ def gate(
             raise ConfigError(f"{folder}: there is no such folder")
     verdict = judge([lists], loaded.gate, loaded.seed, data=data, as_of=datetime.now(UTC))
     if output:
-        write(verdict, output)
+        verdicts.write(verdict, output)
     if report:
         report.parent.mkdir(parents=True, exist_ok=True)
         render(verdict, {}, report, f"Rank lists in {lists}")
-    show(console(), verdict)
+    if as_json:
+        print(verdicts.as_json(verdict))
+    else:
+        show(console(), verdict)
     raise typer.Exit(0 if verdict.verdict == "pass" else 3)
 
 
-@app.command(name="compile")
+@app.command(
+    name="compile",
+    epilog=examples(
+        "finest compile",
+        "finest compile --config mine.yaml --image registry.example.com/finest@sha256:... --cluster s3_secret=finest-s3",
+    ),
+)
 def compile_(
     output: Annotated[Path, typer.Option(help="Where to write it.")] = Path("pipeline.yaml"),
     image: Annotated[str | None, typer.Option(help="Image of the steps, by digest: REPOSITORY@sha256:...")] = None,
@@ -147,15 +166,19 @@ def compile_(
 register(app)
 
 
-@models.command(name="list")
-def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None) -> None:
+@models.command(name="list", epilog=examples("finest models list", "finest models list --json"))
+def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None, as_json: Json = False) -> None:
     """Show all versions, newest first."""
     name = _registered_model(config, sets, state)
     from tracking.registry import list_versions
 
+    versions = list_versions(name)
+    if as_json:
+        print_json({"model": name, "versions": [_described(version) for version in versions]})
+        return
     columns = "version", "aliases", "verdict", "RLS", "MRR", "created (UTC)", "run"
     table = Table(*columns, title=f"Registered model {name}", title_justify="left")
-    for version in list_versions(name):
+    for version in versions:
         measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
         said = f"{version.verdict}, not promoted: {version.refused}" if version.refused else version.verdict
         table.add_row(
@@ -169,7 +192,23 @@ def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = Non
     console().print(table)
 
 
-@models.command()
+def _described(version: "Version") -> dict[str, Any]:
+    """Returns what `models list --json` says of a version."""
+    return {
+        "version": version.version,
+        "aliases": list(version.aliases),
+        "verdict": version.verdict or None,
+        "refused": version.refused or None,
+        "rls": version.rls,
+        "mrr": version.mrr,
+        "created": version.created.isoformat(),
+        "run": version.kfp_run_id,
+        "mlflow_run": version.mlflow_run_id,
+        "data_fingerprint": version.data_fingerprint,
+    }
+
+
+@models.command(epilog=examples("finest models promote 7", "finest models promote 7 --force"))
 def promote(
     version: str,
     force: Annotated[bool, typer.Option("--force", help="Even if it never passed the gate.")] = False,
@@ -184,7 +223,7 @@ def promote(
     _say(promote_version(name, version, force))
 
 
-@models.command()
+@models.command(epilog=examples("finest models rollback"))
 def rollback(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None) -> None:
     """Swap the champion and the previous champion."""
     name = _registered_model(config, sets, state)
@@ -210,7 +249,7 @@ def _say(now: "Version") -> None:
 def main() -> int:
     """Runs the command line and returns the exit code."""
     try:
-        return app(standalone_mode=False) or 0
+        return app(prog_name="finest", standalone_mode=False) or 0
     except CLICK_ERROR as error:
         return _fail(error.format_message(), 2)
     except ConfigError as error:

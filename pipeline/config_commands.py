@@ -7,17 +7,14 @@ import typer
 
 from pipeline import config as configs
 from pipeline import reference
-from pipeline.options import ConfigFile, Sets
+from pipeline.options import ConfigFile, Sets, examples
 
 app = typer.Typer(help="What a config says, and what it could say.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(epilog=examples("finest config show --config nightly --set pretrain.epochs=20"))
 def show(config: ConfigFile = None, sets: Sets = None) -> None:
-    """Print the complete config of a run as YAML, and where each value that is no default comes from.
-
-    Example: finest config show --config nightly --set pretrain.epochs=20
-    """
+    """Print the complete config of a run as YAML, and where each value that is no default comes from."""
     file = config or configs.QUICKSTART
     whole = configs.load(file, sets or []).model_dump(mode="json")
     said = {file.name: configs.read(file), "--set": configs.assigned(sets or [])}
@@ -26,21 +23,15 @@ def show(config: ConfigFile = None, sets: Sets = None) -> None:
         print(line)
 
 
-@app.command()
+@app.command(epilog=examples("finest config schema > config.schema.json"))
 def schema() -> None:
-    """Print a JSON schema of configs, by which editors check and complete them.
-
-    Example: finest config schema > config.schema.json
-    """
+    """Print a JSON schema of configs, by which editors check and complete them."""
     print(reference.as_text(reference.schema()), end="")
 
 
-@app.command()
+@app.command(epilog=examples("finest config docs > docs/config.md"))
 def docs() -> None:
-    """Print every key with its type, range, default, unit and meaning, as Markdown.
-
-    Example: finest config docs > docs/config.md
-    """
+    """Print every key with its type, range, default, unit and meaning, as Markdown."""
     print(reference.page(), end="")
 
 

@@ -1,8 +1,9 @@
-"""Options that commands share, and where commands write."""
+"""Options that commands share, the examples in their help, and where they write."""
 
+import json
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,16 +27,29 @@ AsOf = Annotated[
 StateFolder = Annotated[
     Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")
 ]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON and nothing else; docs/operations.md says which keys it has.")
+]
+
+
+def examples(*commands: str) -> str:
+    """Returns the end of a command's help: commands that work as they stand."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Prints what a command has found, for programs. Times are in ISO 8601."""
+    print(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def console() -> Console:
-    """Standard output, wide enough for tables in a log file."""
+    """Returns a console on standard output, wide enough for tables in a log file."""
     out = Console()
     return out if out.is_terminal else Console(width=WIDTH)
 
 
 def say(console: Console, line: str, indent: int | None = None) -> None:
-    """One line, as it is; with an `indent`, one that is longer than the console is wide goes on below, indented by so much."""
+    """Prints a line as it is; with an `indent`, what is wider than the console goes on below, indented by so many spaces."""
     if indent is not None:
         line = textwrap.fill(
             line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
@@ -44,5 +58,5 @@ def say(console: Console, line: str, indent: int | None = None) -> None:
 
 
 def settings(sets: list[str] | None, **given: str | None) -> list[str]:
-    """`--set` and the options that stand for config keys, as `key=value`."""
+    """Returns `--set` and the options that stand for config keys, as `key=value`."""
     return [*(sets or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]

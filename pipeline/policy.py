@@ -147,7 +147,7 @@ def _limit(task: PipelineTask, policy: Policy, steps: Steps) -> None:
 def retry_policy(set_retry: Callable[..., Any]) -> dict[str, str]:
     """Returns the policy by which failed containers and lost pods are retried, as keyword arguments.
 
-    A kfp that has no such argument leaves it to Argo's defaults (k8s/kfp/retries.yaml).
+    A kfp that has no such argument leaves it to Argo's defaults (pipeline/cluster/retries.yaml).
     """
     return {"policy": "Always"} if "policy" in inspect.signature(set_retry).parameters else {}
 

@@ -123,10 +123,14 @@ class Verdict(Part):
 
 def write(verdict: Verdict, path: Path) -> None:
     """Writes JSON with sorted keys, so that equal verdicts are equal bytes; what is not a finite number becomes null."""
-    content = _finite(verdict.model_dump(mode="json"))
-    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
     with atomic.file(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(as_json(verdict) + "\n", encoding="utf-8")
+
+
+def as_json(verdict: Verdict) -> str:
+    """Returns the verdict as JSON, laid out as in its file."""
+    content = _finite(verdict.model_dump(mode="json"))
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 def read(path: Path) -> Verdict:

@@ -19,8 +19,8 @@ WANTED = {
     "expression": "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) > 0",
 }
 """Retries containers that fail and pods that are lost, and no level of the pipeline above them: those have no exit code."""
-PATCH = Path(__file__).parents[2] / "k8s" / "kfp" / "retries.yaml"
-"""Puts WANTED into what KFP 2.17 comes with."""
+PATCH = Path(__file__).with_name("retries.yaml")
+"""Patch for kubectl that puts WANTED into what KFP 2.17 comes with."""
 POLICIES = ("Always", "OnFailure", "OnError", "OnTransientError")
 
 
@@ -125,11 +125,8 @@ def _times(steps: list[Retries]) -> str:
 def _fix(defaults: Mapping[str, Any]) -> str:
     """How the strategy comes into the defaults: by our patch where it changes nothing else, else by hand."""
     with_ours = {**defaults, "templateDefaults": {**_part(defaults, "templateDefaults"), "retryStrategy": WANTED}}
-    if (
-        PATCH.exists()
-        and _part(_mapping(yaml.safe_load(PATCH.read_text())["data"][DEFAULTS], DEFAULTS), "spec") == with_ours
-    ):
-        return f"kubectl -n {KFP_NAMESPACE} patch configmap {CONFIG_MAP} --type merge --patch-file k8s/kfp/{PATCH.name}"
+    if _part(_mapping(yaml.safe_load(PATCH.read_text())["data"][DEFAULTS], DEFAULTS), "spec") == with_ours:
+        return f"kubectl -n {KFP_NAMESPACE} patch configmap {CONFIG_MAP} --type merge --patch-file {PATCH}"
     strategy = yaml.safe_dump(WANTED, default_flow_style=True, width=1000, sort_keys=False).strip()
     where = f"ConfigMap {CONFIG_MAP} of {KFP_NAMESPACE}, key {DEFAULTS}"
     return f"in {where}, make spec.templateDefaults.retryStrategy {strategy}, and leave the rest as it is"

@@ -5,11 +5,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from finest.errors import ConfigError
 from pipeline import config as configs
 from pipeline import state as states
-from pipeline.options import AsOf, NightlyFile, Sets, StateFolder, console, say, settings
+from pipeline.options import (
+    AsOf,
+    Json,
+    NightlyFile,
+    Sets,
+    StateFolder,
+    console,
+    examples,
+    print_json,
+    say,
+    settings,
+)
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for them.
 
@@ -38,8 +50,13 @@ ACCOUNT = "finest-pipeline"
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    for command in (submit, schedule, status, doctor):
-        app.command()(command)
+    for command, lines in (
+        (submit, ("finest submit --config mine.yaml", "finest submit --config mine.yaml --as-of 2026-11-24 --detach")),
+        (schedule, ("finest schedule --config mine.yaml --cron '0 2 * * *' --time-zone Europe/Berlin",)),
+        (status, ("finest status --max-age 26h", "finest status 9570e685-94a4-44c3-ad56-3b5352279f44 --follow")),
+        (doctor, ("finest doctor --config mine.yaml", "finest doctor --config mine.yaml --json")),
+    ):
+        app.command(epilog=examples(*lines))(command)
 
 
 def submit(
@@ -142,6 +159,7 @@ def status(
     namespace: Namespace = "",
     token_file: TokenFile = "",
     ca: Authority = "",
+    as_json: Json = False,
 ) -> None:
     """Show the last runs and their verdicts, from MLflow; or what one run on a cluster does, step by step, and why.
 
@@ -154,25 +172,32 @@ def status(
             raise ConfigError(
                 "status: --follow, the config and KFP's address are for one run; name it: status RUN --follow"
             )
-        _nights(last or 10, max_age)
+        _nights(last or 10, max_age, as_json)
         return
+    if follow and as_json:
+        raise ConfigError("status: --json says what is so now; leave out --follow, and ask again")
     if last is not None or max_age is not None:
         raise ConfigError("status: --last and --max-age are for the table of all runs; leave RUN out")
     model = _load(config, sets or []).promote.registered_model
     from pipeline.cluster import follow as watch
     from pipeline.cluster.client import Access, connect
 
-    client, out = connect(Access(host, namespace, token_file, ca)), console()
+    client, out = connect(Access(host, namespace, token_file, ca)), Console(quiet=True) if as_json else console()
     found = watch.find(client, run, model, out)
+    if as_json:
+        print_json(watch.facts(client, found, model))
     raise typer.Exit(watch.follow(client, run, model, out) if follow else watch.show(client, found, model, out))
 
 
-def _nights(last: int, max_age: str | None) -> None:
+def _nights(last: int, max_age: str | None, as_json: bool) -> None:
     from pipeline.cluster import status as nights
 
     limit = nights.age(max_age) if max_age is not None else None
-    out = console()
-    nights.show(out, last)
+    out = Console(quiet=True) if as_json else console()
+    if as_json:
+        print_json(nights.facts(last))
+    else:
+        nights.show(out, last)
     if limit is not None:
         say(out, nights.check_age(limit))
 
@@ -187,6 +212,7 @@ def doctor(
     namespace: Namespace = "",
     token_file: TokenFile = "",
     ca: Authority = "",
+    as_json: Json = False,
 ) -> None:
     """Check everything that a nightly run needs; exit 1 where something is wrong."""
     loaded = _load(config, settings(sets, checkpoints=checkpoints))
@@ -195,7 +221,12 @@ def doctor(
     from pipeline.cluster.submit import Options
 
     rows = checks.examine(connect(Access(host, namespace, token_file, ca)), loaded, Options(pipeline, service_account))
-    checks.show(console(), rows)
+    if as_json:
+        print_json(
+            {"checks": [{"name": one.name, "status": one.status, "said": one.said, "fix": one.fix} for one in rows]}
+        )
+    else:
+        checks.show(console(), rows)
     raise typer.Exit(int(any(row.status == "failed" for row in rows)))
 
 

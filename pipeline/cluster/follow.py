@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import kfp_server_api as kfp
 from rich.console import Console
@@ -13,7 +14,7 @@ from finest.errors import ConfigError, FinestError
 from pipeline.cluster.client import ApiError, Client
 from pipeline.cluster.kube import KFP_NAMESPACE
 from pipeline.cluster.pods import Pods
-from pipeline.cluster.steps import steps
+from pipeline.cluster.steps import Step, steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
 from pipeline.ending import CANCELLED, PASSED, REFUSED, unchanged
 from pipeline.options import say
@@ -54,6 +55,37 @@ def show(client: Client, run: kfp.V2beta1Run, model: str, console: Console) -> i
     say(console, f"run {'is being cancelled' if cancelling(run) else 'goes on'}; follow it with")
     say(console, f"  {command(str(run.run_id))}")
     return PASSED
+
+
+def facts(client: Client, run: kfp.V2beta1Run, model: str) -> dict[str, Any]:
+    """Returns what `show` prints, for programs: the run's steps as they are now, attempt by attempt, and what came of it."""
+    run_id = str(run.run_id)
+    watch = Watch(client, run_id, Console(quiet=True))
+    said = watch.look(run)
+    found = asked(lambda: outcome(run_id, registered_model(run_id) or model))
+    return {
+        "run": run_id,
+        "name": run.display_name,
+        "state": "cancelled" if cancelled(run) else str(run.state).lower(),
+        "steps": [_step(step) for step in steps(run, watch.pods.states()) if not step.driver],
+        "said": [one.text for one in said],
+        "verdict": found.verdict,
+        "failed_step": found.failed_step,
+        "error": found.error,
+        "promoted_version": found.promoted_version,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    attempts = [
+        {
+            "state": attempt.state,
+            "created": attempt.created.isoformat() if attempt.created else None,
+            "ended": attempt.ended.isoformat() if attempt.ended else None,
+        }
+        for attempt in step.attempts
+    ]
+    return {"step": step.component, "title": step.title, "attempts": attempts}
 
 
 def follow(client: Client, run_id: str, model: str, console: Console) -> int:

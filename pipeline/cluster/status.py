@@ -1,7 +1,9 @@
 """The last nights: what came of them, and whether the newest verdict is as new as it should be."""
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -44,6 +46,24 @@ def show(console: Console, count: int) -> None:
     console.print(table)
     if links.served():
         say(console, f"MLflow   {asked(links.table)}")
+
+
+def facts(count: int) -> dict[str, Any]:
+    """Returns what `show` prints, for programs."""
+    return {"tracking_uri": masked(uri()), "runs": [_facts(past) for past in past_runs(count)]}
+
+
+def _facts(past: Past) -> dict[str, Any]:
+    return {
+        "run": past.kfp_run,
+        "name": past.name,
+        "night": past.tags.get(NIGHT, "")[:10] or None,
+        "state": past.status.lower(),
+        "verdict": past.verdict,
+        "started": past.started.isoformat(),
+        "ended": past.ended.isoformat() if past.ended else None,
+        "metrics": {name: value for name, value in past.metrics.items() if math.isfinite(value)},
+    }
 
 
 def check_age(limit: timedelta, now: datetime | None = None) -> str:

@@ -23,12 +23,15 @@ LOCKED = [
 ]
 """What a hardened cluster takes from a container; a step's log and outputs have a volume."""
 PACKAGES = ("finest", "tracking", "storage", "components", "pipeline")
+NOT_CODE = (".pyc", ".md")
+"""What a wheel leaves out, or an installation adds."""
 HASH = f"""
-import hashlib, pathlib
-files = sorted(file for package in {PACKAGES} for file in pathlib.Path(package).rglob("*") if file.is_file() and file.suffix != ".pyc")
-print(hashlib.sha256(b"".join(str(file).encode() + file.read_bytes() for file in files)).hexdigest())
+import hashlib, pathlib, finest
+root = pathlib.Path(finest.__file__).parents[1]
+files = sorted(file for package in {PACKAGES} for file in (root / package).rglob("*") if file.is_file() and file.suffix not in {NOT_CODE})
+print(hashlib.sha256(b"".join(str(file.relative_to(root)).encode() + file.read_bytes() for file in files)).hexdigest())
 """
-"""A program that prints the hash of the code below the folder that it runs in."""
+"""A program that prints the hash of the code that is installed where it runs."""
 
 
 def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -42,7 +45,7 @@ def code_here() -> str:
         file
         for package in PACKAGES
         for file in Path(ROOT, package).rglob("*")
-        if file.is_file() and file.suffix != ".pyc"
+        if file.is_file() and file.suffix not in NOT_CODE
     )
     return hashlib.sha256(
         b"".join(str(file.relative_to(ROOT)).encode() + file.read_bytes() for file in files)

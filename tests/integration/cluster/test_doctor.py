@@ -219,7 +219,7 @@ def two_schedules(site: Site) -> None:
             default_retries,
             "retries",
             "runs out of memory is never tried again (retryPolicy OnError)",
-            "--patch-file k8s/kfp/retries.yaml",
+            "--patch-file",
         ),
         (
             unknown_registry,

@@ -18,7 +18,7 @@ from tests.services.fake_kubernetes import FakeKubernetes
 
 INSTALLED = Path(__file__).parents[2] / "data" / "kubernetes" / f"{CONFIG_MAP}.yaml"
 TTL = {"ttlStrategy": {"secondsAfterCompletion": 3600}}
-BY_FILE = f"kubectl -n kubeflow patch configmap {CONFIG_MAP} --type merge --patch-file k8s/kfp/retries.yaml"
+BY_FILE = f"kubectl -n kubeflow patch configmap {CONFIG_MAP} --type merge --patch-file {PATCH}"
 BY_HAND = f"in ConfigMap {CONFIG_MAP} of kubeflow, key workflowDefaults, make spec.templateDefaults.retryStrategy"
 EXPRESSION = WANTED["expression"]
 

@@ -1,0 +1,79 @@
+"""`--json`: keys that programs rely on, and nothing else on standard output. docs/operations.md says the same."""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import cli
+from tests.integration.cluster.conftest import Call, Replay, crown, record
+from tests.services.fake_kfp import FakeKfp
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+
+
+def documented(command: str) -> Any:
+    """Returns the example that the guide gives for a command."""
+    found = re.search(rf"^`{re.escape(command)}`.*?```json\n(.*?)```", GUIDE, re.DOTALL | re.MULTILINE)
+    assert found, command
+    return json.loads(found[1])
+
+
+def keys(value: Any) -> Any:
+    """Returns the keys of an answer, nested as they are; those of metrics are any."""
+    if isinstance(value, dict):
+        return {key: keys(inner) for key, inner in value.items() if key != "metrics"}
+    return [keys(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else None
+
+
+def test_the_last_runs(
+    mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
+    record("night-1", "pass")
+    record("night-2", None, failed=("ingest", "no such bucket"))
+    monkeypatch.setattr(sys, "argv", ["finest", "status", "--json", "--max-age", "26h"])
+    assert cli.main() == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(run["run"], run["verdict"], run["state"]) for run in said["runs"]] == [
+        ("night-2", None, "failed"),
+        ("night-1", "pass", "finished"),
+    ]
+    assert keys(said) == keys(documented("finest status --json"))
+
+
+def test_one_run(replay: Replay, call: Call, kfp: FakeKfp) -> None:
+    run = replay("lost-pod")
+    kfp.life = [moment for moment in kfp.life if moment.at < datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)][-1:]
+    said = call("status", run, "--json")
+    found = json.loads(said.out)
+    attempts = {step["step"]: [attempt["state"] for attempt in step["attempts"]] for step in found["steps"]}
+    assert (said.code, found["run"], found["state"], found["verdict"]) == (0, run, "running", None)
+    assert attempts["preflight"] == ["done"] and attempts["pretrain"] == ["failed", "running"]
+    assert keys(found) == keys(documented("finest status RUN --json"))
+
+
+def test_following_is_for_people(replay: Replay, call: Call) -> None:
+    said = call("status", replay("lost-pod"), "--json", "--follow")
+    assert (said.code, said.out) == (2, "") and "leave out --follow" in said.error
+
+
+def test_what_the_doctor_finds(call: Call) -> None:
+    said = call("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(said.out)["checks"]}
+    assert checks["KFP API"]["status"] == "ok" and checks["image"]["fix"]
+    assert said.code == int(any(check["status"] == "failed" for check in checks.values()))
+    assert keys({"checks": list(checks.values())}) == keys(documented("finest doctor --json"))
+
+
+def test_versions(call: Call, mlflow: Path, tmp_path: Path) -> None:
+    record("night-1", "pass")
+    crown(tmp_path.name, "night-1")
+    said = call("models", "list", "--json", "--set", f"promote.registered_model={tmp_path.name}", files=False)
+    found = json.loads(said.out)
+    assert (found["model"], found["versions"][0]["aliases"]) == (tmp_path.name, ["champion"])
+    assert keys(found) == keys(documented("finest models list --json"))
