@@ -46,7 +46,8 @@ def test_the_last_runs(
     assert keys(said) == keys(documented("finest status --json"))
 
 
-def test_one_run(replay: Replay, call: Call, kfp: FakeKfp) -> None:
+def test_one_run(replay: Replay, call: Call, kfp: FakeKfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
     run = replay("lost-pod")
     kfp.life = [moment for moment in kfp.life if moment.at < datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)][-1:]
     said = call("status", run, "--json")

@@ -199,7 +199,7 @@ def test_parameters_that_a_backend_would_not_keep_are_refused_here(kfp: FakeKfp,
 
 def test_more_groups_than_the_pipeline_was_compiled_for_are_refused_here(kfp: FakeKfp, call: Call) -> None:
     said = call("submit", "--set", "perturb.groups=2")
-    assert said.code == 2 and "perturb.groups: 2, but" in said.error and "pipeline compile --config FILE" in said.error
+    assert said.code == 2 and "perturb.groups: 2, but" in said.error and "finest compile --config FILE" in said.error
     assert not kfp.runs and not kfp.uploads
 
 
@@ -208,7 +208,7 @@ def test_what_the_compiled_pipeline_holds_as_constants_cannot_be_set_for_a_run(k
     assert (
         said.code == 2
         and "steps.patience_minutes: 5.0, but" in said.error
-        and "pipeline compile --config FILE" in said.error
+        and "finest compile --config FILE" in said.error
     )
     assert not kfp.runs and not kfp.uploads
 
