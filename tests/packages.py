@@ -1,6 +1,5 @@
 """Packages built from this checkout, and environments that hold them alone."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -47,17 +46,13 @@ def environment(folder: Path, *wheels: Path) -> Path:
     """
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")
-    (site / "shared.pth").write_text("\n".join(place for place in sys.path if place.endswith("site-packages")))
     python = folder / "bin" / "python"
     install(python, *wheels)
+    (site / "shared.pth").write_text("\n".join(place for place in sys.path if place.endswith("site-packages")))
     return python
 
 
 def install(python: Path, *wheels: Path) -> None:
     """Installs wheels, without what they need, into the environment of `python`."""
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run(
-        [*pip, "--force-reinstall", *map(str, wheels)],
-        check=True,
-        env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
+    subprocess.run([*pip, "--disable-pip-version-check", *map(str, wheels)], check=True)

@@ -16,7 +16,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("containers"))
     small_data.write(place.source)
     config = CONFIG.replace("epochs: 2}\nfinetune", f"epochs: {EPOCHS}}}\nfinetune")
-    place.config.write_text(config.replace("epochs: 2, top", f"epochs: {TUNING_EPOCHS}, top"))
+    place.config.write_text(config.replace("epochs: 2, top_k", f"epochs: {TUNING_EPOCHS}, top_k"))
     return place
 
 

@@ -1,0 +1,68 @@
+"""The wheel alone, outside any checkout: one command ends in a verdict, and another judges lists."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests import packages, small_data
+from tests.end_to_end.conftest import CONFIG
+
+ROOT = packages.ROOT
+
+
+@pytest.fixture(
+    scope="module",
+    params=["borrowed", pytest.param("empty", marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+)
+def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the Python of an environment with the wheel: with packages of the tests' environment, or with its own ones."""
+    wheel = packages.build_wheel(tmp_path_factory.mktemp("wheel"))
+    folder = tmp_path_factory.mktemp("environment")
+    if request.param == "borrowed":
+        return packages.environment(folder, wheel)
+    venv.create(folder, with_pip=True)
+    here = folder / "bin" / "python"
+    pip = [here, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "-c", ROOT / "constraints.txt", f"{wheel}[pipeline]"], check=True)
+    subprocess.run([*pip, "check"], check=True)
+    return here
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Returns the folder of someone who has a `pipeline` and a `storage` of their own."""
+    for name in ("pipeline", "storage"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('somebody else\\'s')")
+    return tmp_path
+
+
+def finest(python: Path, work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in the folder, with an environment that knows nothing of the tests."""
+    plain = {"PATH": os.environ["PATH"], "HOME": str(work)}
+    command = [str(python.with_name("finest")), *arguments]
+    return subprocess.run(command, cwd=work, env=plain, capture_output=True, text=True, timeout=280)
+
+
+def test_a_run_ends_in_a_verdict(python: Path, work: Path) -> None:
+    small_data.write(work / "data.csv")
+    (work / "mine.yaml").write_text(CONFIG)
+    ran = finest(python, work, "run", "--source", "data.csv", "--config", "mine.yaml")
+    assert ran.returncode == 0, ran.stderr
+    (folder,) = (work / "state" / "runs").iterdir()
+    assert json.loads((folder / "verdict.json").read_text())["verdict"] == "pass"
+    assert (folder / "report.html").stat().st_size > 10_000
+
+
+def test_lists_of_another_trainer_are_judged(python: Path, work: Path) -> None:
+    (work / "lists").mkdir()
+    subprocess.run(
+        [sys.executable, ROOT / "docs" / "examples" / "write_rank_lists.py", "lists", "0.6"], cwd=work, check=True
+    )
+    judged = finest(python, work, "gate", "--lists", "lists", "--json")
+    assert (judged.returncode, json.loads(judged.stdout)["verdict"]) == (3, "fail"), judged.stderr
