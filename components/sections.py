@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from finest.errors import ConfigError
-from finest.registry import Named
+from finest.registry import Name, Named, Registry
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -90,19 +90,26 @@ def sections_of(field: FieldInfo, value: Any = None) -> list[type[BaseModel]]:
         value: What the config says there. Without one, a section that depends on a name is that of the default.
     """
     found = []
-    for inner in _inside(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation):
+    for inner in _inside(field):
         if isinstance(inner, Named):
-            found += [inner.config(name) for name in _names(value or field.get_default(call_default_factory=True))]
-        else:
+            found += [inner.config(name) for name in names_in(value or field.get_default(call_default_factory=True))]
+        elif not isinstance(inner, Name):
             found.append(inner)
     return found
 
 
-def _inside(annotation: Any) -> Iterator[type[BaseModel] | Named]:
-    """Yields the sections that an annotation names, and the registries of those that a name decides."""
-    if get_origin(annotation) is Annotated:
+def registries_of(field: FieldInfo) -> list[Registry[Any]]:
+    """Returns the registries of what a key can name, alone or in a list."""
+    return [inner.registry for inner in _inside(field) if isinstance(inner, (Name, Named))]
+
+
+def _inside(annotation: Any) -> Iterator[type[BaseModel] | Name | Named]:
+    """Yields the sections that a field or a part of its annotation holds, and what says that a name decides."""
+    if isinstance(annotation, FieldInfo):
+        yield from _inside(Annotated[annotation.annotation, *annotation.metadata, None])
+    elif get_origin(annotation) is Annotated:
         inner, *metadata = get_args(annotation)
-        if named := [one for one in metadata if isinstance(one, Named)]:
+        if named := [one for one in metadata if isinstance(one, (Name, Named))]:
             yield from named
         else:
             yield from _inside(inner)
@@ -113,14 +120,14 @@ def _inside(annotation: Any) -> Iterator[type[BaseModel] | Named]:
             yield from _inside(inner)
 
 
-def _names(value: Any) -> list[str]:
+def names_in(value: Any) -> list[str]:
     """Returns the names in a value of a key whose section depends on one.
 
     Args:
         value: A mapping, a section, a bare name or a list of them.
     """
     if isinstance(value, list):
-        return list(dict.fromkeys(name for one in value for name in _names(one)))
+        return list(dict.fromkeys(name for one in value for name in names_in(one)))
     name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", value)
     return [name] if isinstance(name, str) else []
 

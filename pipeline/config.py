@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import Field, field_validator
 
+from components import packages
 from components.config import Sections, Steps
 from components.sections import parse
 from finest.errors import ConfigError
@@ -36,6 +37,9 @@ class Run(Section):
     checkpoints: str = ""
     """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from. Empty: a local run keeps them in
     its state folder."""
+    packages: list[str] = Field(default=[])
+    """Other packages that the config's models, rules and the like come from, as `name` or `name==version`. A run without them
+    ends before anything starts. Those that the config names things of are added by themselves, with their versions."""
     profile: bool = False
     """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes
     no result."""
@@ -94,7 +98,11 @@ def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: There is no such file, or it is no valid config; one line.
     """
-    return parse(Config, assigned(sets, read(path) if path else {}))
+    values = assigned(sets, read(path) if path else {})
+    if isinstance(known := values.get("packages"), list):
+        packages.check(known)  # first, since what they would register is unknown without them
+    config = parse(Config, values)
+    return config.model_copy(update={"packages": list(dict.fromkeys([*config.packages, *packages.needed(config)]))})
 
 
 def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 scheduled=scheduled,
                 seed=given.seed,
                 checkpoints=given.checkpoints,
+                packages=given.packages,
                 fans_out=fans_out,
                 **sections,
             )

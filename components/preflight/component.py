@@ -12,6 +12,7 @@ def preflight(
     scheduled: str,
     seed: int,
     checkpoints: str,
+    packages: list,
     fans_out: bool,
     preflight: dict,
     ingest: dict,
@@ -33,6 +34,7 @@ def preflight(
         scheduled: When the run was made, as a backend puts it; '' in a local run.
         seed: Seed of the whole run.
         checkpoints: Folder or URI of the checkpoints.
+        packages: Packages that the config's models, rules and the like come from.
         fans_out: Whether the compiled pipeline trains any number of groups, or one.
         preflight: Section of that name, as the ones below: all are validated before any of them is needed.
         ingest: Section of that name.
@@ -51,6 +53,7 @@ def preflight(
         ingest: Section `ingest` with dates in place of the days that it counts from that moment.
         seen: The champion's data; empty where that is no reason to skip the run.
     """
+    from components import packages as needed
     from components.config import Sections
     from components.preflight.work import check, stands_for
     from components.sections import parse
@@ -58,4 +61,5 @@ def preflight(
 
     given = {name: value for name, value in locals().items() if name in Sections.model_fields}
     with watched("preflight", checkpoints=checkpoints):
+        needed.check(packages)
         return check(source, stands_for(as_of, scheduled), seed, checkpoints, parse(Sections, given), fans_out)

@@ -152,6 +152,7 @@ def read(
         scheduled="",
         seed=0,
         checkpoints=checkpoints,
+        packages=[],
         fans_out=False,
         **{name: sections[name] for name in Sections.model_fields},
     )

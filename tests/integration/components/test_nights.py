@@ -69,7 +69,7 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
         return SimpleNamespace(path=str(folder / name), metadata={})
 
     sections = {name: config[name] for name in Sections.model_fields}
-    checked = preflight.python_func(SOURCE, as_of, "", 0, checkpoints, False, **sections)
+    checked = preflight.python_func(SOURCE, as_of, "", 0, checkpoints, [], False, **sections)
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
     ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, checkpoints, data)
     decided = champion.python_func(checked.champion, checked.seen, data, config["promote"], model, lists)
