@@ -81,7 +81,8 @@ def run(
 ) -> None:
     """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject.
 
-    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled (Ctrl-C); 2 usage or config; 1 anything else.
+    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled (Ctrl-C); 2 usage or config; 1
+    anything else.
     """
     for option, value in (("--image", image), ("--memory", memory)):
         if value and runner != "docker":

@@ -1,4 +1,4 @@
-"""The pipeline as a file for a KFP backend."""
+"""Compiles the pipeline to a file for a KFP backend."""
 
 import ast
 import json
@@ -18,7 +18,14 @@ from pipeline.policy import Cluster
 
 
 def compile_to(output: Path, image: str, cluster: Cluster | None = None, config: Config | None = None) -> None:
-    """Writes the pipeline to `output`, which appears only when complete and what a backend takes. The config gives the defaults."""
+    """Writes the pipeline to a file, which appears only once it is complete and what a backend takes.
+
+    Args:
+        output: The file.
+        image: Image of the steps.
+        cluster: What the cluster has.
+        config: Gives the parameters' defaults.
+    """
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder, "pipeline.yaml")
         compiler.Compiler().compile(build(config or Config(source=""), image, cluster or Cluster()), str(compiled))
@@ -30,5 +37,5 @@ def compile_to(output: Path, image: str, cluster: Cluster | None = None, config:
 
 
 def _sorted(default: re.Match[str]) -> str:
-    """A default in the comments above the pipeline, where KFP has a dict's keys in another order every time."""
+    """Sorts a default in the comments above the pipeline, where KFP has a dict's keys in another order every time."""
     return f"{default[1]}{json.dumps(ast.literal_eval(default[2]), sort_keys=True)}]"

@@ -38,8 +38,9 @@ class Run(Section):
     """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from. Empty: a local run keeps them in
     its state folder."""
     packages: list[str] = Field(default=[])
-    """Other packages that the config's models, rules and the like come from, as `name` or `name==version`. A run without them
-    ends before anything starts. Those that the config names things of are added by themselves, with their versions."""
+    """Other packages that the config's models, rules and the like come from, as `name` or `name==version`. A run
+    without them ends before anything starts. Those that the config names things of are added by themselves, with their
+    versions."""
     profile: bool = False
     """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes
     no result."""

@@ -1,4 +1,4 @@
-"""Steps in containers on this machine: one image, this user's rights, the state folder at its own path, the host's network.
+"""Runs steps in containers on this machine: with this user's rights, the state folder, and the host's network.
 
 Containers outlive a runner that is killed; labels tell which run of which state they belong to.
 """
@@ -27,37 +27,37 @@ from tracking.describe import code_tags
 
 STATE_LABEL, RUN_LABEL = "finest.state", "finest.run"
 SAMPLES_FOLDER = "/mnt/samples"
-"""Of a sample's file in the containers."""
+"""Folder of a sample's file in the containers."""
 SHARED_MEMORY = "1g"
-"""/dev/shm, where processes of one step hand each other data."""
+"""Size of /dev/shm, where processes of one step hand each other data."""
 PASSED_ON = ("MLFLOW_", "AWS_", "FINEST_", "OMP_")
 """Prefixes of variables that steps get from the environment."""
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 LEFT_OUT = re.compile(rf"{orphan.VARIABLE}|FINEST_CACHE|AWS_.*(_FILE|PROFILE)")
-"""Of those: what means something only on this side of a container's wall, process ids and files."""
+"""Variables with these prefixes that steps do not get: process ids and files mean nothing inside a container."""
 GONE = (404, 409)
 """HTTP statuses of an engine that has removed the container already, or is about to."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """What the steps of a run run in."""
+    """Holds the image that the steps of a run run in."""
 
     name: str
     digest: str
-    """By which a registry knows it, or its id where it came from none."""
+    """Digest by which a registry knows it; its id where it came from none."""
     commit: str
-    """Of the code in it, '' where it does not say."""
+    """Commit of the code in it; empty where it does not say."""
     user: str
     """`uid:gid` of the steps."""
     gpu: bool
     """Whether the engine can hand in GPUs."""
     memory: str = ""
-    """Most that a step's container may have, like 3Gi; all that the machine has where it is empty."""
+    """Most memory that a step's container may have, like 3Gi; empty for all that the machine has."""
 
 
 def connect() -> docker.DockerClient:
-    """The engine that DOCKER_HOST or the default says. Raises FinestError where none answers."""
+    """Returns the engine that DOCKER_HOST or the default says. Raises FinestError where none answers."""
     try:
         return docker.from_env()
     except DockerException as error:
@@ -68,9 +68,15 @@ def connect() -> docker.DockerClient:
 
 
 def find(name: str | None, memory: str = "") -> Image:
-    """The image by that name; without one, ours for the GPU where the engine has GPUs and that image, else ours for the CPU.
+    """Finds the image of a run.
 
-    Raises FinestError without an engine, ConfigError where the engine lacks the image, it names its user by a word, or `memory` is none.
+    Args:
+        name: The image's name. None: ours for the GPU where the engine has GPUs and that image, else ours for the CPU.
+        memory: Most memory that a step's container may have, like 3Gi; empty for all that the machine has.
+
+    Raises:
+        FinestError: No engine answers.
+        ConfigError: The engine lacks the image, the image names its user by a word, or `memory` is no amount.
     """
     if memory and not re.fullmatch(MEMORY, memory):
         raise ConfigError(f"--memory {memory}: write it as Kubernetes does, like 600Mi or 3Gi")
@@ -91,7 +97,7 @@ def find(name: str | None, memory: str = "") -> Image:
 
 
 def _user(image: str, user: str) -> str:
-    """This user, so that what steps write is theirs; the image's own where this is root, whom steps have no need to be."""
+    """Returns this user, so that what steps write is theirs; where this is root, the image's own user."""
     if os.getuid():
         return f"{os.getuid()}:{os.getgid()}"
     if not (match := re.fullmatch(r"([1-9]\d*)(?::(\d+))?", user)):
@@ -102,7 +108,7 @@ def _user(image: str, user: str) -> str:
 
 
 def note(image: Image) -> str:
-    """What to say where the image may hold other code than this checkout, which the pipeline's graph is made from; '' where it cannot."""
+    """Returns a note where the image may hold other code than the pipeline's graph is made from; else an empty text."""
     here = code_tags()["git_commit"]
     if image.commit == here and not here.endswith("+changes"):
         return ""
@@ -134,14 +140,14 @@ def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
 
 
 def local_path(source: str) -> Path | None:
-    """The full path of a source of this machine, None for one that is elsewhere and for none at all."""
+    """Returns the full path of a source of this machine; None for one that is elsewhere and for none at all."""
     if not source or ("://" in source and not source.startswith("file://")):
         return None
     return Path(unquote(urlsplit(source).path) if "://" in source else source).expanduser().absolute()
 
 
 def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[str, Any]:
-    """What kfp.local.DockerRunner takes for a run whose `prepare` is done."""
+    """Returns the arguments of kfp.local.DockerRunner for a run whose `prepare` is done."""
     mounts = [Mount(str(state), str(state), "bind"), Mount("/tmp", str(folder / "tmp"), "bind")]
     ours = {name for name in os.environ if name.startswith(PASSED_ON) and not LEFT_OUT.fullmatch(name)}
     environment = {name: value for name, value in os.environ.items() if name in ours | PROXIES}
@@ -187,6 +193,5 @@ def remove(state: Path, run: str = "") -> None:
                 container.remove(force=True)
             except docker.errors.APIError as error:
                 if error.status_code not in GONE:
-                    raise FinestError(
-                        f"cannot end container {container.short_id} of a run ({first_line(error) or type(error).__name__})"
-                    ) from error
+                    why = first_line(error) or type(error).__name__
+                    raise FinestError(f"cannot end container {container.short_id} of a run ({why})") from error

@@ -1,4 +1,4 @@
-"""How a run ends: its exit code, and what that means for the champion."""
+"""Says how a run ends: its exit code, and what that means for the champion."""
 
 from finest.errors import FinestError
 from tracking.registry import champion
@@ -14,5 +14,5 @@ class CancelledError(FinestError):
 
 
 def unchanged(model: str) -> str:
-    """What serves after a run that promoted nothing."""
+    """Returns what serves after a run that promoted nothing."""
     return f"the champion of {model} stays as it was" if champion(model) else "there is no champion yet"

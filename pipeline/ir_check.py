@@ -1,6 +1,7 @@
-"""What a KFP backend rejects, or a local run does silently wrong, in a compiled pipeline that the compiler let pass.
+"""Finds what a KFP backend rejects, or a local run does silently wrong, in a pipeline that the compiler let pass.
 
-The backend's rules are those of kubeflow/pipelines 2.17, backend/src/v2/driver/resolve.go; the local ones are kfp.local's.
+The backend's rules are those of kubeflow/pipelines 2.17, backend/src/v2/driver/resolve.go; the local ones are those of
+kfp.local.
 """
 
 import re
@@ -16,12 +17,12 @@ PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['(.+?)'\]\}\}")
 PLATFORM_INPUT = re.compile(r"'componentInputParameter': '(.+?)'")
 CONDITION = re.compile(r"(?P<negated>!\()?(?P<left>\S+) (?P<operator>[=!]=) (?P<right>\S+?)\)?")
 MOST_DRIVERS = 16
-"""Of a night with one group. A driver is a pod of some ten seconds: more of them make a night longer without doing anything."""
+"""Largest number of driver pods of a night with one group. A driver takes some ten seconds and does nothing itself."""
 
 
 @dataclass(frozen=True)
 class _Scope:
-    """A DAG of the pipeline: where it stands, its tasks, and the inputs that its tasks may refer to."""
+    """Holds a DAG of the pipeline: where it stands, its tasks, and the inputs that its tasks may refer to."""
 
     path: str
     tasks: dict[str, Document]
@@ -37,7 +38,12 @@ class _Scope:
 
 
 def problems(pipeline: Document, platform: Document | None = None) -> list[str]:
-    """One line a problem in a pipeline's specification, with `platform` its Kubernetes part (the file's second document)."""
+    """Returns a line for every problem in a compiled pipeline.
+
+    Args:
+        pipeline: The pipeline's specification, the file's first document.
+        platform: Its Kubernetes part, the file's second document.
+    """
     kubernetes = (
         (platform or {}).get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     )
@@ -57,14 +63,15 @@ def problems(pipeline: Document, platform: Document | None = None) -> list[str]:
 
 
 def has_loop(pipeline: Document) -> bool:
-    """Whether the pipeline does something as often as a step says."""
+    """Tells whether the pipeline does something as often as a step says."""
     return any("parameterIterator" in task for _, _, task in _tasks(pipeline))
 
 
 def drivers(pipeline: Document, iterations: int = 1) -> int:
-    """Driver pods of the longest way through the pipeline: one for the root, each task and each turn of a loop, whatever is in it.
+    """Counts the driver pods of the longest way through the pipeline.
 
-    A task whose condition does not hold has a driver too, and nothing below it.
+    The root has one, and so has each task and each turn of a loop, whatever is in it. A task whose condition does not
+    hold has one too, and nothing below it.
     """
     comparisons = sorted({comparison for _, _, task in _tasks(pipeline) for comparison in conditions(task)})
     worlds = (dict(zip(comparisons, truths, strict=True)) for truths in product((True, False), repeat=len(comparisons)))
@@ -84,7 +91,7 @@ def _drivers(pipeline: Document, component: Document, iterations: int, world: di
 
 
 def conditions(task: Document) -> dict[str, bool]:
-    """The comparisons that decide whether a task runs, and whether each must hold; none for a task that always runs."""
+    """Returns the comparisons that decide whether a task runs, and whether each must hold; none if it always runs."""
     text = " ".join(task.get("triggerPolicy", {}).get("condition", "").split())
     found = {}
     for part in text.split(" && ") if text else ():
@@ -95,7 +102,7 @@ def conditions(task: Document) -> dict[str, bool]:
 
 
 def _tasks(pipeline: Document) -> Iterator[tuple[_Scope, str, Document]]:
-    """Every task with the DAG it stands in, nested DAGs included."""
+    """Yields every task with the DAG that it stands in, nested DAGs included."""
     waiting = [_Scope("root", pipeline["root"]["dag"]["tasks"], pipeline["root"].get("inputDefinitions", {}))]
     while waiting:
         scope = waiting.pop(0)
@@ -157,7 +164,7 @@ def _loop(task: Document) -> Iterator[str]:
 
 
 def _settings(scope: _Scope, task: Document, container: Document, kubernetes: Document) -> Iterator[str]:
-    """Parameters that set the image, resources or the pod."""
+    """Yields the parameters that set the image, resources or the pod."""
     resources = container.get("resources", {})
     for setting in [container.get("image"), *resources.values(), *resources.get("accelerator", {}).values()]:
         for parameter in PLACEHOLDER.findall(setting) if isinstance(setting, str) else ():

@@ -1,4 +1,4 @@
-"""The process that kfp.local runs in, apart from `run`'s: it prints without end, and leaves a wrapper around `print` behind."""
+"""Runs kfp.local in a process of its own: it prints without end, and leaves a wrapper around `print` behind."""
 
 import sys
 import warnings
@@ -15,9 +15,16 @@ from pipeline.state import State
 
 
 def main(folder: Path, state: Path, image: str, memory: str) -> int:
-    """Runs the pipeline with the config in a run's folder. Returns 0, or 1 where kfp says that a step failed.
+    """Runs the pipeline with the config in a run's folder.
 
-    With an `image` the steps run in containers of it, of so much memory each; otherwise in processes of this environment.
+    Args:
+        folder: The run's folder.
+        state: The state folder.
+        image: Image of the containers that steps run in; empty for processes of this environment.
+        memory: Memory of each of the containers, like 3Gi; empty for all that the machine has.
+
+    Returns:
+        0, or 1 where kfp says that a step failed.
     """
     die_with_parent(before=(lambda: containers.remove(state, folder.name)) if image else lambda: None)
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")

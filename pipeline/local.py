@@ -1,4 +1,4 @@
-"""A whole run on this machine: the pipeline in a process of its own, followed to its end and cleaned up after."""
+"""Runs the whole pipeline on this machine, in a process of its own that is followed to its end and cleaned up after."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ from tracking.store import check, masked, uri
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10
-"""How long steps may take to end once they are told to."""
+"""Longest time that steps may take to end once they are told to."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,19 @@ class RunCost:
 
 
 def run(config: Config, state: State, console: Console, image: containers.Image | None = None) -> int:
-    """Runs the pipeline and prints what came of it. Returns the exit code; raises FinestError where a step failed.
+    """Runs the pipeline and prints what came of it.
 
-    With an `image` the steps run in containers of it.
+    Args:
+        config: The config of the run.
+        state: The state folder.
+        console: Where to print.
+        image: Image of the containers that steps run in; None for processes.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        FinestError: A step failed.
     """
     os.environ |= config.steps.environment()
     with state.locked():
@@ -79,7 +89,7 @@ def run(config: Config, state: State, console: Console, image: containers.Image 
 
 
 class StepError(FinestError):
-    """A step's error, as `run`'s own."""
+    """A step has failed, and the run with it."""
 
     def __init__(self, failure: events.Event, log: Path):
         super().__init__(f"{failure.step}: {failure.text.removeprefix(f'{failure.step}: ')} (log: {log})")
@@ -139,9 +149,16 @@ def _follow(
 
 
 def _silent(last: Iterable[events.Event], failure: events.Event | None) -> events.Event | None:
-    """The failure that came before `failure`, or instead of it, and that nothing has told of; None where that one was first.
+    """Returns a failure that no step has told of.
 
-    `last`: of every step, the last thing that it said. A killed step says nothing more, and the next one then lacks its outputs.
+    A killed step says nothing more, and the next one then lacks its outputs.
+
+    Args:
+        last: The last event of every step.
+        failure: The first failure that a step has told of, if any.
+
+    Returns:
+        The failure that came before it, or instead of it; None where the one that was told of came first.
     """
     cut_off = min(
         (event for event in last if event.kind in ("start", "progress", "notice")),
@@ -165,7 +182,10 @@ def _end_containers(state: State, folder: Path, image: containers.Image | None) 
 
 @contextlib.contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does; what the caller ignores, as `nohup` does SIGHUP, stays ignored."""
+    """Makes SIGTERM and SIGHUP end a run as Ctrl-C does.
+
+    What the caller ignores, as `nohup` does SIGHUP, stays ignored.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
@@ -190,7 +210,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
-    """Whether any process of the run was there to get the signal."""
+    """Sends the signal to the run's processes. Returns whether any was there to get it."""
     child.poll()
     try:
         os.killpg(child.pid, number)
@@ -200,14 +220,14 @@ def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
 
 
 def _close(status: str) -> None:
-    """Ends the MLflow run that the pipeline's own exit handler could not; there is none where preflight did not come that far."""
+    """Ends the MLflow run that the pipeline's own exit handler could not end, if preflight has opened one."""
     with contextlib.suppress(FinestError):
         check()
         close_parent(status)  # type: ignore[arg-type]
 
 
 def keep(folder: Path) -> None:
-    """Moves what is worth keeping out of KFP's folder: rank lists (judged again with `gate --lists`), verdict, report, edits, tables."""
+    """Moves what is worth keeping out of KFP's folder: verdict, report, tables, and rank lists for `gate --lists`."""
     kfp = folder / "kfp"
     for facts in kfp.rglob("tuned/group.json"):
         group = f"group-{json.loads(facts.read_text())['group']}"
@@ -241,9 +261,8 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
     name = config.promote.registered_model
     found = outcome(folder.name, name)
     if found.verdict is None or found.failed_step:
-        raise FinestError(
-            f"the run has no verdict ({found.failed_step or 'no step'} failed: {found.error}); log: {folder / 'kfp.log'}"
-        )
+        why = f"{found.failed_step or 'no step'} failed: {found.error}"
+        raise FinestError(f"the run has no verdict ({why}); log: {folder / 'kfp.log'}")
     verdict = read(folder / "verdict.json")
     show(console, verdict)
     trainings = (

@@ -1,6 +1,7 @@
-"""A run on the terminal: a line a step, with progress and time left."""
+"""Shows a run on the terminal: a line for every step, with its progress and the time left."""
 
 from collections.abc import Callable
+from typing import assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
@@ -15,27 +16,27 @@ PLAIN_SECONDS = 20.0
 
 
 def title(event: Event) -> str:
-    """What a step is called, with its group where it has one."""
+    """Returns a step's title, with its group where it has one."""
     name = POLICIES[event.step].title
     return name if event.group is None else f"{name}, group {event.group}"
 
 
 def left(event: Event, started: float) -> str:
-    """How long the step goes on if it keeps its speed; empty while nothing is known."""
+    """Returns how long the step goes on if it keeps its speed; empty while nothing is known."""
     if event.done <= 0 or event.done >= 1:
         return ""
     return f"about {duration((event.time - started) * (1 - event.done) / event.done)} left"
 
 
 def ended(event: Event, started: float) -> str:
-    """How a step ended, and what it took."""
+    """Returns how a step ended, and what it took."""
     return (
         f"{'done' if event.kind == 'finish' else 'failed'} in {duration(event.time - started)} ({event.cpu:.1f} CPU s)"
     )
 
 
 class Plain:
-    """Lines for a log file: when a step starts and ends, and now and then between."""
+    """Writes lines for a log file: when a step starts and ends, and now and then between."""
 
     def __init__(self, write: Callable[[str], None]):
         self.write = write
@@ -61,12 +62,14 @@ class Plain:
                 self.write(f"{name}: {', '.join(part for part in parts if part)}")
         elif event.kind == "notice":
             self.write(f"{name}: {event.text}")
-        else:
+        elif event.kind == "finish" or event.kind == "failure":
             self.write(f"{name}: {ended(event, self.started[name])}")
+        else:
+            assert_never(event.kind)
 
 
 class Live:
-    """A bar a step, redrawn in place."""
+    """Shows a bar for every step, redrawn in place."""
 
     def __init__(self, console: Console):
         self.progress = Progress(
@@ -101,13 +104,15 @@ class Live:
             self.progress.console.print(f"{name}: {event.text}", markup=False, highlight=False, soft_wrap=True)
         elif event.kind == "finish":
             self.progress.update(task, completed=1.0, text=ended(event, started))
-        else:
+        elif event.kind == "failure":
             self.progress.update(task, text=f"[red]{ended(event, started)}[/]")
             self.progress.stop_task(task)
+        else:
+            assert_never(event.kind)
 
 
 class _Bar(ProgressColumn):
-    """A bar where the step tells how far it is; else only the spinner."""
+    """Draws a bar where the step tells how far it is; else the spinner stands alone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,7 +123,7 @@ class _Bar(ProgressColumn):
 
 
 def renderer(console: Console) -> Plain | Live:
-    """Bars on a terminal, lines elsewhere."""
+    """Returns what shows a run's events: bars on a terminal, lines elsewhere."""
     return (
         Live(console)
         if console.is_terminal

@@ -45,7 +45,7 @@ def schema() -> Schema:
     """Returns the JSON schema of a config, with everything that is installed here."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_without_titles(Config.model_json_schema()),
+        **_tidy(Config.model_json_schema()),
         "title": "FINEST config",
     }
 
@@ -144,13 +144,19 @@ def _resolved(about: Schema, whole: Schema) -> Schema:
     return {key: value for key, value in about.items() if key != "$ref"} | _resolved(there, whole)
 
 
-def _without_titles(value: Any) -> Any:
-    """Returns the schema without the titles that pydantic makes of keys: editors would show them in place of keys."""
+def _tidy(value: Any) -> Any:
+    """Returns the schema without titles, and with a line a paragraph.
+
+    pydantic makes titles of keys, and an editor would show them in place of the keys.
+    """
     if isinstance(value, list):
-        return [_without_titles(one) for one in value]
-    if isinstance(value, dict):
-        return {key: _without_titles(one) for key, one in value.items() if key != "title" or not isinstance(one, str)}
-    return value
+        return [_tidy(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _tidy(one) for key, one in value.items() if key != "title" or not isinstance(one, str)}
+    if isinstance(text := kept.get("description"), str):
+        kept["description"] = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return kept
 
 
 def _table(table: Table) -> str:

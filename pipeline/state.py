@@ -1,4 +1,4 @@
-"""The one folder that local runs write to."""
+"""Holds the one folder that local runs write to."""
 
 import fcntl
 import os
@@ -15,24 +15,27 @@ from tracking.store import state_folder
 
 @dataclass(frozen=True)
 class State:
-    """`mlflow/` belongs to tracking; the rest is here."""
+    """Names what is in the state folder, but for `mlflow/`, which belongs to tracking."""
 
     root: Path
 
     @property
     def checkpoints(self) -> Path:
-        """Trainings that can be resumed."""
+        """Returns the folder of trainings that can be resumed."""
         return self.root / "checkpoints"
 
     def new_run(self) -> Path:
-        """A new folder for one run; its name is the run's id, and sorts by time."""
+        """Makes a new folder for one run; its name is the run's id, and sorts by time."""
         folder = self.root / "runs" / f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         folder.mkdir(parents=True)
         return folder
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the state for one run; the system lets go of it however the process ends. Raises FinestError where it is held."""
+        """Holds the state for one run; the system lets go of it however the process ends.
+
+        Raises FinestError where it is held.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "run.lock").open("a+") as file:
             try:
@@ -50,7 +53,10 @@ class State:
 
 
 def use(folder: Path | None) -> State:
-    """The state in `folder`, else where FINEST_STATE or the default says; every part of this process and its children sees it there."""
+    """Returns the state in `folder`, else where FINEST_STATE or the default says.
+
+    Every part of this process, and its children, sees it there from now on.
+    """
     root = folder.absolute() if folder else state_folder()
     os.environ["FINEST_STATE"] = str(root)
     return State(root)

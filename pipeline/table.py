@@ -1,4 +1,4 @@
-"""The verdict on the terminal."""
+"""Shows the verdict on the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +26,7 @@ def show(console: Console, verdict: Verdict) -> None:
 
 
 def stability(scenarios: list[ScenarioResult], title: str) -> Table:
-    """A row a probe between the noise floor and the ceiling, then the controls."""
+    """Returns a table of the probes, between the noise floor and the ceiling, and of the controls."""
     controls = {scenario.name: scenario for scenario in scenarios if scenario.role == "control"}
     seed, rounding = controls.get("seed"), controls.get("rounding")
     table = Table(title=title, title_justify="left")
@@ -48,7 +48,7 @@ def stability(scenarios: list[ScenarioResult], title: str) -> Table:
 
 
 def accuracy(models: list[Accuracy]) -> Table:
-    """A row a model."""
+    """Returns a table of the models' accuracy."""
     table = Table("", title="Accuracy over the full catalogue", title_justify="left")
     for column in ("MRR", "Recall@10", "NDCG@10", "coverage@10", "overlap", "plasticity"):
         table.add_column(column, justify="right")
@@ -66,7 +66,7 @@ def accuracy(models: list[Accuracy]) -> Table:
 
 
 def rules(results: list[RuleResult]) -> Table:
-    """A row a rule, in words."""
+    """Returns a table of the rules, in words."""
     table = Table("rule", title="The gate's rules", title_justify="left")
     for column in ("value", "bound"):
         table.add_column(column, justify="right")
@@ -79,18 +79,18 @@ def rules(results: list[RuleResult]) -> Table:
 
 
 def failed_checks(verdict: Verdict) -> list[str]:
-    """A line a check that did not hold: its name, the config key of its bound, and its sentence."""
+    """Returns a line for every check that did not hold: its name, the config key of its bound, and its sentence."""
     failed = (rule for rule in verdict.rules if rule.status == "fail")
     return [f"{rule.name}{f' [{rule.option}]' if rule.option else ''}: {rule.sentence}" for rule in failed]
 
 
 def mean(estimate: Estimate | None) -> str:
-    """An estimate's mean, or nothing."""
+    """Returns an estimate's mean as text; empty where there is none."""
     return number(estimate.mean if estimate else None)
 
 
 def number(value: float | None) -> str:
-    """Four decimals for small values, three for others.
+    """Returns a number as text, with four decimals for small values and three for others.
 
     >>> number(0.0503), number(0.8984), number(None)
     ('0.0503', '0.898', '')
