@@ -34,10 +34,11 @@ run: $(INSTALLED) ## Install what is needed, get ml-100k, run the whole pipeline
 test: $(INSTALLED) ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-lint: $(INSTALLED) ## Check style and types
+lint: $(INSTALLED) ## Check style, types and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 bench: $(INSTALLED) ## Measure ratios against named peers; most of an hour, writes benchmarks/latest.json
 	$(BIN)/python -m benchmarks.bench

@@ -1,4 +1,7 @@
-"""Prints what an image installs: groups of pyproject.toml, one requirement a line. The group `finest` is the library's own."""
+"""Prints what an image installs: groups of pyproject.toml, one requirement a line.
+
+The group `finest` is the library's own.
+"""
 
 import sys
 import tomllib

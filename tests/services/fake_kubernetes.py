@@ -121,8 +121,10 @@ class FakeKubernetes:
         self.quotas.append(client.V1ResourceQuota(metadata=client.V1ObjectMeta(name=name), spec=spec, status=status))
 
     def add_range(self, name: str, kind: str = "Container", **limits: dict[str, str]) -> None:
-        """A limit range of the namespace: min, max, default, default_request, max_limit_request_ratio. As the API server does,
-        a container's limit is its largest and its request its limit, or the least, where nothing else is said."""
+        """Adds a limit range to the namespace: min, max, default, default_request, max_limit_request_ratio.
+
+        As the API server does: a container's limit is its largest and its request its limit, or the least, where nothing else is said.
+        """
         if kind == "Container":
             limits["default"] = limits.get("max", {}) | limits.get("default", {})
             limits["default_request"] = limits.get("min", {}) | limits["default"] | limits.get("default_request", {})

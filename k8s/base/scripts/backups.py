@@ -1,6 +1,6 @@
 """Moves backups between a folder, the artifact store and the backup store, all on S3.
 
-    backups.py upload              the dumps in $FOLDER to $BACKUP/database/; then drops what is older than $BACKUP_KEEP_DAYS
+    backups.py upload              the dumps in $FOLDER to $BACKUP/database/; drops what is older than $BACKUP_KEEP_DAYS
     backups.py copy-artifacts      what $BACKUP/artifacts/ lacks of $ARTIFACTS
     backups.py list                the dumps there are, oldest first
     backups.py download [NAME]     a dump and its checksum to $FOLDER; the newest where none is named
@@ -93,6 +93,7 @@ def copy(s3, source: tuple[str, str], target: tuple[str, str]) -> None:
 
 
 def main(command: str, name: str = "") -> None:
+    """Runs one of the commands above; `name` is the dump's."""
     s3 = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}))
     bucket, prefix = place("BACKUP")
     wait_for_server(s3.meta.endpoint_url)

@@ -1,4 +1,6 @@
-"""Makes MLflow know the users in $USERS, a folder for each with the files `username` and `password`; an existing one gets that password.
+"""Makes MLflow know the users in $USERS: a folder for each, with the files `username` and `password`.
+
+A user that MLflow knows already gets that password.
 
 Signs in as MLFLOW_TRACKING_USERNAME, who must be an admin, at MLFLOW_TRACKING_URI, once MLflow answers.
 """
@@ -12,6 +14,7 @@ from wait_for_server import wait_for_server
 
 
 def main() -> None:
+    """Waits for the server, and makes its users."""
     wait_for_server(os.environ["MLFLOW_TRACKING_URI"])
     client = get_app_client("basic-auth", tracking_uri=os.environ["MLFLOW_TRACKING_URI"])
     for folder in sorted(path for path in Path(os.environ["USERS"]).iterdir() if path.is_dir()):

@@ -19,11 +19,12 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect is an answer, and may lead to where policies let nobody go."""
 
     def redirect_request(self, *_: object) -> None:
+        """Follows no redirect."""
         return None
 
 
 def wait_for_server(url: str) -> None:
-    """Returns once the server of the URL answers, be it with a refusal; where FINEST_PATIENCE_SECONDS is not set, it must at once.
+    """Returns once the server answers, be it with a refusal. It must at once if FINEST_PATIENCE_SECONDS is unset.
 
     Raises SystemExit with one line when that time is over.
     """
@@ -77,6 +78,6 @@ def silence(address: str) -> str:
 
 
 def is_answer(why: object) -> bool:
-    """Whether somebody is there: a certificate that is refused, or a proxy's refusal, of which whoever calls next will hear."""
+    """Tells whether somebody is there; a refused certificate or a proxy's refusal counts."""
     nobody = isinstance(why, ConnectionError | TimeoutError) or getattr(why, "errno", None) is not None
     return isinstance(why, ssl.SSLError) or not nobody

@@ -1,4 +1,4 @@
-"""Fails, and tells the webhook in $FINEST_WEBHOOK where there is one, when the newest verdict is older than $MAX_AGE (like 26h)."""
+"""Fails when the newest verdict is older than $MAX_AGE (like 26h), and tells the webhook in $FINEST_WEBHOOK, if any."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ WEBHOOK_SECONDS = 10
 
 
 def main() -> int:
+    """Returns the exit code: 0 where the newest verdict is new enough."""
     command = [sys.executable, "-m", "pipeline", "status", "--max-age", os.environ["MAX_AGE"]]
     checked = subprocess.run(command, capture_output=True, text=True)
     print(checked.stdout, end="")

@@ -36,7 +36,7 @@ def validate(tools: dict[str, Path], file: Path, release: str) -> list[str]:
 
 
 def scan(tools: dict[str, Path], file: Path) -> dict[str, list[tuple[str, str, str]]]:
-    """checkov's results by outcome: check, resource, and the reason of a skip."""
+    """Checkov's results by outcome: check, resource, and the reason of a skip."""
     options = ["--framework", "kubernetes", "--skip-download", "--compact", "--output", "json"]
     done = subprocess.run([tools["checkov"], "--file", file, *options], capture_output=True, text=True)
     results = json.loads(done.stdout)["results"]

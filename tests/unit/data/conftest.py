@@ -20,7 +20,10 @@ Files = dict[str, str | bytes | pa.Table]
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Manifest, Path]]:
-    """ingested({"a.csv": text}, threads, memory, **config) -> (manifest, folder). By default lists of depth 10, with seen items."""
+    """Returns a function: `ingested({"a.csv": text}, threads, memory, **config)` is (manifest, folder).
+
+    By default lists have depth 10, with seen items.
+    """
     numbers, root = count(), tmp_path_factory.mktemp("ingest")
 
     def run(files: Files, threads: int = 1, memory: str | None = None, **config: Any) -> tuple[Manifest, Path]:
