@@ -26,9 +26,9 @@ from benchmarks.training import PEERS
 from benchmarks.validation import CPU, alone, clean
 from finest.data.dataset import Dataset, Instances
 from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.gru4rec import GRU4RecConfig
 from finest.models.recommender import Recommender
+from finest.models.registry import build
 from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
@@ -40,9 +40,7 @@ PATIENCE = 25
 """Epochs, of some two seconds each: over 943 targets the MRR is noisy enough to stop some seeds in their first ten."""
 RECIPES = {
     "sasrec": Pretrain(epochs=200, weight_decay=0.03, ema_decay=0.998, shifted=True),
-    "gru4rec": Pretrain(
-        epochs=200, weight_decay=0.03, shifted=True, model=Model(name="gru4rec", num_layers=1, dropout=0.4)
-    ),
+    "gru4rec": Pretrain(epochs=200, weight_decay=0.03, shifted=True, model=GRU4RecConfig(num_layers=1, dropout=0.4)),
 }
 """Chosen on validation; `python -m benchmarks.convergence --choose` shows what was tried."""
 TARGETS = {"sasrec": "<= 0.05", "gru4rec": "<= 0.125"}

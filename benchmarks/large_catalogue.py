@@ -17,8 +17,8 @@ import torch
 from benchmarks.validation import base_model, fine_tune, lists_of
 from finest.data.dataset import Dataset
 from finest.data.schema import Manifest
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.registry import build
+from finest.models.sasrec import SASRecConfig
 from finest.training import references
 from finest.training.chunked import catalogue_loss
 from finest.training.config import Finetune, Pretrain
@@ -77,7 +77,7 @@ def measured(job: object, items: int, *arguments: object) -> tuple[dict[str, flo
 
 def step(items: int, chunked: bool) -> dict[str, float]:
     """The fastest of some steps of one training."""
-    model = build(Model(max_length=LENGTH), items)
+    model = build(SASRecConfig(max_length=LENGTH), items)
     model.initialise(0)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     inputs_BT, targets_BT = torch.randint(1, items + 1, (2, BATCH, LENGTH))
@@ -111,7 +111,7 @@ def training(items: int) -> dict[str, float]:
 def ranking(items: int) -> dict[str, float]:
     """Lists of depth 100, with the target's rank and without the history's items."""
     data = dataset(items, 1000, 3)
-    model = build(Model(max_length=LENGTH), items)
+    model = build(SASRecConfig(max_length=LENGTH), items)
     model.initialise(0)
     began = time.process_time()
     count = len(lists_of(model, data))

@@ -13,7 +13,7 @@ from benchmarks.validation import base_model, fine_tune, lists_of, ml_100k, mrr
 from finest.data.dataset import Dataset, validation
 from finest.metrics.guards import coverage_at
 from finest.metrics.lists import rbo
-from finest.models.config import Model
+from finest.models.gru4rec import GRU4RecConfig
 from finest.ranklists.schema import RankLists
 from finest.training import references
 from finest.training.config import Finetune, Pretrain
@@ -26,7 +26,7 @@ RECIPES = {
     "decay 1": Pretrain(weight_decay=1.0),
     "rate 1e-3": Pretrain(lr=1e-3),
     "20 epochs": Pretrain(epochs=20),
-    "gru4rec": Pretrain(model=Model(name="gru4rec")),
+    "gru4rec": Pretrain(model=GRU4RecConfig()),
 }
 
 

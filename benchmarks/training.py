@@ -20,7 +20,7 @@ from benchmarks.peers import RECBOLE_SEED, recbole_training
 from benchmarks.row import GIB, Row, Spent, in_process, in_python, peak_gib, row
 from benchmarks.validation import CPU, alone, base_model, clean, fine_tune, ml_100k
 from finest.data.dataset import Dataset
-from finest.models.config import Model
+from finest.models.registry import MODELS
 from finest.training import references
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
@@ -88,7 +88,7 @@ def checkpoints() -> Row:
 
 
 def epochs_of(model: str) -> dict[str, Any]:
-    return {"epochs": history(leave_one_out(), Pretrain(epochs=EPOCHS, model=Model.model_validate({"name": model})))}
+    return {"epochs": history(leave_one_out(), Pretrain(epochs=EPOCHS, model=MODELS[model].Config()))}
 
 
 def history(data: Dataset, config: Pretrain, group: Group | None = None) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def history(data: Dataset, config: Pretrain, group: Group | None = None) -> list
 def finest_of(model: str) -> dict[str, Any]:
     """Pairs (CPU s, wall s) of epochs of both kinds, taking turns; CPU s of taking the reference lists."""
     data = ml_100k()
-    config, tuning = Pretrain(epochs=EPOCHS, model=Model.model_validate({"name": model})), Finetune(epochs=EPOCHS)
+    config, tuning = Pretrain(epochs=EPOCHS, model=MODELS[model].Config()), Finetune(epochs=EPOCHS)
     tuned, plain, taken = [], [], []
     for _ in range(REPEATS):
         plain += history(data, config)[1:]
@@ -128,7 +128,7 @@ class Timed(Checkpoint):
 
 def checkpoints_of(model: str) -> dict[str, Any]:
     """Pairs (CPU s, wall s): all checkpoints of a training and resuming it once, and its epochs."""
-    data, config = ml_100k(), Pretrain(model=Model.model_validate({"name": model}))
+    data, config = ml_100k(), Pretrain(model=MODELS[model].Config())
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Timed(checkpoint_store(folder), "checkpoint")
         _, (epochs,) = pretrained(data, alone(clean(0)), config, CPU, checkpoint, lambda event: None)
@@ -144,9 +144,9 @@ def checkpoints_of(model: str) -> dict[str, Any]:
 def profile_of(model: str) -> dict[str, float]:
     """Shares of an epoch's CPU time by operation, the ten largest; of an epoch after the first, which warms up."""
     data = leave_one_out()
-    history(data, Pretrain(epochs=1, model=Model.model_validate({"name": model})))
+    history(data, Pretrain(epochs=1, model=MODELS[model].Config()))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
-        history(data, Pretrain(epochs=1, model=Model.model_validate({"name": model})))
+        history(data, Pretrain(epochs=1, model=MODELS[model].Config()))
     spent = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
     largest = sorted(spent, key=lambda name: -spent[name])[:10]
     return {name: round(spent[name] / sum(spent.values()), 3) for name in largest}

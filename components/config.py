@@ -28,7 +28,7 @@ class Sections(Section):
     """How the source is read, cleaned and split."""
     perturb: Perturb = Perturb()
     """Which edits to the training data a run must survive."""
-    pretrain: Pretrain = Pretrain()
+    pretrain: Pretrain = Field(default_factory=Pretrain)
     """The model, and its training from random weights."""
     finetune: Finetune = Finetune()
     """FINEST fine-tuning."""

@@ -92,7 +92,8 @@ def sections_of(field: FieldInfo, value: Any = None) -> list[type[BaseModel]]:
     found = []
     for inner in _inside(field):
         if isinstance(inner, Named):
-            found += [inner.config(name) for name in names_in(value or field.get_default(call_default_factory=True))]
+            names = names_in(value) or names_in(field.get_default(call_default_factory=True))
+            found += [inner.config(name) for name in names]
         elif not isinstance(inner, Name):
             found.append(inner)
     return found

@@ -154,8 +154,14 @@ class Named:
     `MODELS["gru4rec"].Config` is. A bare name is a section of defaults. An error inside has the full place of the key.
     """
 
-    def __init__(self, registry: Registry[Any]):
-        self.registry = registry
+    def __init__(self, registry: Registry[Any], default: str | None = None):
+        """Makes the annotation.
+
+        Args:
+            registry: Registry of the things that can be named.
+            default: Name that a mapping without one means; None where it must have one.
+        """
+        self.registry, self.default = registry, default
 
     def config(self, name: str) -> type[BaseModel]:
         """Returns the section that the thing called `name` takes. Raises ConfigError where there is none."""
@@ -167,6 +173,8 @@ class Named:
         if isinstance(value, BaseModel):
             return value
         values = {"name": value} if isinstance(value, str) else value
+        if self.default and isinstance(values, dict):
+            values = {"name": self.default, **values}
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
             raise ValueError(f"must have a `name`, one of {', '.join(self.registry)}")
         try:
@@ -197,7 +205,7 @@ class Named:
         return {
             **section,
             "properties": {**keys, "name": {**keys.get("name", {}), "const": name}},
-            "required": list(dict.fromkeys(["name", *section.get("required", [])])),
+            "required": list(dict.fromkeys([*([] if name == self.default else ["name"]), *section.get("required", [])])),
         }
 
 

@@ -1,40 +1,61 @@
 """GRU4Rec: a gated recurrent network over a user's last interactions (Hidasi et al., arXiv 1511.06939)."""
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finest.models.config import Model
+from finest.keys import torch_generator
+from finest.models.config import ModelConfig
+from finest.models.layers import parameter
 from finest.models.recommender import Recommender, dropped
+from finest.models.registry import MODELS
 
 
+class GRU4RecConfig(ModelConfig):
+    """Holds the size of a GRU4Rec."""
+
+    name: Literal["gru4rec"] = "gru4rec"
+    """GRU4Rec (arXiv 1511.06939), trained with cross-entropy over the whole catalogue."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of the embeddings' units that training sets to zero."""
+
+
+@MODELS.register("gru4rec")
 class GRU4Rec(Recommender):
-    """Stacked GRU layers and a dense layer back to the embedding's space; cross-entropy over the catalogue in place of sampled ranking.
+    """Stacks GRU layers and a dense layer back to the embedding's space; cross-entropy in place of sampled ranking.
 
-    Dropout acts on the embeddings that it reads alone: on the hidden states as well, it fits the training rows long before its best
-    accuracy (ml-100k, leave-one-out: validation MRR@10 .046 instead of .052).
+    Dropout acts on the embeddings that it reads alone: on the hidden states as well, it fits the training rows long
+    before its best accuracy (ml-100k, leave-one-out: validation MRR@10 .046 instead of .052).
 
-    Not stackable: replicas would have to unroll the recurrence by hand, and that loses more to PyTorch's fused GRU kernels than it gains.
+    Not stackable: replicas would have to unroll the recurrence by hand, and that loses more to PyTorch's fused GRU
+    kernels than it gains.
     """
 
-    stackable = False
+    Config = GRU4RecConfig
+    sites = 1
 
-    def __init__(self, config: Model, items: int):
+    def __init__(self, config: GRU4RecConfig, items: int):
+        """Makes the layers; `initialise` sets the weights."""
         super().__init__(config, items)
         hidden = config.hidden_size
-        self.sites = 1
         self.recurrent = nn.GRU(hidden, hidden, config.num_layers, batch_first=True)
-        self.dense = nn.Parameter(torch.empty(hidden, hidden))
-        self.dense_bias = nn.Parameter(torch.zeros(hidden))
+        self.dense = parameter("normal", hidden, hidden)
+        self.dense_bias = parameter("zeros", hidden)
 
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
+        """Returns hidden states `[B, T, D]`, each of the window up to its position."""
         x_BTD, _ = self.recurrent(dropped(F.embedding(inputs_BT, self.embedding), masks_SBTD, 0))
         return F.linear(x_BTD, self.dense, self.dense_bias)
 
+    @torch.no_grad()
     def initialise(self, seed: int, scale: float = 0.02) -> None:
+        """Sets every weight by `seed`; the recurrent layer's in a way of its own."""
         # A recurrent layer this narrow forgets at the embedding's scale: its gates start where PyTorch's do.
         super().initialise(seed, scale)
-        with torch.no_grad():
-            for name, weight in self.recurrent.named_parameters():
-                if "bias" not in name:
-                    weight.mul_(self.recurrent.hidden_size**-0.5 / scale)
+        for name, weight in self.recurrent.named_parameters(prefix="recurrent"):
+            weight.normal_(0.0, scale, generator=torch_generator("weights", seed, name))
+            if "bias" not in name:
+                weight.mul_(self.recurrent.hidden_size**-0.5 / scale)

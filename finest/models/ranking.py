@@ -1,4 +1,4 @@
-"""Top items for histories: the one path that offline lists and the served model share."""
+"""Ranks items for histories: the one path that offline lists and the served model share."""
 
 from collections.abc import Iterator
 
@@ -12,18 +12,21 @@ from finest.models.recommender import Recommender
 Ints = npt.NDArray[np.int64]
 
 CHUNK = 64
-"""Histories scored at a time. Always this many, the last ones padded: a matrix product may round by its shape, and a list that is
-served alone must equal the same list taken among thousands."""
+"""Number of histories scored at a time. Always this many, the last ones padded: a matrix product may round by its shape,
+and a list that is served alone must equal the same list taken among thousands."""
 COLUMNS = 2**14
-"""Scores of a history compared at a time. Comparisons are counted as whole numbers, which for a million items at once would take as much
-memory as the scores, and five times as long as in the cache."""
+"""Number of a history's scores compared at a time. Comparisons are counted as whole numbers, which for a million items at
+once would take as much memory as the scores, and five times as long as in the cache."""
 
 
 @torch.no_grad()
 def scored(model: Recommender, histories_MT: Ints, seen: tuple[Ints, Ints] | None) -> Iterator[tuple[slice, Tensor]]:
-    """Scores `[up to CHUNK, I]` of the catalogue for histories padded behind, chunk by chunk, with the slice of histories they are of.
+    """Yields scores `[up to CHUNK, I]` of the catalogue, chunk by chunk, with the slice of histories that they are of.
 
-    `seen`: instance and item code of what a list must leave out, sorted by instance; scored -inf.
+    Args:
+        model: The model.
+        histories_MT: Item codes of each history, oldest first, padded behind with 0.
+        seen: Instance and item code of what a list must leave out, sorted by instance; these are scored -inf.
     """
     device = model.embedding.device
     for first in range(0, len(histories_MT), CHUNK):
@@ -31,9 +34,7 @@ def scored(model: Recommender, histories_MT: Ints, seen: tuple[Ints, Ints] | Non
         padded = np.zeros((CHUNK, histories_MT.shape[1]), np.int64)
         padded[: len(chunk)] = chunk
         inputs_BT = torch.from_numpy(padded).to(device)
-        last_B = ((inputs_BT > 0).sum(1) - 1).clamp_(min=0)
-        hidden_BD = model.encode(inputs_BT, None)[torch.arange(CHUNK, device=device), last_B]
-        scores_BI = model.scores(hidden_BD)[: len(chunk)].float()
+        scores_BI = model.scores(model.summary(inputs_BT))[: len(chunk)].float()
         if seen is not None:
             instance, code = seen
             low, high = np.searchsorted(instance, [first, first + len(chunk)])
@@ -46,7 +47,7 @@ def scored(model: Recommender, histories_MT: Ints, seen: tuple[Ints, Ints] | Non
 
 
 def top(scores_BI: Tensor, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Codes and scores `[B, depth]` of the best items; -1 and NaN behind a list that runs out of items."""
+    """Returns codes and scores `[B, depth]` of the best items; -1 and NaN behind a list that runs out of items."""
     score_BK, column_BK = scores_BI.topk(min(depth, scores_BI.shape[1]))
     items = np.full((len(scores_BI), depth), -1, np.int64)
     scores = np.full((len(scores_BI), depth), np.nan, np.float32)
@@ -58,7 +59,10 @@ def top(scores_BI: Tensor, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArr
 
 
 def rank(scores_BI: Tensor, target_B: Ints) -> npt.NDArray[np.float64]:
-    """Mean rank `[B]` under ties of each target's code, from 1; NaN where the target is not in the catalogue, is left out or scores NaN."""
+    """Returns the mean rank `[B]` under ties of each target, from 1.
+
+    NaN where the target is not in the catalogue (code 0), is left out or scores NaN.
+    """
     target = torch.from_numpy(target_B).to(scores_BI.device)
     own_B1 = scores_BI.gather(1, (target - 1).clamp_(min=0)[:, None])
     better, equal = torch.zeros(2, len(scores_BI), dtype=torch.int64, device=scores_BI.device)

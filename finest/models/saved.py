@@ -1,62 +1,99 @@
 """A trained model as a folder: weights without pickle, what it was trained on, and the items behind its codes."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import field_validator
 from safetensors.torch import load_file, save_file
 
 from finest.errors import DataError
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.config import ModelConfig
 from finest.models.ranking import scored, top
 from finest.models.recommender import Recommender
+from finest.models.registry import MODELS, build
+from finest.registry import Named
 from finest.section import Section
 
 WEIGHTS, FACTS, ITEMS = "weights.safetensors", "model.json", "items.json"
 
+RENAMED = {"hidden": "hidden_size", "layers": "num_layers", "heads": "num_heads", "length": "max_length"}
+"""Keys of a model in files that earlier versions saved, and what they are called now."""
+WITHOUT_HEADS = "gru4rec"
+"""The model that earlier versions saved with a number of heads, which it has not."""
+
 
 class Facts(Section):
-    """What a model is and what it was trained on."""
+    """Holds what a model is and what it was trained on."""
 
-    model: Model
+    model: Annotated[ModelConfig, Named(MODELS)]
+    """The model's config."""
     seed: int
+    """Seed of its training."""
     data_fingerprint: str
+    """Fingerprint of the data set that it was trained on."""
     depth: int
+    """Number of items in a rank list of its run."""
     exclude_seen: bool
+    """Whether lists leave out what the user has seen."""
     stage: str
     """`base` or `tuned`."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _keys_of_earlier_versions(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or RENAMED.keys().isdisjoint(value):
+            return value
+        renamed = {RENAMED.get(name, name): inner for name, inner in value.items()}
+        if renamed.get("name") == WITHOUT_HEADS:
+            renamed.pop("num_heads", None)
+        return renamed
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that can rank."""
+    """Holds a model that can rank."""
 
     model: Recommender
+    """Ready to rank."""
     facts: Facts
+    """What it is and what it was trained on."""
     item_ids: list[str]
     """Item id by code; '' at 0."""
 
     @property
-    def config(self) -> Model:
+    def config(self) -> ModelConfig:
+        """The model's config."""
         return self.facts.model
 
     @property
     def exclude_seen(self) -> bool:
+        """Whether lists leave out what the user has seen."""
         return self.facts.exclude_seen
 
 
 def save(folder: Path, model: Recommender, facts: Facts, item_ids: list[str]) -> None:
-    """Writes the model; `item_ids` by code, '' at 0."""
+    """Writes a model's whole state.
+
+    Args:
+        folder: Place of the files.
+        model: The model.
+        facts: What it is and what it was trained on.
+        item_ids: Item id by code; '' at 0.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: weight.detach().contiguous().cpu() for name, weight in model.named_parameters()}, folder / WEIGHTS)
+    # A copy each: a file has no room for two names of one tensor, as tied weights are.
+    state = {name: tensor.cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
     (folder / FACTS).write_text(facts.model_dump_json(indent=2))
     (folder / ITEMS).write_text(json.dumps(item_ids[1:], ensure_ascii=False), encoding="utf-8")
 
 
 def load(folder: Path, device: str = "cpu") -> SavedModel:
-    """Reads what `save` wrote, ready to rank."""
+    """Returns a model that `save` wrote, ready to rank. Raises DataError where the folder holds none."""
     try:
         facts = Facts.model_validate_json((folder / FACTS).read_text())
         item_ids = ["", *json.loads((folder / ITEMS).read_text(encoding="utf-8"))]
@@ -69,10 +106,15 @@ def load(folder: Path, device: str = "cpu") -> SavedModel:
 
 
 def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[list[list[str]], list[list[float]]]:
-    """The best `k` items and their scores for each history (item ids, oldest first).
+    """Returns the best `k` items and their scores for each history.
 
-    Items that the model does not know are skipped; a history without any known item gets an empty list, since there is nothing to go by.
-    Leaves out the history's items where the model's data did.
+    Items that the model does not know are skipped; a history without any known item gets an empty list, since there is
+    nothing to go by. Leaves out the history's items where the model's data did.
+
+    Args:
+        saved: The model.
+        histories: Item ids of each history, oldest first.
+        k: Number of items in a list.
     """
     code = {item: number for number, item in enumerate(saved.item_ids) if number}
     known = [[code[item] for item in history if item in code] for history in histories]

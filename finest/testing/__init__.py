@@ -1,5 +1,6 @@
 """Checks for the tests of who adds to this library: what every model, rule, perturbation and the like must do."""
 
+from finest.testing.models import check_model
 from finest.testing.perturbations import check_edit, check_family
 
-__all__ = ["check_edit", "check_family"]
+__all__ = ["check_edit", "check_family", "check_model"]

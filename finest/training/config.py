@@ -1,18 +1,20 @@
 """Config of pretraining and of FINEST fine-tuning."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from finest.models.config import Model
+from finest.models.config import ModelConfig
+from finest.models.registry import MODELS
+from finest.registry import Named
 from finest.section import Section
 
 
 class Pretrain(Section):
     """Training from random weights. Epochs are fixed: a variant that stopped early would confound stability."""
 
-    model: Model = Model()
-    """The recommender and its size."""
+    model: Annotated[ModelConfig, Named(MODELS, default="sasrec")] = Field(default="sasrec", validate_default=True)
+    """The recommender and its size; each has keys of its own."""
     epochs: int = Field(default=12, ge=1)
     """Passes over the training targets."""
     batch_size: int = Field(default=32, ge=1)

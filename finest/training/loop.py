@@ -48,6 +48,8 @@ class Trainee(ABC):
 
     weights: dict[str, Tensor]
     """Trained in place."""
+    buffers: dict[str, Tensor]
+    """The rest of the model's state, which a step may change but no gradient moves."""
     slots: Slots
     variants: Sequence[str]
     """[R]"""
@@ -96,7 +98,9 @@ def train(
     R = len(trainee.variants)
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     average = Average(list(weights), settings.ema_decay)
-    histories: Records = _resume(checkpoint, names, weights, optimizer, average) or [[] for _ in range(R)]
+    histories: Records = _resume(checkpoint, names, weights, trainee.buffers, optimizer, average) or [
+        [] for _ in range(R)
+    ]
     batches = trainee.slots.batches(settings.batch_size)
     steps = settings.epochs * batches
     diary = (
@@ -142,7 +146,7 @@ def train(
             history.append(
                 {**record, "rate": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets}
             )
-        checkpoint.save(_state(names, weights, optimizer, average), {"histories": histories})
+        checkpoint.save(_state(names, weights, trainee.buffers, optimizer, average), {"histories": histories})
         for variant, history in zip(trainee.variants, histories, strict=True):
             report(variant, history[-1])
     if diary and histories[0]:
@@ -152,9 +156,13 @@ def train(
 
 
 def _state(
-    names: tuple[str, ...], weights: tuple[Tensor, ...], optimizer: torch.optim.Optimizer, average: Average
+    names: tuple[str, ...],
+    weights: tuple[Tensor, ...],
+    buffers: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    average: Average,
 ) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = {}
+    state = {f"buffer/{name}": buffer for name, buffer in buffers.items()}
     for name, weight, mean in zip(names, weights, average.weights, strict=True):
         state |= {f"weight/{name}": weight, f"average/{name}": mean}
         state |= {f"optimizer/{part}/{name}": value for part, value in optimizer.state[weight].items()}
@@ -166,6 +174,7 @@ def _resume(
     checkpoint: Checkpoint,
     names: tuple[str, ...],
     weights: tuple[Tensor, ...],
+    buffers: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     average: Average,
 ) -> Records:
@@ -174,10 +183,13 @@ def _resume(
     if saved is None:
         return []
     tensors, facts = saved
+    for name, buffer in buffers.items():
+        buffer.copy_(tensors[f"buffer/{name}"])
     for name, weight, mean in zip(names, weights, average.weights, strict=True):
         weight.copy_(tensors[f"weight/{name}"])
         mean.copy_(tensors[f"average/{name}"])
-        parts = {part: tensors[f"optimizer/{part}/{name}"] for part in ("step", "exp_avg", "exp_avg_sq")}
-        optimizer.state[weight] = {part: value.to(weight.device) for part, value in parts.items()}
+        parts = {part: f"optimizer/{part}/{name}" for part in ("step", "exp_avg", "exp_avg_sq")}
+        if parts["step"] in tensors:  # not of a weight that had no gradient yet
+            optimizer.state[weight] = {part: tensors[place].to(weight.device) for part, place in parts.items()}
     histories: Records = facts["histories"]
     return histories

@@ -39,7 +39,7 @@ def train_shared(
     device: torch.device,
     report: Callable[[str, dict[str, Any]], None],
 ) -> tuple[dict[str, Tensor], Records]:
-    """Trains in `settings.parallel` processes, one a device, and returns the weights and histories.
+    """Trains in `settings.parallel` processes, one a device, and returns the state and histories.
 
     `single` makes a process's trainee; it and `checkpoint` are pickled to the processes. An error in one of them ends all and is raised.
     """
@@ -128,7 +128,7 @@ def _train_share(
             trainee, settings, checkpoint if leads else checkpoint.read_only(), report if leads else _silent
         )
         return (
-            ({name: weight.detach().cpu().numpy() for name, weight in trainee.weights.items()}, histories)
+            ({name: tensor.detach().cpu().numpy() for name, tensor in trainee.model.state_dict().items()}, histories)
             if leads
             else None
         )

@@ -12,8 +12,8 @@ import torch
 from finest import atomic
 from finest.data.dataset import Dataset, Rows
 from finest.keys import numpy_generator, torch_generator
-from finest.models.build import build
 from finest.models.recommender import Recommender
+from finest.models.registry import build
 from finest.models.saved import Facts, save
 from finest.perturb.edits import Edits, apply, from_table
 from finest.perturb.plan import Plan, Variant

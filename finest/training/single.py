@@ -83,7 +83,7 @@ class Single(Trainee):
         self.leads = share is None or share.rank == 0
         # By what a batch can hold at most, so that variants whose batches differ by an edit are computed alike.
         self.in_chunks = pays(settings.batch_size * slots.length, model.items, model.embedding.device)
-        self.weights = dict(model.named_parameters())
+        self.weights, self.buffers = model.trained(), model.untrained()
 
     def load(self, epoch: int) -> None:
         windows = self.windows(epoch)

@@ -64,6 +64,8 @@ def fit(
         if variant:
             on_event((variant, record))
 
+    for model in models:
+        model.train()
     trainee: Trainee
     if settings.parallel > 1:
         return _fit_shared(unit, models[0], slots, windows[0], settings, hinge, saved, report)
@@ -74,6 +76,8 @@ def fit(
         trainee = Single(names[0], models[0], slots, windows[0], settings, hinge)
     histories = train(trainee, settings, saved, report)
     trainee.finish()
+    for model in models:
+        model.eval()
     return histories[: unit.kept]
 
 
@@ -100,7 +104,7 @@ def _fit_shared(
     )
     weights, histories = train_shared(single, settings, saved, device, report)
     model.load_state_dict(weights)
-    model.to(device)
+    model.to(device).eval()
     return histories
 
 

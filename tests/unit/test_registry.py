@@ -88,3 +88,12 @@ def test_a_field_takes_the_section_of_what_is_named(monkeypatch: pytest.MonkeyPa
     name, square = Drawing.model_json_schema()["properties"]["shape"]["anyOf"]
     assert name == {"enum": ["square"]} and square["properties"]["side"]["minimum"] == 1
     assert square["properties"]["name"]["const"] == "square" and square["required"] == ["name"]
+
+
+def test_a_section_without_a_name_is_that_of_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch)
+
+    class Drawing(Section):
+        shape: Annotated[Section, Named(shapes, default="square")] = Field(default="square", validate_default=True)  # type: ignore[assignment]
+
+    assert Drawing.model_validate({"shape": {"side": 3}}).shape == Square.Config(side=3)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from finest.models.build import RECOMMENDERS, build
+from finest.models.registry import MODELS, build
 from finest.training.config import Pretrain
 from finest.training.loop import Settings, Trainee
 from finest.training.replicas.stack import Stack
@@ -77,7 +77,7 @@ def arrange(
     cores and ml-100k: 8 variants as one take 2.6 times the seconds of two processes), and where it would not, for models that do not fill a
     core, noise would decide about the weights' last bits.
     """
-    if not RECOMMENDERS[config.model.name].stackable:
+    if not MODELS[config.model.name].stackable:
         return Arrangement(0, f"{config.model.name} has no stacked form")
     if config.data_parallel > 1:
         return Arrangement(0, f"each training takes {config.data_parallel} devices")

@@ -26,20 +26,23 @@ EXTRAS = 8
 
 
 def stack(models: Sequence[Recommender]) -> Recommender:
-    """One model that computes what `models` do, `[R, ...]` from `[R, ...]`."""
+    """Returns one model that computes what `models` do, `[R, ...]` from `[R, ...]`.
+
+    Every weight and persistent buffer gets the axis of replicas; other buffers are constants and stay.
+    """
     stacked = copy.deepcopy(models[0])
-    parameters = [dict(model.named_parameters()) for model in models]
-    for name, weight in stacked.named_parameters():
-        weight.data = torch.stack([one[name].detach() for one in parameters])
+    states = [model.state_dict() for model in models]
+    for name, tensor in stacked.state_dict(keep_vars=True).items():
+        tensor.data = torch.stack([state[name] for state in states])
     return stacked
 
 
 def unstack(stacked: Recommender, models: Iterable[Recommender]) -> None:
-    """Copies each replica's weights into its own model."""
-    with torch.no_grad():
-        for replica, model in enumerate(models):
-            for name, weight in model.named_parameters():
-                weight.copy_(stacked.get_parameter(name)[replica])
+    """Copies each replica's state into its own model."""
+    state = stacked.state_dict()
+    for replica, model in enumerate(models):
+        for name, tensor in model.state_dict().items():
+            tensor.copy_(state[name][replica])
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Stack(Trainee):
             hinge,
         )
         self.model = stack(models)
-        self.weights = dict(self.model.named_parameters())
+        self.weights, self.buffers = self.model.trained(), self.model.untrained()
         self.seeds = sorted(set(seeds))
         self.seed_R = [self.seeds.index(seed) for seed in seeds]
         width_Q, count_Q = slots.shapes(settings.batch_size)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from finest.models.config import Model
+from finest.models.sasrec import SASRecConfig
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
 from finest.training.config import Pretrain
@@ -19,7 +19,11 @@ def main(checkpoints: str, out: str) -> None:
     data = dataset(users=200, items=60)
     edits, planned = plan(data, Perturb(scenarios=[Scenario(kind="deletion", share=0.02)]), 0)
     config = Pretrain(
-        model=Model(hidden_size=16, num_layers=1, max_length=12), epochs=EPOCHS, batch_size=4, device="cpu", processes=1
+        model=SASRecConfig(hidden_size=16, num_layers=1, max_length=12),
+        epochs=EPOCHS,
+        batch_size=4,
+        device="cpu",
+        processes=1,
     )
     pretrain(data, edits, planned, "0", config, checkpoint_store(checkpoints), Path(out), lambda progress: None)
 

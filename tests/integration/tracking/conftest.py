@@ -8,8 +8,8 @@ import pytest
 
 from finest.data.schema import SCHEMA_VERSION, Manifest
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.registry import build
+from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, save
 from tracking import store
 
@@ -74,7 +74,7 @@ def model_folder(tmp_path: Path) -> Callable[[int], Path]:
     """Writes a small model whose weights depend on the seed."""
 
     def write(seed: int = 0) -> Path:
-        config = Model(name="sasrec", hidden_size=8, num_layers=1, max_length=6)
+        config = SASRecConfig(hidden_size=8, num_layers=1, max_length=6)
         model = build(config, ITEMS)
         model.initialise(seed, scale=0.5)
         folder = tmp_path / f"candidate-{seed}"

@@ -2,38 +2,34 @@ import numpy as np
 import pytest
 import torch
 
+from components.sections import parse
 from finest.errors import ConfigError, DataError
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.gru4rec import GRU4RecConfig
 from finest.models.ranking import rank, top
+from finest.models.registry import MODELS, build
+from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import Description
 from finest.ranklists.take import take
+from finest.testing import check_model
+from finest.training.config import Pretrain
 from tests.unit.training.small import dataset
 
-MODELS = ["sasrec", "gru4rec"]
 
-
-def model_of(name: str, items: int = 40, heads: int = 1, length: int = 8):
-    config = Model(name=name, hidden_size=16, num_layers=2, num_heads=heads, max_length=length)
+def model_of(name: str, items: int = 40, length: int = 8):
+    config = MODELS[name].Config(hidden_size=16, num_layers=2, max_length=length)
     model = build(config, items)
     model.initialise(0, 0.3)
     return config, model.eval()
 
 
-@pytest.mark.parametrize("name", MODELS)
-@torch.no_grad()
-def test_a_prediction_depends_on_nothing_after_its_position(name):
-    _, model = model_of(name)
-    inputs = torch.randint(1, 41, (3, 8), generator=torch.Generator().manual_seed(0))
-    changed = inputs.clone()
-    changed[:, 5:] = 0
-    assert torch.equal(model.encode(inputs, None)[:, :5], model.encode(changed, None)[:, :5])
-    assert not torch.equal(model.encode(inputs, None)[:, 5], model.encode(changed, None)[:, 5])
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_model_keeps_the_contract(name):
+    check_model(name)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", list(MODELS))
 def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name):
     _, small = model_of(name, items=40)
     _, again = model_of(name, items=40)
@@ -45,21 +41,16 @@ def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name):
         assert label in ("embedding", "bias") or torch.equal(weight, other)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_masks_of_ones_change_nothing_and_of_zeros_something(name):
-    _, model = model_of(name)
-    inputs = torch.randint(1, 41, (3, 8), generator=torch.Generator().manual_seed(0))
-    ones = torch.ones(model.sites, 3, 8, 16)
-    assert torch.equal(model.encode(inputs, ones), model.encode(inputs, None))
-    for site in range(model.sites):
-        masks = ones.clone()
-        masks[site] = 0
-        assert not torch.equal(model.encode(inputs, masks), model.encode(inputs, None))
-
-
 def test_heads_that_do_not_divide_the_hidden_units_are_refused():
-    with pytest.raises(ConfigError, match=r"pretrain\.model\.num_heads: 3 does not divide"):
-        build(Model(hidden_size=16, num_heads=3), 10)
+    with pytest.raises(ConfigError, match=r"^pretrain\.model: num_heads \(3\) must divide hidden_size \(16\)$"):
+        parse(Pretrain, {"model": {"name": "sasrec", "hidden_size": 16, "num_heads": 3}}, "pretrain")
+
+
+def test_a_model_has_its_own_keys_and_takes_them_as_a_pipeline_hands_them_on():
+    with pytest.raises(ConfigError, match=r"^pretrain\.model\.num_heads: there is no such config key"):
+        parse(Pretrain, {"model": {"name": "gru4rec", "num_heads": 1}}, "pretrain")
+    assert parse(Pretrain, {"model": {"name": "gru4rec", "hidden_size": 8.0}}).model == GRU4RecConfig(hidden_size=8)
+    assert Pretrain().model == SASRecConfig() == parse(Pretrain, {"model": {"num_layers": 2.0}}).model == parse(Pretrain, {"model": "sasrec"}).model
 
 
 def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked():
@@ -81,7 +72,7 @@ def test_a_list_that_runs_out_of_items_is_short():
     assert items.tolist() == [[1, 3, -1, -1]] and np.isnan(scores[0, 2:]).all()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("exclude_seen", [True, False])
 def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_path, name, exclude_seen):
     data = dataset(users=30, items=40, exclude_seen=exclude_seen)

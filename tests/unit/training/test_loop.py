@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from finest.errors import FinestError
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.registry import MODELS, build
+from finest.models.sasrec import SASRecConfig
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.loop import Settings, train
@@ -39,7 +39,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     torch.set_num_threads(1)
     data = dataset()
     rows = data.training_rows()
-    config = Model(name=model_name, hidden_size=8, num_layers=2, num_heads=2, max_length=6)
+    config = MODELS[model_name].Config(hidden_size=8, num_layers=2, max_length=6)
     model = build(config, data.items)
     model.initialise(seed)
     lists = take(model, rows, 4)
@@ -56,7 +56,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}, history
 
 
-@pytest.mark.parametrize("model_name", ["sasrec", "gru4rec"])
+@pytest.mark.parametrize("model_name", list(MODELS))
 def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_for_bit(tmp_path, model_name):
     store = checkpoint_store(str(tmp_path))
     whole, history = run(store, "whole", model_name)
@@ -106,7 +106,7 @@ def test_a_training_that_diverges_stops_in_one_line(tmp_path):
     rows = data.training_rows()
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
-    model = build(Model(hidden_size=8, num_layers=1, max_length=6), data.items)
+    model = build(SASRecConfig(hidden_size=8, num_layers=1, max_length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 3, 5, 1e30, False, 0.0, 0.9, 1.0, 0.0, True)
     single = Single("clean", model, slotting, lambda epoch: windows, settings, None)
@@ -122,7 +122,7 @@ def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
     rows = type(rows)(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep])
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
-    model = build(Model(hidden_size=8, num_layers=1, max_length=6), data.items)
+    model = build(SASRecConfig(hidden_size=8, num_layers=1, max_length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 2, 1, 0.01, False, 0.1, 0.9, 1.0, 0.0, True)
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")

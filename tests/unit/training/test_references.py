@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.registry import MODELS, build
+from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, save
 from finest.training import references
 from finest.training.objective import RankHinge
@@ -11,12 +11,13 @@ from finest.training.references import RecomputedHinge, ask, own, share, take
 from finest.training.simulate import simulate
 from tests.unit.training.small import dataset
 
-MODEL = Model(hidden_size=8, num_layers=1, max_length=6, dropout=0.0)
+SIZE = {"hidden_size": 8, "num_layers": 1, "max_length": 6, "dropout": 0.0}
+MODEL = SASRecConfig(**SIZE)
 CPU = torch.device("cpu")
 
 
 def trained_like(items: int, seed: int = 0, name: str = "sasrec"):
-    model = build(MODEL.model_copy(update={"name": name}), items)
+    model = build(MODELS[name].Config(**SIZE), items)
     model.initialise(seed, 0.5)
     return model.eval()
 
@@ -86,7 +87,7 @@ def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():
         assert np.isin(rows.item[rows.id == -1], fewest).all()
 
 
-@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+@pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("matched", [False, True])
 def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(name, matched, monkeypatch, tmp_path):
     monkeypatch.setattr(references, "SCORES", 60 * 7)  # a catalogue whose scores are taken in blocks of 7 targets

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from finest.data.dataset import Rows
-from finest.models.build import build
-from finest.models.config import Model
+from finest.models.config import ModelConfig
+from finest.models.gru4rec import GRU4RecConfig
+from finest.models.registry import build
+from finest.models.sasrec import SASRecConfig
 from finest.perturb.edits import Edits, apply
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
@@ -25,7 +27,7 @@ from tests.unit.training.small import dataset
 
 DATA = dataset(users=24, items=47)
 CLEAN = DATA.training_rows()
-MODEL = Model(hidden_size=16, num_layers=2, num_heads=2, max_length=6)
+MODEL = SASRecConfig(hidden_size=16, num_layers=2, num_heads=2, max_length=6)
 SETTINGS = Settings(
     stage="finetune",
     seed=4,
@@ -196,7 +198,7 @@ def test_stacking_keeps_every_weight():
     assert same(back[0], models[0]) and same(back[1], models[1])
 
 
-def arranged(replicas: str = "auto", model: Model = MODEL, variants: int = 5) -> Arrangement:
+def arranged(replicas: str = "auto", model: ModelConfig = MODEL, variants: int = 5) -> Arrangement:
     config = Pretrain(model=model, batch_size=5, replicas=replicas)
     return arrange(variants, config, SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
 
@@ -204,7 +206,7 @@ def arranged(replicas: str = "auto", model: Model = MODEL, variants: int = 5) ->
 def test_a_cpu_trains_variants_alone_unless_told_otherwise_and_a_gru_always():
     assert arranged().size == arranged("separate").size == 0
     assert arranged("stacked").size == 5
-    assert "no stacked form" in arranged("stacked", MODEL.model_copy(update={"name": "gru4rec"})).why
+    assert "no stacked form" in arranged("stacked", GRU4RecConfig()).why
 
 
 def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with_the_clean_variant(monkeypatch):

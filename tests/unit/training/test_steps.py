@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from finest.errors import FinestError, KilledError
-from finest.models.config import Model
+from finest.models.sasrec import SASRecConfig
 from finest.models.saved import load
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
@@ -28,7 +28,12 @@ from storage import checkpoint_store
 from tests.unit.training.small import dataset
 
 PRETRAIN = Pretrain(
-    model=Model(hidden_size=8, num_layers=1, max_length=6), epochs=2, batch_size=8, lr=0.01, device="cpu", processes=2
+    model=SASRecConfig(hidden_size=8, num_layers=1, max_length=6),
+    epochs=2,
+    batch_size=8,
+    lr=0.01,
+    device="cpu",
+    processes=2,
 )
 FINETUNE = Finetune(epochs=2, lr=0.005, top_k=5, simulated_share=0.05)
 SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02), Scenario(kind="insertion", share=0.02)])
@@ -281,8 +286,8 @@ def test_a_worker_that_leaves_without_a_word_is_one_line():
 def test_an_error_leaves_no_folder_behind(tmp_path):
     data = dataset(users=24, items=40)
     edits, planned = plan(data, SCENARIOS, 0)
-    broken = PRETRAIN.model_copy(update={"model": Model(hidden_size=8, num_heads=3)})
-    with pytest.raises(FinestError, match=r"heads: 3 does not divide"):
+    broken = PRETRAIN.model_copy(update={"model": PRETRAIN.model.model_copy(update={"name": "none"})})
+    with pytest.raises(FinestError, match=r"there is no model called none"):
         pretrain(
             data,
             edits,
