@@ -205,7 +205,9 @@ class Named:
         return {
             **section,
             "properties": {**keys, "name": {**keys.get("name", {}), "const": name}},
-            "required": list(dict.fromkeys([*([] if name == self.default else ["name"]), *section.get("required", [])])),
+            "required": list(
+                dict.fromkeys([*([] if name == self.default else ["name"]), *section.get("required", [])])
+            ),
         }
 
 

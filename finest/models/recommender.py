@@ -144,7 +144,7 @@ class Recommender(nn.Module, ABC):
                     )
             if reset:
                 with torch.random.fork_rng(devices=[]):
-                    torch.random.default_generator.manual_seed(key("weights", seed, path))
+                    torch.default_generator.manual_seed(key("weights", seed, path))
                     reset()
 
     def trained(self) -> dict[str, Tensor]:

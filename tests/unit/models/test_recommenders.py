@@ -50,7 +50,12 @@ def test_a_model_has_its_own_keys_and_takes_them_as_a_pipeline_hands_them_on():
     with pytest.raises(ConfigError, match=r"^pretrain\.model\.num_heads: there is no such config key"):
         parse(Pretrain, {"model": {"name": "gru4rec", "num_heads": 1}}, "pretrain")
     assert parse(Pretrain, {"model": {"name": "gru4rec", "hidden_size": 8.0}}).model == GRU4RecConfig(hidden_size=8)
-    assert Pretrain().model == SASRecConfig() == parse(Pretrain, {"model": {"num_layers": 2.0}}).model == parse(Pretrain, {"model": "sasrec"}).model
+    assert (
+        Pretrain().model
+        == SASRecConfig()
+        == parse(Pretrain, {"model": {"num_layers": 2.0}}).model
+        == parse(Pretrain, {"model": "sasrec"}).model
+    )
 
 
 def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked():
