@@ -1,4 +1,4 @@
-"""Checks that the packages are installed from which a config names things: models, rules and whatever else registries hold."""
+"""Checks that the packages are installed from which a config names things: models, rules and the like."""
 
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -33,8 +33,8 @@ def check(packages: Iterable[Any]) -> None:
             version = metadata.version(wanted.name)
         except metadata.PackageNotFoundError as error:
             raise ConfigError(
-                f"packages: {text}, which this config needs, is not installed here; install it where the run starts and "
-                "in the image of its steps"
+                f"packages: {text}, which this config needs, is not installed here; install it where the run starts "
+                "and in the image of its steps"
             ) from error
         if not wanted.specifier.contains(version, prereleases=True):
             raise ConfigError(f"packages: this config needs {text}, but {wanted.name} {version} is installed here")

@@ -30,7 +30,7 @@ RENAMED = {
 """Keys of earlier versions, and what they are called now."""
 MOVED = {
     "perturb.look_back": "an option of its family, as in family: {name: casper, look_back: 50}",
-    "perturb.scenarios.new_item": "an option of the kind of edit, as in kind: {name: insertion, new_item: least_popular}",
+    "perturb.scenarios.new_item": "an option of its kind, as in kind: {name: insertion, new_item: least_popular}",
 }
 """Keys of earlier versions that stand elsewhere, and what they are now."""
 
@@ -76,7 +76,7 @@ def keys(section: type[BaseModel], prefix: str = "", values: Any = None) -> Iter
 
 
 def _value(values: Any, name: str) -> Any:
-    """Returns what stands under a key, None for nothing; in a list of sections, what stands there in each of them that has the key."""
+    """Returns what stands under a key, None for nothing; in a list of sections, a list of what stands there."""
     if isinstance(values, list):
         return [one[name] for one in values if isinstance(one, Mapping) and name in one] or None
     return values.get(name) if isinstance(values, Mapping) else None

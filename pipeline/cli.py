@@ -138,7 +138,7 @@ def gate(
     name="compile",
     epilog=examples(
         "finest compile",
-        "finest compile --config mine.yaml --image registry.example.com/finest@sha256:... --cluster s3_secret=finest-s3",
+        "finest compile --config mine.yaml --image registry.example/finest@sha256:... --cluster s3_secret=finest-s3",
     ),
 )
 def compile_(

@@ -49,7 +49,13 @@ def console() -> Console:
 
 
 def say(console: Console, line: str, indent: int | None = None) -> None:
-    """Prints a line as it is; with an `indent`, what is wider than the console goes on below, indented by so many spaces."""
+    """Prints a line as it is.
+
+    Args:
+        console: Where to print.
+        line: The line.
+        indent: Number of spaces before what goes on below, where the line is wider than the console; None: no break.
+    """
     if indent is not None:
         line = textwrap.fill(
             line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False

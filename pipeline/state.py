@@ -44,7 +44,8 @@ class State:
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 raise FinestError(
-                    f"{self.root}: another run is using this state (process {holder}); wait for it, or use another folder with --state"
+                    f"{self.root}: another run is using this state (process {holder}); "
+                    "wait for it, or use another folder with --state"
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))
