@@ -196,7 +196,7 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
     import pandas as pd
 
     from finest.data import schema
-    from finest.data.fingerprint import Fingerprint
+    from finest.data.write import Fingerprint
 
     def work() -> dict[str, int]:
         frame = pd.read_parquet(file)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.splits import split
 from benchmarks.validation import ingested
 from finest.data.config import Ingest
 from finest.data.dataset import Dataset, Instances, Ints
@@ -19,7 +20,7 @@ def leave_one_out() -> Dataset:
         {"split": {"method": "leave_one_out"}, "evaluation": {"exclude_seen": False}, "min_user_interactions": 1}
     )
     data = ingested(samples.fetch("ml-100k"), config)
-    return data.with_split(data.position < _length(data) - 2, np.ones(len(data.user), bool))
+    return split(data, data.position < _length(data) - 2, np.ones(len(data.user), bool))
 
 
 def validating(data: Dataset) -> Instances:

@@ -9,8 +9,9 @@ import copy
 
 import numpy as np
 
+from benchmarks.splits import validation
 from benchmarks.validation import base_model, fine_tune, lists_of, ml_100k, mrr
-from finest.data.dataset import Dataset, validation
+from finest.data.dataset import Dataset
 from finest.metrics.guards import coverage_at
 from finest.metrics.lists import rbo
 from finest.ranklists.schema import RankLists

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.splits import split
 from benchmarks.training import history
 from benchmarks.validation import CPU, base_model, clean, ingested, lists_of, ml_100k, mrr
 from finest.data.config import Ingest
@@ -93,7 +94,7 @@ def made(user: np.ndarray, item: np.ndarray, at: np.ndarray) -> Dataset:
 def without_last(data: Dataset) -> Dataset:
     """The training rows, each user's last tenth, and at least one, held out."""
     trained = np.bincount(data.user[data.train], minlength=len(data.user_ids))[data.user]
-    return data.with_split(data.position < trained - np.maximum(trained // 10, 1), data.train)
+    return split(data, data.position < trained - np.maximum(trained // 10, 1), data.train)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Files and folders that a reader finds whole or not at all: written under another name beside, synced to disk, then renamed.
+"""Files and folders that a reader finds whole or not at all: written beside, synced to disk, then renamed.
 
-Whoever is killed in the middle, or loses power, leaves what was there before. Writers of one name do not disturb each other: each
-has a working folder of its own, `NAME.partial-RANDOM`, with a lock in it that the system frees when the writer dies. What dead
-writers left is removed by the next writer of the name.
+Whoever is killed in the middle, or loses power, leaves what was there before. Writers of one name do not disturb each
+other: each has a working folder of its own, `NAME.partial-RANDOM`, with a lock in it that the system frees when the
+writer dies. What dead writers left is removed by the next writer of the name.
 """
 
 import errno
@@ -66,7 +66,7 @@ def folder(path: Path, replace: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """Yields a path of the same name, where nothing is yet, in a working folder of this writer; removes the folder in the end."""
+    """Yields a path of the same name in a working folder of this writer, and removes the folder in the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_left(path)
     working, lock = _working_folder(path)
@@ -96,8 +96,8 @@ def _remove_left(path: Path) -> None:
     for working in path.parent.iterdir():
         if not working.name.startswith(path.name + PARTIAL):
             continue
-        # Not there yet, the lock is made here, so that just one of the two has it. No error: the writer lives, or is gone by now,
-        # or the file system has no locks.
+        # Not there yet, the lock is made here, so that just one of the two has it. No error: the writer lives, or is
+        # gone by now, or the file system has no locks.
         with suppress(OSError), (working / LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(working, ignore_errors=True)

@@ -8,13 +8,16 @@ Number = TypeVar("Number")
 
 
 class Section(BaseModel):
-    """Holds typed, immutable keys; an unknown key is an error. A string under a key is its documentation, with unit and source."""
+    """Holds typed, immutable keys; an unknown key is an error.
+
+    A string under a key is its documentation, with unit and source.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def _off_as_yaml_has_it(value: object) -> object:
-    """Returns `off` for what YAML 1.1 makes of an unquoted `off`. A number would take False as 0, which is something else."""
+    """Returns `off` for what YAML 1.1 makes of an unquoted `off`; a number would take False as 0."""
     if value is True:
         raise ValueError("must be a number or 'off'")
     return "off" if value is False else value

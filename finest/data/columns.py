@@ -1,4 +1,7 @@
-"""Which columns a source has, checked in every file before a row is read: a column renamed in one file of many would else become nulls."""
+"""Which columns a source has, checked in every file before a row is read.
+
+Otherwise, a column that is renamed in one file of many would become nulls.
+"""
 
 import csv
 import io
@@ -18,31 +21,35 @@ Format = Literal["parquet", "csv", "tsv", "inter"]
 Kind = Literal["text", "integer", "float", "time"]
 
 Layouts = list[tuple["Layout", list[SourceFile]]]
-"""Files by how they are read."""
+"""Files by how they are read: those of one layout are read together."""
 
 ENDINGS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".inter": "inter"}
 DELIMITERS = {"csv": ",", "tsv": "\t", "inter": "\t"}
 COMPRESSED = ".gz"
+"""Ending of a text file that is compressed, behind that of its format."""
 HEADER_BYTES = 1 << 20
+"""Number of bytes in which a text file's header must end."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How to read one file; files with equal layouts are read together."""
+    """Says how to read a file."""
 
     format: Format
     width: int
-    """Columns of a text file; 0 for Parquet."""
+    """Number of columns of a text file; 0 for Parquet."""
     columns: tuple[tuple[str, str], ...]
-    """(role, column): the column's name in Parquet, its number from 0 in a text file. Roles: user, item, timestamp, sequence."""
+    """(role, column) of user, item, timestamp and sequence: the column's name in Parquet, its number from 0 in a text
+    file."""
     kind: Kind
     """How timestamps are stored."""
     types: tuple[pa.DataType, ...] = ()
-    """Of Parquet columns, in the order of `columns`: engines cast what they read together to the first file's types, '007' to 7."""
+    """Types of Parquet columns, in the order of `columns`. Files of several types are not read together, because
+    engines cast to the first file's types: '007' to 7."""
 
 
 def format_of(path: str) -> Format | None:
-    """The format that a file name's ending says, None for an unknown one."""
+    """Returns the format that a file name's ending says, None for an unknown one."""
     name = path.lower().removesuffix(COMPRESSED)
     format = next((format for ending, format in ENDINGS.items() if name.endswith(ending)), None)
     return None if format == "parquet" and path.lower().endswith(COMPRESSED) else format
@@ -51,7 +58,9 @@ def format_of(path: str) -> Format | None:
 def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) -> Layouts:
     """Reads every file's header and groups the files by layout, in the order of their paths.
 
-    Raises DataError naming the first file that is empty, unreadable or lacks a mapped column.
+    Raises:
+        ConfigError: A file name's ending says no format.
+        DataError: A file is empty, unreadable or lacks a mapped column; it is named.
     """
     files = sorted(files, key=lambda file: file.path)
     with ThreadPoolExecutor(8) as threads:
@@ -63,6 +72,7 @@ def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) 
 
 
 def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
+    """Reads how a file is to be read from its name and its header."""
     format = format_of(file.path) if config.format == "auto" else config.format
     if format is None:
         raise ConfigError(
@@ -103,18 +113,21 @@ def _text(filesystem: pafs.FileSystem, file: SourceFile, format: Format, config:
 
 
 def _roles(file: SourceFile, names: list[str], config: Ingest) -> dict[str, str]:
+    """Returns the file's column for each role. Raises DataError where there is none, or more than one."""
     roles = {role: name for role, name in config.columns if name is not None}
     for role, name in roles.items():
         if names.count(name) != 1:
             fault = "no column" if name not in names else "more than one column"
             found = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise DataError(
-                f"{file.path}: {fault} {name!r}; found {found}; ingest.columns.{role} says which column holds the {role}"
+                f"{file.path}: {fault} {name!r}; found {found};"
+                f" ingest.columns.{role} says which column holds the {role}"
             )
     return roles
 
 
 def _check_type(file: SourceFile, role: str, name: str, type: pa.DataType) -> None:
+    """Raises DataError where a Parquet column is of a type that cannot have the role."""
     value = type.value_type if pa.types.is_dictionary(type) else type
     text = pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
     allowed = text or pa.types.is_integer(value)
@@ -126,6 +139,7 @@ def _check_type(file: SourceFile, role: str, name: str, type: pa.DataType) -> No
 
 
 def _kind(type: pa.DataType) -> Kind:
+    """Returns how a Parquet column of this type stores timestamps."""
     value = type.value_type if pa.types.is_dictionary(type) else type
     if pa.types.is_integer(value):
         return "integer"

@@ -25,13 +25,16 @@ class Split(Section):
     """Which interactions are held out. No model of the run is trained on them."""
 
     method: Literal["last_fraction", "leave_one_out", "temporal"] = "last_fraction"
-    """`last_fraction`: each user's last interactions are held out; `leave_one_out`: the very last one; `temporal`: all after a time."""
+    """`last_fraction`: each user's last interactions are held out; `leave_one_out`: the very last one alone;
+    `temporal`: all interactions from a moment on."""
     fraction: float = Field(default=0.1, gt=0, lt=1)
-    """`last_fraction`: share of each user's interactions, the last ones, rounded up, but for the user's first. Three decimals."""
+    """`last_fraction`: share of each user's interactions that is held out, rounded up, but never the user's first
+    interaction. At most three decimals."""
     cut: datetime | None = None
-    """`temporal`: interactions at or after this time are held out (ISO 8601; UTC without a zone)."""
+    """`temporal`: interactions at or after this time are held out (ISO 8601; UTC where it has no zone)."""
     held_out_days: int | None = Field(default=None, ge=1)
-    """`temporal`: in place of `cut`, the last days before the run's `as_of` are held out."""
+    """`temporal`: in place of `cut`, this many days (UTC) before the day of the run's `as_of` are held out, and all
+    that follows."""
 
     @field_validator("fraction")
     @classmethod
@@ -51,9 +54,10 @@ class Evaluation(Section):
     """How rank lists are taken. Part of the data: written into the manifest and read from there by every later step."""
 
     depth: int = Field(default=100, ge=10)
-    """Length of a rank list, items."""
+    """Length of a rank list, in items."""
     exclude_seen: bool = True
-    """Leave items out of a user's list that are in the history. Wrong where people repeat items; see the manifest's repeated share."""
+    """Leave the items of a user's history out of the user's list. Wrong where people repeat items; see the manifest's
+    `repeated_share`."""
 
 
 class Ingest(Section):
@@ -64,30 +68,36 @@ class Ingest(Section):
     columns: Columns = Columns()
     """Names of the source's columns."""
     timestamp_unit: Literal["s", "ms", "us", "ns"] = "s"
-    """Unit of numeric timestamps."""
+    """Unit of numeric timestamps: seconds, milliseconds, microseconds or nanoseconds since 1970 (UTC)."""
     duplicates: Literal["keep", "quarantine"] = "keep"
-    """What becomes of a row that repeats another in user, item and timestamp: all but one go to the quarantine, or all stay."""
+    """What becomes of rows that repeat each other in user, item and timestamp: all stay, or all but one go to the
+    quarantine."""
     max_quarantined_share: float = Field(default=0.01, ge=0, le=1)
     """Share of the source's rows that may be unusable before ingest fails; rows that repeat another do not count."""
     min_user_interactions: int = Field(default=5, ge=1)
-    """k-core: users with fewer interactions are left out, repeatedly with `min_item_interactions` until nothing changes."""
+    """k-core: users with fewer interactions are left out; in turns with `min_item_interactions`, until nothing
+    changes."""
     min_item_interactions: int = Field(default=1, ge=1)
     """k-core: items with fewer interactions are left out."""
     window_days: int | None = Field(default=None, ge=1)
-    """Read only the last hive partitions `dt=`, as many days before the run's `as_of`; its own day, which is not over, is not read."""
+    """Read only the hive partitions `dt=` of this many days (UTC) before the run's `as_of`; its own day, which is not
+    over, is not read."""
     max_missing_days: int | None = Field(default=None, ge=0)
-    """Days of the window without a partition before ingest fails. They are reported all the same; days before the first partition are
-    not missing."""
+    """Days of the window that may have no partition before ingest fails; unset, any number. They are reported all the
+    same. Days before the first partition are not missing."""
     since: date | None = None
-    """Read only hive partitions `dt=` on or after this day; only for sources with such partitions."""
+    """Read only hive partitions `dt=` of this day and later ones; only for sources with such partitions."""
     until: date | None = None
-    """Read only hive partitions `dt=` on or before this day."""
+    """Read only hive partitions `dt=` of this day and earlier ones."""
     engine: Literal["duckdb", "spark"] = "duckdb"
-    """What reads, cleans and sorts; the data set is the same. `spark` is for what outgrows one machine, and reads Parquet alone."""
+    """What reads, cleans and sorts; the data set is the same. `spark` is for data that outgrows one machine, and reads
+    Parquet alone."""
     spark_master: str = "local[*]"
-    """Master of the Spark cluster, such as spark://host:7077; everything else comes from Spark's own spark-defaults.conf."""
+    """Master of the Spark cluster, such as spark://host:7077; all other settings come from Spark's own
+    spark-defaults.conf."""
     spark_folder: str | None = None
-    """Folder for Spark's tables, which driver and workers must share, as they must the source; None: this machine's temporary folder."""
+    """Folder for Spark's tables, which driver and workers must share, as they must the source; unset, the temporary
+    folder of this machine."""
     split: Split = Split()
     """Which interactions are held out."""
     evaluation: Evaluation = Evaluation()

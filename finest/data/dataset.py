@@ -16,16 +16,17 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """Training rows sorted by user, then by position; what perturbations edit.
-
-    Shapes [N]. `id`: the row's number in interactions.parquet, -1 for an inserted row. `anchor`: the id of the clean row whose
-    window it belongs to, its own but for an inserted row, which takes that of the row it was put before.
-    """
+    """Holds N training rows sorted by user, then by position; perturbations edit them. Shapes [N]."""
 
     user: Ints
+    """Code of the user."""
     item: Ints
+    """Code of the item."""
     id: Ints
+    """Number of the row in interactions.parquet; -1 for a row with a new item, replaced or inserted."""
     anchor: Ints
+    """Id of the clean row whose window the row belongs to: its own, but for an inserted row, which takes that of the
+    row that it was put before."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -33,15 +34,16 @@ class Rows:
 
 @dataclass(frozen=True)
 class Instances:
-    """Held-out interactions whose next-item ranking is computed, sorted by user, then by position.
-
-    Shapes [M]. `row`: number in interactions.parquet; `target`: item code, 0 where it is outside the catalogue.
-    """
+    """Holds M held-out interactions for which items are ranked, sorted by user, then by position. Shapes [M]."""
 
     row: Ints
+    """Number of the row in interactions.parquet."""
     user: Ints
+    """Code of the user."""
     position: Ints
+    """Place in the user's history, from 0."""
     target: Ints
+    """Code of the item that comes next; 0 where it is outside the catalogue."""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -49,82 +51,78 @@ class Instances:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All interactions, sorted by user and position. Shapes [N]; U users, I items of the catalogue."""
+    """Holds N interactions of U users, sorted by user and position, and a catalogue of I items. Shapes are [N]."""
 
     user: Ints
+    """Codes from 0."""
     item: Ints
     """Codes from 1; 0 outside the catalogue."""
     timestamp: Ints
+    """Microseconds since 1970 (UTC)."""
     position: Ints
+    """Place in the user's history, from 0."""
     train: npt.NDArray[np.bool_]
+    """Whether it is a training row; the others are held out."""
     item_ids: npt.NDArray[np.str_] | npt.NDArray[np.object_]
-    """[I + 1] item id by code; '' at 0."""
+    """Item id by code [I + 1]; '' at 0."""
     user_ids: npt.NDArray[np.object_]
-    """[U] user id by code."""
+    """User id by code [U]."""
     target_ids: npt.NDArray[np.object_]
-    """[N] item id of every row, those outside the catalogue too."""
+    """Item id of every row, also of those outside the catalogue."""
     manifest: Manifest
+    """Facts about the data set, as ingest found them."""
 
     @property
     def items(self) -> int:
-        """Size of the catalogue."""
+        """Returns the size of the catalogue."""
         return len(self.item_ids) - 1
 
     @property
     def starts(self) -> Ints:
-        """[U] number of each user's first row."""
+        """Returns the number of each user's first row [U]."""
         return np.asarray(
             np.r_[0, np.cumsum(np.bincount(self.user, minlength=len(self.user_ids)))[:-1]], dtype=np.int64
         )
 
     @property
     def item_counts(self) -> Ints:
-        """[I + 1] training interactions of each item."""
+        """Returns the number of training interactions of each item [I + 1]; 0 at the padding, 0."""
         counts = np.bincount(self.item[self.train], minlength=self.items + 1)
         counts[0] = 0
         return counts.astype(np.int64)
 
     def training_rows(self) -> Rows:
-        """The clean training rows."""
+        """Returns the clean training rows."""
         id = np.flatnonzero(self.train).astype(np.int64)
         return Rows(self.user[id], self.item[id], id, id)
 
     def instances(self) -> Instances:
-        """Held-out rows that have a history: at least one earlier interaction with an item of the catalogue."""
+        """Returns the held-out rows that have a history: an earlier interaction with an item of the catalogue."""
         before: Ints = np.cumsum(self.item > 0) - (self.item > 0)  # catalogue items before each row, over all users
         known: Ints = before - before[self.starts[self.user]]
         row = np.flatnonzero(~self.train & (known > 0)).astype(np.int64)
         return Instances(row, self.user[row], self.position[row], self.item[row])
 
     def histories(self, rows: Ints, length: int) -> Ints:
-        """[len(rows), length] codes of the last `length` catalogue items before each row, oldest first, padded behind with 0.
+        """Returns what a model sees at an instance: the unperturbed history, with the held-out rows before it.
 
-        What a model sees at an instance: the unperturbed history, held-out rows before the instance included.
+        Args:
+            rows: Numbers of M rows.
+            length: How many items a history has at most.
+
+        Returns:
+            Codes [M, length] of the last items of the catalogue before each row, oldest first, padded behind with 0.
         """
-        held = np.flatnonzero(self.item > 0)
-        end = np.searchsorted(held, rows)  # known rows before each asked one
-        start = np.maximum(np.searchsorted(held, self.starts[self.user[rows]]), end - length)
+        known = np.flatnonzero(self.item > 0)
+        end = np.searchsorted(known, rows)  # known rows before each of `rows`
+        start = np.maximum(np.searchsorted(known, self.starts[self.user[rows]]), end - length)
         place = start[:, None] + np.arange(length)[None, :]
         inside = place < end[:, None]
-        return np.where(inside, self.item[held[np.minimum(place, len(held) - 1)]], schema.PADDING)
-
-    def with_split(self, train: npt.NDArray[np.bool_], keep: npt.NDArray[np.bool_]) -> "Dataset":
-        """The rows under `keep`, split anew by `train`, with the same catalogue. For choosing on training data, never for reporting."""
-        return Dataset(
-            self.user[keep],
-            self.item[keep],
-            self.timestamp[keep],
-            self.position[keep],
-            train[keep],
-            self.item_ids,
-            self.user_ids,
-            self.target_ids[keep],
-            self.manifest,
-        )
+        return np.where(inside, self.item[known[np.minimum(place, len(known) - 1)]], schema.PADDING)
 
 
 def load(folder: Path) -> Dataset:
-    """Reads what ingest wrote."""
+    """Reads the data set that ingest wrote to `folder`. Raises DataError where there is none."""
     try:
         manifest = Manifest.model_validate_json((folder / schema.MANIFEST).read_text())
         table = pq.read_table(folder / schema.INTERACTIONS)
@@ -149,15 +147,3 @@ def load(folder: Path) -> Dataset:
         target_ids=np.array(table.column("item").to_pylist(), dtype=object),
         manifest=manifest,
     )
-
-
-def validation(data: Dataset, tenths: int = 1) -> Dataset:
-    """The training rows alone, each user's last `tenths` of ten held out (rounded up, but never a user's first).
-
-    For tuning and benchmarks: choices are made here, never on test rows. `tenths` = 2 with a later look at the last tenth alone
-    gives the cut of a day before yesterday.
-    """
-    count = np.bincount(data.user[data.train], minlength=len(data.user_ids))
-    held = np.minimum(-(-count * tenths // 10), np.maximum(count - 1, 0))
-    rank = data.position  # training rows come first in every user's history
-    return data.with_split(data.train & (rank < (count - held)[data.user]), data.train)

@@ -1,10 +1,11 @@
-"""DuckDB, as ingest uses it: open, read, materialise, hand over. Embedded, out of core, parallel."""
+"""DuckDB as ingest's engine: embedded, out of core, parallel."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import assert_never
 
 import duckdb
 import ibis
@@ -22,18 +23,21 @@ from finest.errors import DataError, FinestError
 
 
 class DuckDB:
-    """A database in `folder` that spills there and reads from `filesystem`; use as a context manager.
-
-    Results are the same for any number of threads.
-
-    `memory` is DuckDB's limit such as "3GB" (its own default: 80% of what the machine or container has), `threads` likewise.
-    """
+    """Runs ingest in a database of its own, and is a context manager. Threads do not change results."""
 
     parses_apart = False
 
     def __init__(
         self, filesystem: pafs.FileSystem, folder: Path, memory: str | None = None, threads: int | None = None
     ):
+        """Opens the database.
+
+        Args:
+            filesystem: Where the files to read are.
+            folder: Where the database is, and where it spills to.
+            memory: DuckDB's limit, like "3GB"; None: 80% of what the machine or container has.
+            threads: Number of threads; None: one a core.
+        """
         settings: dict[str, object] = {"temp_directory": str(folder / "spill")}
         if memory is not None:
             settings["memory_limit"] = memory
@@ -41,9 +45,8 @@ class DuckDB:
             settings["threads"] = threads
         self._filesystem = filesystem
         self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
-        self._ibis.con.execute(
-            "SET enable_progress_bar = false; SET TimeZone = 'UTC'"
-        )  # a time with a zone is cast in the session's
+        # A time with a zone is cast in the session's zone.
+        self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
 
     def __enter__(self) -> "DuckDB":
         return self
@@ -54,58 +57,59 @@ class DuckDB:
         self._ibis.disconnect()
 
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
-        """See Engine."""
+        """Returns a view of the files' rows, as Engine describes them."""
         if not isinstance(self._filesystem, pafs.LocalFileSystem):
             self._ibis.con.register_filesystem(
                 Remote(self._filesystem, [file for _, files in layouts for file in files])
             )
         paths = sorted({file.path for _, files in layouts for file in files})
-        self._ibis.con.execute(
-            f"CREATE TYPE path AS ENUM ({', '.join(map(_text, paths))})"
-        )  # a number a row, and sorts like the text
+        # An enumeration takes a number a row, and sorts like the text.
+        self._ibis.con.execute(f"CREATE TYPE path AS ENUM ({', '.join(map(_text, paths))})")
         parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
         self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
 
     def reads_again(self, layouts: Layouts) -> bool:
-        """See Engine."""
+        """Tells whether all files are Parquet and on this machine."""
         return isinstance(self._filesystem, pafs.LocalFileSystem) and all(
             layout.format == "parquet" for layout, _ in layouts
         )
 
     def malformed(self) -> pa.Table:
-        """See Engine."""
+        """Returns what DuckDB has rejected in text files, in MALFORMED."""
         if not self._ibis.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
             return MALFORMED.empty_table()
         file = listed_path(self._filesystem, "file_path")
         return self._ibis.con.sql(
             f"SELECT {file} AS file, min(byte_position)::BIGINT - 1 AS byte, min(lower(error_type)) AS reason"
-            " FROM reject_errors JOIN reject_scans USING (scan_id, file_id) GROUP BY file_path, line ORDER BY file_path, byte"
+            " FROM reject_errors JOIN reject_scans USING (scan_id, file_id)"
+            " GROUP BY file_path, line ORDER BY file_path, byte"
         ).to_arrow_table()
 
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
-        """See Engine."""
-        # Temporary tables are compressed only where they must go to disk. ibis's own create_table makes them in four statements.
+        """Computes the rows into a table of the database."""
+        # Temporary tables are compressed only where they must go to disk. ibis's own create_table makes them in four
+        # statements.
         self._ibis.con.execute(f"CREATE TEMPORARY TABLE {_name(name)} AS {self._ibis.compile(rows)}").fetchall()
         return ibis.table(rows.schema(), name=name)
 
     def small(self, rows: ir.Table) -> pa.Table:
-        """See Engine."""
+        """Computes the rows and returns them in memory."""
         return self._ibis.to_pyarrow(rows)
 
     def batches(self, rows: ir.Table, by: list[str], among: ir.Table) -> Iterator[pa.RecordBatch]:
-        """See Engine."""
+        """Yields the rows in order: sorted by numpy, as one number each, where they fit, and by DuckDB otherwise."""
         how = self._packing(among) if by == ["user", "time"] else None
         if how is None:
-            yield from self._ibis.con.sql(self._ibis.compile(rows.order_by(by))).to_arrow_reader(
-                BATCH
-            )  # ibis 12's fail on duckdb 2
+            # Not through ibis 12, whose reader fails on duckdb 2.
+            yield from self._ibis.con.sql(self._ibis.compile(rows.order_by(by))).to_arrow_reader(BATCH)
         else:
             number = how.pack(rows.user.cast("int64"), rows.item.cast("int64"), rows.time)
             packed = self._ibis.con.sql(self._ibis.compile(rows.select(number=number))).fetchnumpy()["number"]
             yield from how.batches(packed)
 
     def _packing(self, rows: ir.Table) -> Packing | None:
+        """Returns how to pack these rows into numbers, None where they do not fit."""
         bounds = {"users": rows.user.max(), "items": rows.item.max(), "first": rows.time.min(), "last": rows.time.max()}
         seconds = (rows.time % SECOND == 0).all()
         (found,) = self.small(rows.agg(rows=rows.count(), seconds=seconds, **bounds)).to_pylist()
@@ -113,9 +117,11 @@ class DuckDB:
 
 
 RAISED = re.compile(r"\w*(Error|Exception): ")
+"""A line of DuckDB's message that tells of an exception in Python."""
 
 
 def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile], unit: Unit) -> str:
+    """Returns SQL for the rows of files of one layout, as Engine.read describes them."""
     paths = "[" + ", ".join(_text(duckdb_path(filesystem, file.path)) for file in files) + "]"
     columns = {role: _name(column if layout.format == "parquet" else f"c{column}") for role, column in layout.columns}
     if layout.format == "parquet":
@@ -125,8 +131,9 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
         quote = "''" if layout.format == "inter" else "'\"'"
         names = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(layout.width))
         source = (
-            f"read_csv({paths}, auto_detect = false, header = true, delim = {_text(DELIMITERS[layout.format])}, quote = {quote},"
-            f" escape = {quote}, nullstr = '', columns = {{{names}}}, filename = true, hive_partitioning = false, store_rejects = true)"
+            f"read_csv({paths}, auto_detect = false, header = true, delim = {_text(DELIMITERS[layout.format])},"
+            f" quote = {quote}, escape = {quote}, nullstr = '', columns = {{{names}}}, filename = true,"
+            " hive_partitioning = false, store_rejects = true)"
         )
         record = "row_number() OVER ()"  # streams in file order: insertion order is preserved
     sequence = f"{columns['sequence']}::VARCHAR" if "sequence" in columns else "NULL::VARCHAR"
@@ -147,9 +154,9 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
 
 
 def _micros(layout: Layout, column: str, unit: Unit) -> str:
-    if (
-        layout.kind == "text"
-    ):  # as the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge
+    """Returns SQL for a timestamp's microseconds, null where it is out of range or only its text can tell."""
+    if layout.kind == "text":
+        # As the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge.
         number = f"TRY_CAST({column} AS BIGINT)"
         return f"CASE WHEN {number}::VARCHAR = {column} THEN {_scaled(number, unit)} END"
     if layout.kind == "time":
@@ -157,16 +164,19 @@ def _micros(layout: Layout, column: str, unit: Unit) -> str:
         return f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
     if layout.kind == "integer":
         return _scaled(column, unit)
-    shift = SHIFT[unit]
-    scaled = f"{column}::DOUBLE * {10**shift}" if shift >= 0 else f"{column}::DOUBLE / {10**-shift}"
-    return f"CASE WHEN isfinite({column}) AND {column} >= 0 AND {scaled} < {END} THEN round({scaled})::BIGINT END"
+    if layout.kind == "float":
+        shift = SHIFT[unit]
+        scaled = f"{column}::DOUBLE * {10**shift}" if shift >= 0 else f"{column}::DOUBLE / {10**-shift}"
+        return f"CASE WHEN isfinite({column}) AND {column} >= 0 AND {scaled} < {END} THEN round({scaled})::BIGINT END"
+    assert_never(layout.kind)
 
 
 def _scaled(number: str, unit: Unit) -> str:
-    """Microseconds of a whole number that is in range."""
+    """Returns SQL for the microseconds of a whole number that is in range."""
     shift = SHIFT[unit]
     scaled = f"{number}::BIGINT * {10**shift}" if shift >= 0 else f"{number}::BIGINT // {10**-shift}"
-    return f"CASE WHEN {number} >= 0 AND {number} < {END * 10**-shift if shift < 0 else END // 10**shift} THEN {scaled} END"
+    end = END * 10**-shift if shift < 0 else END // 10**shift
+    return f"CASE WHEN {number} >= 0 AND {number} < {end} THEN {scaled} END"
 
 
 def _text(value: str) -> str:
@@ -181,14 +191,19 @@ def _name(value: str) -> str:
 def opened(
     filesystem: pafs.FileSystem, folder: Path, what: str, memory: str | None, threads: int | None
 ) -> Iterator[DuckDB]:
-    """The engine, and one line of its failures: see `failures`."""
+    """Yields the engine, and makes one line of its failures, which name `what` is written."""
     with failures(what), DuckDB(filesystem, folder, memory, threads) as engine:
         yield engine
 
 
 @contextmanager
 def failures(what: str) -> Iterator[None]:
-    """Makes one line of what DuckDB raises: FinestError for a full disk or too little memory, DataError for a file it cannot read."""
+    """Makes one line of what DuckDB raises.
+
+    Raises:
+        FinestError: The disk is full, memory is too little, or the file system has failed.
+        DataError: A file cannot be read.
+    """
     try:
         yield
     except duckdb.Error as error:

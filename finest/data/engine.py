@@ -1,4 +1,4 @@
-"""What ingest needs of an engine. The steps between reading and writing are ibis expressions that know none of them."""
+"""What ingest needs of an engine. The steps between reading and writing are ibis expressions that know no engine."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -11,35 +11,48 @@ from finest.data.times import Unit
 
 
 class Engine(Protocol):
-    """A place where ibis expressions run; results are the same on each of them."""
+    """Runs ibis expressions; results are the same on every engine."""
 
     parses_apart: bool
     """Whether parsed rows must be kept before more is computed from them."""
 
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
-        """Every row of the files, not yet read: file, record, user, item, text, micros, sequence.
+        """Returns every row of the files, not yet read.
 
-        `record` numbers a file's rows from 0 (a text file's: of those that are not malformed, from an offset that the first has).
-        `micros` is a timestamp that the file holds as a number or a time and that is in range; all others are in `text`. Empty
-        ids are null. `sequence` is null where no column is mapped to it.
+        Args:
+            layouts: The files, by how they are read.
+            unit: Unit of numeric timestamps.
+
+        Returns:
+            `file`; `record`, which numbers a file's rows from 0 (a text file's: those that are not malformed, from an
+            offset that the first one has); `user` and `item`, null where they are empty; `micros`, microseconds of a
+            timestamp that the file holds as a number or a time and that is in range; `text`, every other timestamp;
+            `sequence`, null where no column is mapped to it.
         """
 
     def reads_again(self, layouts: Layouts) -> bool:
-        """Whether reading and parsing the files several times costs less than keeping their rows."""
+        """Tells whether reading and parsing the files several times costs less than keeping their rows."""
 
     def malformed(self) -> pa.Table:
-        """Records that no row could be made of, of what was read so far, each once: file, byte (of the fault, from 0), reason."""
+        """Returns the records, of all that was read so far, that no row could be made of, in MALFORMED; each once."""
 
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
-        """The rows, computed now and kept on disk under `name`."""
+        """Computes the rows, keeps them on disk under `name` and returns the table that is read from there."""
 
     def small(self, rows: ir.Table) -> pa.Table:
-        """The rows in memory."""
+        """Computes the rows and returns them in memory."""
 
     def batches(self, rows: ir.Table, by: list[str], among: ir.Table) -> Iterator[pa.RecordBatch]:
-        """The rows sorted by these columns, a batch at a time. `among`: a kept table with all of these rows, and maybe more."""
+        """Yields the rows in order, a batch at a time.
+
+        Args:
+            rows: The rows.
+            by: Columns to sort by.
+            among: A kept table with all of these rows, and maybe more.
+        """
 
 
 BATCH = 2**17
-"""Rows that are handed over at a time."""
+"""Number of rows that are handed over at a time."""
 MALFORMED = pa.schema([("file", pa.string()), ("byte", pa.int64()), ("reason", pa.string())])
+"""Columns of a malformed record: its file, the byte of the fault from 0, and what is wrong with it."""

@@ -1,57 +1,75 @@
-"""From rows sorted by user and time to histories: ties in an order of their own, positions, the split. A user is never cut in two.
+"""From rows sorted by user and time to histories: the order within ties, positions, the split.
 
-Shapes: N rows of a batch, U users of it.
+A user is never cut in two. Shapes: N rows of a batch, U users of it, T rows of it that are tied.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 import numpy as np
 import pyarrow as pa
 
 from finest.data.config import Split
-from finest.data.order import microseconds
+from finest.data.times import microseconds
 
 SCHEMA = pa.schema(
     [("user", pa.int32()), ("item", pa.int32()), ("time", pa.int64()), ("position", pa.int32()), ("train", pa.bool_())],
 )
+"""Columns of a history: user and item (the engine's codes), time (microseconds), position from 0, whether it is trained
+on."""
 
 
 def histories(
     batches: Iterable[pa.RecordBatch], user_ids: pa.Array, item_ids: pa.Array, split: Split
 ) -> Iterator[pa.RecordBatch]:
-    """Batches (SCHEMA) of whole users, every row with its position in its user's history and whether it is a training row.
+    """Gives every row its position in its user's history, and to the training or to the held-out rows.
 
-    `batches`: user, item (codes: places in the ids), time and maybe order, sorted by user, time and order.
+    Args:
+        batches: Rows sorted by user, time and `sequence_number`, where there is one: user, item (the engine's codes,
+            which are places in the ids), time and maybe `sequence_number`.
+        user_ids: User ids by code.
+        item_ids: Item ids by code.
+        split: How rows are held out.
+
+    Yields:
+        Batches of whole users, in SCHEMA.
     """
     for rows in _whole_users(batches):
         user_N, time_N = rows["user"].to_numpy(), rows["time"].to_numpy()
-        keys = [user_N, time_N] + ([rows["order"].to_numpy()] if "order" in rows.column_names else [])
+        keys = [user_N, time_N]
+        if "sequence_number" in rows.column_names:
+            keys.append(rows["sequence_number"].to_numpy())
         item_N = _untied(keys, user_N, rows["item"].to_numpy(), user_ids, item_ids)
         starts_U = starts(user_N)
         size_U = np.diff(starts_U, append=len(user_N))
         position_N = np.arange(len(user_N)) - np.repeat(starts_U, size_U)
-        if split.method == "temporal":
-            assert split.cut is not None
-            train_N = time_N < microseconds(split.cut)
-        else:
-            train_N = position_N < np.repeat(size_U - _held(size_U, split), size_U)
+        train_N = _trained_on(position_N, time_N, size_U, split)
         yield pa.record_batch([user_N, item_N, time_N, position_N.astype(np.int32), train_N], schema=SCHEMA)
 
 
 def starts(user_N: np.ndarray) -> np.ndarray:
-    """Where each user begins, in rows sorted by user."""
+    """Returns the place where each user begins [U], in rows sorted by user."""
     return np.flatnonzero(np.append(True, user_N[1:] != user_N[:-1]))
 
 
-def _held(size_U: np.ndarray, split: Split) -> np.ndarray:
+def _trained_on(position_N: np.ndarray, time_N: np.ndarray, size_U: np.ndarray, split: Split) -> np.ndarray:
+    """Tells which rows [N] are training rows. A user's first row is never held out by number."""
+    if split.method == "temporal":
+        assert split.cut is not None
+        return time_N < microseconds(split.cut)
     if split.method == "leave_one_out":
-        return np.asarray(np.minimum(size_U - 1, 1))
-    per_mille = round(split.fraction * 1000)  # config allows no finer fraction
-    return np.asarray(np.minimum((size_U * per_mille + 999) // 1000, size_U - 1))
+        held_out_U = np.minimum(size_U - 1, 1)
+    elif split.method == "last_fraction":
+        per_mille = round(split.fraction * 1000)  # config allows no finer fraction
+        held_out_U = np.minimum((size_U * per_mille + 999) // 1000, size_U - 1)
+    else:
+        assert_never(split.method)
+    return position_N < np.repeat(size_U - held_out_U, size_U)
 
 
 def _whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yields the rows again in tables that end where a user ends."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         user_N = batch["user"].to_numpy()
@@ -69,10 +87,13 @@ def _whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _untied(
     keys: list[np.ndarray], user_N: np.ndarray, item_N: np.ndarray, user_ids: pa.Array, item_ids: pa.Array
 ) -> np.ndarray:
-    """The items, those of rows that agree in all keys in the order of a hash of user and item.
+    """Returns the items [N], with those of rows that agree in all keys in the order of a hash of user and item.
 
-    Item ids or the order in a file would order them, too, and would teach a model that item 8 follows item 7; a hash of the item alone
-    would repeat one order for every user. Rows that agree in the item as well are hashed apart, or they would stand side by side.
+    Item ids or the order in a file would order them, too, and would teach a model that item 8 follows item 7; a hash of
+    the item alone would repeat one order for every user. Rows that agree in the item as well are hashed apart, or they
+    would stand side by side: of ann's three rows `a`, `a`, `b` of one second, the first `a` is sorted by hash("ann a"),
+    the second by the hash of that hash and 1, and `b` by hash("ann b"). The result is the same in whichever order the
+    three came.
     """
     same_N = np.append(False, np.logical_and.reduce([key[1:] == key[:-1] for key in keys]))
     row_T = np.flatnonzero(same_N | np.append(same_N[1:], False))
@@ -83,7 +104,7 @@ def _untied(
     item_T = item_N[row_T]
     twin_T = np.append(False, (item_T[1:] == item_T[:-1]) & (group_T[1:] == group_T[:-1]))
     number_T = np.arange(len(row_T))
-    number_T -= np.maximum.accumulate(np.where(twin_T, 0, number_T))  # of rows alike, from 0
+    number_T -= np.maximum.accumulate(np.where(twin_T, 0, number_T))  # among rows that agree in all, from 0
 
     pairs = zip(
         user_ids.take(pa.array(user_N[row_T])).to_pylist(), item_ids.take(pa.array(item_T)).to_pylist(), strict=True
@@ -91,12 +112,12 @@ def _untied(
     hashes = [_hash(f"{user}\x1f{item}") for user, item in pairs]
     for place in np.flatnonzero(twin_T):
         hashes[place] = _hash(f"{hashes[place]:016x}{number_T[place]}")
+    by_hash_T = np.lexsort([item_T, np.array(hashes, dtype=np.uint64), group_T])  # by item, should two collide
     untied_N = item_N.copy()
-    untied_N[np.sort(row_T)] = item_T[
-        np.lexsort([item_T, np.array(hashes, dtype=np.uint64), group_T])
-    ]  # item: should two collide
+    untied_N[np.sort(row_T)] = item_T[by_hash_T]
     return untied_N
 
 
 def _hash(text: str) -> int:
+    """Returns 64 bits of a text's MD5 digest."""
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], "big")

@@ -1,4 +1,4 @@
-"""From files of interactions to one data set: read, set aside what is unusable, k-core, order, split, write."""
+"""From files of interactions to one data set: read, set aside what is unusable, k-core, sort, split, write."""
 
 import errno
 import shutil
@@ -6,22 +6,24 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import assert_never
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from finest import atomic
-from finest.data import clean, columns, duck, facts, order, quarantine, schema, spark, window, write
+from finest.data import clean, codes, columns, duck, facts, quarantine, schema, spark, window, write
 from finest.data.config import Ingest
 from finest.data.engine import Engine
 from finest.data.histories import SCHEMA, histories
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
+from finest.data.times import microseconds
 from finest.errors import ConfigError, DataError, FinestError
 
 MAX_SEEN_TARGETS = 0.05
-"""With exclude_seen, the share of instances whose target is in the history: each of them counts as a miss."""
+"""Share of instances whose target may be in the history with `exclude_seen`, where each of them counts as a miss."""
 
 
 def ingest(
@@ -33,29 +35,43 @@ def ingest(
     memory: str | None = "2GB",
     threads: int | None = None,
 ) -> Manifest:
-    """Writes the data set (see schema) to the folder `out`, which must not exist or be empty, and returns its manifest.
+    """Writes a data set, as finest.data.schema describes it, and returns its manifest.
 
-    `config`: with dates, see `window.resolved`. Nothing held out is an error, unless the days that were read go past the cut: a night
-    may be empty, and its data set has no instances.
+    The files' content alone decides the result: not their format, layout, order or names, nor `threads` or the engine.
+    Works out of core beside `out`. Nothing held out is an error, unless the days that were read go past the cut: a
+    night may be empty, and its data set has no instances.
 
-    The files' content alone decides the result: not their format, layout, order or names, nor `threads` or the engine. Works out of core
-    beside `out`, in the `memory` that DuckDB is given (None: 80% of what the machine or container has) and about 1 GB beside it. Raises
-    DataError for a source that cannot be used, FinestError for a full disk; nothing is left behind then.
+    Args:
+        filesystem: Where the files are.
+        files: The source's files.
+        config: How to read, clean and split them, with dates in the place of days that are counted back: see
+            `window.resolved`.
+        out: The data set's folder, which must not exist or be empty.
+        memory: What DuckDB may use, like "2GB"; None: 80% of what the machine or container has. About 1 GB is used
+            beside it.
+        threads: Number of DuckDB's threads; None: one a core.
+
+    Raises:
+        DataError: The source cannot be used. Nothing is left behind.
+        FinestError: The disk is full, or `out` holds something. Nothing is left behind.
     """
     if config.window_days is not None or config.split.held_out_days is not None:
         raise ConfigError(
-            "window_days and split.held_out_days count from a moment: give ingest what finest.data.window.resolved makes"
+            "window_days and split.held_out_days count from a moment:"
+            " give ingest what finest.data.window.resolved makes"
         )
     with _whole(out) as partial:
         absent = window.missing(files, config)
         layouts = columns.check(filesystem, window.prune(files, config.since, config.until), config)
         work = partial / "work"
         work.mkdir()
-        opened: AbstractContextManager[Engine] = (
-            spark.opened(filesystem, layouts, config, str(out))
-            if config.engine == "spark"
-            else duck.opened(filesystem, work, str(out), memory, threads)
-        )
+        opened: AbstractContextManager[Engine]
+        if config.engine == "duckdb":
+            opened = duck.opened(filesystem, work, str(out), memory, threads)
+        elif config.engine == "spark":
+            opened = spark.opened(filesystem, layouts, config, str(out))
+        else:
+            assert_never(config.engine)
         with opened as engine:
             manifest = _build(filesystem, layouts, absent, config, engine, partial)
         shutil.rmtree(work)
@@ -71,6 +87,7 @@ def _build(
     engine: Engine,
     out: Path,
 ) -> Manifest:
+    """Writes everything but the manifest to `out`, which has a folder `work`, and returns the manifest."""
     parsed, again = clean.parsed(engine.read(layouts, config.timestamp_unit), config), engine.reads_again(layouts)
     before = _state(filesystem, layouts) if again else []
     if engine.parses_apart:
@@ -93,17 +110,17 @@ def _build(
     reasons = quarantine.check(aside, source_rows, config)
     pq.write_table(aside, out / schema.QUARANTINE)
 
-    data = order.coded(engine, judged.filter(judged.reason.isnull()), config)
+    data = codes.coded(engine, judged.filter(judged.reason.isnull()), config)
     if again and _state(filesystem, layouts) != before:
         raise DataError("the source's files changed while they were read: run again once nothing writes there")
     user_ids, item_ids = (
         engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items)
     )
-    by = ["user", "time", *order.sequence(config)]
-    sorted_rows, found = out / "work" / "histories.arrow", facts.Histories(len(item_ids))
+    by = ["user", "time", *codes.sequence_columns(config)]
+    sorted_rows, found = out / "work" / "histories.arrow", facts.FirstPass(len(item_ids))
     with pa.OSFile(str(sorted_rows), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
         for rows in histories(
-            engine.batches(order.core(engine, data, config), by, data.rows), user_ids, item_ids, config.split
+            engine.batches(codes.core(engine, data, config), by, data.rows), user_ids, item_ids, config.split
         ):
             found.add(rows)
             writer.write_batch(rows)
@@ -118,7 +135,7 @@ def _build(
         users = found.users()
         write.users(user_ids, users, out / schema.USERS)
         write.items(item_ids, found.train_of_item, out / schema.ITEMS)
-        items = write.Catalogue(found.occurs, known_I)
+        items = write.ItemCodes(found.occurs, known_I)
         fingerprint = write.interactions(
             write.batches(stored), user_ids, item_ids, users, items, out / schema.INTERACTIONS
         )
@@ -142,15 +159,17 @@ def _build(
 
 
 def _state(filesystem: pafs.FileSystem, layouts: columns.Layouts) -> list[tuple[int, int]]:
+    """Returns size and time of change of every file, which differ once one is written to."""
     infos = filesystem.get_file_info([file.path for _, files in layouts for file in files])
     return [(info.size, info.mtime_ns) for info in infos]
 
 
 def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
+    """Raises DataError for a data set that nothing can be trained on or judged by. `usable`: rows before the k-core."""
     if counts["interactions"] == 0:
         raise DataError(
-            f"the k-core filter leaves nothing of {usable} rows: lower ingest.min_user_interactions={config.min_user_interactions}"
-            f" or ingest.min_item_interactions={config.min_item_interactions}"
+            f"the k-core filter leaves nothing of {usable} rows: lower"
+            f" ingest.min_user_interactions={config.min_user_interactions} or ingest.min_item_interactions={config.min_item_interactions}"
         )
     depth, items = config.evaluation.depth, counts["items"]
     if counts["train_interactions"] == 0 or (counts["instances"] == 0 and not _may_be_empty(config)):
@@ -161,29 +180,26 @@ def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
     if items < 2 * depth:
         remedy = f"lower it to {items // 2}" if items >= 20 else "the source is too small"
         raise DataError(
-            f"{items} items in the training rows, but ingest.evaluation.depth={depth} needs at least {2 * depth}: {remedy}"
+            f"{items} items in the training rows, but ingest.evaluation.depth={depth} needs at least {2 * depth}:"
+            f" {remedy}"
         )
     seen = counts["targets_in_history"] / max(counts["instances"], 1)
     if config.evaluation.exclude_seen and seen > MAX_SEEN_TARGETS:
         raise DataError(
-            f"{seen:.1%} of the held-out interactions repeat an item of the user's history, which lists without seen items always miss:"
-            " set ingest.evaluation.exclude_seen=false"
+            f"{seen:.1%} of the held-out interactions repeat an item of the user's history,"
+            " which lists without seen items always miss: set ingest.evaluation.exclude_seen=false"
         )
 
 
 def _may_be_empty(config: Ingest) -> bool:
-    """Whether days that were read are held out whole: it is their data's doing then, and not the config's, that there are no rows."""
+    """Tells whether whole days that were read are held out: the data then, not the config, may leave no rows."""
     cut, until = config.split.cut, config.until
-    return (
-        cut is not None
-        and until is not None
-        and order.microseconds(cut) <= order.microseconds(datetime.combine(until, time()))
-    )
+    return cut is not None and until is not None and microseconds(cut) <= microseconds(datetime.combine(until, time()))
 
 
 @contextmanager
 def _whole(out: Path) -> Iterator[Path]:
-    """Yields a folder that becomes `out`. Raises FinestError where `out` holds something, and where the disk is full."""
+    """Yields a folder that becomes `out`. Raises FinestError where `out` holds something or the disk is full."""
     if out.is_dir() and any(out.iterdir()):
         raise FinestError(f"{out}: the folder exists and is not empty; choose another one or remove it")
     try:

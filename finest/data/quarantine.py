@@ -1,6 +1,15 @@
-"""The rows that cannot be used, each with its file, line and reason, and the refusal of a source that has too many of them."""
+"""The rows that cannot be used, each with file, line and reason; a source that has too many of them is refused.
 
+DuckDB numbers neither the rows that it reads nor, where fields span lines, those that it rejects. So the lines of a
+text file are found here, by reading the file once more; only where something is wrong with it.
+"""
+
+import re
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,25 +17,45 @@ import pyarrow.fs as pafs
 
 from finest.data import schema
 from finest.data.clean import UNPARSABLE
-from finest.data.columns import Layouts
+from finest.data.columns import COMPRESSED, DELIMITERS, Layout, Layouts
 from finest.data.config import Ingest
-from finest.data.lines import Record, locate
 from finest.errors import DataError
 
 NO_ROWS = pa.table(
     {name: pa.array([], pa.string()) for name in ("file", "record", "reason", "user", "item", "timestamp")}
 )
 SWALLOWING = {"unquoted value", "line size over maximum"}
-"""What DuckDB calls the fault of a record whose quote is not closed; it may take thousands of lines for one record then."""
+"""What DuckDB calls the fault of a record whose quote is not closed; it may take thousands of lines for one record
+then."""
+CHUNK = 1 << 20
+"""Bytes of a text file that are read at a time."""
+
+
+class Record(NamedTuple):
+    """Tells where a record of a text file starts."""
+
+    line: int
+    """From 1."""
+    byte: int
+    """From 0."""
+    open: bool
+    """Whether its first line ends inside a quoted field."""
 
 
 def table(
     filesystem: pafs.FileSystem, layouts: Layouts, rows: pa.Table, first: dict[str, int], malformed: pa.Table
 ) -> pa.Table:
-    """QUARANTINE_SCHEMA, sorted by file and line.
+    """Returns the quarantine's table, in QUARANTINE_SCHEMA, sorted by file and line.
 
-    `rows`: file, record, reason, user, item, timestamp; `first`: the least record of each file; `malformed`: as the engine tells it.
-    Raises DataError for a quoted field that is not closed and has swallowed the lines after it.
+    Args:
+        filesystem: Where the files are.
+        layouts: The files, by how they are read.
+        rows: The unusable rows: file, record, reason, user, item, timestamp.
+        first: The least record of each file.
+        malformed: Records that no row could be made of, as the engine tells them.
+
+    Raises:
+        DataError: A quoted field is not closed and has swallowed the lines after it.
     """
     layout_of = {file.path: layout for layout, files in layouts for file in files}
     parts = []
@@ -59,9 +88,11 @@ def table(
 
 
 def check(quarantine: pa.Table, source_rows: int, config: Ingest) -> dict[str, int]:
-    """Rows by reason, the most frequent first. Raises DataError where too many, or all, of the source's rows are unusable.
+    """Counts the rows by reason, the most frequent reason first.
 
-    A day that is delivered twice is no reason to fail: rows that repeat another do not count.
+    Raises:
+        DataError: Too many of the source's rows are unusable, or all. Rows that repeat another do not count: a day that
+            is delivered twice is no reason to fail.
     """
     reasons = dict(sorted(Counter(quarantine["reason"].to_pylist()).items(), key=lambda pair: (-pair[1], pair[0])))
     unusable = len(quarantine) - reasons.get(schema.DUPLICATE, 0)
@@ -74,13 +105,81 @@ def check(quarantine: pa.Table, source_rows: int, config: Ingest) -> dict[str, i
     example = f"{row['file']}:{row['line']}{value}"
     if unusable == source_rows and worst == UNPARSABLE:
         raise DataError(
-            f"no row of the source has a readable timestamp: column {config.columns.timestamp!r} (ingest.columns.timestamp) must hold"
-            f" plain decimal numbers (ingest.timestamp_unit) or ISO 8601 times; example: {example}"
+            f"no row of the source has a readable timestamp: column {config.columns.timestamp!r}"
+            f" (ingest.columns.timestamp) must hold plain decimal numbers (ingest.timestamp_unit) or ISO 8601 times; example: {example}"
         )
     share = unusable / source_rows
     if share > config.max_quarantined_share or unusable == source_rows:
         raise DataError(
             f"{share:.1%} of the source's {source_rows} rows cannot be used, more than"
-            f" ingest.max_quarantined_share={config.max_quarantined_share} allows; most often ({reasons[worst]}): {worst}, e.g. {example}"
+            f" ingest.max_quarantined_share={config.max_quarantined_share} allows;"
+            f" most often ({reasons[worst]}): {worst}, e.g. {example}"
         )
     return reasons
+
+
+def locate(
+    filesystem: pafs.FileSystem, path: str, layout: Layout, ordinals: list[int], faults: list[int]
+) -> tuple[list[int | None], list[Record]]:
+    """Finds the lines of a text file's rows and malformed records, by reading it from its start.
+
+    Args:
+        filesystem: Where the file is.
+        path: The file.
+        layout: How it is read.
+        ordinals: Numbers of rows among the file's well-formed ones, from 0.
+        faults: Bytes inside malformed records, ascending.
+
+    Returns:
+        The line of each row, None where a broken quote before it leaves it open; the malformed record of each fault.
+    """
+    wanted = set(ordinals)
+    line_of: dict[int, int] = {}
+    broken: list[Record] = []
+    ordinal = -1  # the header's
+    records = _records(filesystem, path, layout)
+    for record, end in pairwise(chain(records, [Record(0, sys.maxsize, False)])):
+        known = len(broken)
+        while len(broken) < len(faults) and faults[len(broken)] < end.byte:
+            broken.append(record)
+        if len(broken) == known:
+            if ordinal in wanted:
+                line_of[ordinal] = record.line
+            ordinal += 1
+    return [line_of.get(ordinal) for ordinal in ordinals], broken
+
+
+def _records(filesystem: pafs.FileSystem, path: str, layout: Layout) -> Iterator[Record]:
+    """Yields every record's start, the header's too. Blank lines are no records."""
+    delimiter = re.escape(DELIMITERS[layout.format].encode())
+    opening, closing = re.compile(rb'(?:^|(?<=%b))"' % delimiter), re.compile(rb'(?:[^"]|"")*"(?!")')
+
+    def ends_inside(line: bytes, inside: bool) -> bool:
+        place = 0
+        while found := (closing.match if inside else opening.search)(line, place):
+            inside, place = not inside, found.end()
+        return inside
+
+    quotes = layout.format != "inter"
+    inside, byte = False, 0
+    compression = "gzip" if path.lower().endswith(COMPRESSED) else None
+    with filesystem.open_input_stream(path, compression=compression) as stream:
+        for number, line in enumerate(_lines(stream), start=1):
+            starts = not inside and line.strip(b"\r\n") != b""
+            if quotes and b'"' in line:
+                inside = ends_inside(line, inside)
+            if starts:
+                yield Record(number, byte, inside)
+            byte += len(line)
+
+
+def _lines(stream: pa.NativeFile) -> Iterator[bytes]:
+    """Yields the lines with their ends, whichever these are."""
+    rest = b""
+    while chunk := stream.read(CHUNK):
+        *whole, rest = (rest + chunk).splitlines(keepends=True)
+        if rest.endswith(b"\n"):  # after a carriage return, the next chunk may begin with the rest of the line's end
+            whole, rest = [*whole, rest], b""
+        yield from whole
+    if rest:
+        yield rest

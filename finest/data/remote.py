@@ -1,4 +1,4 @@
-"""A pyarrow file system as DuckDB takes it: through fsspec, under a scheme of its own, with a listing that is not asked for again."""
+"""A pyarrow file system as DuckDB takes it: through fsspec, under a scheme of its own, without another listing."""
 
 import re
 import threading
@@ -13,44 +13,49 @@ from fsspec import AbstractFileSystem
 from finest.data.source import SourceFile
 
 SCHEME = "source"
+"""Scheme under which DuckDB knows the listed files."""
 PREFIX = f"{SCHEME}://"
 
 
 def duckdb_path(filesystem: pafs.FileSystem, path: str) -> str:
-    """What DuckDB is to open; its own reading is for files of this machine. A `*` in a file's name is that character and no pattern."""
+    """Returns the path that DuckDB is to open: as it is on this machine, under SCHEME elsewhere.
+
+    A `*` in a file's name stands for that character and no pattern.
+    """
     if not isinstance(filesystem, pafs.LocalFileSystem):
         return PREFIX + path
     return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def listed_path(filesystem: pafs.FileSystem, column: str) -> str:
-    """SQL for the path as it was listed, where `column` holds what DuckDB has opened."""
+    """Returns SQL for the path as it was listed, where `column` holds the path that DuckDB has opened."""
     return column if isinstance(filesystem, pafs.LocalFileSystem) else f"substr({column}, {len(PREFIX) + 1})"
 
 
 class Remote(AbstractFileSystem):  # type: ignore[misc]
-    """The listed files, for `duckdb.register_filesystem`."""
+    """Gives DuckDB the listed files, by `register_filesystem`."""
 
     protocol = SCHEME
     cachable = False
 
     def __init__(self, filesystem: pafs.FileSystem, files: Iterable[SourceFile]):
+        """Takes the file system and the files that were listed there."""
         super().__init__()
         self._filesystem, self._sizes = filesystem, {file.path: file.size for file in files}
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
-        """Of a listed file."""
+        """Returns name and size of a listed file. Raises FileNotFoundError for any other."""
         name = self._strip_protocol(path)
         if name not in self._sizes:
             raise FileNotFoundError(path)
         return {"name": name, "size": self._sizes[name], "type": "file"}
 
     def glob(self, path: str, **options: Any) -> list[str]:
-        """The path itself: names are taken as they are."""
+        """Returns the path itself: names are taken as they are."""
         return [path]
 
     def modified(self, path: str) -> datetime:
-        """Unknown, and the same for all: the files do not change while they are read."""
+        """Returns the same time for all files: they do not change while they are read."""
         return datetime.fromtimestamp(0, UTC)
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> "SharedFile":
@@ -62,25 +67,27 @@ class Remote(AbstractFileSystem):  # type: ignore[misc]
 
 
 class SharedFile:
-    """A file that several threads of DuckDB read at once through one handle, seeking and reading in two calls with others' in between.
+    """Reads a file for several threads of DuckDB at once.
 
-    So a seek is for the next read of the same thread; a read without one goes on where the last read, of any thread, ended.
+    They have one handle together, and seek and read in two calls, with calls of other threads in between. So a seek is
+    for the next read of the same thread; a read without one goes on where the last read, of any thread, ended.
     """
 
     def __init__(self, file: pa.NativeFile):
+        """Takes the open file."""
         self._file, self._end, self._sought = file, 0, threading.local()
 
     def seek(self, offset: int) -> int:
-        """Bytes from the start."""
+        """Goes to a place, in bytes from the start, and returns it."""
         self._sought.offset = self._end = offset
         return offset
 
     def tell(self) -> int:
-        """Where a read of this thread would begin."""
+        """Returns the place where a read of this thread would begin, in bytes from the start."""
         return int(getattr(self._sought, "offset", self._end))
 
     def read(self, size: int) -> bytes:
-        """At most so many bytes, fewer at the end of the file."""
+        """Returns at most `size` bytes, fewer at the end of the file."""
         start = self.tell()
         content: bytes = self._file.read_at(size, start)
         self._end = start + len(content)
@@ -88,5 +95,5 @@ class SharedFile:
         return content
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes the file."""
         self._file.close()

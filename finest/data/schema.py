@@ -1,4 +1,4 @@
-"""What ingest writes: files, columns and the manifest (a folder is one data set)."""
+"""What ingest writes: a folder with these files, which is one data set."""
 
 from datetime import date
 from typing import Any
@@ -14,10 +14,11 @@ QUARANTINE = "quarantine.parquet"
 MANIFEST = "manifest.json"
 
 SCHEMA_VERSION = 1
+"""Version of the files' columns and of the manifest."""
 DUPLICATE = "duplicate"
-"""The quarantine's reason for a row that repeats another in user, item and timestamp: no fault of the source's rows."""
+"""The quarantine's reason for a row that repeats another in user, item and timestamp; such a row is no fault."""
 PADDING = 0
-"""The item code of no item: padding, or an item outside the catalogue."""
+"""The item code that stands for no item: padding, or an item outside the catalogue."""
 
 INTERACTIONS_SCHEMA = pa.schema(
     [
@@ -30,7 +31,7 @@ INTERACTIONS_SCHEMA = pa.schema(
         pa.field("split", pa.string(), nullable=False),  # "train" or "test"
     ]
 )
-"""Interactions, a row each. A row's number in this file is its id everywhere (edits, references)."""
+"""Columns of the interactions, a row each. A row's number in this file is its id everywhere (edits, references)."""
 
 USERS_SCHEMA = pa.schema(
     [
@@ -41,6 +42,7 @@ USERS_SCHEMA = pa.schema(
         pa.field("last_train_timestamp", pa.int64()),  # null: no training row
     ]
 )
+"""Columns of the users, a row each: code 0 is the first one, by user id."""
 ITEMS_SCHEMA = pa.schema(
     [
         pa.field("item_code", pa.int32(), nullable=False),
@@ -48,7 +50,7 @@ ITEMS_SCHEMA = pa.schema(
         pa.field("train_interactions", pa.int64(), nullable=False),
     ]
 )
-"""The catalogue: items of the clean training rows, code 1 for the first, by item id."""
+"""Columns of the catalogue, which is the items of the clean training rows: code 1 is the first one, by item id."""
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -60,53 +62,69 @@ QUARANTINE_SCHEMA = pa.schema(
         pa.field("timestamp", pa.string()),
     ]
 )
+"""Columns of the rows that cannot be used; values are null where a malformed line has none."""
 
 
 class Manifest(Section):
-    """Facts about a data set; everything later steps must agree on."""
+    """Holds the facts about a data set on which all later steps must agree."""
 
     schema_version: int
+    """SCHEMA_VERSION of the code that wrote it."""
     fingerprint: str
-    """sha256 over the sorted rows' values and the split: the same for any file layout, file order, thread count or engine."""
+    """sha256 over the sorted rows' values and the split: the same for any file layout, file order, thread count or
+    engine."""
     depth: int
     """Length of a rank list, items."""
     exclude_seen: bool
     """Whether rank lists leave out the history's items."""
     source_rows: int
+    """Number of rows that were read."""
     quarantined_rows: int
+    """Number of rows that were set aside because they cannot be used."""
     quarantined_by_reason: dict[str, int]
+    """The same by reason, the most frequent first."""
     kcore_dropped_rows: int
+    """Number of usable rows that the k-core left out."""
     interactions: int
+    """Number of rows that are left, all in all."""
     users: int
+    """Number of users."""
     items: int
-    """Items of the catalogue."""
+    """Number of items of the catalogue."""
     train_interactions: int
+    """Number of training rows."""
     test_interactions: int
+    """Number of held-out rows."""
     instances: int
+    """Number of held-out rows with a history; for each of them, items are ranked."""
     cold_rows: int
-    """Held-out rows without a history, which are no instances."""
+    """Number of held-out rows without a history, which are no instances."""
     targets_outside_catalogue: int
-    """Instances whose target no training row has; reciprocal rank 0 for every model."""
+    """Number of instances whose target no training row has; reciprocal rank 0 for every model."""
     targets_in_history: int
-    """Instances whose target the history holds already; reciprocal rank 0 where exclude_seen."""
+    """Number of instances whose target the history holds already; reciprocal rank 0 where `exclude_seen`."""
     repeated_share: float
     """Share of interactions that repeat an earlier user-item pair."""
     users_cut_inside_a_tie: int
-    """Users whose last training and first held-out row share a timestamp: their cut is by content hash, not by time."""
+    """Number of users whose last training and first held-out row share a timestamp: a content hash cuts there, not time."""
     first_timestamp: int
+    """Time of the first interaction, in microseconds since 1970 (UTC)."""
     last_timestamp: int
+    """Time of the last interaction, likewise."""
     last_train_timestamp: int
+    """Time of the last training row, likewise."""
     split: dict[str, Any]
-    """The split section that made it."""
+    """The config section `ingest.split` that made it."""
     since: date | None = None
+    """First day of the partitions that were read; None: no bound."""
     until: date | None = None
-    """First and last day of the partitions that were read; None: no bound."""
+    """Last day of the partitions that were read; None: no bound."""
     missing_days: tuple[date, ...] = ()
-    """Days between the two without a partition, though an earlier day has one."""
+    """Days between `since` and `until` without a partition, though an earlier day has one."""
     late_rows: int = 0
-    """Usable rows whose time is before the day of the partition that they came in; counted where days are bounded."""
+    """Number of usable rows of an earlier day than the partition that they came in; counted where days are bounded."""
 
     @property
     def duplicates(self) -> int:
-        """Rows set aside since they repeat another."""
+        """Returns the number of rows that were set aside because they repeat another."""
         return self.quarantined_by_reason.get(DUPLICATE, 0)

@@ -1,12 +1,15 @@
-"""What ingest is handed: files, without a word about where they lie or how they were found."""
+"""What ingest is given: files, without a word about where they lie or how they were found."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a source: its path in the file system that comes with it, its size in bytes, a text that changes with its content."""
+    """Describes a file of a source."""
 
     path: str
+    """Path in the file system that comes with it."""
     size: int
+    """Size in bytes."""
     etag: str
+    """A text that changes with the file's content."""

@@ -1,11 +1,11 @@
-"""Spark, as ingest uses it: open, read, materialise, hand over. For data that outgrow one machine, on files that all workers see."""
+"""Spark as ingest's engine: for data that outgrow one machine, on files that all workers see."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import ibis
 import ibis.expr.types as ir
@@ -28,7 +28,7 @@ SETTINGS = {
 
 
 class Spark:
-    """A session whose tables are Parquet in `folder`, which driver and workers share."""
+    """Runs ingest in a Spark session, whose tables are Parquet in a folder that driver and workers share."""
 
     parses_apart = True
     """With the parsing inlined into what comes after, Spark's generated code outgrows what Java compiles."""
@@ -38,33 +38,34 @@ class Spark:
         self._ibis = ibis.pyspark.connect(session)
 
     def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
-        """See Engine. Parquet only."""
+        """Returns a view of the files' rows, as Engine describes them. Reads Parquet alone."""
         parts = [self._part(layout, [file.path for file in files], unit) for layout, files in layouts]
         self._session.sql(" UNION ALL ".join(parts)).createOrReplaceTempView("source")
         return self._ibis.table("source")
 
     def reads_again(self, layouts: Layouts) -> bool:
-        """See Engine."""
-        return True  # the parsed rows are
+        """Returns True: the parsed rows are kept anyway."""
+        return True
 
     def malformed(self) -> pa.Table:
-        """See Engine."""
+        """Returns nothing: a Parquet file has no malformed records."""
         return MALFORMED.empty_table()
 
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
-        """See Engine."""
+        """Computes the rows into Parquet files."""
         self._write(name, rows)
-        # Read back, and not cached: a cached table keeps the way that it came about, which grows with every round of the k-core.
+        # Read back, and not cached: a cached table keeps the way that it came about, which grows with every round of
+        # the k-core.
         self._session.read.parquet(str(self._folder / name)).createOrReplaceTempView(name)
         return self._ibis.table(name)
 
     def small(self, rows: ir.Table) -> pa.Table:
-        """See Engine."""
+        """Computes the rows and returns them in the driver's memory."""
         found: pa.Table = self._session.sql(self._ibis.compile(rows)).toArrow()
         return found
 
     def batches(self, rows: ir.Table, by: list[str], among: ir.Table) -> Iterator[pa.RecordBatch]:
-        """See Engine."""
+        """Yields the rows in order, from Parquet files that Spark has sorted them into."""
         self._write("sorted", rows.order_by(by))
         for part in sorted((self._folder / "sorted").glob("part-*.parquet")):  # Spark numbers them in order
             with pq.ParquetFile(part) as file:
@@ -74,10 +75,9 @@ class Spark:
         self._session.sql(self._ibis.compile(rows)).write.parquet(str(self._folder / name))
 
     def _part(self, layout: Layout, paths: list[str], unit: Unit) -> str:
-        """SQL for the rows of these files."""
-        rows = self._session.read.option("recursiveFileLookup", "true").parquet(
-            *(_as_is(path) for path in paths)
-        )  # no partition columns
+        """Returns SQL for the rows of files of one layout."""
+        read = self._session.read.option("recursiveFileLookup", "true")  # no partition columns
+        rows = read.parquet(*(_as_is(path) for path in paths))
         view = f"part_{paths[0].encode().hex()}"
         columns = {role: rows[_name(column)] for role, column in layout.columns}
         rows.select(
@@ -90,13 +90,14 @@ class Spark:
         micros, text = _time(layout.kind, type, unit)
         file = "url_decode(replace(regexp_replace(uri, '^file:/+', '/'), '+', '%2B'))"
         return (
-            f"SELECT {file} AS file, record, nullif(CAST(user AS STRING), '') AS user, nullif(CAST(item AS STRING), '') AS item,"
-            f" nullif({text}, '') AS text, {micros} AS micros, {sequence} AS sequence FROM {view}"
+            f"SELECT {file} AS file, record, nullif(CAST(user AS STRING), '') AS user,"
+            f" nullif(CAST(item AS STRING), '') AS item, nullif({text}, '') AS text, {micros} AS micros,"
+            f" {sequence} AS sequence FROM {view}"
         )
 
 
 def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
-    """SQL for a timestamp's microseconds where it is in range, and for its text where it is not."""
+    """Returns SQL for a timestamp's microseconds where it is in range, and for its text where it is not."""
     shift, column = SHIFT[unit], "timestamp"
     if kind == "text":
         return "CAST(NULL AS BIGINT)", column
@@ -112,18 +113,20 @@ def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
         limit = END * 10**-shift if shift < 0 else END // 10**shift
         micros = f"CASE WHEN {column} >= 0 AND {column} < {limit} THEN {scaled} END"
         return micros, f"CASE WHEN {micros} IS NULL THEN CAST({column} AS STRING) END"
-    number = f"CAST({column} AS DOUBLE)"
-    scaled = f"{number} * {10**shift}D" if shift >= 0 else f"{number} / {10**-shift}D"
-    micros = (
-        f"CASE WHEN NOT isnan({number}) AND {number} >= 0 AND {scaled} < {END} THEN CAST(round({scaled}) AS BIGINT) END"
-    )
-    plain = rf"regexp_replace(CAST(CAST({number} AS DECIMAL(38, 15)) AS STRING), r'(\.[0-9]+?)0+\z', '$1')"  # as DuckDB writes it
-    text = f"CASE WHEN isnan({number}) OR abs({number}) >= 1e16 THEN CAST({number} AS STRING) ELSE {plain} END"
-    return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
+    if kind == "float":
+        number = f"CAST({column} AS DOUBLE)"
+        scaled = f"{number} * {10**shift}D" if shift >= 0 else f"{number} / {10**-shift}D"
+        in_range = f"NOT isnan({number}) AND {number} >= 0 AND {scaled} < {END}"
+        micros = f"CASE WHEN {in_range} THEN CAST(round({scaled}) AS BIGINT) END"
+        decimal = f"CAST(CAST({number} AS DECIMAL(38, 15)) AS STRING)"
+        plain = rf"regexp_replace({decimal}, r'(\.[0-9]+?)0+\z', '$1')"  # as DuckDB writes it
+        text = f"CASE WHEN isnan({number}) OR abs({number}) >= 1e16 THEN CAST({number} AS STRING) ELSE {plain} END"
+        return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
+    assert_never(kind)
 
 
 def _as_is(path: str) -> str:
-    """A path in which no character stands for others."""
+    """Returns a path in which no character stands for others."""
     return "".join(f"\\{character}" if character in "\\*?[]{}" else character for character in path)
 
 
@@ -133,7 +136,13 @@ def _name(value: str) -> str:
 
 @contextmanager
 def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: str) -> Iterator[Spark]:
-    """The engine, on the master and in the folder that the config names. Its failures are one line: FinestError."""
+    """Yields the engine, on the master and in the folder that the config names.
+
+    Raises:
+        ConfigError: The source is not Parquet in a folder, or pyspark is not installed.
+        DataError: Spark would skip one of the files.
+        FinestError: Spark has failed, in one line that names `what` is written.
+    """
     if not isinstance(filesystem, pafs.LocalFileSystem):
         raise ConfigError(
             "ingest.engine=spark reads files of a folder that its workers share, no s3://; set ingest.engine=duckdb"
@@ -173,6 +182,7 @@ def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: 
 
 
 def _cause(error: Exception) -> str:
+    """Returns the last cause that a Java exception names, or its first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     return (causes or lines or [type(error).__name__])[-1 if causes else 0]

@@ -1,9 +1,10 @@
-"""Timestamps: text or numbers in a stated unit to microseconds since 1970 (UTC), as expressions that mean the same on every engine.
+r"""Timestamps: text or numbers in a stated unit to microseconds since 1970 (UTC), in expressions alike on every engine.
 
-No engine's own parser is asked: they disagree on '1e3', '0x10' and '1_000'. A regular expression guards every cast, and ends in `\\z`
-because Java's `$` also matches before a final newline.
+No engine's own parser is asked: they disagree on '1e3', '0x10' and '1_000'. A regular expression guards every cast, and
+ends in `\z` because Java's `$` also matches before a final newline.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import ibis
@@ -11,56 +12,71 @@ import ibis.expr.types as ir
 
 Unit = Literal["s", "ms", "us", "ns"]
 
-END = 7_289_654_400_000_000  # 2201-01-01
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+END = 7_289_654_400_000_000
+"""The end of the times that are believed, in microseconds: 2201-01-01."""
 SHIFT: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
-"""Decimal places from the unit to microseconds."""
+"""Decimal places from a unit to microseconds: 1 s is 10^6 of them, 1 ns 10^-3."""
 
 PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
+"""A timestamp that counts units: decimal digits, without an exponent."""
 ISO_8601 = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,9})?)?"
     r"(Z|z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?\z"
 )
+"""A day, or a day and a time of day with or without seconds, a fraction of them and a zone."""
+
+
+def microseconds(moment: datetime) -> int:
+    """Returns the microseconds since 1970 of a time; it is UTC where it has no zone."""
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 def micros(
     text: ir.StringColumn, unit: Unit, iso: ir.StringColumn | None = None
 ) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
-    """The time that `text` says, and whether it says one: a time may be out of range (`within`) or null, far outside.
+    """Returns the time that a text says, and whether it says one.
 
-    Numbers are plain decimals in `unit`, digits beyond a microsecond cut off; everything else is ISO 8601, UTC without a zone.
-    `iso`: a table's column with `iso_8601(text)`, which stands in the expression some forty times.
+    Numbers are plain decimals, digits beyond a microsecond cut off; everything else is ISO 8601, UTC without a zone.
+
+    Args:
+        text: The timestamps.
+        unit: Unit of those that are numbers.
+        iso: A table's column with `iso_8601(text)`, which stands in the expression some forty times.
+
+    Returns:
+        Microseconds, out of range (`within`) for some, and null for what is far outside; whether the text is a number
+        or a time.
     """
     numeric = text.re_search(PLAIN_NUMBER)
     moment, exists = _iso(iso_8601(text) if iso is None else iso)
     number = _number(text, unit)
-    return ibis.ifelse(numeric, number, moment), ibis.ifelse(
-        numeric, True, exists
-    )  # not `or`: engines would parse numbers as times
+    # Not `or`: engines would parse numbers as times.
+    return ibis.ifelse(numeric, number, moment), ibis.ifelse(numeric, True, exists)
 
 
 def iso_8601(text: ir.StringColumn) -> ir.StringColumn:
-    """The texts that ISO 8601 may be; null for others."""
+    """Returns the texts that look like ISO 8601, and null for others."""
     return ibis.ifelse(text.re_search(ISO_8601), text, ibis.null(str))
 
 
 def whole(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:
-    """What `micros` gives for a text of up to 18 digits alone that is in its range, for much less; null for every other text."""
+    """Does the work of `micros` for much less for a text of digits alone in range; returns null for any other."""
     shift = SHIFT[unit]
     count = ibis.ifelse(text.re_search(rf"^[0-9]{{1,{min(16 - shift, 18)}}}\z"), text, ibis.null(str)).cast("int64")
     return count * 10**shift if shift >= 0 else count // 10**-shift
 
 
 def within(time: ir.IntegerColumn) -> ir.BooleanColumn:
-    """Whether a time lies in the years 1970 to 2200."""
+    """Tells whether a time lies in the years 1970 to 2200."""
     return (time >= 0) & (time < END)
 
 
 def _number(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:
     shift = SHIFT[unit]
-    short = ibis.ifelse(
-        text.re_search(rf"^0*[0-9]{{1,{16 - shift}}}(\.[0-9]+)?\z"), text, ibis.null(str)
-    )  # END has 16 digits
+    in_range = rf"^0*[0-9]{{1,{16 - shift}}}(\.[0-9]+)?\z"  # END has 16 digits
+    short = ibis.ifelse(text.re_search(in_range), text, ibis.null(str))
     dot = short.find(".")
     whole = ibis.ifelse(dot < 0, short, short.left(dot))
     part = ibis.ifelse(dot < 0, "", short.substr(dot + 1))
@@ -71,7 +87,12 @@ def _number(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:
 
 
 def _iso(text: ir.StringColumn) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
-    """Microseconds, and whether the day exists; null for null text. `text` matches ISO_8601."""
+    """Returns microseconds, and whether the day exists; null for a null text. Every other text matches ISO_8601.
+
+    Days are counted in years that begin in March, so that the leap day comes last and needs no case of its own: in such
+    a year, the months before the m-th have (153 m + 2) // 5 days, as 31 + 30 + 31 + 30 + 31 = 153 repeats. 1970-01-01
+    is day 719,468 from 0000-03-01.
+    """
 
     def number(text: ir.StringColumn) -> ir.IntegerColumn:
         return (ibis.literal("0") + text).cast("int64")

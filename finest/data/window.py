@@ -1,4 +1,8 @@
-"""The days that a run reads and holds out, counted back from the moment that it stands for. Days are UTC."""
+"""The days that a run reads and holds out, counted back from the moment that it stands for. Days are UTC.
+
+Of a run of 2026-11-24T02:00 with `window_days` 3 and `held_out_days` 1, the partitions dt=2026-11-21 to dt=2026-11-23
+are read (the 24th is not over), and what happened from 2026-11-23T00:00 on is held out.
+"""
 
 import re
 from collections.abc import Iterable
@@ -9,14 +13,14 @@ from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
 
 PARTITION = r"(?:^|/)dt=([0-9]{4}-[0-9]{2}-[0-9]{2})/"
-"""The hive partition in a file's path."""
+"""Finds the day of the hive partition in a file's path."""
 CLOCK_DAYS = 1
-"""Days after the last one read from which a row's time is believed: partitions may be cut by a local day. A time further on would be
-held out for good, as the newest, and keep later nights from being newer."""
+"""Number of days after the last one read from which a row's time is believed: partitions may be cut by a local day. A
+time further on would be held out for good, as the newest, and keep later nights from being newer."""
 
 
 def moment(text: str) -> datetime:
-    """A time in UTC from ISO 8601, UTC without a zone; a day is its midnight. Raises ConfigError.
+    """Parses ISO 8601 to a time in UTC; without a zone it is UTC, and a day is its midnight. Raises ConfigError.
 
     >>> str(moment("2026-11-24")), str(moment("2026-11-24T03:30+02:00"))
     ('2026-11-24 00:00:00+00:00', '2026-11-24 01:30:00+00:00')
@@ -31,7 +35,7 @@ def moment(text: str) -> datetime:
 
 
 def resolved(config: Ingest, as_of: datetime) -> Ingest:
-    """`config` with the days that it counts back from `as_of` in dates: `since`, `until` and the cut. Without such, itself.
+    """Puts dates in the place of the days that `config` counts back from `as_of`: `since`, `until`, the cut.
 
     >>> from finest.data.config import Split
     >>> config = Ingest(window_days=14, split=Split(method="temporal", held_out_days=1))
@@ -54,9 +58,10 @@ def resolved(config: Ingest, as_of: datetime) -> Ingest:
 
 
 def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -> list[SourceFile]:
-    """Files of the hive partitions `dt=YYYY-MM-DD` between the two days, both included.
+    """Returns the files of the hive partitions `dt=YYYY-MM-DD` between the two days, both included; None is no bound.
 
-    Raises DataError for a file outside such a partition, or where no partition is left.
+    Raises:
+        DataError: A file is outside such a partition, or no partition is left.
     """
     files = list(files)
     if since is None and until is None:
@@ -73,7 +78,7 @@ def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -
 
 
 def day_of(file: SourceFile) -> date:
-    """The day of the partition that a file is in. Raises DataError where it is in none."""
+    """Returns the day of the partition that a file is in. Raises DataError where it is in none."""
     found = re.search(PARTITION, file.path)
     try:
         return date.fromisoformat(found[1] if found else "")
@@ -84,7 +89,11 @@ def day_of(file: SourceFile) -> date:
 
 
 def missing(files: Iterable[SourceFile], config: Ingest) -> tuple[date, ...]:
-    """Days between `since` and `until` that have no partition though an earlier day has one. Raises DataError for more than allowed."""
+    """Returns the days between `since` and `until` that have no partition though an earlier day has one.
+
+    Raises:
+        DataError: There are more of them than `max_missing_days`.
+    """
     if config.since is None and config.until is None:
         return ()
     there = {day_of(file) for file in files}

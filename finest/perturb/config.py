@@ -13,11 +13,13 @@ class Scenario(Section):
     """A family, kind, share and seed of perturbations; one probe is trained under each."""
 
     family: Annotated[Options, Named(FAMILIES)] = Field(default="random", validate_default=True)
-    """How rows are selected: `random`, among each user's first or last tenth (`earliest`, `latest`), or by CASPER's cascade counts
-    (`casper`, arXiv 2201.12686). A name, or a section with the family's options: `{name: casper, look_back: 20}`."""
+    """How rows are selected: `random`, among each user's first or last tenth (`earliest`, `latest`), or by CASPER's
+    cascade counts (`casper`, arXiv 2201.12686). A name, or a section with the family's options: `{name: casper,
+    look_back: 20}`."""
     kind: Annotated[Options, Named(EDITS)]
-    """What is done to a selected row: it is deleted (`deletion`), its item is replaced (`replacement`), or a row with another item is
-    put in before it (`insertion`). A name, or a section with the kind's options: `{name: insertion, new_item: least_popular}`."""
+    """What is done to a selected row: it is deleted (`deletion`), its item is replaced (`replacement`), or a row with
+    another item is put in before it (`insertion`). A name, or a section with the kind's options: `{name: insertion,
+    new_item: least_popular}`."""
     share: float = Field(default=0.001, gt=0, le=0.5)
     """Share of the training rows that are edited. Paper: 0.1%."""
     seed: int = Field(default=0, ge=0)
@@ -27,7 +29,7 @@ class Scenario(Section):
 
     @property
     def name(self) -> str:
-        """Returns the scenario's name everywhere, like `random-deletion-0.001-s0`; options that are not as by default follow."""
+        """Returns its name everywhere, like `random-deletion-0.001-s0`; options not as by default follow."""
         words = [self.family.name, self.kind.name, f"{self.share:g}", f"s{self.seed}"]
         words += [*self.family.words(), *self.kind.words()]
         return "-".join(words if self.training_seed == "shared" else [*words, "fresh"])

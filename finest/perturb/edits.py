@@ -54,7 +54,7 @@ def draw(data: Dataset, scenario: Scenario) -> Edits:
 
 
 def _select(data: Dataset, scenario: Scenario, generator: np.random.Generator) -> Ints:
-    """Returns the ids [E] of the rows that the family selects, ascending: `share` of the training rows, but at least one."""
+    """Returns the ids [E] of the rows that the family selects, ascending: `share` of all, but at least one."""
     count = max(1, round(scenario.share * np.count_nonzero(data.train)))
     family = FAMILIES[scenario.family.name](scenario.family)
     row = np.sort(family.select(data, count, generator))
@@ -73,8 +73,8 @@ def _select(data: Dataset, scenario: Scenario, generator: np.random.Generator) -
 def apply(rows: Rows, edits: Edits) -> Rows:
     """Returns the training rows after `edits`.
 
-    Order is kept; a user's other rows keep their ids and anchors. Edits of clean rows that `rows` no longer holds (deleted or replaced
-    before) are skipped.
+    Order is kept; a user's other rows keep their ids and anchors. Edits of clean rows that `rows` no longer holds
+    (deleted or replaced before) are skipped.
     """
     clean = np.flatnonzero(rows.id >= 0)
     _, among_clean, which = np.intersect1d(rows.id[clean], edits.row, assume_unique=True, return_indices=True)
@@ -82,7 +82,7 @@ def apply(rows: Rows, edits: Edits) -> Rows:
 
 
 def to_table(edits: Mapping[str, Edits], data: Dataset) -> pa.Table:
-    """Returns the table of every scenario's edits, in EDITS_SCHEMA, in the order of `edits` and of the rows that they name."""
+    """Returns the table of all edits, in EDITS_SCHEMA, in the order of `edits` and of the rows that they name."""
     parts = []
     for scenario, of in edits.items():
         order = np.argsort(of.row)
@@ -111,7 +111,8 @@ def from_table(table: pa.Table, data: Dataset) -> dict[str, Edits]:
     foreign = (row > last) | (data.target_ids[np.minimum(row, last)] != old)
     if foreign.any():
         raise DataError(
-            f"edits: row {row[foreign][0]} of the data set does not hold item {old[foreign][0]!r}; plan edits from this data"
+            f"edits: row {row[foreign][0]} of the data set does not hold item {old[foreign][0]!r};"
+            " plan edits from this data"
         )
     code = {str(item): number for number, item in enumerate(data.item_ids)}
     item = np.array(

@@ -33,7 +33,8 @@ class PutsIn(Edit):
         """Says which item is put in."""
 
         new_item: Annotated[str, Name(NEW_ITEMS)] = "random"
-        """The new item: any but the old one (`random`), or one with the fewest training interactions (`least_popular`)."""
+        """The new item: any but the old one (`random`), or one with the fewest training interactions
+        (`least_popular`)."""
 
     config: Config
 
@@ -48,7 +49,7 @@ class Replacement(PutsIn):
 
     @staticmethod
     def apply(rows: Rows, place: Ints, item: Ints) -> Rows:
-        """Returns the rows with the new items. A replaced row is not the clean one any more, and has no reference list."""
+        """Returns the rows with the new items. A replaced row is the clean one no more: it has no reference list."""
         return replace(rows, item=_with(rows.item, place, item), id=_with(rows.id, place, -1))
 
 

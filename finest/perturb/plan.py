@@ -26,13 +26,15 @@ class Variant(Section):
     name: str
     """`clean`, `identity`, `rounding`, `seed`, or the scenario's name."""
     role: Literal["clean", "probe", "control"]
-    """`clean`: on the data as it is. `probe`: on a scenario's edits of it. `control`: says what the probes' numbers are worth."""
+    """`clean`: on the data as it is. `probe`: on a scenario's edits of it. `control`: says what the probes' numbers are
+    worth."""
     scenario: str | None = None
     """Of a probe: the name of the scenario whose edits its training rows get."""
     seed: int
     """Seed of initial weights, order of batches, dropout and simulation."""
     rounding: bool = False
-    """Whether every initial weight gets a standard normal number added, times 1e-7 of the root mean square of its tensor."""
+    """Whether every initial weight gets a standard normal number added, times 1e-7 of the root mean square of its
+    tensor."""
 
 
 class Group(Section):
@@ -72,7 +74,7 @@ def plan(data: Dataset, config: Perturb, seed: int) -> tuple[pa.Table, Plan]:
 
 
 def deal(config: Perturb, seed: int) -> Plan:
-    """Deals the variants to groups of equal size, or one more; every group has a clean variant of its own to compare with.
+    """Deals the variants to groups of equal size, or one more; each has a clean variant to compare with.
 
     >>> [[variant.name[:8] for variant in group.variants] for group in deal(Perturb(groups=2), 0).groups]
     [['clean', 'identity', 'seed', 'random-r'], ['clean', 'rounding', 'random-d', 'random-i']]
@@ -80,7 +82,8 @@ def deal(config: Perturb, seed: int) -> Plan:
     most = len(config.scenarios) + 2
     if config.groups > most:
         raise ConfigError(
-            f"perturb.groups: {config.groups} groups, but {len(config.scenarios)} scenarios fill at most {most}; use fewer"
+            f"perturb.groups: {config.groups} groups, but {len(config.scenarios)} scenarios fill at most {most};"
+            " use fewer"
         )
     others = [
         Variant(name="identity", role="control", seed=seed),

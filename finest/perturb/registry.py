@@ -1,7 +1,7 @@
 """Registries of what a scenario names: families that select rows, kinds of edits, and choices of new items.
 
-Another package adds to them by entry points: see finest.registry. What registers here is imported whenever a config is read, so it
-names the data set's types for the type checker alone and spares every command the loading of pyarrow.
+Another package adds to them by entry points: see finest.registry. What registers here is imported whenever a config is
+read, so it names the data set's types for the type checker alone and spares every command the loading of pyarrow.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Options(Section):
 class Family(ABC):
     """Selects the training rows that a scenario edits.
 
-    Two runs of a family with equal options, data and generator must select the same rows. `finest.testing.check_family` tells whether a
-    family does all that it must.
+    Two runs of a family with equal options, data and generator must select the same rows. `finest.testing.check_family`
+    tells whether a family does all that it must.
     """
 
     Config: ClassVar[type[Options]] = Options
@@ -81,7 +81,16 @@ class Edit(ABC):
         self.config = config
 
     def new_items(self, data: Dataset, row: Ints, generator: np.random.Generator) -> Ints:
-        """Returns codes [E] of the items that edits of the rows with ids `row` [E] put in, 0 where they put in none; here, nowhere."""
+        """Chooses the items that edits put in; here, none.
+
+        Args:
+            data: The data set.
+            row: Ids [E] of the edited rows.
+            generator: The only source of chance; keyed by the scenario's seed, family and kind.
+
+        Returns:
+            Codes [E] of the catalogue, 0 where nothing is put in.
+        """
         return row * 0
 
     @staticmethod
@@ -95,14 +104,15 @@ class Edit(ABC):
             item: Codes [E] of the new items, 0 where there is none.
 
         Returns:
-            The rows after the edits, in the order of before. A row that is not the clean one any more has the id -1, and the
-            `anchor` of the clean row that it replaces or stands before.
+            The rows after the edits, in the order of before. A row that is not the clean one any more has the id -1,
+            and the `anchor` of the clean row that it replaces or stands before.
         """
 
 
 NewItems = Callable[["Ints", "Ints", np.random.Generator], "Ints"]
-"""Chooses the items that edits put in. Takes the training interactions [I + 1] by item code (0, the padding, has none), the items [E] of
-the edited rows, and the only source of chance. Returns codes [E], never the old item of the same edit."""
+"""Chooses the items that edits put in. Takes the training interactions [I + 1] by item code (0, the padding, has none),
+the items [E] of the edited rows, and the only source of chance. Returns codes [E], never the old item of the same
+edit."""
 
 FAMILIES: Registry[type[Family]] = Registry(
     "perturbation family",

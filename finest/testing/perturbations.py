@@ -18,8 +18,9 @@ ABOUT: dict[str, Any] = {"depth": 10, "exclude_seen": True, "fingerprint": "0" *
 def check_family(family: type[Family], **options: Any) -> None:
     """Checks on made-up data that a perturbation family does what every family must.
 
-    It selects as many rows as it is asked for, all of them training rows and none twice; an equal generator gives equal rows, and
-    no other source of chance is used; the data stays as it is; its options survive the way through a pipeline.
+    It selects as many rows as it is asked for, all of them training rows and none twice; an equal generator gives equal
+    rows, and no other source of chance is used; the data stays as it is; its options survive the way through a
+    pipeline.
 
     >>> from finest.perturb.registry import FAMILIES
     >>> check_family(FAMILIES["casper"], look_back=5)
@@ -53,9 +54,9 @@ def check_family(family: type[Family], **options: Any) -> None:
 def check_edit(edit: type[Edit], **options: Any) -> None:
     """Checks on made-up data that a kind of edit does what every kind must.
 
-    Its new items are of the catalogue and other than the old ones; an equal generator gives equal ones. Rows that are not edited
-    stay, with their ids and in their order, and every row belongs to a clean row of its own user. What it is given stays as it is,
-    held-out rows too.
+    Its new items are of the catalogue and other than the old ones; an equal generator gives equal ones. Rows that are
+    not edited stay, with their ids and in their order, and every row belongs to a clean row of its own user. What it is
+    given stays as it is, held-out rows too.
 
     >>> from finest.perturb.registry import EDITS
     >>> check_edit(EDITS["insertion"], new_item="least_popular")
@@ -105,7 +106,7 @@ def _check_rows(name: str, rows: Rows, after: Rows, place: Ints) -> None:
 
 
 def _options(config: type[Options], options: dict[str, Any]) -> Options:
-    """Returns the section of these options, which must survive a pipeline's parameters: those hold whole numbers as floats."""
+    """Returns the section of these options, which must survive parameters that hold whole numbers as floats."""
     section = config.model_validate({"name": "checked", **options})
     dumped = {
         key: float(value) if type(value) is int else value for key, value in section.model_dump(mode="json").items()
@@ -153,7 +154,7 @@ def _assert_untouched(name: str, data: Dataset, before: dict[str, Any]) -> None:
 
 
 def _data(seed: int) -> Dataset:
-    """Returns histories of 2 to 31 items, the last tenth held out; a held-out item may be new. Times rise with the position."""
+    """Returns histories of 2 to 31 items, the last tenth held out; a held-out item may be new."""
     generator = numpy_generator("data to check on", seed)
     size = generator.permutation(np.arange(2, 2 + USERS))
     user = np.repeat(np.arange(USERS), size)

@@ -22,7 +22,12 @@ class ByPosition(Family):
     @staticmethod
     @abstractmethod
     def from_side(place: Ints, size: Ints) -> Ints:
-        """Returns how many rows [N] lie between each row and the side, from its place in the history and the history's length, both [N]."""
+        """Returns how many rows lie between each row and the side [N].
+
+        Args:
+            place: Each row's place in its history [N], from 0.
+            size: The length of each row's history [N].
+        """
 
     def select(self, data: Dataset, count: int, generator: np.random.Generator) -> Ints:
         """Draws without replacement."""

@@ -1,12 +1,12 @@
 """CASPER (arXiv 2201.12686): the training interactions whose perturbation can spread furthest.
 
-Nodes are training rows. An edge goes from a row to the next one of its user, and to the next one of its item, among the last
-`look_back - 1` of each. A user's rows stand in the data set's order, an item's in order of (timestamp, row id). Both orders agree with
-(timestamp, row id) over all rows, for the data set is sorted by user and within a user by timestamp first: every edge goes forward in
-that one order, so the graph has no cycle.
+Nodes are training rows. An edge goes from a row to the next one of its user, and to the next one of its item, among the
+last `look_back - 1` of each. A user's rows stand in the data set's order, an item's in order of (timestamp, row id).
+Both orders agree with (timestamp, row id) over all rows, for the data set is sorted by user and within a user by
+timestamp first: every edge goes forward in that one order, so the graph has no cycle.
 
-Counts are exact: every node carries a bit for each start node of a block, and takes the bits of its at most two predecessors, a level
-of the graph at a time.
+Counts are exact: every node carries a bit for each start node of a block, and takes the bits of its at most two
+predecessors, a level of the graph at a time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BLOCK_BYTES = 2**28
 
 @FAMILIES.register("casper")
 class Casper(Family):
-    """Selects the start nodes of the cascade graph that reach the most rows; among those that reach as many, at random."""
+    """Selects the start nodes that reach the most rows; among those that reach as many, at random."""
 
     class Config(Options):
         """Says how far back edges go."""
@@ -58,7 +58,8 @@ def cascades(data: Dataset, look_back: int) -> tuple[Ints, Ints]:
         look_back: How many of a user's or an item's last rows, plus one, carry edges.
 
     Returns:
-        Start nodes that have an outgoing edge, as ids of training rows, ascending [S]; the number of rows reachable from each [S].
+        Start nodes that have an outgoing edge, as ids of training rows, ascending [S]; the number of rows reachable
+        from each [S].
     """
     row = np.flatnonzero(data.train)
     in_time = np.lexsort((row, data.timestamp[row]))
@@ -69,7 +70,7 @@ def cascades(data: Dataset, look_back: int) -> tuple[Ints, Ints]:
 
 
 def _chains(group: Ints, order: Ints, look_back: int) -> Ints:
-    """Returns the node before each [N], within the last `look_back - 1` of its group in `order`; -1 where there is none."""
+    """Returns the node before each [N] in `order`, in the last `look_back - 1` of its group; -1 where none is."""
     order = order[np.argsort(group[order], kind="stable")]
     sorted_group = group[order]
     size = np.bincount(sorted_group)
@@ -99,7 +100,8 @@ def count_reachable(order: Ints, by_user: Ints, by_item: Ints) -> tuple[Ints, In
     """
     nodes = len(order)
     level_ends, node = _levels(order, by_user, by_item)
-    # The graph's nodes renumbered by level, so that a level is a slice; the row behind the last is all zeros, for no predecessor.
+    # The graph's nodes renumbered by level, so that a level is a slice; the row behind the last is all zeros, for no
+    # predecessor.
     N = len(node)
     number = np.full(nodes + 1, N)
     number[node] = np.arange(N)
@@ -121,8 +123,8 @@ def count_reachable(order: Ints, by_user: Ints, by_item: Ints) -> tuple[Ints, In
 def _levels(order: Ints, by_user: Ints, by_item: Ints) -> tuple[list[int], Ints]:
     """Sorts the nodes that have an edge by level, which is the length of the longest path to a node.
 
-    No node depends on another of its level, so that a level can be computed at once. Here 0 leads to 1, and both lead to 2, which is
-    on level 2 for the longer way; 3 has no edge:
+    No node depends on another of its level, so that a level can be computed at once. Here 0 leads to 1, and both lead
+    to 2, which is on level 2 for the longer way; 3 has no edge:
 
     >>> _levels(np.arange(4), np.array([-1, 0, 1, -1]), np.array([-1, -1, 0, -1]))
     ([1, 2, 3], array([0, 1, 2]))

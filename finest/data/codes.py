@@ -1,6 +1,5 @@
-"""From clean rows to sorted ones: codes and k-core. Strings stay behind in two small tables."""
+"""From clean rows to numbered ones: codes of users and items, and the k-core. Strings stay behind in small tables."""
 
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import ibis
@@ -9,20 +8,24 @@ import ibis.expr.types as ir
 from finest.data.config import Ingest
 from finest.data.engine import Engine
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 class Coded(NamedTuple):
-    """Usable rows by number. `users` and `items` have a row each: code (by sorted id), id, n (interactions)."""
+    """Holds usable rows by number. `users` and `items` have a row each: code (by sorted id), id, n (interactions)."""
 
     rows: ir.Table
-    """user, item (codes), time, and `order` where a column is mapped to it."""
+    """user, item (codes), time, and `sequence_number` where a column is mapped to the sequence."""
     users: ir.Table
     items: ir.Table
 
 
 def coded(engine: Engine, clean: ir.Table, config: Ingest) -> Coded:
-    """Kept tables of usable rows: user, item, time, order."""
+    """Gives every user and every item a number, by sorted id from 0, and puts the numbers in the place of the ids.
+
+    Args:
+        engine: What keeps the tables.
+        clean: Usable rows: user, item, time, and `sequence_number` where there is one.
+        config: Says whether there is one.
+    """
 
     def codes(column: str) -> ir.Table:
         ids = clean.group_by(id=clean[column]).agg(n=clean.count())
@@ -31,16 +34,23 @@ def coded(engine: Engine, clean: ir.Table, config: Ingest) -> Coded:
         )
 
     users, items = codes("user"), codes("item")
-    order = sequence(config)
-    rows = clean.join(users, clean.user == users.id).select("item", "time", *order, user_code="code")
-    rows = rows.join(items, rows.item == items.id).select("time", *order, user="user_code", item="code")
+    sequence = sequence_columns(config)
+    rows = clean.join(users, clean.user == users.id).select("item", "time", *sequence, user_code="code")
+    rows = rows.join(items, rows.item == items.id).select("time", *sequence, user="user_code", item="code")
     return Coded(engine.keep("coded", rows), users, items)
 
 
 def core(engine: Engine, data: Coded, config: Ingest) -> ir.Table:
-    """The k-core: rows whose user and item have enough interactions among the rows that are left.
+    """Returns the k-core: rows whose user and item have enough interactions among the rows that are left.
 
-    A round counts only the rows that the last one took away; the first finds the users, the second the items that are too few, and so on.
+    A round counts only the rows that the last one took away; the first finds the users, the second the items that have
+    too few, and so on, until neither side has lost one. With `min_user_interactions` 2 and `min_item_interactions` 2,
+    of the rows
+
+        ann a, ann b, bob a, bob c, eve c
+
+    the first round finds eve, who has one row; the second finds b, which has one, and c, whose other row went with eve;
+    the third finds ann and bob, who have one left each. Nothing remains.
     """
     sides = ("user", "item")
     least = {"user": config.min_user_interactions, "item": config.min_item_interactions}
@@ -69,11 +79,6 @@ def core(engine: Engine, data: Coded, config: Ingest) -> ir.Table:
     return rows
 
 
-def sequence(config: Ingest) -> list[str]:
-    """The column, if any, that orders a user's rows of the same time."""
-    return ["order"] if config.columns.sequence is not None else []
-
-
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of a time; UTC where it has no zone."""
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1)
+def sequence_columns(config: Ingest) -> list[str]:
+    """Returns the name of the column, if any, that sorts a user's rows of the same time."""
+    return ["sequence_number"] if config.columns.sequence is not None else []
