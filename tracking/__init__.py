@@ -13,7 +13,7 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     find_parent() -> run id
     log_plan(plan) -> None                          the group plan as params of the parent
     step_run(step, group=None) -> context manager of Run
-    close_steps(why) -> None                        what lost steps have left open; why(step, group) -> what is known of one, or None
+    close_steps(why) -> None                        what lost steps have left open; why(step, group) -> cause or None
     close_parent(status) -> None                    FINISHED, FAILED or KILLED, and what steps have left open
     close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
     outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version
@@ -38,7 +38,7 @@ registry  versions and the aliases champion, previous, challenger
     champion(name) -> Version | None
     download(version, folder) -> Path               the model folder inside the package
     register(run, name, model_folder, verdict, manifest) -> Version
-    promote(run, name, model_folder, verdict, manifest, sample, expected) -> Version      in full: register, check, move aliases
+    promote(run, name, model_folder, verdict, manifest, sample, expected) -> Version      register, check, move aliases
     register_rejected(run, name, model_folder, verdict, manifest) -> Version      as challenger
     rollback(name) -> Version                       the champion after it
     promote_version(name, version, force=False) -> Version

@@ -1,4 +1,4 @@
-"""MLflow away: what says so, and a client that waits until it is back."""
+"""Waits for an MLflow store that is away: tells what says that it is, and wraps the client."""
 
 import re
 import sqlite3
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANSWERED = re.compile(r"too many (\d+) error responses")
-"""requests' word for a server that has answered with an error, again and again."""
+"""Pattern of requests' message about a server that has answered with an error, again and again."""
 FOR_GOOD = re.compile(r"authentication failed|does not exist|no pg_hba\.conf entry|Unknown database|Access denied")
-"""What a database says that will say the same in a minute."""
+"""Pattern of a database's messages that will be the same in a minute."""
 OPENED = "opened"
-"""Tag by which a run is found that a broken connection has kept quiet about."""
+"""Name of the tag by which a run is found again whose creation a broken connection has not confirmed."""
 
 
 def away(error: BaseException) -> str | None:
-    """Why the store may answer in a minute, in words without credentials; None where it will not, or did answer."""
+    """Returns why the store may answer in a minute, without credentials; None if it will not, or has answered."""
     links = list(causes.chain(error))
     if any(FOR_GOOD.search(str(link)) for link in links):
         return None
@@ -54,9 +54,10 @@ def _away(link: BaseException) -> str | None:
 
 
 class Patient:
-    """An MlflowClient every call of which waits for a store that is away, as long as `finest.patience` says.
+    """Wraps an MlflowClient so that every call waits for a store that is away, as long as `finest.patience` says.
 
-    A call whose answer was lost is made again: what it sets is set to the same, and what it creates is looked for first.
+    A call whose answer was lost is made again: what it sets is set to the same value, and what it creates is looked for
+    first.
     """
 
     def __init__(self, client: "MlflowClient", service: str):
@@ -69,11 +70,11 @@ class Patient:
         return lambda *arguments, **keywords: self.wait(lambda: found(*arguments, **keywords))
 
     def wait(self, call: Callable[[], T]) -> T:
-        """The call's answer, once the store is there."""
+        """Returns the call's answer, once the store is there."""
         return patiently(self._service, call, away)
 
     def create_run(self, experiment_id: str, *, tags: Mapping[str, str] | None = None, **more: Any) -> "Run":
-        """As MlflowClient's."""
+        """Creates a run like MlflowClient does, once, however often it has to be tried."""
         token = uuid.uuid4().hex
 
         def known() -> "Run | None":
@@ -86,7 +87,7 @@ class Patient:
         )
 
     def create_model_version(self, name: str, source: str, **more: Any) -> "ModelVersion":
-        """As MlflowClient's; there is one version of a name and a source."""
+        """Creates a version like MlflowClient does; there is one version of a name and a source."""
 
         def known() -> "ModelVersion | None":
             return next(

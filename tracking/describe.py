@@ -1,4 +1,4 @@
-"""What a run is described by: its config as params, the code it ran, a name for its source."""
+"""Describes a run in MLflow: its config as params, the code that it ran, a name for its source."""
 
 import json
 import os
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested plain data as params, names joined by dots; lists of sections as compact JSON.
+    """Returns nested plain data as params: names joined by dots, lists of sections as compact JSON.
 
     >>> flattened({"gate": {"rules": ["gain"], "draws": 2}, "seed": None})
     {'gate.rules': 'gain', 'gate.draws': '2', 'seed': ''}
@@ -44,12 +44,15 @@ def log_params(client: "MlflowClient", run: str, params: Mapping[str, str]) -> N
 
 
 def short_name(source: str) -> str:
-    """A name for the source in run names: the last part of a path or URI without its ending."""
+    """Returns a name for the source in run names: the last part of its path or URI, without the suffix."""
     return re.sub(r"\.[a-z]+$", "", masked(source).rstrip("/").rsplit("/", 1)[-1])
 
 
 def code_tags() -> dict[str, str]:
-    """What code runs: the commit of the checkout that this file is in; in an image GIT_COMMIT and IMAGE_DIGEST say it."""
+    """Returns tags that say what code runs.
+
+    In a checkout that is its commit; in an image GIT_COMMIT and IMAGE_DIGEST say it.
+    """
     commit, plus, _ = os.environ.get("GIT_COMMIT", "").partition("+")
     changed = bool(plus)
     here = Path(__file__).parent

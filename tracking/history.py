@@ -1,4 +1,4 @@
-"""Pipeline runs of the past, newest first."""
+"""Reads pipeline runs of the past, newest first."""
 
 import tempfile
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class Past:
-    """A pipeline run's parent run in MLflow."""
+    """Describes a past pipeline run, by its parent run in MLflow."""
 
     kfp_run: str
     name: str
     status: str
-    """MLflow's: RUNNING, FINISHED, FAILED, KILLED."""
+    """Status as MLflow has it: RUNNING, FINISHED, FAILED or KILLED."""
     verdict: str | None
-    """`pass`, `fail` or `skipped`; None where there is none, or not yet."""
+    """`pass`, `fail` or `skipped`; None if there is none, or none yet."""
     started: datetime
     ended: datetime | None
     metrics: dict[str, float]
@@ -31,17 +31,17 @@ class Past:
 
     @property
     def judged(self) -> datetime | None:
-        """When the verdict came, to within what follows it in a run."""
+        """Returns when the verdict came, or a little later: what follows it in a run takes seconds."""
         return None if self.verdict is None else self.ended or self.started
 
 
 def past_runs(count: int) -> list[Past]:
-    """The last `count` pipeline runs, by their start."""
+    """Returns the last `count` pipeline runs, by their start."""
     return [_past(run) for run in _newest(f"tags.{KFP_RUN} != ''", count)]
 
 
 def last_judged() -> Past | None:
-    """The pipeline run with the newest verdict; None where no run ever had one."""
+    """Returns the pipeline run with the newest verdict; None if no run ever had one."""
     judged = [
         past for run in _newest(f"tags.verdict != '' and tags.{KFP_RUN} != ''", PAGE) if (past := _past(run)).verdict
     ]
@@ -49,7 +49,7 @@ def last_judged() -> Past | None:
 
 
 def read_verdict(kfp_run: str) -> Verdict:
-    """The verdict that the pipeline run left. Raises FinestError where there is none, or it cannot be read."""
+    """Returns the verdict that the pipeline run left. Raises FinestError if there is none, or it cannot be read."""
     found = _of(kfp_run)
     if not found:
         raise FinestError(f"MLflow at {masked(uri())} has no run of the pipeline run {kfp_run}")
@@ -64,7 +64,7 @@ def read_verdict(kfp_run: str) -> Verdict:
 
 
 def registered_model(kfp_run: str) -> str | None:
-    """The registered model that the pipeline run is of; None where it never came so far that it said so."""
+    """Returns the name of the pipeline run's registered model; None if the run ended before it logged one."""
     found = _of(kfp_run)
     return found[0].data.params.get("promote.registered_model") if found else None
 

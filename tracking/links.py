@@ -1,4 +1,7 @@
-"""Addresses of pages of MLflow's UI, for people. A bare link to an experiment opens a view for prompts and traces; these open runs."""
+"""Makes addresses of pages of MLflow's UI.
+
+A bare link to an experiment opens a view for prompts and traces; these open the view of runs.
+"""
 
 import os
 
@@ -7,24 +10,24 @@ from tracking.runs import parent_of
 from tracking.store import connect, experiment_id, masked, uri
 
 VARIABLE = "FINEST_MLFLOW_URL"
-"""Environment variable: where people open MLflow, if that is not where this process reaches it."""
+"""Environment variable with the address at which people open MLflow, if processes reach it at another one."""
 LOCAL = "http://127.0.0.1:5000"
-"""Where `mlflow ui` serves, by itself, the store of a local run."""
+"""Address at which `mlflow ui` serves the store of a local run by default."""
 VIEW = "workflowType=machine_learning"
 
 
 def served() -> bool:
-    """Whether there is a server that others can open; a local run's store is served by whoever looks at it."""
+    """Tells whether there is a server that others can open; a local run's store is served by whoever looks at it."""
     return bool(os.environ.get(VARIABLE)) or uri().startswith("http")
 
 
 def table() -> str:
-    """The table of runs."""
+    """Returns the address of the table of runs."""
     return f"{_base()}/#/experiments/{experiment_id(connect())}/runs?{VIEW}"
 
 
 def run(kfp_run: str) -> str | None:
-    """A pipeline run's own page; None where MLflow knows of none."""
+    """Returns the address of a pipeline run's own page; None if MLflow does not know the run."""
     client = connect()
     id = parent_of(client, kfp_run)
     return f"{_base()}/#/experiments/{client.get_run(id).info.experiment_id}/runs/{id}?{VIEW}" if id else None

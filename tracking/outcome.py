@@ -1,4 +1,4 @@
-"""What a pipeline run came to, as MLflow tells it."""
+"""Reads what a pipeline run came to from MLflow."""
 
 from typing import Any, NamedTuple
 
@@ -8,21 +8,24 @@ from tracking.store import connect
 
 
 class Outcome(NamedTuple):
-    """What a pipeline run came to, read from MLflow."""
+    """Says what a pipeline run came to, by MLflow's word."""
 
     verdict: str | None
-    """`pass`, `fail` or `skipped`; None where the run never got one."""
+    """`pass`, `fail` or `skipped`; None if the run never got one."""
     failed_step: str | None
     error: str | None
-    """The failed step's error, one line."""
+    """Error of the failed step, one line."""
     promoted_version: str | None
-    """The champion's version, where it is this run's."""
+    """Version of the champion, if this run made it."""
 
 
 def outcome(kfp_run: str, model: str) -> Outcome:
-    """What the pipeline run `kfp_run` came to; `model` is the registered model's name.
+    """Returns what the pipeline run `kfp_run` came to.
 
-    Promoted means that the champion's version carries the run's id, whatever the orchestrator says.
+    Args:
+        kfp_run: Id of the pipeline run.
+        model: Name of the registered model. The run was promoted if the champion's version carries its id, whatever
+            the orchestrator says.
     """
     client = connect()
     parent = parent_of(client, kfp_run)

@@ -1,4 +1,7 @@
-"""A model folder as an MLflow model that loads anywhere: weights without pickle, the code it needs, its requirements and its card."""
+"""Makes a model folder an MLflow model that loads anywhere.
+
+The package holds weights without pickle, the code that it needs, its requirements and its card.
+"""
 
 import ast
 import importlib.metadata
@@ -23,13 +26,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENTRY = "finest.models.saved"
-"""The module that loads and ranks; the package carries it and every module of finest that it imports."""
+"""Module that loads and ranks; the package carries it and every module of finest that it imports."""
 
 SERVED = Path(__file__).with_name("served_model.py")
 
 
 def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manifest) -> str:
-    """Logs the model as a logged model of the parent run, with the verdict's metrics on the data set, and returns its id."""
+    """Logs the model as a logged model of the parent run, with the verdict's metrics, and returns its id."""
     import mlflow
     from mlflow.entities import LoggedModelOutput
     from mlflow.models import Model, ModelSignature
@@ -85,9 +88,10 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
 
 
 def needed(entry: str) -> tuple[list[Path], list[str]]:
-    """The files of finest that importing `entry` runs, and pip requirements of everything else that they import, and of MLflow.
+    """Returns what importing the module `entry` needs: files of finest, and pip requirements of all else and of MLflow.
 
-    Exact versions as installed, without local labels such as +cpu, which an index elsewhere does not have.
+    Requirements have exact versions as installed, without local labels such as +cpu, which an index elsewhere does not
+    have.
     """
     root = Path(finest.__file__).parents[1]
     files: dict[Path, None] = {}
@@ -112,28 +116,35 @@ def needed(entry: str) -> tuple[list[Path], list[str]]:
 
 
 def model_card(verdict: Verdict, manifest: Manifest) -> str:
-    """What someone who serves the model must know, in Markdown."""
+    """Returns what someone who serves the model must know, in Markdown."""
     interactions, trained = f"{manifest.interactions:,}", f"{manifest.train_interactions:,}"
     seen = (
         "leaves out what the user has already seen"
         if manifest.exclude_seen
         else "may hold what the user has already seen"
     )
+    split = manifest.split.get("method", "unknown")
+    given = f" ({verdict.given})" if verdict.given else ""
     return f"""# Sequential recommender, stabilised by FINEST
 
-- **Input**: `history`, a list of item ids, oldest first, and optionally `k`. **Output**: `items`, best first, and `scores`.
+- **Input**: `history`, a list of item ids, oldest first, and optionally `k`. **Output**: `items`, best first,
+  and `scores`.
 - A list {seen}. Items that the model does not know are skipped; a history without any known item gets an empty list.
 - **Trained without its held-out rows**: this is the very model that was judged. There was no refit after judging.
 - **Trained on** {trained} of {interactions} interactions: {manifest.users:,} users, {manifest.items:,} items.
-- **Data** fingerprint `{manifest.fingerprint}`, split {manifest.split.get("method", "unknown")}, {manifest.instances:,} held-out instances.
-- **Protocol**: {verdict.protocol}{f" ({verdict.given})" if verdict.given else ""}; reference lists: {verdict.reference}.
+- **Data** fingerprint `{manifest.fingerprint}`, split {split}, {manifest.instances:,} held-out instances.
+- **Protocol**: {verdict.protocol}{given}; reference lists: {verdict.reference}.
 
 {markdown(verdict)}
 """
 
 
 def _imports(file: Path) -> list[str]:
-    """Modules that importing `file` imports: those at the top of the file, not inside functions, whose caller brings what they need."""
+    """Returns the modules that importing `file` imports.
+
+    Those are the ones at the top of the file. Imports inside functions do not count: who calls those brings what they
+    need.
+    """
     found = []
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Import):
@@ -153,9 +164,9 @@ def _example(model_folder: Path) -> "pd.DataFrame":
 
 
 def _log_metrics(run: Run, model_id: str, verdict: Verdict, manifest: Manifest) -> None:
-    """The parent's metrics once more, bound to the model and its data set, so that the model's page shows them.
+    """Logs the parent's metrics once more, bound to the model and its data set, so that the model's page shows them.
 
-    On the step's run: a second point would turn the parent's bars into curves.
+    They go to the step's run: a second point would turn the parent's bars into curves.
     """
     from mlflow.entities import Metric
 

@@ -1,4 +1,4 @@
-"""What runs hold: data sets, curves, and the verdict with all that goes with it."""
+"""Logs what runs hold: data sets, curves, and the verdict with all that goes with it."""
 
 import json
 import logging
@@ -26,16 +26,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DIGEST_LENGTH = 36
-"""MLflow keeps this much of a data set's digest; the whole fingerprint is in the tag `data_fingerprint`."""
+"""Number of characters that MLflow keeps of a data set's digest; the tag `data_fingerprint` has the whole one."""
 
 CURVES_SECONDS = 30.0
-"""How long a live curve waits after the store has not taken its points."""
+"""Seconds that a live curve waits after the store has not taken its points."""
 CURVES = {"loss": "train/loss", "order": "train/order", "top": "train/top", "rate": "train/rate"}
-"""Metric by column of a history table."""
+"""Name of the metric for each column of a history table."""
 
 
 def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
-    """The data set as input of the step's run and of the parent, with the fingerprint as digest; `source` is its URI."""
+    """Logs the data set as input of the step's run and of the parent, with the fingerprint as digest.
+
+    Args:
+        run: The step's run.
+        manifest: The data set's manifest.
+        source: URI that the data came from.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
@@ -54,15 +60,18 @@ def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
 
 
 class Curves:
-    """Live curves of a step's run, such as `train/loss`. Points that the store does not take now go with later ones: a training never
-    waits for them. The history file keeps every point."""
+    """Logs live curves of a step's run, such as `train/loss`.
+
+    Points that the store does not take now go with later ones: a training never waits for them. The history file keeps
+    every point.
+    """
 
     def __init__(self, run: Run):
         self.run, self.again = run, 0.0
         self.waiting: list[tuple[str, float, int]] = []
 
     def add(self, name: str, value: float, step: int) -> None:
-        """A point; nothing for one that is not finite."""
+        """Adds a point, unless it is not finite."""
         from mlflow.exceptions import MlflowException
 
         if math.isfinite(value):
@@ -80,7 +89,10 @@ class Curves:
                     )
 
     def end(self) -> None:
-        """Sends what is left, as patiently as anything. A store that stays away costs the curves their points, not the training."""
+        """Sends what is left, and waits as long as patience allows.
+
+        A store that stays away costs the curves their points, not the training.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
@@ -94,19 +106,24 @@ class Curves:
 
 
 def log_file(file: Path) -> None:
-    """A file as artifact of the pipeline run's parent; replaces one of that name."""
+    """Logs a file as artifact of the pipeline run's parent; it replaces one of the same name."""
     connect().log_artifact(find_parent(), str(file))
 
 
 COSTS = ("finetune_over_pretrain", "trainings_cpu_seconds", "peak_memory_mb")
-"""Of a verdict's cost, what runs are compared by."""
+"""Parts of a verdict's cost by which runs are compared."""
 
 
 def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histories: Mapping[str, pa.Table]) -> None:
-    """The verdict on the parent (metrics, tags, description, artifacts), and a child run a variant with its curves.
+    """Logs the verdict on the parent (metrics, tags, description, artifacts) and a child run with curves per variant.
 
-    `artifacts`: path in the run, such as `report.html` or `edits/edits.parquet`, to a file or folder. `histories`: by variant name, as
-    training wrote them. Metrics that are not finite are left out, and the tag `metrics_left_out` names them. Logging again replaces.
+    Metrics that are not finite are left out, and the tag `metrics_left_out` names them. Logging again replaces.
+
+    Args:
+        run: The gate's run.
+        verdict: The verdict.
+        artifacts: Files and folders by their path in the run, such as `report.html` or `edits/edits.parquet`.
+        histories: History tables by the variant's name, as training wrote them.
     """
     metrics = dict(verdict.metrics)
     metrics |= {f"cost/{name}": verdict.cost[name] for name in COSTS if name in verdict.cost}
@@ -127,7 +144,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
 
 
 def note(text: str, length: int | None = None) -> str:
-    """`text` as a description, cut at a line's end to `length`; to what MLflow keeps of a run's where that is not given."""
+    """Returns `text` as a description, cut at a line's end to `length`; by default to what MLflow keeps of a run's."""
     from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
     most = length or MAX_TAG_VAL_LENGTH
@@ -138,7 +155,7 @@ def note(text: str, length: int | None = None) -> str:
 
 
 def dataset_name(source: str) -> str:
-    """The data set's name in MLflow: the last part of its URI."""
+    """Returns the data set's name in MLflow: the last part of its URI."""
     return masked(source).rstrip("/").rsplit("/", 1)[-1] or "interactions"
 
 
@@ -178,7 +195,7 @@ def _accuracy(result: Accuracy) -> dict[str, float]:
 
 
 def _points(history: pa.Table) -> Iterable[tuple[str, float, int]]:
-    """(metric, value, step) of a history table. Fine-tuning's steps go on where pretraining's ended."""
+    """Yields (metric, value, step) of a history table. Fine-tuning's steps go on where pretraining's ended."""
     offset, last, stage = 0, 0, None
     for row in history.to_pylist():
         if row["stage"] != stage:

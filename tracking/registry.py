@@ -1,4 +1,4 @@
-"""Versions of the model and who is in production: the aliases champion, previous and challenger."""
+"""Manages versions of the model and who is in production: the aliases champion, previous and challenger."""
 
 import os
 import sys
@@ -25,40 +25,40 @@ if TYPE_CHECKING:
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 
 HEADLINES = ("rls/rbo", "accuracy/mrr")
-"""Metrics that a version carries as tags, so that listing versions needs no runs."""
+"""Names of metrics that a version carries as tags, so that listing versions needs no runs."""
 DESCRIPTION_LENGTH = 5000
-"""Most that a server keeps of a version's description: PostgreSQL refuses more, SQLite takes any length."""
+"""Number of characters that a server keeps of a version's description: PostgreSQL refuses more."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version."""
+    """Describes a registered version."""
 
     name: str
     version: str
     aliases: tuple[str, ...]
     verdict: str
-    """`pass`, `fail`, or empty where something else registered it."""
+    """`pass` or `fail`; empty if something else registered the version."""
     refused: str
-    """Why the version that passed was not promoted, or empty."""
+    """Reason why the version was not promoted although it passed; else empty."""
     kfp_run_id: str
     data_fingerprint: str
     rls: float | None
-    """Mean RLS, rbo."""
+    """Mean RLS of its candidate, by RBO."""
     mrr: float | None
     last_timestamp: int | None
-    """Time of the newest interaction of its data, microseconds; None in versions that do not say."""
+    """Time of the newest interaction of its data, in microseconds; None in versions that do not say."""
     created: datetime
     mlflow_run_id: str
 
 
 def champion(name: str) -> Version | None:
-    """The version in production."""
+    """Returns the version in production; None if there is none."""
     return _by_alias(connect(), name, CHAMPION)
 
 
 def list_versions(name: str) -> list[Version]:
-    """All versions, newest first."""
+    """Returns all versions, newest first."""
     client = connect()
     aliases = _aliases(client, name)
     found = [_version(raw, aliases) for raw in client.search_model_versions(f"name = '{name}'")]
@@ -66,12 +66,15 @@ def list_versions(name: str) -> list[Version]:
 
 
 def download(version: Version, folder: Path) -> Path:
-    """The model folder (weights.safetensors, ...) of a version, below `folder`."""
+    """Downloads a version into `folder`; returns its model folder (weights.safetensors, ...), which lies below."""
     return _package(version, folder) / "artifacts" / "model"
 
 
 def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
-    """A complete version with its tags, the one of an earlier attempt of this pipeline run where there is one; no alias moves."""
+    """Registers a complete version with its tags. No alias moves.
+
+    If an earlier attempt of this pipeline run has registered one, returns that one.
+    """
     from mlflow.exceptions import MlflowException
 
     client = run.client
@@ -104,10 +107,20 @@ def promote(
     sample: samples.Sample,
     expected: str | None,
 ) -> Version:
-    """Registers the candidate that passed and makes it champion, once it has been loaded back and serves the judged lists.
+    """Registers the candidate that passed, loads it back, checks that it serves the judged lists, makes it champion.
 
-    `expected` is the version that the gate compared with. Where anything is wrong no alias of production moves: FinestError, and the
-    version says why in its tag `refused`.
+    Args:
+        run: The step's run.
+        name: Name of the registered model.
+        model_folder: The candidate.
+        verdict: Its verdict.
+        manifest: Manifest of its data set.
+        sample: Lists that the loaded model must reproduce.
+        expected: Version that the gate compared with; None for no champion.
+
+    Raises:
+        FinestError: Something is wrong. No alias of production has moved, and the version says why in its tag
+            `refused`.
     """
     if verdict.verdict != "pass":
         raise FinestError(
@@ -131,14 +144,14 @@ def promote(
 
 
 def register_rejected(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
-    """Registers a candidate that the gate refused, as challenger, for a look at it."""
+    """Registers a candidate that the gate refused as challenger, so that people can look at it."""
     made = register(run, name, model_folder, verdict, manifest)
     run.client.set_registered_model_alias(name, CHALLENGER, made.version)
     return _get(run.client, name, made.version)
 
 
 def promote_version(name: str, version: str, force: bool = False) -> Version:
-    """Makes a version champion by hand. Raises FinestError where it did not pass the gate, unless by `force`."""
+    """Makes a version champion by hand. Raises FinestError if it did not pass the gate, unless by `force`."""
     client = connect()
     found = _get(client, name, version)
     if not force and (found.verdict != "pass" or found.refused):
@@ -153,7 +166,7 @@ def promote_version(name: str, version: str, force: bool = False) -> Version:
 
 
 def rollback(name: str) -> Version:
-    """Swaps champion and previous, and returns the champion that this makes. Done twice, it changes nothing."""
+    """Swaps champion and previous, and returns the new champion. Done twice, it changes nothing."""
     client = connect()
     aliases = _aliases(client, name)
     now, before = aliases.get(CHAMPION), aliases.get(PREVIOUS)
@@ -172,7 +185,7 @@ def rollback(name: str) -> Version:
 
 
 def _move_champion(client: "MlflowClient", name: str, version: str) -> None:
-    """Previous first: a crash in between leaves the old champion in production."""
+    """Moves the alias previous first: a crash in between leaves the old champion in production."""
     if (now := _aliases(client, name).get(CHAMPION)) is not None:
         client.set_registered_model_alias(name, PREVIOUS, now)
     client.set_registered_model_alias(name, CHAMPION, version)
@@ -197,7 +210,7 @@ def _load_and_compare(package: Path, sample: samples.Sample) -> None:
 
 @contextmanager
 def _without_pickle() -> Iterator[None]:
-    """Loading refuses pickle, as a careful server does; the import path stays as it was."""
+    """Refuses pickle while a model is loaded, as a careful server does; the import path stays as it was."""
     before, path = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION"), list(sys.path)
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     try:
@@ -220,7 +233,7 @@ def _package(version: Version, folder: Path) -> Path:
 
 
 def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:
-    """Version by alias; none where the model is not registered yet."""
+    """Returns versions by alias; none if the model is not registered yet."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,4 +1,7 @@
-"""The life of MLflow runs: a parent a pipeline run, a child a step; none stays RUNNING after its process has ended."""
+"""Opens and ends MLflow runs: a parent for a pipeline run, a child for a step.
+
+None stays RUNNING after its process has ended.
+"""
 
 import logging
 import os
@@ -24,14 +27,17 @@ logger = logging.getLogger(__name__)
 
 PARENT = "mlflow.parentRunId"
 KFP_RUN = "kfp_run_id"
-"""Tag of parents alone, so that a search for it lists pipeline runs and not their steps."""
+"""Name of a tag that parents alone have, so that a search for it lists pipeline runs and not their steps."""
 NIGHT = "as_of"
-"""Tag of parents: the moment that the run stands for. Its day is the first word of the run's name, which is all that narrow tables show."""
+"""Name of the parents' tag with the moment that the run stands for.
+
+Its day is the first word of the run's name, which is all that narrow tables show.
+"""
 PIPELINE_RUN = "pipeline_run"
-"""Tag of steps and variants: the parent's id, also where KFP nests a step's run deeper."""
+"""Name of the tag with the parent's id that steps and variants have, also where KFP nests a step's run deeper."""
 
 ENDINGS = ("pass", "fail", "skipped", "failed", "cancelled", "lost")
-"""What a run comes to, a word each: a verdict, or why it has none."""
+"""Words for what a run comes to: its verdict, or why it has none."""
 SYSTEM_METRICS_SECONDS = 5
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -39,7 +45,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 @dataclass(frozen=True)
 class Run:
-    """An open MLflow run."""
+    """Holds an open MLflow run."""
 
     client: "MlflowClient"
     id: str
@@ -48,7 +54,7 @@ class Run:
 
 
 def kfp_run_id() -> str:
-    """The pipeline run's id."""
+    """Returns the pipeline run's id. Raises FinestError outside of a pipeline run."""
     if not (given := os.environ.get("KFP_RUN_ID")):
         raise FinestError("KFP_RUN_ID is not set: steps run inside a pipeline run; start one with `finest run`")
     return given
@@ -57,8 +63,12 @@ def kfp_run_id() -> str:
 def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapping[str, str]) -> str:
     """Opens the pipeline run's parent run, or reopens it on a retry, and returns its id.
 
-    `config`, plain data, becomes the params and the artifact config.yaml; model, protocol and reference are read from it.
-    `source` is a URI or a name; `tags` come on top of those that every run has.
+    Args:
+        config: Plain data; becomes the params and the artifact config.yaml. Model, protocol and reference are read
+            from it.
+        source: URI or name of the data.
+        seed: Seed of the run.
+        tags: Come on top of those that every run has.
     """
     client = connect()
     finetune, pretrain = config.get("finetune", {}), config.get("pretrain", {})
@@ -87,14 +97,20 @@ def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapp
 
 
 def name_ending(client: "MlflowClient", parent: str, word: str) -> None:
-    """Puts what the run came to into its name, after the night: `2026-11-02 fail ...`; a word that is there already makes way."""
+    """Puts what the run came to into its name, after the night, like `2026-11-02 fail ...`.
+
+    A word that is there already is replaced.
+    """
     night, _, rest = str(client.get_run(parent).info.run_name).partition(" ")
     first, _, more = rest.partition(" ")
     client.update_run(parent, name=f"{night} {word} {more if first in ENDINGS else rest}")
 
 
 def find_parent() -> str:
-    """Id of this pipeline run's parent run: by the tag, else by climbing from the run that KFP gave this step."""
+    """Returns the id of this pipeline run's parent run.
+
+    It is found by its tag, else by climbing from the run that KFP gave this step.
+    """
     client = connect()
     if (found := _found(client)) is None:
         raise FinestError(
@@ -104,16 +120,16 @@ def find_parent() -> str:
 
 
 def log_plan(plan: Plan) -> None:
-    """Which variants the run trains, in which groups, as params of the parent."""
+    """Logs which variants the run trains, in which groups, as params of the parent."""
     groups = {f"plan/group {group.id}": ", ".join(variant.name for variant in group.variants) for group in plan.groups}
     log_params(connect(), find_parent(), {"plan/groups": str(len(plan.groups)), **groups})
 
 
 @contextmanager
 def step_run(step: str, group: str | None = None) -> Iterator[Run]:
-    """A child run of the parent for one pipeline step, with system metrics.
+    """Opens a child run of the parent for one pipeline step, with system metrics.
 
-    Ends FINISHED, FAILED with the tag `error`, or KILLED (Ctrl-C, SIGTERM), whatever leaves the block.
+    The run ends FINISHED, FAILED with the tag `error`, or KILLED (Ctrl-C, SIGTERM), whatever leaves the block.
     """
     client, parent = connect(), find_parent()
     name = step if group is None else f"{step} {group}"
@@ -142,7 +158,7 @@ def open_child(client: "MlflowClient", parent: str, name: str, tags: Mapping[str
 
 
 def _ending(error: BaseException) -> tuple[Status, str]:
-    """How a step ends that `error` left, and what its tag `error` says."""
+    """Returns the status of a step that `error` has ended, and the text of its tag `error`."""
     if isinstance(error, SystemExit):
         if error.code in (None, 0):
             return "FINISHED", ""
@@ -153,7 +169,10 @@ def _ending(error: BaseException) -> tuple[Status, str]:
 
 
 def _end(client: "MlflowClient", id: str, status: Status, error: str) -> None:
-    """Ends a step's run. A store that stays away must not hide what ended the step; the parent's end then closes the run too."""
+    """Ends a step's run.
+
+    A store that stays away must not hide what ended the step; the parent's end then closes the run too.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -168,7 +187,11 @@ LOST = "its process ended without closing it"
 
 
 def close_steps(why: Callable[[str, str | None], str | None] = lambda step, group: None) -> None:
-    """Ends what steps have left open, having lost their process: KILLED. `why`: what is known of a step, by name and group."""
+    """Ends as KILLED what steps have left open whose process was lost.
+
+    Args:
+        why: Gets a step's name and group; returns what is known of its end, or None.
+    """
     client, parent = connect(), find_parent()
     _close_children(client, parent, LOST, why)
 
@@ -183,9 +206,13 @@ def close_parent(status: Status) -> None:
 
 
 def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
-    """Ends other pipeline runs' parents that are RUNNING though their process is gone, with their children; returns their ids.
+    """Ends other pipeline runs' parents that are RUNNING though their process is gone, with their children.
 
-    `is_dead` is given a parent's tags (`kfp_run_id` among them) and must be sure.
+    Args:
+        is_dead: Tells by a parent's tags (`kfp_run_id` among them) whether its process is gone; it must be sure.
+
+    Returns:
+        Ids of the parents that were closed.
     """
     client = connect()
     closed = []
@@ -203,7 +230,7 @@ def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
 
 
 def _found(client: "MlflowClient") -> str | None:
-    """The parent of this pipeline run, tagged on the way where KFP made it."""
+    """Returns the parent of this pipeline run, which gets its tag here if KFP has made it; None if there is none."""
     if (tagged := parent_of(client, kfp_run_id())) is not None:
         return tagged
     if not (own := os.environ.get("MLFLOW_RUN_ID")):
@@ -216,13 +243,13 @@ def _found(client: "MlflowClient") -> str | None:
 
 
 def parent_of(client: "MlflowClient", kfp_run: str) -> str | None:
-    """Id of a pipeline run's parent run; None where MLflow knows of none."""
+    """Returns the id of a pipeline run's parent run; None if MLflow does not know the run."""
     found = client.search_runs([experiment_id(client)], f"tags.{KFP_RUN} = '{kfp_run}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
 def children(client: "MlflowClient", parent: str) -> list[Any]:
-    """Runs of the parent's steps and variants, newest first."""
+    """Returns runs of the parent's steps and variants, newest first."""
     experiment = client.get_run(parent).info.experiment_id
     return list(
         client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{parent}'", order_by=["attributes.start_time DESC"])
@@ -246,7 +273,7 @@ def _system_metrics(run: str) -> Iterator[None]:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     class Monitor(SystemMetricsMonitor):
-        """MLflow's own ends for good when the store is away once."""
+        """Goes on when the store is away once; MLflow's own monitor ends for good."""
 
         def monitor(self) -> None:
             super().monitor()  # type: ignore[no-untyped-call]
@@ -263,7 +290,10 @@ def _system_metrics(run: str) -> Iterator[None]:
 
 @contextmanager
 def _terminated_is_an_exception() -> Iterator[None]:
-    """SIGTERM, which a cluster sends before it kills, unwinds the block like sys.exit; signals belong to the main thread."""
+    """Makes SIGTERM, which a cluster sends before it kills, unwind the block like sys.exit.
+
+    In other threads than the main one nothing changes: signals belong to that one.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Offline rank lists that a package must reproduce once it has been loaded back."""
+"""Compares a package that has been loaded back with offline rank lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TOLERANCE = 1e-4
-"""Largest difference of a score: another machine may round a matrix product otherwise. Items may swap places only within it."""
+"""Largest difference of a score: another machine may round a matrix product otherwise.
+
+Items may swap places only within it.
+"""
 
 Predict = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Some instances: the whole history before each, and the list that was judged."""
+    """Holds some instances: the whole history before each, and the list that was judged."""
 
     histories: list[list[str]]
     items: list[list[str]]
@@ -29,7 +32,7 @@ class Sample:
 
 
 def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
-    """`instances` of the candidate's `lists`, evenly spaced, with their histories from `data`."""
+    """Returns `instances` of the candidate's `lists`, evenly spaced, with their histories from `data`."""
     of = data.instances()
     if len(of) != len(lists):
         raise FinestError(
@@ -67,6 +70,7 @@ def compare(sample: Sample, predict: Predict) -> None:
 
 
 def _equal(items: list[str], scores: list[float], served_items: list[str], served_scores: list[float]) -> bool:
+    """Tells whether two lists are equal up to rounding."""
     if len(items) != len(served_items) or not np.allclose(scores, served_scores, rtol=TOLERANCE, atol=TOLERANCE):
         return False
     score = dict(zip(items, scores, strict=True))

@@ -1,4 +1,7 @@
-"""The MLflow model, from code: MLflow runs this file where a package is loaded, with the package's own copy of finest's models."""
+"""Defines the MLflow model, from code.
+
+MLflow runs this file when it loads a package, with the package's own copy of finest's models.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +11,14 @@ import pandas as pd
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 DEPTH = 10
-"""Length of a list where the request names none."""
+"""Length of a list if the request names none."""
 
 
 class ServedModel(PythonModel):
-    """Next items for histories, as the offline rank lists have them."""
+    """Recommends next items for histories, as the offline rank lists have them."""
 
     def load_context(self, context: PythonModelContext) -> None:
+        """Loads the model of the package, once."""
         from finest.models.saved import load
 
         self.saved = load(Path(context.artifacts["model"]), device="cpu")
@@ -22,10 +26,16 @@ class ServedModel(PythonModel):
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """A row a request: `history` (item ids, oldest first) and optionally a column `k`; returns `items`, best first, and `scores`.
+        """Returns `items`, best first, and `scores` for each row of the request.
 
-        Items of the history that the model does not know are skipped; without any known item the lists are empty. Lists leave out
-        what is in the history where the training data's config says so (`exclude_seen`), and end with the catalogue.
+        Items of the history that the model does not know are skipped; without any known item the lists are empty. Lists
+        leave out what is in the history if the training data's config says so (`exclude_seen`), and end with the
+        catalogue.
+
+        Args:
+            context: What MLflow gives to models; not used.
+            model_input: A row a request: `history` (item ids, oldest first), and optionally a column `k`.
+            params: Not used.
         """
         from finest.models.saved import recommend
 

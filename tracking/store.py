@@ -1,4 +1,4 @@
-"""Where MLflow keeps things: the embedded store of a laptop, or a server; and whether it answers."""
+"""Finds where MLflow keeps things, the embedded store of a laptop or a server, and whether it answers."""
 
 import logging
 import os
@@ -22,29 +22,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EXPERIMENT = "finest"
-"""The experiment's name where neither MLFLOW_EXPERIMENT_ID nor MLFLOW_EXPERIMENT_NAME names one."""
+"""Name of the experiment if neither MLFLOW_EXPERIMENT_ID nor MLFLOW_EXPERIMENT_NAME names one."""
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Opens the experiment in the UI's view for training runs; the other one is for prompts and traces."""
+"""Tags that open the experiment in the UI's view for training runs; the other one is for prompts and traces."""
 
 ANSWER_SECONDS = 5
-"""How long `check` lets one HTTP request take."""
+"""Seconds that `check` lets one HTTP request take."""
 CHECK_SECONDS = 30
-"""How long `check` takes at most: a first start creates the embedded database, and some drivers wait for minutes."""
+"""Seconds that `check` takes at most: a first start creates the embedded database, some drivers wait for minutes."""
 
 
 def state_folder() -> Path:
-    """The folder of everything that local runs write: FINEST_STATE, else ./state. Absolute, since MLflow stores paths."""
+    """Returns the absolute folder of everything that local runs write: FINEST_STATE, else ./state.
+
+    It is absolute because MLflow stores paths.
+    """
     return Path(os.environ.get("FINEST_STATE") or "state").absolute()
 
 
 def uri() -> str:
-    """The tracking URI: MLFLOW_TRACKING_URI, else the embedded SQLite store in the state folder."""
+    """Returns the tracking URI: MLFLOW_TRACKING_URI, else the embedded SQLite store in the state folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state_folder() / 'mlflow' / 'mlflow.db'}"
 
 
 def masked(text: str) -> str:
-    """`text` with user names, passwords and query values of its URIs replaced by ***.
+    """Returns `text` with user names, passwords and query values of its URIs replaced by ***.
 
     >>> masked("https://me:secret@host:5000/x?token=abc and sqlite:////a/b.db")
     'https://***@host:5000/x?*** and sqlite:////a/b.db'
@@ -54,7 +57,8 @@ def masked(text: str) -> str:
         scheme, rest = match.group().split("://", 1)
         rest, query, _ = rest.partition("?")
         place, slash, path = rest.partition("/")
-        return f"{scheme}://{'***@' if '@' in place else ''}{place.rpartition('@')[2]}{slash}{path}{'?***' if query else ''}"
+        user = "***@" if "@" in place else ""
+        return f"{scheme}://{user}{place.rpartition('@')[2]}{slash}{path}{'?***' if query else ''}"
 
     return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+", mask, text)
 
@@ -64,19 +68,23 @@ DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # Artifacts go through the server: to go past it, a client must reach the server's own store, which is behind policies and proxies,
-    # and knows nothing of the server's users. Whoever wants presigned URLs all the same sets these to true.
+    # Artifacts go through the server: to go past it, a client must reach the server's own store, which is behind
+    # policies and proxies, and knows nothing of the server's users. Whoever wants presigned URLs all the same sets
+    # these to true.
     PRESIGNED: "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
-"""Of MLflow's settings, where the environment says nothing else: no usage statistics, no links and progress bars, one way to artifacts."""
+"""MLflow's settings unless the environment says otherwise.
+
+There are no usage statistics, no links and progress bars, and one way to artifacts.
+"""
 
 
 def connect() -> "MlflowClient":
-    """A client of the store that `uri` names; MLflow's own functions use that store too from then on.
+    """Returns a client of the store that `uri` names; MLflow's own functions use that store too from then on.
 
-    Creates the embedded database on first use. The environment is left as it was, but for DEFAULTS. The client waits for a store that
-    is away as long as `finest.patience` says.
+    Creates the embedded database on first use. The environment is left as it was, but for DEFAULTS. The client waits
+    for a store that is away as long as `finest.patience` says.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -101,17 +109,23 @@ def connect() -> "MlflowClient":
 
 
 def service() -> str:
-    """The store, as messages name it."""
+    """Returns the store's name for messages."""
     return f"MLflow at {masked(uri())}"
 
 
 def waiting(call: Callable[[], T]) -> T:
-    """What MLflow's own functions return, which make clients of their own: as patient as ours, and the work done anew each time."""
+    """Returns what the call returns, as patiently as our client.
+
+    For MLflow's own functions, which make clients of their own; their work is done anew each time.
+    """
     return patience.patiently(service(), call, away)
 
 
 def experiment_id(client: "MlflowClient") -> str:
-    """Id of the experiment that runs go to, created where there is none: named by the environment, else `finest`."""
+    """Returns the id of the experiment that runs go to, and creates it if needed.
+
+    The environment names it; else it is `finest`.
+    """
     from mlflow.exceptions import MlflowException
 
     if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
@@ -133,7 +147,7 @@ def experiment_id(client: "MlflowClient") -> str:
 
 
 def _artifacts(address: str) -> str | None:
-    """Artifacts lie beside an SQLite file; a server has its own place."""
+    """Returns the folder of artifacts, which lies beside an SQLite file; None for a server, which has its own place."""
     if not address.startswith("sqlite:///"):
         return None
     return str(Path(address.removeprefix("sqlite:///")).absolute().parent / "artifacts")
@@ -142,8 +156,10 @@ def _artifacts(address: str) -> str | None:
 def check() -> None:
     """Writes, reads and deletes a small artifact in the experiment, creating database and experiment on first use.
 
-    Raises: FinestError within half a minute where the store does not answer or does not keep artifacts, UnavailableError where it may in
-    a minute and has been waited for as long as `finest.patience` says.
+    Raises:
+        UnavailableError: The store does not answer but may in a minute, and has been waited for as long as
+            `finest.patience` says.
+        FinestError: The store does not keep artifacts. This is known within half a minute.
     """
     patience.patiently(service(), _check_once, lambda error: error.why if isinstance(error, _NoAnswerError) else None)
 
@@ -167,7 +183,8 @@ def _check_once() -> None:
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
             problem.append(error)
 
-    # A thread of its own, because database drivers and object stores have no common timeout; a daemon, so that it cannot hold the process.
+    # A thread of its own, because database drivers and object stores have no common timeout; a daemon, so that it
+    # cannot hold the process.
     thread = threading.Thread(target=probe, daemon=True, name="mlflow-check")
     with _overheard() as broken:
         thread.start()
@@ -180,7 +197,10 @@ def _check_once() -> None:
 
 
 def asked(question: Callable[[], T]) -> T:
-    """What the store answers. Raises FinestError soon where it does not, unlike MLflow's own many minutes. Nothing is written."""
+    """Returns what the store answers; writes nothing.
+
+    Raises FinestError in seconds if it does not answer, unlike MLflow's own many minutes.
+    """
 
     def ask() -> T:
         with _overheard() as broken:
@@ -203,29 +223,29 @@ def _refusal(error: BaseException, broken: list[BaseException]) -> FinestError:
 
 
 def _seen(broken: list[BaseException]) -> str:
-    """What broke the last connection, for the end of a sentence."""
+    """Returns what broke the last connection, for the end of a sentence."""
     return f": {causes.find(broken[-1]).words}" if broken else ""
 
 
 @contextmanager
 def _overheard() -> Iterator[list[BaseException]]:
-    """What breaks urllib3's connections while it tries them again: the cause of a call that takes too long to say it itself."""
+    """Collects what breaks urllib3's connections while it tries them again.
+
+    That is the cause of a call that takes too long to say it itself.
+    """
     broken: list[BaseException] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             found = [one for one in record.args or () if isinstance(one, BaseException)]
-            broken.extend(
-                found or [RuntimeError(record.getMessage())]
-            )  # a text alone, where MLflow has masked a signature in it
+            # The message is a text alone if MLflow has masked a signature in it.
+            broken.extend(found or [RuntimeError(record.getMessage())])
 
     listener, urllib3 = Listener(), logging.getLogger("urllib3.connectionpool")
     level, propagate = urllib3.level, urllib3.propagate
     urllib3.addHandler(listener)
     urllib3.setLevel(logging.WARNING)
-    urllib3.propagate = (
-        False  # commands and steps have it say errors alone; it is for us to hear, and not for the screen
-    )
+    urllib3.propagate = False  # commands and steps show its errors alone; warnings are for us, not for the screen
     try:
         yield broken
     finally:
@@ -247,7 +267,7 @@ def _advice(why: str) -> str:
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """MLflow's HTTP requests end in seconds, instead of its many minutes."""
+    """Makes MLflow's HTTP requests end in seconds instead of many minutes."""
     limits = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(ANSWER_SECONDS), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
     before = {name: os.environ.get(name) for name in limits}
     os.environ.update(limits)
@@ -279,7 +299,7 @@ def _probe_artifacts(client: "MlflowClient", experiment: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in a few words: the deepest cause that says something, on one line, without credentials."""
+    """Returns what went wrong: the deepest cause that says something, on one line, without credentials."""
     import sqlalchemy.exc
 
     chain: list[BaseException] = []
