@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import small_data
+from tests.builders import write_walks
 from tests.docker.containers import EPOCHS, TUNING_EPOCHS, finish
 from tests.end_to_end.conftest import CONFIG, Place
 from tracking.store import connect, experiment_id
@@ -14,7 +14,7 @@ from tracking.store import connect, experiment_id
 @pytest.fixture(scope="session")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("containers"))
-    small_data.write(place.source)
+    write_walks(place.source)
     config = CONFIG.replace("epochs: 2}\nfinetune", f"epochs: {EPOCHS}}}\nfinetune")
     place.config.write_text(config.replace("epochs: 2, top_k", f"epochs: {TUNING_EPOCHS}, top_k"))
     return place

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import small_data
+from tests.builders import write_walks
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,7 +75,7 @@ def verdict(run: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     here = Place(tmp_path_factory.mktemp("place"))
-    small_data.write(here.source)
+    write_walks(here.source)
     here.config.write_text(CONFIG)
     return here
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import packages, small_data
+from tests import packages
+from tests.builders import write_walks
 from tests.end_to_end.conftest import CONFIG
 
 ROOT = packages.ROOT
@@ -50,7 +51,7 @@ def finest(python: Path, work: Path, *arguments: str) -> subprocess.CompletedPro
 
 
 def test_a_run_ends_in_a_verdict(python: Path, work: Path) -> None:
-    small_data.write(work / "data.csv")
+    write_walks(work / "data.csv")
     (work / "mine.yaml").write_text(CONFIG)
     ran = finest(python, work, "run", "--source", "data.csv", "--config", "mine.yaml")
     assert ran.returncode == 0, ran.stderr

@@ -11,9 +11,9 @@ from finest.training.chunked import chunked_loss
 from finest.training.device import prepare
 from finest.training.objective import loss
 from storage import checkpoint_store
+from tests.integration.training.test_steps import FINETUNE, PRETRAIN, lists, train
 from tests.unit.training import test_chunked as chunks
 from tests.unit.training import test_replicas as stacks
-from tests.unit.training.test_steps import FINETUNE, PRETRAIN, lists, train
 
 pytestmark = [
     pytest.mark.gpu,

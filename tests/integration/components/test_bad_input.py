@@ -13,7 +13,7 @@ from components.ingest.component import ingest
 from components.notify.component import notify
 from components.preflight.component import preflight
 from finest.errors import FinestError
-from tests import small_data
+from tests.builders import write_walks
 from tracking.outcome import outcome
 from tracking.store import connect, experiment_id
 
@@ -96,7 +96,7 @@ def test_unusable_input_is_one_line_and_leaves_nothing_behind(
 
 def test_usable_input_is_read_and_the_run_closed(local_run: str, small: dict[str, Any], tmp_path: Path) -> None:
     source, out, checkpoints = (
-        small_data.write(tmp_path / "data.csv"),
+        write_walks(tmp_path / "data.csv"),
         tmp_path / "interactions",
         str(tmp_path / "checkpoints"),
     )
@@ -109,7 +109,7 @@ def test_usable_input_is_read_and_the_run_closed(local_run: str, small: dict[str
 def test_a_source_that_changes_after_preflight_is_refused(
     local_run: str, small: dict[str, Any], tmp_path: Path
 ) -> None:
-    source, out = small_data.write(tmp_path / "data.csv"), tmp_path / "interactions"
+    source, out = write_walks(tmp_path / "data.csv"), tmp_path / "interactions"
 
     def change() -> None:
         with source.open("a") as file:
@@ -125,9 +125,7 @@ def test_a_state_without_room_is_refused_before_mlflow_has_a_run(
 ) -> None:
     sections = {**small, "preflight": {"min_free_gb": 1e9}}
     with pytest.raises(FinestError, match=r"GB free, but preflight\.min_free_gb asks for"):
-        read(
-            small_data.write(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), sections
-        )
+        read(write_walks(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), sections)
     assert outcome(local_run, "finest").verdict is None
 
 

@@ -19,9 +19,9 @@ from finest.perturb.plan import plan
 from finest.processes import portable
 from finest.training.progress import Progress, Report
 from storage import checkpoint_store
+from tests.builders import random_dataset
 from tests.integration.components.works import dies, fails, leaves, odd, said, score
-from tests.unit.training.small import dataset
-from tests.unit.training.test_steps import PRETRAIN, lists
+from tests.integration.training.test_steps import PRETRAIN, lists
 
 SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02)])
 EPOCHS = 6
@@ -122,7 +122,7 @@ def test_errors_cross_to_the_step_with_their_kind_and_exit_code() -> None:
 def pretrains(checkpoints: Path, out: Path, report: Report) -> None:
     from finest.training.pretrain import pretrain
 
-    data = dataset(users=24, items=40)
+    data = random_dataset(users=24, items=40)
     edits, planned = plan(data, SCENARIOS, 0)
     config = PRETRAIN.model_copy(update={"epochs": EPOCHS, "processes": 2})
     pretrain(data, edits, planned, "0", config, checkpoint_store(str(checkpoints)), out, report)

@@ -17,7 +17,7 @@ from finest.data.config import Evaluation, Ingest
 from finest.errors import FinestError, UnavailableError
 from storage import checkpoint_store
 from storage.s3.store import S3Store
-from tests import small_data
+from tests.builders import write_walks
 from tests.services import s3
 from tests.services.faults import CutOff, Faulty, Refusal, Request
 from tests.services.outage import Service
@@ -144,7 +144,7 @@ def test_a_source_that_goes_away_while_it_is_read_is_read_anew_to_the_same_data(
 ) -> None:
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "60")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    local = small_data.write(tmp_path / "data.csv")
+    local = write_walks(tmp_path / "data.csv")
     s3_server.client().upload_file(str(local), bucket, "data.csv")
     config, uri = REPEATS, f"s3://{bucket}/data.csv"
     listing = listing_of(resolve(uri), config)
@@ -169,7 +169,7 @@ def test_without_patience_a_source_that_goes_away_is_an_error_at_once(
     faulty: Faulty, bucket: str, s3_server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FINEST_PATIENCE_SECONDS", raising=False)
-    s3_server.client().upload_file(str(small_data.write(tmp_path / "data.csv")), bucket, "data.csv")
+    s3_server.client().upload_file(str(write_walks(tmp_path / "data.csv")), bucket, "data.csv")
     listing = listing_of(resolve(uri := f"s3://{bucket}/data.csv"), Ingest())
     seen: list[str] = []
 

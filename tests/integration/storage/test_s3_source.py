@@ -16,7 +16,7 @@ from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.errors import ConfigError, DataError, FinestError
 from storage import listing_hash, resolve
-from tests import small_data
+from tests.builders import write_walks
 from tests.services.faults import Added, Faulty, Refusal, Request, slow_down
 from tests.services.s3 import S3, SECRET
 
@@ -24,7 +24,7 @@ CONFIG = Ingest.model_validate({"evaluation": {"depth": 20, "exclude_seen": Fals
 
 
 def table(tmp_path: Path) -> pa.Table:
-    return pacsv.read_csv(small_data.write(tmp_path / "rows.csv", users=20, items=60))
+    return pacsv.read_csv(write_walks(tmp_path / "rows.csv", users=20, items=60))
 
 
 def partitioned(folder: Path, rows: pa.Table) -> Path:
@@ -73,8 +73,8 @@ def test_broken_lines_of_text_files_are_set_aside_with_file_and_line(
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    small_data.write(folder / "a.csv", users=20, items=60)
-    lines = small_data.write(folder / "b [1].csv", users=20, items=60, seed=1).read_text().splitlines()
+    write_walks(folder / "a.csv", users=20, items=60)
+    lines = write_walks(folder / "b [1].csv", users=20, items=60, seed=1).read_text().splitlines()
     lines[5], lines[9] = "only one field", "u,i,yesterday"
     (folder / "b [1].csv").write_text("\n".join(lines) + "\n")
     copy(folder, s3_server, bucket)

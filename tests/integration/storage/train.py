@@ -9,14 +9,14 @@ from finest.perturb.plan import plan
 from finest.training.config import Pretrain
 from finest.training.pretrain import pretrain
 from storage import checkpoint_store
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
 EPOCHS = 4
 
 
 def main(checkpoints: str, out: str) -> None:
     """Five variants, one after the other in a worker."""
-    data = dataset(users=200, items=60)
+    data = random_dataset(users=200, items=60)
     edits, planned = plan(data, Perturb(scenarios=[Scenario(kind="deletion", share=0.02)]), 0)
     config = Pretrain(
         model=SASRecConfig(hidden_size=16, num_layers=1, max_length=12),

@@ -12,7 +12,7 @@ from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.data.remote import Remote, SharedFile
 from finest.data.source import SourceFile
-from tests import small_data
+from tests.builders import write_walks
 
 CONFIG = Ingest.model_validate({"evaluation": {"depth": 20, "exclude_seen": False}})
 
@@ -25,9 +25,9 @@ def elsewhere(folder: Path) -> tuple[pafs.FileSystem, list[SourceFile]]:
 def test_compressed_and_plain_text_and_parquet_make_the_data_set_that_local_files_make(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    small_data.write(folder / "[a]*.csv", users=20, items=60)
+    write_walks(folder / "[a]*.csv", users=20, items=60)
     with pa.CompressedOutputStream(str(folder / "b.csv.gz"), "gzip") as packed:
-        packed.write(small_data.write(tmp_path / "b.csv", users=20, items=60, seed=1).read_bytes() + b"broken\n")
+        packed.write(write_walks(tmp_path / "b.csv", users=20, items=60, seed=1).read_bytes() + b"broken\n")
     more = {"user_id": ["u"] * 9, "item_id": [f"i{n}" for n in range(9)], "timestamp": list(range(9))}
     pq.write_table(pa.table(more), folder / "c.parquet")
     local = [

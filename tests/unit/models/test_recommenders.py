@@ -14,7 +14,7 @@ from finest.ranklists.schema import Description
 from finest.ranklists.take import take
 from finest.testing import check_model
 from finest.training.config import Pretrain
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
 
 def model_of(name: str, items: int = 40, length: int = 8):
@@ -80,7 +80,7 @@ def test_a_list_that_runs_out_of_items_is_short():
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("exclude_seen", [True, False])
 def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_path, name, exclude_seen):
-    data = dataset(users=30, items=40, exclude_seen=exclude_seen)
+    data = random_dataset(users=30, items=40, exclude_seen=exclude_seen)
     config, model = model_of(name)
     description = Description(
         catalogue=describe_catalogue(data.item_ids),
@@ -110,7 +110,7 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_pat
 
 
 def test_unknown_items_are_skipped_and_a_history_of_nothing_known_gets_an_empty_list(tmp_path):
-    data = dataset(items=40)
+    data = random_dataset(items=40)
     config, model = model_of("sasrec")
     save(
         tmp_path,
@@ -130,7 +130,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path):
 
 
 def test_an_instance_whose_history_is_unknown_gets_an_empty_list():
-    data = dataset(items=40)
+    data = random_dataset(items=40)
     _, model = model_of("sasrec")
     strange = data.__class__(**{**data.__dict__, "item": np.where(data.user == 2, 0, data.item)})
     description = Description(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from finest.data.dataset import Dataset
 from finest.perturb.families import casper
-from tests.unit.written_out import dataset
+from tests.builders import written_dataset
 
 
 def random_data(seed: int, users: int, items: int, ties: bool = True) -> Dataset:
@@ -19,7 +19,7 @@ def random_data(seed: int, users: int, items: int, ties: bool = True) -> Dataset
         words = [f"i{item}" for item in generator.integers(0, items, length)]
         histories[f"u{user}"] = " ".join(words[:-1]) + " | " + words[-1] if length > 1 else words[0]
         timestamps += np.sort(generator.integers(0, 8 if ties else 10**6, length)).tolist()
-    return dataset(histories, timestamps=timestamps)
+    return written_dataset(histories, timestamps=timestamps)
 
 
 def by_search(data: Dataset, look_back: int) -> dict[int, int]:
@@ -69,18 +69,18 @@ def test_counts_do_not_depend_on_the_size_of_the_blocks(monkeypatch: pytest.Monk
 
 
 def test_an_item_passes_a_cascade_on_to_its_next_user() -> None:
-    data = dataset({"ann": "a b", "bob": "b c", "eve": "z"}, timestamps=[0, 1, 2, 3, 4])
+    data = written_dataset({"ann": "a b", "bob": "b c", "eve": "z"}, timestamps=[0, 1, 2, 3, 4])
     start, reached = casper.cascades(data, 50)
     assert start.tolist() == [0]  # bob's b comes after ann's; eve's z stands alone
     assert reached.tolist() == [3]
 
 
 def test_only_the_recent_rows_of_a_user_carry_edges() -> None:
-    data = dataset({"ann": "a b c d e"})
+    data = written_dataset({"ann": "a b c d e"})
     start, reached = casper.cascades(data, 4)
     assert (start.tolist(), reached.tolist()) == ([2], [2])
 
 
 def test_held_out_rows_are_no_nodes() -> None:
-    data = dataset({"ann": "a b | c d"})
+    data = written_dataset({"ann": "a b | c d"})
     assert casper.cascades(data, 50)[1].tolist() == [1]

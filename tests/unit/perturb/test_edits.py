@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from finest.data.dataset import Rows
 from finest.errors import DataError
 from finest.perturb.edits import EDITS_SCHEMA, Edits, apply, from_table, to_table
-from tests.unit.written_out import dataset
+from tests.builders import written_dataset
 
 KINDS = ["deletion", "replacement", "insertion"]
 NEW = 99
@@ -100,14 +100,14 @@ def test_the_rows_given_and_the_order_of_the_edits_do_not_matter_to_each_other(d
 
 
 def test_all_rows_can_be_deleted() -> None:
-    rows = dataset({"ann": "a b", "bob": "a"}).training_rows()
+    rows = written_dataset({"ann": "a b", "bob": "a"}).training_rows()
     nothing = apply(rows, Edits("deletion", rows.id, rows.id * 0))
     assert len(nothing) == 0
     assert len(apply(nothing, Edits("insertion", rows.id, rows.id + 1))) == 0
 
 
 def test_the_table_survives_parquet_bit_for_bit_and_gives_the_same_edits(tmp_path: Path) -> None:
-    data = dataset({"007": "NA 12 x | 12", "eve": "x NA | new"})
+    data = written_dataset({"007": "NA 12 x | 12", "eve": "x NA | new"})
     made = {
         "first": Edits("replacement", np.array([2, 0]), np.array([1, 2])),
         "second": Edits("deletion", np.array([4]), np.array([0])),
@@ -131,6 +131,6 @@ def test_the_table_survives_parquet_bit_for_bit_and_gives_the_same_edits(tmp_pat
 
 @pytest.mark.parametrize("other", [{"ann": "b a | c"}, {"ann": "a"}])
 def test_edits_planned_for_other_data_are_refused(other: dict[str, str]) -> None:
-    table = to_table({"s": Edits("deletion", np.array([1]), np.array([0]))}, dataset({"ann": "a b | c"}))
+    table = to_table({"s": Edits("deletion", np.array([1]), np.array([0]))}, written_dataset({"ann": "a b | c"}))
     with pytest.raises(DataError, match="row 1 of the data set does not hold item 'b'"):
-        from_table(table, dataset(other))
+        from_table(table, written_dataset(other))

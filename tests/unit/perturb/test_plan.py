@@ -13,9 +13,9 @@ from finest.perturb.config import Perturb, Scenario
 from finest.perturb.edits import EDITS_SCHEMA
 from finest.perturb.plan import Variant, deal, plan, read, write
 from finest.perturb.registry import EDITS, FAMILIES, NEW_ITEMS, Family, Options
-from tests.unit.written_out import dataset
+from tests.builders import written_dataset
 
-DATA = dataset(
+DATA = written_dataset(
     {f"u{user}": " ".join(f"i{(user * 7 + place) % 30}" for place in range(12)) + " | i3" for user in range(20)}
 )
 

@@ -8,7 +8,7 @@ from finest.perturb.config import Scenario
 from finest.perturb.edits import draw
 from finest.perturb.families.casper import cascades
 from finest.perturb.registry import FAMILIES
-from tests.unit.written_out import dataset
+from tests.builders import written_dataset
 
 CASPER = {"name": "casper", "look_back": 5}
 """With enough start nodes in a small data set."""
@@ -17,7 +17,7 @@ CASPER = {"name": "casper", "look_back": 5}
 def many() -> Dataset:
     """40 users with 5 to 44 training rows each, and one held-out row."""
     generator = np.random.default_rng(0)
-    return dataset(
+    return written_dataset(
         {
             f"u{user}": " ".join(f"i{item}" for item in generator.integers(0, 60, user + 5)) + " | i1"
             for user in range(40)
@@ -61,12 +61,12 @@ def test_casper_takes_the_rows_with_the_largest_cascades() -> None:
 
 def test_too_few_start_nodes_are_an_error_that_names_the_scenario() -> None:
     with pytest.raises(ConfigError, match=r"casper-deletion-0.5-s0 edits 2 rows, but there are only 1 start nodes"):
-        draw(dataset({"ann": "a b c d"}), Scenario(family="casper", kind="deletion", share=0.5))
+        draw(written_dataset({"ann": "a b c d"}), Scenario(family="casper", kind="deletion", share=0.5))
 
 
 def test_too_few_early_rows_are_an_error_that_names_the_scenario() -> None:
     with pytest.raises(ConfigError, match=r"earliest-deletion-0.5-s0 edits 2 rows, but there are only 1 training rows"):
-        draw(dataset({"ann": "a b c d"}), Scenario(family="earliest", kind="deletion", share=0.5))
+        draw(written_dataset({"ann": "a b c d"}), Scenario(family="earliest", kind="deletion", share=0.5))
 
 
 def test_another_seed_or_kind_chooses_other_rows_and_the_same_scenario_the_same() -> None:

@@ -9,7 +9,7 @@ from finest.metrics.accuracy import mean_rank
 from finest.ranklists import baselines, file
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import RankLists
-from tests.unit.written_out import dataset
+from tests.builders import written_dataset
 
 
 def listed(lists: RankLists) -> list[list[str]]:
@@ -22,7 +22,7 @@ def random_data(exclude_seen: bool, depth: int) -> Dataset:
         f"u{user}": [f"i{item}" for item in generator.integers(0, 30, generator.integers(4, 25))] for user in range(25)
     }
     histories = {user: " ".join(items[:-2]) + " | " + " ".join(items[-2:]) for user, items in words.items()}
-    return dataset(histories, depth=depth, exclude_seen=exclude_seen)
+    return written_dataset(histories, depth=depth, exclude_seen=exclude_seen)
 
 
 def history(data: Dataset, row: int) -> list[int]:
@@ -69,13 +69,13 @@ def test_repeat_last_lists_the_history_backwards_and_ties_the_rest_behind_it(exc
 
 
 def test_a_held_out_interaction_is_history_to_the_next_instance() -> None:
-    data = dataset({"ann": "a b | c d", "bob": "c d e"}, exclude_seen=True)
+    data = written_dataset({"ann": "a b | c d", "bob": "c d e"}, exclude_seen=True)
     assert listed(baselines.repeat_last(data)) == [["b", "a"], ["c", "b", "a"]]
     assert [set(items) for items in listed(baselines.popularity(data))] == [{"c", "d", "e"}, {"d", "e"}]
 
 
 def test_a_target_outside_the_catalogue_cannot_be_ranked() -> None:
-    data = dataset({"ann": "a b | new"})
+    data = written_dataset({"ann": "a b | new"})
     for baseline in (baselines.popularity, baselines.repeat_last):
         lists = baseline(data)
         assert lists.target.tolist() == ["new"]
@@ -106,7 +106,7 @@ def test_baselines_are_rank_list_files_of_their_role(tmp_path: Path) -> None:
 
 
 def test_a_catalogue_is_described_by_its_items_whatever_their_order() -> None:
-    data = dataset({"ann": "a b | c"})
+    data = written_dataset({"ann": "a b | c"})
     shuffled = replace(data, item_ids=data.item_ids[::-1])
     assert describe_catalogue(data.item_ids) == describe_catalogue(shuffled.item_ids)
     assert describe_catalogue(["a", "b"]) != describe_catalogue(["a,b"])

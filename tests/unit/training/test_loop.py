@@ -13,7 +13,7 @@ from finest.training.references import take
 from finest.training.single import Single
 from finest.training.windows import fill, slots
 from storage import checkpoint_store
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
 
 class InterruptedTrainingError(Exception):
@@ -37,7 +37,7 @@ SETTINGS = Settings(
 
 def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = None, seed: int = 4):
     torch.set_num_threads(1)
-    data = dataset()
+    data = random_dataset()
     rows = data.training_rows()
     config = MODELS[model_name].Config(hidden_size=8, num_layers=2, max_length=6)
     model = build(config, data.items)
@@ -102,7 +102,7 @@ def test_every_fact_that_decides_weights_changes_a_checkpoints_name():
 
 
 def test_a_training_that_diverges_stops_in_one_line(tmp_path):
-    data = dataset()
+    data = random_dataset()
     rows = data.training_rows()
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
@@ -115,7 +115,7 @@ def test_a_training_that_diverges_stops_in_one_line(tmp_path):
 
 
 def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
-    data = dataset(users=3)
+    data = random_dataset(users=3)
     rows = data.training_rows()
     alone = rows.id[np.r_[True, rows.user[1:] != rows.user[:-1]]]
     keep = np.isin(rows.id, alone) | (rows.user == 0)

@@ -9,7 +9,7 @@ from finest.training import references
 from finest.training.objective import RankHinge
 from finest.training.references import RecomputedHinge, ask, own, share, take
 from finest.training.simulate import simulate
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
 SIZE = {"hidden_size": 8, "num_layers": 1, "max_length": 6, "dropout": 0.0}
 MODEL = SASRecConfig(**SIZE)
@@ -23,7 +23,7 @@ def trained_like(items: int, seed: int = 0, name: str = "sasrec"):
 
 
 def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window():
-    data = dataset()
+    data = random_dataset()
     rows, model = data.training_rows(), trained_like(data.items)
     kept = take(model, rows, 4)
     user = 3
@@ -39,7 +39,7 @@ def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window()
 
 
 def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_items():
-    data = dataset()
+    data = random_dataset()
     rows, model = data.training_rows(), trained_like(data.items)
     shuffled = trained_like(data.items)
     order = np.random.default_rng(1).permutation(data.items) + 1  # their code of our code c is order[c - 1]
@@ -53,7 +53,7 @@ def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_it
 
 
 def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets_behind_unknown_items():
-    data = dataset()
+    data = random_dataset()
     rows = data.training_rows()
     lacking = np.array([5, 17, 23])
     to_theirs = np.zeros(data.items + 1, np.int64)
@@ -66,14 +66,14 @@ def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets
 
 
 def test_too_few_shared_items_leave_no_references():
-    data = dataset()
+    data = random_dataset()
     to_theirs = np.zeros(data.items + 1, np.int64)
     to_theirs[1:8] = np.arange(1, 8)
     assert len(ask(trained_like(10), data.training_rows(), 4, to_theirs).take().lists) == 0
 
 
 def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():
-    data = dataset(users=40)
+    data = random_dataset(users=40)
     clean = data.training_rows()
     edited = [simulate(clean, clean, data.item_counts, 0.05, 3, epoch) for epoch in range(6)]
     again = simulate(clean, clean, data.item_counts, 0.05, 3, 0)
@@ -91,7 +91,7 @@ def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():
 @pytest.mark.parametrize("matched", [False, True])
 def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(name, matched, monkeypatch, tmp_path):
     monkeypatch.setattr(references, "SCORES", 60 * 7)  # a catalogue whose scores are taken in blocks of 7 targets
-    data = dataset(users=30)
+    data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items, name=name)
     to_theirs = np.r_[0, np.random.default_rng(1).permutation(data.items) + 1] if matched else None
     if matched:
@@ -107,7 +107,7 @@ def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(name, matched,
 
 
 def test_lists_in_blocks_and_in_a_file_are_those_taken_whole(monkeypatch, tmp_path):
-    data = dataset(users=30)
+    data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items)
     whole = take(model, rows, 4)
     monkeypatch.setattr(references, "SCORES", 60 * 7)
@@ -118,7 +118,7 @@ def test_lists_in_blocks_and_in_a_file_are_those_taken_whole(monkeypatch, tmp_pa
 
 def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(references, "SCORES", 60 * 7)
-    data = dataset(users=30)
+    data = random_dataset(users=30)
     facts = Facts(model=MODEL, seed=0, data_fingerprint="x", depth=10, exclude_seen=True, stage="base")
     save(tmp_path / "model", trained_like(data.items), facts, list(data.item_ids))
     ids = torch.from_numpy(data.training_rows().id)
@@ -136,7 +136,7 @@ def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(monk
 
 def test_a_models_own_lists_stay_as_they_were_while_it_is_trained_on(monkeypatch):
     monkeypatch.setattr(references, "SCORES", 60 * 7)
-    data = dataset(users=30)
+    data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items)
     stored = own(model, rows, 4, 1.0, 0.1)
     monkeypatch.setattr(references, "MEMORY_BYTES", 0)

@@ -23,9 +23,9 @@ from finest.training.simulate import simulate
 from finest.training.single import Single
 from finest.training.windows import fill, slots
 from storage import checkpoint_store
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
-DATA = dataset(users=24, items=47)
+DATA = random_dataset(users=24, items=47)
 CLEAN = DATA.training_rows()
 MODEL = SASRecConfig(hidden_size=16, num_layers=2, num_heads=2, max_length=6)
 SETTINGS = Settings(

@@ -1,12 +1,16 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finest.data.dataset import Rows
 from finest.perturb.edits import Edits, apply
+from finest.training.config import Pretrain
+from finest.training.pretrain import shifted
 from finest.training.randomness import batches, dropout_masks
 from finest.training.windows import fill, slots
+from tests.builders import random_dataset
 
 LENGTH = 5
 
@@ -151,3 +155,20 @@ def test_masks_scale_and_drop_at_their_rate():
     masks = dropout_masks((2, 50, 20, 16), 3, 0.2, ("pretrain", 0, 0, 0), torch.device("cpu"))
     assert set(masks.unique().tolist()) == {0.0, 1.25}
     assert abs((masks == 0).float().mean().item() - 0.2) < 0.01
+
+
+def test_shifted_windows_differ_between_epochs_and_not_between_variants_of_a_seed():
+    clean = random_dataset(users=24, items=40).training_rows()
+    config = Pretrain.model_validate({"model": {"max_length": 6}, "shifted": True})
+    epochs = [shifted(clean, clean, config, 0, epoch) for epoch in range(4)]
+    assert len({windows.targets.tobytes() for windows in epochs}) > 1
+    assert len({shifted(clean, clean, config, seed, 0).targets.tobytes() for seed in range(4)}) > 1
+    assert np.array_equal(shifted(clean, clean, config, 0, 2).targets, epochs[2].targets)
+    targets = clean.id[1:][clean.user[1:] == clean.user[:-1]]
+    for windows in epochs:
+        assert np.array_equal(np.sort(windows.ids[windows.ids >= 0]), targets)
+
+
+def test_shifted_windows_have_no_buckets():
+    with pytest.raises(ValueError, match="exclude each other"):
+        Pretrain(shifted=True, bucketed=True)

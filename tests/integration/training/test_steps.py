@@ -22,10 +22,10 @@ from finest.ranklists.file import read
 from finest.training import workers
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import finetune
-from finest.training.pretrain import pretrain, shifted
+from finest.training.pretrain import pretrain
 from finest.training.replicas import plan as replicas
 from storage import checkpoint_store
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
 PRETRAIN = Pretrain(
     model=SASRecConfig(hidden_size=8, num_layers=1, max_length=6),
@@ -49,7 +49,7 @@ def train(
     mode: Literal["auto", "stacked"] = "auto",
     pretrain_config: Pretrain = PRETRAIN,
 ):
-    data = dataset(users=24, items=40)
+    data = random_dataset(users=24, items=40)
     edits, planned = plan(data, perturb, 0)
     store = checkpoint_store(str(folder / "checkpoints"))
     told = []
@@ -198,23 +198,6 @@ def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
     assert len(slots) == (1 if "shifted" in change else 2)
 
 
-def test_shifted_windows_differ_between_epochs_and_not_between_variants_of_a_seed():
-    clean = dataset(users=24, items=40).training_rows()
-    config = PRETRAIN.model_copy(update={"shifted": True})
-    epochs = [shifted(clean, clean, config, 0, epoch) for epoch in range(4)]
-    assert len({windows.targets.tobytes() for windows in epochs}) > 1
-    assert len({shifted(clean, clean, config, seed, 0).targets.tobytes() for seed in range(4)}) > 1
-    assert np.array_equal(shifted(clean, clean, config, 0, 2).targets, epochs[2].targets)
-    targets = clean.id[1:][clean.user[1:] == clean.user[:-1]]
-    for windows in epochs:
-        assert np.array_equal(np.sort(windows.ids[windows.ids >= 0]), targets)
-
-
-def test_shifted_windows_have_no_buckets():
-    with pytest.raises(ValueError, match="exclude each other"):
-        Pretrain(shifted=True, bucketed=True)
-
-
 def test_both_protocols_are_trained_side_by_side(in_process, tmp_path):
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}))
     anchored, independent = lists(folder, "tuned", "seed"), lists(folder, "independent", "seed")
@@ -284,7 +267,7 @@ def test_a_worker_that_leaves_without_a_word_is_one_line():
 
 
 def test_an_error_leaves_no_folder_behind(tmp_path):
-    data = dataset(users=24, items=40)
+    data = random_dataset(users=24, items=40)
     edits, planned = plan(data, SCENARIOS, 0)
     broken = PRETRAIN.model_copy(update={"model": PRETRAIN.model.model_copy(update={"name": "none"})})
     with pytest.raises(FinestError, match=r"there is no model called none"):

@@ -15,9 +15,9 @@ from finest.training.single import Share, Single
 from finest.training.unit import TrainUnit, fit
 from finest.training.windows import Windows, fill
 from storage import checkpoint_store
+from tests.integration.training.test_steps import FINETUNE, PRETRAIN, lists
+from tests.integration.training.test_steps import train as train_steps
 from tests.unit.training import test_replicas as stacks
-from tests.unit.training.test_steps import FINETUNE, PRETRAIN, lists
-from tests.unit.training.test_steps import train as train_steps
 
 TWO = replace(stacks.SETTINGS, parallel=2)
 CPU = torch.device("cpu")

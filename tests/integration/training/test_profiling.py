@@ -17,7 +17,7 @@ from finest.training.group import write_history
 from finest.training.pretrain import pretrained
 from finest.training.unit import TrainUnit
 from storage import checkpoint_store
-from tests.unit.training.small import dataset
+from tests.builders import random_dataset
 
 BATCHES = list(range(80))
 
@@ -63,7 +63,9 @@ def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_pa
         recipe = Pretrain.model_validate({"epochs": 3, "batch_size": 4, "model": {"hidden_size": 8, "max_length": 6}})
         checkpoint = Checkpoint(checkpoint_store(str(tmp_path / name)), "one")
         alone = TrainUnit((Variant(name="clean", role="clean", seed=0),), (None,), 1, stacked=False)
-        (model,), (history,) = pretrained(dataset(), alone, recipe, torch.device("cpu"), checkpoint, lambda event: None)
+        (model,), (history,) = pretrained(
+            random_dataset(), alone, recipe, torch.device("cpu"), checkpoint, lambda event: None
+        )
         return list(model.parameters()), history
 
     plain, _ = trained("plain")
