@@ -3,7 +3,6 @@
 The package holds weights without pickle, the code that it needs, its requirements and its card.
 """
 
-import ast
 import importlib.metadata
 import json
 import math
@@ -15,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import finest
 from finest.data.schema import Manifest
 from finest.gate.verdict import Verdict, markdown
+from finest.imports import ROOT, closure
+from finest.models.registry import MODELS
 from tracking.records import DIGEST_LENGTH, note
 from tracking.runs import Run
 from tracking.store import waiting
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENTRY = "finest.models.saved"
-"""Module that loads and ranks; the package carries it and every module of finest that it imports."""
+"""The module that loads and ranks; the package carries it, the model, and every module of finest that these import."""
 
 SERVED = Path(__file__).with_name("served_model.py")
 
@@ -38,6 +38,8 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array
+
+    from finest.models.saved import FACTS
 
     experiment = run.client.get_run(run.parent).info.experiment_id
     model = run.client.create_logged_model(
@@ -58,14 +60,14 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
         inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
         outputs=Schema([ColSpec(text, "items"), ColSpec(number, "scores")]),
     )
-    modules, requirements = needed(ENTRY)
+    modules, requirements = needed(json.loads((model_folder / FACTS).read_text())["model"]["name"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         shutil.copytree(model_folder, folder / "model")
         card = folder / "model_card.md"
         card.write_text(model_card(verdict, manifest))
         for module in modules:
-            place = folder / "code" / module.relative_to(Path(finest.__file__).parents[1])
+            place = folder / "code" / module.relative_to(ROOT.parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(module, place)
         upload = partial(
@@ -87,32 +89,21 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
     return str(model.model_id)
 
 
-def needed(entry: str) -> tuple[list[Path], list[str]]:
-    """Returns what importing the module `entry` needs: files of finest, and pip requirements of all else and of MLflow.
+def needed(model: str) -> tuple[list[Path], list[str]]:
+    """Returns the files of finest that serving a model takes, and pip requirements of everything else.
 
-    Requirements have exact versions as installed, without local labels such as +cpu, which an index elsewhere does not
-    have.
+    Requirements are of MLflow, of all that those files import, and of the package that the model comes from where it is
+    Requirements are of MLflow, of all that those files import, and of the other package that the model comes from;
+    in exact versions as installed, without local labels such as +cpu, which an index elsewhere does not have.
+    Args:
+        model: The model's registered name.
     """
-    root = Path(finest.__file__).parents[1]
-    files: dict[Path, None] = {}
-    outside = {"mlflow", "pandas"}
-    names = [entry]
-    while names:
-        name = names.pop()
-        path = root.joinpath(*name.split("."))
-        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if file in files or not file.exists():  # a name that is no module: imported from one
-            continue
-        files[file] = None
-        names.extend(name.rsplit(".", levels)[0] for levels in range(1, name.count(".") + 1))
-        for module in _imports(file):
-            if module.partition(".")[0] == "finest":
-                names.append(module)
-            else:
-                outside.add(module.partition(".")[0])
-    outside -= set(sys.stdlib_module_names)
+    module, other = MODELS[model].__module__, MODELS.package_of(model)
+    files, imported = closure([ENTRY, module], ("finest", module.partition(".")[0]))
+    outside = {"mlflow", "pandas", *imported} - set(sys.stdlib_module_names)
     versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(outside)}
-    return sorted(files), [f"{name}=={version}" for name, version in versions.items()]
+    requirements = [f"{name}=={version}" for name, version in versions.items()]
+    return [file for file in files if file.is_relative_to(ROOT)], requirements + ([other] if other else [])
 
 
 def model_card(verdict: Verdict, manifest: Manifest) -> str:
@@ -137,21 +128,6 @@ def model_card(verdict: Verdict, manifest: Manifest) -> str:
 
 {markdown(verdict)}
 """
-
-
-def _imports(file: Path) -> list[str]:
-    """Returns the modules that importing `file` imports.
-
-    Those are the ones at the top of the file. Imports inside functions do not count: who calls those brings what they
-    need.
-    """
-    found = []
-    for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return found
 
 
 def _example(model_folder: Path) -> "pd.DataFrame":

@@ -1,5 +1,9 @@
-"""Checkpoints: everything a training needs to go on bit for bit, without pickle, under a key of everything that decides its weights."""
+"""Checkpoints: everything that a training needs to go on bit for bit, without pickle.
 
+Each is kept under a key of everything that decides the training's weights.
+"""
+
+import ast
 import hashlib
 import json
 import tempfile
@@ -13,43 +17,69 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from finest.imports import ROOT, closure, modules_of
 from finest.profiling.profiler import clocked
 from finest.training.store import Store
-
-CODE = ("keys.py", "data/dataset.py", "models", "perturb/edits.py", "perturb/kinds.py", "training")
-"""Parts of the library that decide weights."""
 
 
 @cache
 def code_version() -> str:
-    """A digest of the code that decides weights, and of the torch release."""
-    # Not from `finest.__file__`: a process that has loaded a served model may have that one's copy under the name.
-    root, digest = Path(__file__).parents[1], hashlib.sha256(torch.__version__.encode())
-    for part in CODE:
-        for file in sorted((root / part).rglob("*.py") if (root / part).is_dir() else [root / part]):
-            digest.update(file.relative_to(root).as_posix().encode() + file.read_bytes())
+    """Returns a digest of the code that decides weights, without its comments and docstrings, and of the torch release."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    for file in deciding():
+        digest.update(file.relative_to(ROOT).as_posix().encode() + meaning(file.read_bytes()).encode())
     return digest.hexdigest()
 
 
+def meaning(source: bytes) -> str:
+    """Returns a text that differs where Python would run something else: without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def deciding() -> list[Path]:
+    """Returns the files of finest that decide weights.
+
+    They are the training modules and all that these import; of a registry among them, everything that it imports by name.
+    """
+    entries = modules_of("finest.training")
+    files, before = closure(entries)[0], 0
+    while len(files) > before:
+        before = len(files)
+        for file in files:
+            if file.name == "registry.py" and file.parent != ROOT:
+                entries += modules_of(".".join(file.parent.relative_to(ROOT.parent).parts))
+        files, _ = closure(entries)
+    return files
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 def key(facts: Mapping[str, Any]) -> str:
-    """The name of a training's checkpoints: its variant, and a digest of `facts` and of the code."""
+    """Returns the name of a training's checkpoints: its variant, and a digest of `facts` and of the code."""
     text = json.dumps({"code": code_version(), **facts}, sort_keys=True)
     return f"{facts['variant']}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 class Checkpoint:
-    """The last finished epoch of one training."""
+    """Holds the last finished epoch of one training."""
 
     def __init__(self, store: Store, name: str):
+        """Makes the checkpoint that is called `name` in a store, saved before or not."""
         self.store, self.name = store, f"{name}.safetensors"
 
     def read_only(self) -> "Checkpoint":
-        """The same for a process that another one saves for."""
+        """Returns this checkpoint for a process that another one saves for."""
         return _Followed(self.store, self.name.removesuffix(".safetensors"))
 
     @clocked("checkpoints")
     def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Replaces what was saved before."""
+        """Saves tensors by name, and facts that JSON can hold, in place of what was saved before."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "checkpoint"
             save_file(
@@ -61,7 +91,7 @@ class Checkpoint:
 
     @clocked("checkpoints")
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """What was saved last, or None."""
+        """Returns the tensors and facts that were saved last, or None."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "checkpoint"
             if not self.store.get(self.name, file):

@@ -13,10 +13,11 @@ from finest import atomic
 from finest.data.dataset import Dataset, Rows
 from finest.keys import numpy_generator, torch_generator
 from finest.models.recommender import Recommender
-from finest.models.registry import build
+from finest.models.registry import MODELS, build
 from finest.models.saved import Facts, save
 from finest.perturb.edits import Edits, apply, from_table
 from finest.perturb.plan import Plan, Variant
+from finest.perturb.registry import EDITS
 from finest.ranklists import file as list_file
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import Description, Stage
@@ -201,9 +202,16 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
         "stacked": unit.stacked,
         "data": data.manifest.fingerprint,
         "pretrain": config.model_dump(mode="json", exclude={"device", "processes", "replicas"}),
+        "packages": _other_packages(config, unit),
         "device": hardware(device) if device.type == "cuda" else device.type,
         "threads": THREADS,
     }
+
+
+def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
+    """Returns name and version of every other package whose model or edits a training uses."""
+    kinds = {edits.kind for edits in unit.edits if edits}
+    return sorted({*filter(None, [MODELS.package_of(config.model.name), *map(EDITS.package_of, kinds)])})
 
 
 def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -> Facts:

@@ -1,0 +1,124 @@
+"""The contract of a model: what torch's modules may be used for, what is refused by name, and that the checks can fail."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from finest.errors import FinestError
+from finest.models.recommender import Recommender
+from finest.models.registry import MODELS
+from finest.models.sasrec import SASRec, SASRecConfig
+from finest.models.saved import FACTS, Facts, load, save
+from finest.testing import check_model
+from finest.training.replicas.stack import stack
+from tests.unit.models.plugins import Masked, Plain, PlainConfig
+
+CONFIG = PlainConfig(hidden_size=8, max_length=6)
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    list(MODELS)
+    for name, model in {"plain": Plain, "masked": Masked}.items():
+        monkeypatch.setitem(MODELS._things, name, model)
+
+
+@pytest.mark.parametrize("name", ["plain", "masked"])
+def test_a_model_of_torchs_own_modules_keeps_the_contract(name: str) -> None:
+    check_model(name)
+
+
+def test_torchs_modules_start_as_torch_does_by_the_seed_and_their_name_alone() -> None:
+    class Larger(Plain):
+        def __init__(self, config: PlainConfig, items: int):
+            super().__init__(config, items)
+            self.between = nn.Linear(3, 3)
+
+    models = [Plain(CONFIG, 10), Larger(CONFIG, 20)]
+    for model in models:
+        model.initialise(3)
+    plain, larger = models
+    assert plain.norm.weight.tolist() == [1.0] * 8 and plain.norm.bias.tolist() == [0.0] * 8
+    assert torch.equal(plain.linear.weight, larger.linear.weight) and plain.linear.weight.abs().max() <= 8**-0.5
+    before = torch.get_rng_state()
+    plain.initialise(4)
+    assert torch.equal(before, torch.get_rng_state()) and not torch.equal(plain.linear.weight, larger.linear.weight)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (nn.ParameterList([nn.Parameter(torch.ones(2))]), "part.0 must say how it starts"),
+        (nn.Dropout(0.1), "part: torch's dropout"),
+        (nn.GRU(8, 8, num_layers=2, dropout=0.2), "part: torch's dropout"),
+        (nn.BatchNorm1d(8), "part: batch normalisation"),
+    ],
+)
+def test_what_cannot_be_trained_comparably_is_refused_by_name(part: nn.Module, said: str) -> None:
+    model = Plain(CONFIG, 10)
+    model.part = part
+    with pytest.raises(FinestError, match=said):
+        model.initialise(0)
+
+
+def test_a_model_that_is_not_causal_must_say_how_it_scores() -> None:
+    with pytest.raises(TypeError, match="Half is not causal: it must define task and summary"):
+        type("Half", (SASRec,), {"causal": False})
+
+
+def test_buffers_are_saved_and_stacked(tmp_path) -> None:
+    model = Plain(CONFIG, 3)
+    model.initialise(0)
+    model.calls += 7
+    facts = Facts(model=CONFIG, seed=0, data_fingerprint="", depth=10, exclude_seen=True, stage="base")
+    save(tmp_path, model, facts, ["", "a", "b", "c"])
+    assert load(tmp_path).model.calls == 7
+    assert stack([model, Plain(CONFIG, 3)]).calls.tolist() == [7, 0]
+
+
+def broken(**methods: object) -> type[Recommender]:
+    """SASRec with another method or two."""
+    return type("Broken", (SASRec,), methods)
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ({"encode": lambda self, x, masks: SASRec.encode(self, x.flip(1), masks)}, "depends on what comes after it"),
+        ({"encode": lambda self, x, masks: SASRec.encode(self, x, None)}, "dropout site 0 has no effect"),
+        ({"initialise": lambda self, seed, scale: SASRec.initialise(self, 0, scale)}, "another seed gives the same"),
+        ({"initialise": lambda self, seed, scale: self.embedding.data.normal_()}, "depends on more than the seed"),
+        ({"summary": lambda self, x: SASRec.encode(self, x, None)[:, 0]}, "summary and states differ"),
+        ({"scores": lambda self, x: SASRec.scores(self, x.detach() * 0 + 1)}, "gradient"),
+        ({"scores": lambda self, x: SASRec.scores(self, x).mean(0, keepdim=True)}, r"scores must be \[N, items\]"),
+        ({"encode": lambda self, x, masks: SASRec.encode(self, x, masks) + x.sum()}, "depend"),
+    ],
+)
+def test_the_check_finds_what_is_broken(methods: dict[str, object], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_model(broken(**methods))
+
+
+def test_the_check_finds_a_stack_whose_replicas_mix() -> None:
+    def encode(self: SASRec, x: torch.Tensor, masks: torch.Tensor | None) -> torch.Tensor:
+        hidden = SASRec.encode(self, x, masks)
+        return hidden + hidden.mean(0, keepdim=True) if hidden.dim() == 4 else hidden
+
+    with pytest.raises(AssertionError, match="a stack's hidden states are not those of its models alone"):
+        check_model(broken(encode=encode))
+
+
+@pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
+def test_a_model_that_the_previous_release_saved_loads(tmp_path, name: str) -> None:
+    config = MODELS[name].Config(hidden_size=8, num_layers=1, max_length=6)
+    model = MODELS[name](config, 3)
+    model.initialise(0)
+    facts = Facts(model=config, seed=0, data_fingerprint="", depth=10, exclude_seen=True, stage="tuned")
+    save(tmp_path, model, facts, ["", "a", "b", "c"])
+    old = {"name": name, "hidden": 8, "layers": 1, "heads": 1, "length": 6, "dropout": 0.2}
+    (tmp_path / FACTS).write_text(json.dumps({**json.loads((tmp_path / FACTS).read_text()), "model": old}))
+    saved = load(tmp_path)
+    assert saved.config == config and torch.equal(saved.model.embedding, model.embedding)
+    assert isinstance(config, SASRecConfig) == (name == "sasrec")
