@@ -92,9 +92,9 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
 def needed(model: str) -> tuple[list[Path], list[str]]:
     """Returns the files of finest that serving a model takes, and pip requirements of everything else.
 
-    Requirements are of MLflow, of all that those files import, and of the package that the model comes from where it is
     Requirements are of MLflow, of all that those files import, and of the other package that the model comes from;
     in exact versions as installed, without local labels such as +cpu, which an index elsewhere does not have.
+
     Args:
         model: The model's registered name.
     """
