@@ -1,4 +1,4 @@
-"""Why a server gave no answer: the cause at the bottom of a chain of exceptions, with the address that was tried."""
+"""Why a server gave no answer: the cause in a chain of exceptions, with the address that was tried."""
 
 import re
 import socket
@@ -11,13 +11,16 @@ Kind = Literal["name", "certificate", "tls", "refused", "time", "closed", "route
 
 
 class Sign(NamedTuple):
-    """How a cause is told."""
+    """Says how a cause is recognised, and how it is put."""
 
     kind: Kind
+    """The cause."""
     types: tuple[type[BaseException], ...]
+    """Exceptions that have it."""
     text: str
-    """What says so where only a text is left."""
+    """A regular expression that finds it where only a text is left."""
     words: str
+    """The sentence for people; the address takes the place of {}."""
 
 
 SIGNS = (
@@ -44,21 +47,28 @@ SIGNS = (
     ),
     Sign("route", (), "No route to host|Network is unreachable", "no connection to {}: no way leads there"),
 )
-"""The first that fits counts."""
+"""All causes that are recognised; the first that fits counts."""
 POOL = re.compile(r"host='([^']+)', port=([0-9]+)")
+"""Finds the address in what urllib3 writes."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Cause(NamedTuple):
-    """Why there was no answer, and from where."""
+    """Says why there was no answer, and from where."""
 
     kind: Kind
+    """The cause."""
     words: str
-    """In a line, with the address: its host and port, and neither path nor query, which may hold a signature."""
+    """One line, with the address: its host and port, and neither path nor query, which may hold a signature."""
 
 
 def find(error: BaseException, url: str = "") -> Cause:
-    """The cause, with the address that the chain names (a redirect may lead elsewhere), else that of `url`, which was asked for."""
+    """Finds the cause of an error.
+
+    Args:
+        error: The error.
+        url: The address that was asked for. The one that the error names is taken first: a redirect may lead elsewhere.
+    """
     address, links = host_and_port(url), list(chain(error))
     for link in links:
         address = _address(link) or address
@@ -73,7 +83,7 @@ def find(error: BaseException, url: str = "") -> Cause:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, what caused it, what caused that."""
+    """Yields the error, what caused it, what caused that, and so on."""
     seen: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in seen:
@@ -83,7 +93,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def host_and_port(url: str) -> str:
-    """Of an URL, without a user and a password that may stand in it.
+    """Returns the host and the port of a URL, without a user and a password that may stand in it.
 
     >>> host_and_port("https://me:secret@kfp.example/pipeline"), host_and_port("http://localhost:8888")
     ('kfp.example:443', 'localhost:8888')
@@ -98,7 +108,7 @@ def host_and_port(url: str) -> str:
 
 
 def _address(link: BaseException) -> str:
-    """Where the link of a chain says that it tried: urllib3's pool or connection, botocore's endpoint, requests' request."""
+    """Returns the address that a link of a chain names: urllib3's pool, botocore's endpoint or requests' request."""
     for name in ("conn", "pool"):
         place: Any = vars(link).get(name)
         if place is not None and getattr(place, "host", None):
@@ -113,6 +123,6 @@ def _address(link: BaseException) -> str:
 
 
 def _more(link: BaseException) -> str:
-    """What the system says of a certificate: that it has expired, is of another name, is signed by itself."""
+    """Returns what the system says of a certificate: that it has expired, is of another name or signed by itself."""
     said = getattr(link, "verify_message", "")
     return f" ({said})" if said else ""

@@ -1,8 +1,8 @@
-"""Lengths of time for people."""
+"""Lengths of time, written for people."""
 
 
 def duration(seconds: float) -> str:
-    """Seconds in few words.
+    """Returns a number of seconds in few words.
 
     >>> duration(7.26), duration(83.4), duration(600), duration(4000)
     ('7.3 s', '1 min 23 s', '10 min', '1 h 6 min')

@@ -4,29 +4,31 @@ import signal
 
 
 class FinestError(Exception):
-    """Anything that is not the user's config or data but still has a clear cause."""
+    """Means that something has a clear cause, which its text says; as it is, neither the user's config nor data."""
 
     exit_code = 1
+    """Exit code of a command that ends with it."""
 
 
 class ConfigError(FinestError):
-    """A config value or a command line that cannot be meant."""
+    """Means that a config value or a command line cannot be meant."""
 
     exit_code = 2
 
 
 class DataError(FinestError):
-    """Input data (interactions, rank lists, edit files) that cannot be used."""
+    """Means that input data (interactions, rank lists, edit tables) cannot be used."""
 
 
 class UnavailableError(FinestError):
-    """A service that does not answer now and may well in a minute."""
+    """Means that a service does not answer now and may well do so in a minute."""
 
 
 class KilledError(FinestError):
-    """A process that a signal has ended; the same may well succeed."""
+    """Means that a signal has ended a process; the same may well succeed when it is tried again."""
 
     def __init__(self, what: str, number: int):
+        """Takes what was killed, like "a training process", and the number of the signal."""
         super().__init__(what, number)
         self.what, self.number = what, number
 
@@ -35,7 +37,7 @@ class KilledError(FinestError):
 
 
 class OutOfMemoryError(FinestError):
-    """More memory is needed than there is, however often it is tried."""
+    """Means that more memory is needed than there is, however often it is tried."""
 
 
 def first_line(error: BaseException) -> str:

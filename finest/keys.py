@@ -1,4 +1,4 @@
-"""Keys for everything random: each use names itself, so that no two uses share a stream and none depends on call order."""
+"""Keys for everything random: each use names itself, so that none shares a stream or depends on the order of calls."""
 
 import hashlib
 import json

@@ -26,8 +26,8 @@ Thing = TypeVar("Thing")
 class Registry(Generic[T]):
     """Things by name: those that the library's modules register, and those of other packages' entry points.
 
-    Modules are imported on first use. An entry point is imported when its own thing is asked for, so that a broken package
-    disturbs only who uses it.
+    Modules are imported on first use. An entry point is imported when its own thing is asked for, so that a broken
+    package disturbs only who uses it.
     """
 
     def __init__(self, kind: str, group: str, package: str = "", check: Callable[[Any], bool] = lambda thing: True):
@@ -70,7 +70,8 @@ class Registry(Generic[T]):
             close = difflib.get_close_matches(name, list(self), n=1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(self)}"
             raise ConfigError(
-                f"there is no {self.kind} called {name}; {hint} (another package adds one by an entry point of {self.group})"
+                f"there is no {self.kind} called {name}; {hint}"
+                f" (another package adds one by an entry point of {self.group})"
             )
         self._things[name] = thing = self._import(points[name])
         return thing
@@ -79,12 +80,12 @@ class Registry(Generic[T]):
         return name in self._load() or name in self._things
 
     def __iter__(self) -> Iterator[str]:
-        """Yields all names: the library's own, then other packages', both sorted, since modules are imported in any order."""
+        """Yields all names: the library's own, then other packages', both sorted: modules are imported in any order."""
         points = self._load()
         return iter([*sorted(self._things.keys() - points.keys()), *sorted(points)])
 
     def package_of(self, name: str) -> str | None:
-        """Returns name and version of the other package that has the thing, like `example==1.0`; None for the library's own."""
+        """Returns which other package has the thing, like `example==1.0`; None for the library's own."""
         point = self._load().get(name)
         return f"{point.dist.name}=={point.dist.version}" if point and point.dist else None
 
@@ -101,7 +102,8 @@ class Registry(Generic[T]):
                 if point.name in self._things or (taken and taken.value != point.value):
                     other = f"package {taken.dist.name}" if taken and taken.dist else "this library"
                     raise FinestError(
-                        f"two {self.kind}s are called {point.name}: one of {other}, one of {_origin(point)}; uninstall one"
+                        f"two {self.kind}s are called {point.name}: one of {other}, one of {_origin(point)};"
+                        " uninstall one"
                     )
                 self._points[point.name] = point
         return self._points
@@ -123,7 +125,7 @@ def _origin(point: metadata.EntryPoint) -> str:
 
 
 class Name:
-    """Annotation of a config field that holds the bare name of a thing of a registry, such as a rule; an unknown one is an error."""
+    """Annotates a config field that holds the bare name of a thing of a registry; an unknown name is an error."""
 
     def __init__(self, registry: Registry[Any]):
         self.registry = registry
@@ -150,8 +152,9 @@ class Name:
 class Named:
     """Annotation of a config field that holds the section of any thing of a registry, told apart by its key `name`.
 
-    `model: Annotated[ModelConfig, Named(MODELS)]` takes `{name: gru4rec, hidden_size: 32}` and checks it with the class that
-    `MODELS["gru4rec"].Config` is. A bare name is a section of defaults. An error inside has the full place of the key.
+    `model: Annotated[ModelConfig, Named(MODELS)]` takes `{name: gru4rec, hidden_size: 32}` and checks it with the class
+    that `MODELS["gru4rec"].Config` is. A bare name is a section of defaults. An error inside has the full place of the
+    key.
     """
 
     def __init__(self, registry: Registry[Any], default: str | None = None):

@@ -26,11 +26,11 @@ def train(
     from components.champion.work import saved_champion
     from components.checkpoints import open_store
     from finest.data.dataset import load
-    from finest.perturb.plan import read
+    from finest.perturb.plan import read_plan
     from finest.profiling.profiler import into
     from finest.training.finetune import finetune
 
     with into(tuned, "finetune", profile, bases):
-        data, (table, plan) = load(interactions), read(edits)
+        data, (table, plan) = load(interactions), read_plan(edits)
         old, store = saved_champion(champion), open_store(checkpoints)
         finetune(data, table, plan, group, pretrain, config, bases, old, store, tuned, report)

@@ -14,7 +14,7 @@ from components import events
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Verdict, write
-from finest.perturb.plan import read
+from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
 from finest.training.finetune import CANDIDATE
@@ -58,7 +58,7 @@ def decide(
     Returns:
         The verdict, and every variant's training history by its name.
     """
-    _, plan = read(edits)
+    _, plan = read_plan(edits)
     groups = sorted(groups, key=lambda group: [one.id for one in plan.groups].index(read_facts(group)["group"]))
     facts, first = [read_facts(group) for group in groups], groups[0]
     by_id = {fact["group"]: group for fact, group in zip(facts, groups, strict=True)}

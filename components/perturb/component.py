@@ -27,11 +27,11 @@ def perturb(
     from components.step import running
     from finest.data.dataset import load
     from finest.perturb.config import Perturb
-    from finest.perturb.plan import plan, write
+    from finest.perturb.plan import plan, write_plan
     from tracking.runs import log_plan
 
     with running("perturb", checkpoints=checkpoints):
         table, trainings = plan(load(Path(interactions.path)), parse(Perturb, config, "perturb"), seed)
-        write(table, trainings, Path(edits.path))
+        write_plan(table, trainings, Path(edits.path))
         log_plan(trainings)
         return [group.id for group in trainings.groups]

@@ -22,10 +22,10 @@ def train(
     """Trains a group's variants and writes their folder `bases`."""
     from components.checkpoints import open_store
     from finest.data.dataset import load
-    from finest.perturb.plan import read
+    from finest.perturb.plan import read_plan
     from finest.profiling.profiler import into
     from finest.training.pretrain import pretrain
 
     with into(bases, "pretrain", profile):
-        data, (table, plan) = load(interactions), read(edits)
+        data, (table, plan) = load(interactions), read_plan(edits)
         pretrain(data, table, plan, group, config, open_store(checkpoints), bases, report)

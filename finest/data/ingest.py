@@ -169,7 +169,8 @@ def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:
     if counts["interactions"] == 0:
         raise DataError(
             f"the k-core filter leaves nothing of {usable} rows: lower"
-            f" ingest.min_user_interactions={config.min_user_interactions} or ingest.min_item_interactions={config.min_item_interactions}"
+            f" ingest.min_user_interactions={config.min_user_interactions}"
+            f" or ingest.min_item_interactions={config.min_item_interactions}"
         )
     depth, items = config.evaluation.depth, counts["items"]
     if counts["train_interactions"] == 0 or (counts["instances"] == 0 and not _may_be_empty(config)):

@@ -106,7 +106,8 @@ def check(quarantine: pa.Table, source_rows: int, config: Ingest) -> dict[str, i
     if unusable == source_rows and worst == UNPARSABLE:
         raise DataError(
             f"no row of the source has a readable timestamp: column {config.columns.timestamp!r}"
-            f" (ingest.columns.timestamp) must hold plain decimal numbers (ingest.timestamp_unit) or ISO 8601 times; example: {example}"
+            " (ingest.columns.timestamp) must hold plain decimal numbers (ingest.timestamp_unit) or ISO 8601 times;"
+            f" example: {example}"
         )
     share = unusable / source_rows
     if share > config.max_quarantined_share or unusable == source_rows:

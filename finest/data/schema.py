@@ -106,7 +106,8 @@ class Manifest(Section):
     repeated_share: float
     """Share of interactions that repeat an earlier user-item pair."""
     users_cut_inside_a_tie: int
-    """Number of users whose last training and first held-out row share a timestamp: a content hash cuts there, not time."""
+    """Number of users whose last training and first held-out row share a timestamp: a content hash cuts there, not
+    time."""
     first_timestamp: int
     """Time of the first interaction, in microseconds since 1970 (UTC)."""
     last_timestamp: int

@@ -111,13 +111,13 @@ def _fresh(seed: int, use: str) -> int:
     return key("training seed", seed, use) % 2**31
 
 
-def write(table: pa.Table, plan: Plan, folder: Path) -> None:
+def write_plan(table: pa.Table, plan: Plan, folder: Path) -> None:
     """Writes a plan to `folder`, which may exist if it is empty: whole or not at all."""
     with atomic.folder(folder) as partial:
         pq.write_table(table, partial / EDITS_FILE)
         (partial / PLAN_FILE).write_text(plan.model_dump_json(indent=2))
 
 
-def read(folder: Path) -> tuple[pa.Table, Plan]:
-    """Returns the edits and the plan that `write` wrote to `folder`."""
+def read_plan(folder: Path) -> tuple[pa.Table, Plan]:
+    """Returns the edits and the plan that `write_plan` wrote to `folder`."""
     return pq.read_table(folder / EDITS_FILE), Plan.model_validate_json((folder / PLAN_FILE).read_text())

@@ -26,10 +26,10 @@ TOLERANCE = 1e-4
 def check_model(model: type[Recommender] | str, config: ModelConfig | None = None) -> None:
     """Checks that a recommender does what every recommender must.
 
-    Equal seeds give equal weights and others others, whatever happened before; a hidden state depends on its window up to its position
-    alone (where the model is causal: as its training sees it, too), a history's scores on this history alone, and padding reaches
-    nothing; every weight gets a gradient; the whole state is saved and loaded; a stack computes what each of its
-    replicas computes alone; the config survives the way through a pipeline.
+    Equal seeds give equal weights and others others, whatever happened before; a hidden state depends on its window up
+    to its position alone (where the model is causal: as its training sees it, too), a history's scores on this history
+    alone, and padding reaches nothing; every weight gets a gradient; the whole state is saved and loaded; a stack
+    computes what each of its replicas computes alone; the config survives the way through a pipeline.
 
     >>> check_model("sasrec")
 

@@ -11,7 +11,7 @@ from finest.data.dataset import Dataset, Ints
 from finest.errors import ConfigError, FinestError
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.edits import EDITS_SCHEMA
-from finest.perturb.plan import Variant, deal, plan, read, write
+from finest.perturb.plan import Variant, deal, plan, read_plan, write_plan
 from finest.perturb.registry import EDITS, FAMILIES, NEW_ITEMS, Family, Options
 from tests.builders import written_dataset
 
@@ -129,8 +129,8 @@ def test_a_plan_is_written_whole_into_an_empty_folder_and_read_back(tmp_path: Pa
     out.mkdir()
     (tmp_path / "edits.partial-0").mkdir()  # of a run that was killed
     (tmp_path / "edits.partial-0" / "half").touch()
-    write(table, groups, out)
-    back, again = read(out)
+    write_plan(table, groups, out)
+    back, again = read_plan(out)
     assert back.equals(table)
     assert again == groups
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["edits", "edits.parquet", "plan.json"]
