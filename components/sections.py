@@ -29,8 +29,8 @@ RENAMED = {
 }
 """Keys of earlier versions, and what they are called now."""
 MOVED = {
-    "perturb.look_back": "an option of its family, as in family: {name: casper, look_back: 50}",
-    "perturb.scenarios.new_item": "an option of its kind, as in kind: {name: insertion, new_item: least_popular}",
+    "perturb.look_back": "now an option of its family, as in family: {name: casper, look_back: 50}",
+    "perturb.scenarios.new_item": "now an option of its kind, as in kind: {name: insertion, new_item: least_popular}",
 }
 """Keys of earlier versions that stand elsewhere, and what they are now."""
 
@@ -176,7 +176,7 @@ def _unknown(path: str, section: type[BaseModel], values: Mapping[str, Any], nam
     if plain in RENAMED:
         return f"{path} is called {RENAMED[plain]} now"
     if plain in MOVED:
-        return f"{path} is {MOVED[plain]} now"
+        return f"{path} is {MOVED[plain]}"
     close = _closest(plain, list(keys(section, name, values)))
     if close == path:  # a key with dots, as --set takes them
         outer, _, inner = path.rpartition(".")

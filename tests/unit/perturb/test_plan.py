@@ -194,11 +194,11 @@ def test_a_name_or_an_option_that_there_is_not_is_an_error_of_the_config(scenari
     [
         (
             {"look_back": 20},
-            r"perturb.look_back is an option of its family, as in family: {name: casper, look_back: 50} now",
+            r"perturb.look_back is now an option of its family, as in family: {name: casper, look_back: 50}",
         ),
         (
             {"scenarios": [{"kind": "insertion", "new_item": "random"}]},
-            "perturb.scenarios.0.new_item is an option of the",
+            "perturb.scenarios.0.new_item is now an option of its kind, as in kind: {name: insertion",
         ),
     ],
 )
