@@ -1,4 +1,4 @@
-"""Which files importing a module runs, read from the source: what a served model must bring, what decides a training's weights."""
+"""Which files importing a module runs, read from the source: what a served model must bring and what decides weights."""
 
 import ast
 from collections.abc import Iterable, Iterator
