@@ -9,6 +9,7 @@ from components.image import IMAGE
 from pipeline.cluster.amounts import read
 from pipeline.cluster.demand import Argo, Container, Pod, moments, pods
 from pipeline.cluster.findings import HealthError
+from pipeline.cluster.versions import LOADER
 from pipeline.compile import compile_to
 from pipeline.config import Config, load
 
@@ -19,7 +20,15 @@ Document = dict[str, Any]
 def documents(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     output = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
     compile_to(output, IMAGE)
-    return list(yaml.safe_load_all(output.read_text()))
+    return list(yaml.load_all(output.read_text(), LOADER))
+
+
+@pytest.fixture(scope="module")
+def looped(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+    """Compiled for more than one group."""
+    output = tmp_path_factory.mktemp("looped") / "pipeline.yaml"
+    compile_to(output, IMAGE, config=load(None, ["perturb.groups=2"]))
+    return list(yaml.load_all(output.read_text(), LOADER))
 
 
 def pod(documents: list[Document], step: str, argo: Argo | None = Argo(), **placement: Any) -> Pod:  # noqa: B008
@@ -77,11 +86,9 @@ def test_a_pipeline_without_its_kubernetes_part_is_an_error(documents: list[Docu
 
 @pytest.mark.parametrize(("groups", "at_once"), [(1, 1), (3, 3), (40, 8)])
 def test_trainings_of_groups_run_together_and_nothing_else_does(
-    documents: list[Document], tmp_path: Path, groups: int, at_once: int
+    documents: list[Document], looped: list[Document], groups: int, at_once: int
 ) -> None:
-    if groups > 1:
-        compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["perturb.groups=2"]))
-        documents = list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
+    documents = looped if groups > 1 else documents
     found = moments(documents[0], groups)
     assert all(len(one) == 1 for one in found)
     assert {
@@ -110,7 +117,7 @@ def last(name: str):  # type: ignore[no-untyped-def]
 
 def compiled(pipeline: Any, folder: Path) -> Document:
     compiler.Compiler().compile(pipeline, str(folder / "pipeline.yaml"))
-    return dict(next(yaml.safe_load_all((folder / "pipeline.yaml").read_text())))
+    return dict(next(yaml.load_all((folder / "pipeline.yaml").read_text(), LOADER)))
 
 
 def test_steps_that_do_not_wait_for_each_other_run_together(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from components.sections import parse
 from finest.errors import ConfigError
 from finest.perturb.config import Perturb
 from finest.perturb.plan import deal
+from pipeline.cluster.versions import LOADER
 from pipeline.compile import compile_to
 from pipeline.config import load
 from pipeline.dag import ONLY_GROUP
@@ -36,7 +37,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def fresh(text: str) -> list[Document]:
-    return list(yaml.safe_load_all(text))
+    return list(yaml.load_all(text, LOADER))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def looped(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     """Compiled for more than one group."""
     output = tmp_path_factory.mktemp("looped") / "pipeline.yaml"
     compile_to(output, IMAGE, config=load(None, ["source=s3://bucket/interactions", "perturb.groups=2"]))
-    return list(yaml.safe_load_all(output.read_text()))
+    return list(yaml.load_all(output.read_text(), LOADER))
 
 
 def test_the_compiled_pipeline_in_the_repository_is_current(text: str) -> None:
@@ -79,7 +80,7 @@ def test_preflight_knows_how_many_groups_the_pipeline_trains(fresh: list[Documen
 
 def test_every_step_runs_in_the_image_that_was_asked_for(tmp_path: Path) -> None:
     compile_to(tmp_path / "pipeline.yaml", "registry/finest@sha256:0123")
-    executors = next(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))["deploymentSpec"]["executors"]
+    executors = next(yaml.load_all((tmp_path / "pipeline.yaml").read_text(), LOADER))["deploymentSpec"]["executors"]
     assert {executor["container"]["image"] for executor in executors.values()} == {"registry/finest@sha256:0123"}
 
 
@@ -125,7 +126,7 @@ def pinned(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     """Compiled with an image by its digest, for a cluster with Kueue."""
     output = tmp_path_factory.mktemp("pinned") / "pipeline.yaml"
     compile_to(output, "registry/finest@sha256:0123", Cluster(queue="gpus", s3_secret="keys", user=2000))
-    return list(yaml.safe_load_all(output.read_text()))
+    return list(yaml.load_all(output.read_text(), LOADER))
 
 
 def test_every_step_has_a_policy_and_the_policy_no_other(fresh: list[Document]) -> None:
@@ -157,7 +158,7 @@ def test_every_step_is_as_patient_and_logs_as_the_config_says(fresh: list[Docume
         IMAGE,
         config=load(None, ["source=s3://b/i", "steps={patience_minutes: 0.5, log: json}"]),
     )
-    other = steps(list(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text())))
+    other = steps(list(yaml.load_all((tmp_path / "pipeline.yaml").read_text(), LOADER)))
     assert {(step.variables["FINEST_PATIENCE_SECONDS"], step.variables["FINEST_LOG"]) for step in other} == {
         ("30", "json")
     }
@@ -414,7 +415,7 @@ def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path)
             choose(number=5)
 
     compiler.Compiler().compile(nested, str(tmp_path / "pipeline.yaml"))
-    pipeline = next(yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
+    pipeline = next(yaml.load_all((tmp_path / "pipeline.yaml").read_text(), LOADER))
     # The root, the first choice, and three for each of the two groups of branches; then two steps, and the longer branch's two.
     assert drivers(pipeline) == 2 + 3 + 2 + 3 + 2
     assert problems(pipeline) == []
@@ -436,5 +437,5 @@ def test_the_check_finds_what_the_compiler_forgets_in_a_group(tmp_path: Path) ->
 
     compiler.Compiler().compile(forgetful, str(tmp_path / "pipeline.yaml"))
     assert any(
-        "memory" in problem for problem in problems(*yaml.safe_load_all((tmp_path / "pipeline.yaml").read_text()))
+        "memory" in problem for problem in problems(*yaml.load_all((tmp_path / "pipeline.yaml").read_text(), LOADER))
     )
