@@ -30,6 +30,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 run: $(INSTALLED) ## Install what is needed, get ml-100k, run the whole pipeline; ARGS="--source FILE ..." for more
 	$(BIN)/finest run --config quickstart --state $(STATE) $(ARGS)
 
+# Unit tests and the examples of docstrings: no processes, no services, about a minute.
+test-fast: $(INSTALLED) ## Run the tests that need no processes and services, in about a minute
+	$(BIN)/python -m pytest tests/unit finest
+
 # Two processes: many tests wait for services of their own (tests/conftest.py says which go together).
 test: $(INSTALLED) ## Run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
@@ -85,4 +89,4 @@ clean: ## Remove the virtual environment and caches; runs and models in $(STATE)
 	rm -rf .venv build finest.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test lint bench bench-gpu bench-peers compile docs images image-cpu image-gpu image-mlflow run-docker services-stop ui clean
+.PHONY: help run test-fast test lint bench bench-gpu bench-peers compile docs images image-cpu image-gpu image-mlflow run-docker services-stop ui clean

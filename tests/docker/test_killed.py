@@ -14,7 +14,7 @@ from tests.end_to_end.conftest import Place
 from tests.end_to_end.test_resume import champion_weights, same_lists, stable_part
 from tests.services.images import docker
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 TOO_LITTLE, ENOUGH = "600Mi", "3g"
 """Too little for a training and its two processes (1 GB), and enough for every step before it (0.46 GB)."""

@@ -15,7 +15,7 @@ from tests.end_to_end.test_resume import same_lists, stable_part
 from tests.services.images import docker
 from tracking import registry
 
-pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 
 def test_a_run_in_containers_comes_to_a_champion(whole: Any, here: Place, store: Any) -> None:

@@ -24,7 +24,6 @@ def data(place: Place, installation: Installation) -> None:
     installation.s3.client().upload_file(str(place.source), BUCKET, "data.csv")
 
 
-@pytest.mark.timeout(600)
 def test_services_that_go_away_again_and_again_change_nothing(
     promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

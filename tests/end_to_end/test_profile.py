@@ -3,11 +3,7 @@
 import gzip
 import json
 
-import pytest
-
 from tests.end_to_end.conftest import Place, Ran
-
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_a_profiled_run_has_traces_and_a_page_that_the_report_shows_too_and_the_same_lists_bit_for_bit(

@@ -15,8 +15,6 @@ from tracking.store import connect, experiment_id
 
 SECONDS = 180
 
-pytestmark = pytest.mark.timeout(600)
-
 
 def wait_for(ready: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Waits until `ready` says so; the process must not end before."""

@@ -13,8 +13,6 @@ from tests.services.faults import Refusal, Request
 from tests.services.s3 import S3, SECRET
 from tracking import registry
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture(scope="module")
 def source(place: Place, s3_server: S3, tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -18,7 +18,7 @@ ROOT = packages.ROOT
 
 @pytest.fixture(
     scope="module",
-    params=["borrowed", pytest.param("empty", marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+    params=["borrowed", pytest.param("empty", marks=[pytest.mark.slow])],
 )
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns the Python of an environment with the wheel: with packages of the tests' environment, or with its own ones."""

@@ -10,8 +10,6 @@ from tests.end_to_end.conftest import Place, Ran, verdict
 from tracking import registry
 from tracking.store import connect, experiment_id
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture(autouse=True)
 def same_store(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

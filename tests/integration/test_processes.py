@@ -13,7 +13,6 @@ from finest.errors import FinestError, KilledError
 from finest.processes import Returned, Told, Worker
 from finest.training import workers
 
-pytestmark = pytest.mark.timeout(60)
 LARGE = bytes(50_000_000)
 """More than any pipe holds."""
 

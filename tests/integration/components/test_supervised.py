@@ -177,7 +177,6 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("reports", "chosen"), [(1 + 3 * number, ["main", "0", "1"][number % 3]) for number in range(10)]
 )

@@ -130,7 +130,6 @@ def source(folder: Path) -> list[SourceFile]:
     return files
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "config",
     [

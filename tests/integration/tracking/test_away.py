@@ -62,7 +62,6 @@ def a_check(parent: str, folder: Path) -> None:
     store.check()
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("name", "work"), [("mlflow", a_step), ("database", a_step), ("store", a_step), ("store", a_check)]
 )

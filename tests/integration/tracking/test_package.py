@@ -116,7 +116,6 @@ def test_the_package_carries_every_module_of_finest_that_it_imports_and_no_other
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_package_loads_in_an_environment_made_from_its_own_requirements_alone(
     champion, model_folder, tmp_path: Path
 ) -> None:
