@@ -1,4 +1,4 @@
-"""Which files importing a module runs, read from the source: what a served model must bring and what decides weights."""
+"""Which files importing a module runs, read from the source: what a served model brings and what changes weights."""
 
 import ast
 from collections.abc import Iterable, Iterator
