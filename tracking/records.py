@@ -16,6 +16,7 @@ from finest.data.schema import Manifest
 from finest.errors import UnavailableError
 from finest.gate.verdict import Accuracy, ScenarioResult, Verdict, markdown
 from finest.patience import at_most
+from finest.training.history import metrics_of
 from tracking.away import away
 from tracking.runs import Run, children, find_parent, name_ending, open_child
 from tracking.store import connect, masked, one_line
@@ -30,8 +31,6 @@ DIGEST_LENGTH = 36
 
 CURVES_SECONDS = 30.0
 """Seconds that a live curve waits after the store has not taken its points."""
-CURVES = {"loss": "train/loss", "order": "train/order", "top": "train/top", "rate": "train/rate"}
-"""Name of the metric for each column of a history table."""
 
 
 def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
@@ -197,12 +196,13 @@ def _accuracy(result: Accuracy) -> dict[str, float]:
 def _points(history: pa.Table) -> Iterable[tuple[str, float, int]]:
     """Yields (metric, value, step) of a history table. Fine-tuning's steps go on where pretraining's ended."""
     offset, last, stage = 0, 0, None
+    metrics = metrics_of(history)
     for row in history.to_pylist():
         if row["stage"] != stage:
             offset, stage = last, row["stage"]
         last = offset + row["step"]
-        for column, metric in CURVES.items():
-            value = row.get(column)
+        for column, metric in metrics.items():
+            value = row[column]
             if value is not None and math.isfinite(value):
                 yield metric, float(value), last
 

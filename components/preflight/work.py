@@ -65,7 +65,7 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
     return Checked(
         listing=listing,
         champion=champion.version if champion else "",
-        items_needed=2 * finetune.top_k if finetune.regulariser != "none" else 0,
+        items_needed=finetune.list_length,
         as_of=as_of.isoformat(),
         ingest=parameters(ingest),
         seen=seen_by(champion) if champion and preflight.skip_without_new_data else {},

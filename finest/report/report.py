@@ -14,6 +14,7 @@ from markupsafe import Markup
 from finest import atomic
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.report import charts
+from finest.training.history import terms_of
 
 SIMILARITIES = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
 STAGES = {"pretrain": "Pretraining", "finetune": "FINEST fine-tuning", "lists": "Rank lists"}
@@ -24,7 +25,7 @@ DONE = {"deletion": "deleted", "replacement": "replaced", "insertion": "inserted
 def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: str, profile: str | None = None) -> None:
     """Writes the report to `out`. Equal input gives equal bytes.
 
-    `histories` maps a variant to its training history (columns stage, epoch, loss, order, top at least). Without histories or without
+    `histories` maps a variant to its training history (`finest.training.history`). Without histories or without
     `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason and ids only.
     `profile`: the page of a profiled run.
     """
@@ -241,12 +242,15 @@ def against(row: Accuracy, base_mrr: float) -> str:
 
 
 def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
-    """Loss an epoch and stage, every variant, and the regulariser's two terms of the clean one."""
+    """Loss an epoch and stage, every variant, and the sum of the regulariser's terms."""
     panels = []
     for stage, title in (("pretrain", "Pretraining: next-item loss"), ("finetune", "Fine-tuning: whole loss")):
         panels.append((stage, title, {name: epochs(table, stage, "loss") for name, table in sorted(histories.items())}))
-    kept = {name: epochs(table, "finetune", "order", "top") for name, table in sorted(histories.items())}
-    panels.append(("kept", "Fine-tuning: order + top", {name: line for name, line in kept.items() if any(line[1])}))
+    terms = {name: terms_of(table) for name, table in sorted(histories.items())}
+    if any(terms.values()):
+        kept = {name: epochs(histories[name], "finetune", *own) for name, own in terms.items() if own}
+        title = " + ".join(next(own for own in terms.values() if own))
+        panels.append(("kept", f"Fine-tuning: {title}", {name: line for name, line in kept.items() if any(line[1])}))
     drawn = []
     for stage, title, lines in panels:
         lines = {name: line for name, line in lines.items() if line[0]}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from finest.training.objective import Hinge, hinge_terms, loss
+from finest.training.objective import Penalty, loss, terms_of, total
 
 SCORES_BYTES = {"cpu": 2**24, "cuda": 2**30}
 """Scores of a batch that are held at once; more are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on, a tenth
@@ -43,14 +43,14 @@ def catalogue_loss(
     bias: Tensor,
     target_N: Tensor,
     ids_N: Tensor,
-    hinge: Hinge | None,
+    penalty: Penalty | None,
     in_chunks: bool,
     counts: tuple[int, int] | None = None,
 ) -> Tensor:
     """`chunked_loss`, or the same over all scores at once."""
     if in_chunks:
-        return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, hinge, counts)
-    return loss(torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float(), target_N, ids_N, hinge, counts)
+        return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, penalty, counts)
+    return loss(torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float(), target_N, ids_N, penalty, counts)
 
 
 def chunked_loss(
@@ -59,28 +59,27 @@ def chunked_loss(
     bias: Tensor,
     target_N: Tensor,
     ids_N: Tensor,
-    hinge: Hinge | None,
+    penalty: Penalty | None,
     counts: tuple[int, int] | None = None,
     chunk: int | None = None,
 ) -> Tensor:
-    """`objective.loss` of `recommender.scores(hidden_ND)`: the loss and the hinge's two terms `[3]`; only the first has a gradient.
+    """Computes `objective.loss` of `recommender.scores(hidden_ND)`, `[1 + T]`; only the loss itself has a gradient.
 
     `embedding`: [I + 1, D] and `bias`: [I + 1], padding at 0. `chunk`: targets of a chunk; what suits the catalogue where not given.
     Under autocast products are taken in its type; sums and gradients of the weights are float32.
     """
-    if hinge is None:
+    if penalty is None:
         held_M = target_N.new_empty(0)
-        lists_M2K, alpha, margin = held_M.view(0, 2), 0.0, 0.0
+        lists_ML = held_M.view(0, 2)
     else:
-        held_M, lists_M2K = hinge.lists_of(ids_N)
-        alpha, margin = hinge.alpha, hinge.margin
+        held_M, lists_ML = penalty.lists.lists_of(ids_N)
     targets, lists = counts or (len(target_N), len(held_M))
     device = hidden_ND.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_ND.dtype
     with torch.autocast(device, enabled=False):
         chunk = chunk or chunk_of(len(embedding) - 1)
         return _Chunked.apply(
-            hidden_ND, embedding, bias, target_N, held_M, lists_M2K, alpha, margin, dtype, chunk, targets, lists
+            hidden_ND, embedding, bias, target_N, held_M, lists_ML, penalty, dtype, chunk, targets, lists
         )
 
 
@@ -95,9 +94,8 @@ class _Chunked(torch.autograd.Function):
         bias: Tensor,
         target_N: Tensor,
         held_M: Tensor,
-        lists_M2K: Tensor,
-        alpha: float,
-        margin: float,
+        lists_ML: Tensor,
+        penalty: Penalty | None,
         dtype: torch.dtype,
         chunk: int,
         targets: int,
@@ -111,7 +109,8 @@ class _Chunked(torch.autograd.Function):
         scores, softmax = (torch.empty(min(chunk, N), I, dtype=exact, device=bias.device) for _ in range(2))
         starts = list(range(0, N, chunk))
         bounds = torch.searchsorted(held_M, torch.tensor([*starts, N], device=held_M.device)).tolist()
-        next_loss, order, top = torch.zeros(3, dtype=exact, device=bias.device)
+        next_loss, *terms = torch.zeros(1 + len(terms_of(penalty)), dtype=exact, device=bias.device)
+        alpha = penalty.alpha if penalty else 0.0
         for start, low, high in zip(starts, bounds, bounds[1:], strict=False):
             hidden_CD = hidden_low[start : start + chunk]
             scores_CI, gradient_CI = scores[: len(hidden_CD)], softmax[: len(hidden_CD)]
@@ -124,23 +123,23 @@ class _Chunked(torch.autograd.Function):
             )
             gradient_CI.scatter_add_(1, own_C1, torch.full_like(own_C1, -1, dtype=exact))
             gradient_CI /= targets
-            if high > low:
-                place_M2K = (held_M[low:high] - start)[:, None] * I + lists_M2K[low:high]
-                order_M, top_M, change_M2K = hinge_terms(scores_CI.view(-1)[place_M2K], lists, alpha, margin)
-                order, top = order + order_M.sum(), top + top_M.sum()
-                gradient_CI.view(-1).scatter_add_(0, place_M2K.view(-1), change_M2K.view(-1))
+            if penalty and high > low:
+                place_ML = (held_M[low:high] - start)[:, None] * I + lists_ML[low:high]
+                terms_M, change_ML = penalty.regulariser(scores_CI.view(-1)[place_ML], lists, alpha)
+                terms = [term + term_M.sum() for term, term_M in zip(terms, terms_M, strict=True)]
+                gradient_CI.view(-1).scatter_add_(0, place_ML.view(-1), change_ML.view(-1))
             gradient_low = gradient_CI.to(dtype)
             _product(gradient_low, embedding_low, hidden_gradient[start : start + chunk])
             _add_product(gradient_low.t(), hidden_CD, embedding_gradient[1:])
             bias_gradient[1:] += gradient_CI.sum(0)
         ctx.gradients = hidden_gradient.to(hidden_ND.dtype), embedding_gradient, bias_gradient
-        return torch.stack([next_loss + alpha * (order + top), order, top])
+        return torch.stack([total(next_loss, terms, alpha), *terms])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None  # as large as the weights: handed over, not copied
-        return *(gradient.mul_(upstream[0][0]) for gradient in gradients), *[None] * 9
+        return *(gradient.mul_(upstream[0][0]) for gradient in gradients), *[None] * 8
 
 
 def _product(left: Tensor, right: Tensor, out: Tensor) -> None:

@@ -8,6 +8,8 @@ from finest.models.config import ModelConfig
 from finest.models.registry import MODELS
 from finest.registry import Named
 from finest.section import Section
+from finest.training.regularisers.base import RegulariserConfig
+from finest.training.regularisers.registry import REGULARISERS
 
 
 class Pretrain(Section):
@@ -56,23 +58,30 @@ class Pretrain(Section):
 
 
 class Finetune(Section):
-    """FINEST (arXiv 2402.03481): cross-entropy on simulated perturbations, plus a hinge that keeps reference lists in order."""
+    """FINEST (arXiv 2402.03481): cross-entropy on simulated perturbations, plus a regulariser that keeps reference lists."""
 
     epochs: int = Field(default=5, ge=1)
     """Passes over the training targets."""
     lr: float = Field(default=1e-3, gt=0)
     """Learning rate at the start; falls to zero along a cosine."""
-    regulariser: Literal["rank_hinge", "none"] = "rank_hinge"
-    """`none`: cross-entropy and simulation alone, the baseline that FINEST must beat."""
+    regulariser: Annotated[RegulariserConfig, Named(REGULARISERS, default="rank_hinge")] = Field(
+        default="rank_hinge",
+        validate_default=True,
+    )
+    """What keeps the reference lists: `rank_hinge`, with its `margin`; `none` is cross-entropy and simulation alone, the baseline that
+    FINEST must beat. A name, or a section with the name and its options."""
     alpha: float = Field(default=1.0, ge=0)
     """Weight of the regulariser against the cross-entropy; independent of the batch size."""
     top_k: int = Field(default=100, ge=2)
     """K: items of a reference list whose order is kept; as many again are kept below them. Paper: 100."""
-    margin: float = Field(default=0.1, gt=0)
-    """The hinge's margin, in logits. Paper: 0.1."""
     simulated_share: float = Field(default=0.01, ge=0, lt=1)
     """Share of the training rows edited anew in every epoch. Paper: 1%."""
     protocol: Literal["anchored", "independent", "both"] = "anchored"
     """Whose reference lists a probe keeps: the clean variant's (or the champion's), or its own base model's. `both` trains each."""
     reference: Literal["base", "champion"] = "base"
     """`champion`: reference lists come from the model in production, matched by item id, so that its lists survive; base without one."""
+
+    @property
+    def list_length(self) -> int:
+        """Number of items that a reference list must hold for the regulariser; 0 where it needs no lists."""
+        return REGULARISERS[self.regulariser.name].list_length(self.top_k)

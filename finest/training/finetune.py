@@ -28,10 +28,13 @@ from finest.ranklists.take import take
 from finest.training import checkpoint, group, references
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
+from finest.training.history import read_history, write_history
 from finest.training.loop import Records, Settings
-from finest.training.objective import EachOwn, Hinge
+from finest.training.objective import Penalty
 from finest.training.pretrain import describe, model_facts, weight_facts
 from finest.training.progress import Report
+from finest.training.reference_lists import OwnLists, ReferenceLists
+from finest.training.regularisers.registry import REGULARISERS
 from finest.training.replicas.plan import Arrangement
 from finest.training.simulate import simulate
 from finest.training.store import Store
@@ -44,11 +47,11 @@ CANDIDATE = "candidate"
 logger = logging.getLogger(__name__)
 
 
-class Opens(Protocol):
-    """Stored lists, as `references.Kept` is: opened where they are needed."""
+class Openable(Protocol):
+    """Reference lists that are opened in the process that needs them, such as `references.SharedLists`."""
 
-    def hinge(self, data: Dataset, alpha: float, margin: float, device: torch.device) -> Hinge:
-        """The regulariser."""
+    def open(self, data: Dataset, device: torch.device) -> ReferenceLists:
+        """Returns the lists."""
 
 
 CUT_SCHEMA = pa.schema([USERS_SCHEMA.field("user"), USERS_SCHEMA.field("last_train_timestamp")])
@@ -93,17 +96,18 @@ def finetune(
         on_event = group.progress(report, config.epochs, len(protocols) * len(variants))
         results = [one for results in run(jobs, device, facts["processes"], on_event) for one in results]
         cost = {name: dict(base) for name, base in facts["cost"].items()}
-        histories = {variant.name: group.read_history(bases, variant.name) for variant in variants}
+        histories = {variant.name: read_history(bases, variant.name) for variant in variants}
         trainings = [(protocol, variant) for protocol in protocols for variant in variants]
         for (protocol, variant), result in zip(trainings, results, strict=True):
             for name, seconds in result.cost.items():
                 cost[variant.name][name] = cost[variant.name].get(name, 0.0) + seconds
             stage = "finetune" if protocol == protocols[0] else "finetune_independent"
             histories[variant.name] += [{**record, "stage": stage} for record in result.history]
+        terms = REGULARISERS[config.regulariser.name].terms
         (folder / "lists" / "base").mkdir(parents=True, exist_ok=True)
         for variant in variants:
             shutil.copyfile(*(place / "lists" / "base" / f"{variant.name}.parquet" for place in (bases, folder)))
-            group.write_history(folder, variant.name, histories[variant.name])
+            write_history(folder, variant.name, histories[variant.name], terms)
         _write_cut(data, folder / CANDIDATE / CUT)
         group.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
 
@@ -112,7 +116,7 @@ def finetune(
 class SharedReference:
     """Reference lists that every variant of a group keeps; `digest` names the model they are of, `source` it in words."""
 
-    kept: references.Kept
+    lists: references.SharedLists
     digest: str
     source: str
 
@@ -143,7 +147,7 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[gro
     models = [load(folder, str(job.device)).model for folder in folders]
     facts = {
         "stage": "finetune",
-        "reference": _references_of(job, folders) if config.regulariser != "none" else None,
+        "reference": _references_of(job, folders) if config.list_length else None,
         "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
         **weight_facts(job.data, unit, job.pretrain, job.device),
     }
@@ -155,7 +159,7 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[gro
             models,
             job.pretrain,
             config,
-            job.shared.kept if job.shared else None,
+            job.shared.lists if job.shared else None,
             checkpoint.Checkpoint(job.store, name),
             on_event,
         )
@@ -192,7 +196,7 @@ def tuned(
     models: list[Recommender],
     pretrain: Pretrain,
     config: Finetune,
-    shared: Opens | None,
+    shared: Openable | None,
     saved: checkpoint.Checkpoint,
     on_event: Callable[[Event], None],
 ) -> Records:
@@ -202,26 +206,24 @@ def tuned(
     """
     clean = data.training_rows()
     slotting = slots(clean, pretrain.model.max_length, pretrain.bucketed)
-    hinge = None
-    if config.regulariser == "rank_hinge":
-        hinge = _hinge(data, models, config, shared)
-
+    penalty = _penalty(data, models, config, shared) if config.list_length else None
     every = []
     for variant, edits in zip(unit.variants, unit.edits, strict=True):
         rows = apply(clean, edits) if edits else clean
         every.append(partial(_simulated, rows, clean, slotting, data.item_counts, config.simulated_share, variant.seed))
-    return fit(unit, models, slotting, every, settings(pretrain, config), hinge, saved, on_event)
+    return fit(unit, models, slotting, every, settings(pretrain, config), penalty, saved, on_event)
 
 
 def _simulated(rows: Rows, clean: Rows, slotting: Slots, counts: Ints, share: float, seed: int, epoch: int) -> Windows:
     return fill(simulate(rows, clean, counts, share, seed, epoch), slotting)
 
 
-def _hinge(data: Dataset, models: list[Recommender], config: Finetune, shared: Opens | None) -> Hinge:
+def _penalty(data: Dataset, models: list[Recommender], config: Finetune, shared: Openable | None) -> Penalty:
+    regulariser = REGULARISERS[config.regulariser.name](config.regulariser)
     if shared:
-        return shared.hinge(data, config.alpha, config.margin, models[0].embedding.device)
-    own = [references.own(model, data.training_rows(), config.top_k, config.alpha, config.margin) for model in models]
-    return own[0] if len(own) == 1 else EachOwn(own)
+        return Penalty(regulariser, shared.open(data, models[0].embedding.device), config.alpha)
+    own = [references.own(model, data.training_rows(), config.list_length) for model in models]
+    return Penalty(regulariser, own[0] if len(own) == 1 else OwnLists(own), config.alpha)
 
 
 def settings(pretrain: Pretrain, config: Finetune) -> Settings:
@@ -244,7 +246,7 @@ def settings(pretrain: Pretrain, config: Finetune) -> Settings:
 
 def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:
     """The protocols to train under; without a regulariser nothing is shared, whatever is configured."""
-    if config.regulariser == "none":
+    if not config.list_length:
         return ["independent"]
     return ["anchored", "independent"] if config.protocol == "both" else [config.protocol]
 
@@ -257,11 +259,12 @@ def _shared_reference(
     if "anchored" not in _protocols(config):
         return None, "base"
     prepare(device)
-    kept = references.share(champion, True, data, config.top_k, scratch, device) if name and champion else None
-    if kept is None:
-        name, kept = None, references.share(clean_base, False, data, config.top_k, scratch, device)
-    assert kept is not None
-    return SharedReference(kept, _digest(kept.model), name or "base"), name or "base"
+    length = config.list_length
+    lists = references.share(champion, True, data, length, scratch, device) if name and champion else None
+    if lists is None:
+        name, lists = None, references.share(clean_base, False, data, length, scratch, device)
+    assert lists is not None
+    return SharedReference(lists, _digest(lists.model), name or "base"), name or "base"
 
 
 def champion_name(champion: Path) -> str:

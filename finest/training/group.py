@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from finest.perturb.plan import Variant
@@ -23,20 +21,6 @@ from finest.training.workers import Event
 FACTS = "group.json"
 
 logger = logging.getLogger(__name__)
-HISTORY_SCHEMA = pa.schema(
-    [
-        ("stage", pa.string()),
-        ("epoch", pa.int32()),
-        ("step", pa.int64()),
-        ("loss", pa.float64()),
-        ("order", pa.float64()),
-        ("top", pa.float64()),
-        ("rate", pa.float64()),
-        ("seconds", pa.float64()),
-        ("cpu_seconds", pa.float64()),
-        ("targets", pa.int64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -85,17 +69,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """What `write_facts` wrote."""
     facts: dict[str, Any] = json.loads((folder / FACTS).read_text())
     return facts
-
-
-def write_history(folder: Path, variant: str, records: list[dict[str, Any]]) -> None:
-    """Writes a variant's records, a row an epoch."""
-    (folder / "history").mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(records, HISTORY_SCHEMA), folder / "history" / f"{variant}.parquet")
-
-
-def read_history(folder: Path, variant: str) -> list[dict[str, Any]]:
-    """What `write_history` wrote."""
-    return list(pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist())
 
 
 def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:

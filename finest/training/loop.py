@@ -1,6 +1,6 @@
 """The training loop: a variant, or several as one, through the epochs of one stage, resumable after any of them.
 
-Shapes: R variants.
+Shapes: R variants, T loss terms.
 """
 
 import math
@@ -53,6 +53,8 @@ class Trainee(ABC):
     slots: Slots
     variants: Sequence[str]
     """[R]"""
+    terms: Sequence[str]
+    """Names of the T loss terms beside the loss itself."""
     leads = True
     """Whether this process speaks for the training, where several share it."""
 
@@ -62,7 +64,7 @@ class Trainee(ABC):
 
     @abstractmethod
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """Adds up the gradients of the epoch's batch `number`; its loss terms `[R, 3]` and its numbers of targets `[R]`."""
+        """Adds up the gradients of the epoch's batch `number`; returns its loss and terms `[R, 1 + T]` and its numbers of targets `[R]`."""
 
     @abstractmethod
     def hits(self, number: int) -> float:
@@ -112,25 +114,25 @@ def train(
     for epoch in range(len(histories[0]), settings.epochs):
         began, cpu_began = time.perf_counter(), time.process_time()
         trainee.load(epoch)
-        total_R3 = torch.zeros((R, 3), dtype=torch.float64, device=trainee.device)
+        total_RT = torch.zeros((R, 1 + len(trainee.terms)), dtype=torch.float64, device=trainee.device)
         targets_R = np.zeros(R, np.int64)
         for number in traced(range(batches), settings.stage, epoch, settings.epochs):
             step = epoch * batches + number
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)
-            terms_R3, count_R = trainee.step(number)
+            terms_RT, count_R = trainee.step(number)
             trainee.clip(settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             average.update(list(weights), step)
-            total_R3 += terms_R3.double() * torch.from_numpy(count_R).to(trainee.device, non_blocking=True)[:, None]
+            total_RT += terms_RT.double() * torch.from_numpy(count_R).to(trainee.device, non_blocking=True)[:, None]
             targets_R += count_R
             if diary and diary.due():
-                diary.line(step + 1, float(total_R3[:, 0].sum()) / max(int(targets_R.sum()), 1), trainee.hits(number))
-        mean_R3 = (total_R3.cpu() / torch.from_numpy(targets_R).clamp(min=1)[:, None]).tolist()
+                diary.line(step + 1, float(total_RT[:, 0].sum()) / max(int(targets_R.sum()), 1), trainee.hits(number))
+        mean_RT = (total_RT.cpu() / torch.from_numpy(targets_R).clamp(min=1)[:, None]).tolist()
         seconds, cpu_seconds = (time.perf_counter() - began) / R, (time.process_time() - cpu_began) / R
-        for variant, history, (loss, order, top), targets in zip(
-            trainee.variants, histories, mean_R3, targets_R.tolist(), strict=True
+        for variant, history, (loss, *terms), targets in zip(
+            trainee.variants, histories, mean_RT, targets_R.tolist(), strict=True
         ):
             if not math.isfinite(loss):
                 where = f"{settings.stage}: the loss of {variant} is {loss} in epoch {epoch + 1}"
@@ -140,11 +142,10 @@ def train(
                 "epoch": epoch + 1,
                 "step": (epoch + 1) * batches,
                 "loss": loss,
-                "order": order,
-                "top": top,
+                **dict(zip(trainee.terms, terms, strict=True)),
             }
             history.append(
-                {**record, "rate": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets}
+                {**record, "lr": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets}
             )
         checkpoint.save(_state(names, weights, trainee.buffers, optimizer, average), {"histories": histories})
         for variant, history in zip(trainee.variants, histories, strict=True):

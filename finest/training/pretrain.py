@@ -25,6 +25,7 @@ from finest.ranklists.take import take
 from finest.training import checkpoint, group
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
+from finest.training.history import write_history
 from finest.training.loop import Records, Settings
 from finest.training.progress import Report
 from finest.training.replicas.plan import arrange
@@ -65,7 +66,7 @@ def pretrain(
             for one in results
         ]
         for variant, result in zip(variants, results, strict=True):
-            group.write_history(folder, variant.name, result.history)
+            write_history(folder, variant.name, result.history, {})
         group.write_facts(
             folder,
             {

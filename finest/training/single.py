@@ -16,7 +16,7 @@ from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainee
-from finest.training.objective import Hinge
+from finest.training.objective import Penalty, terms_of
 from finest.training.randomness import Batch, batches, dropout_masks
 from finest.training.windows import Slots, Windows
 
@@ -74,12 +74,12 @@ class Single(Trainee):
         slots: Slots,
         windows: Callable[[int], Windows],
         settings: Settings,
-        hinge: Hinge | None,
+        penalty: Penalty | None,
         share: Share | None = None,
     ):
         self.variants = [variant]
-        self.model, self.slots, self.windows, self.settings, self.hinge = model, slots, windows, settings, hinge
-        self.share = share
+        self.model, self.slots, self.windows, self.settings, self.penalty = model, slots, windows, settings, penalty
+        self.share, self.terms = share, tuple(terms_of(penalty))
         self.leads = share is None or share.rank == 0
         # By what a batch can hold at most, so that variants whose batches differ by an edit are computed alike.
         self.in_chunks = pays(settings.batch_size * slots.length, model.items, model.embedding.device)
@@ -104,14 +104,14 @@ class Single(Trainee):
             window_B, masks = self.share.of(window_B), masks if masks is None else self.share.of(masks, axis=1)
         inputs_BT, targets_P, ids_P = data.take(window_B, width)
         place_N = torch.nonzero(targets_P)[:, 0]
-        terms = torch.zeros(3, device=self.device)
+        terms = torch.zeros(1 + len(self.terms), device=self.device)
         if len(place_N):  # slots of users without a target have none
             with precision(self.device, settings.amp):
                 hidden_BTD = model.encode(inputs_BT, masks)
                 hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N)
                 targets = targets_P[place_N], ids_P[place_N]
                 terms = catalogue_loss(
-                    hidden_ND, model.embedding, model.bias, *targets, self.hinge, self.in_chunks, counts
+                    hidden_ND, model.embedding, model.bias, *targets, self.penalty, self.in_chunks, counts
                 )
             terms[0].backward()
             terms = terms.detach()
@@ -127,7 +127,7 @@ class Single(Trainee):
     def _counts(self, window_B: Tensor) -> tuple[int, int]:
         """Targets of a whole batch, and those with a reference list."""
         ids = self.data.ids[window_B]
-        held = int(self.hinge.held(ids).sum()) if self.hinge else 0
+        held = int(self.penalty.lists.held(ids).sum()) if self.penalty else 0
         return int((self.data.targets[window_B] > 0).sum()), held
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from finest.perturb.edits import Edits
 from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.loop import Records, Settings, Trainee, train
-from finest.training.objective import Hinge
+from finest.training.objective import Penalty
 from finest.training.parallel import train_shared
 from finest.training.replicas.stack import Stack
 from finest.training.single import Share, Single
@@ -53,7 +53,7 @@ def fit(
     slots: Slots,
     windows: Sequence[Callable[[int], Windows]],
     settings: Settings,
-    hinge: Hinge | None,
+    penalty: Penalty | None,
     saved: Checkpoint,
     on_event: Callable[[Event], None],
 ) -> Records:
@@ -68,12 +68,12 @@ def fit(
         model.train()
     trainee: Trainee
     if settings.parallel > 1:
-        return _fit_shared(unit, models[0], slots, windows[0], settings, hinge, saved, report)
+        return _fit_shared(unit, models[0], slots, windows[0], settings, penalty, saved, report)
     if unit.stacked:
-        trainee = Stack(names, models, slots, windows, [variant.seed for variant in unit.variants], settings, hinge)
+        trainee = Stack(names, models, slots, windows, [variant.seed for variant in unit.variants], settings, penalty)
     else:
         settings = replace(settings, seed=unit.variants[0].seed)
-        trainee = Single(names[0], models[0], slots, windows[0], settings, hinge)
+        trainee = Single(names[0], models[0], slots, windows[0], settings, penalty)
     histories = train(trainee, settings, saved, report)
     trainee.finish()
     for model in models:
@@ -87,7 +87,7 @@ def _fit_shared(
     slots: Slots,
     windows: Callable[[int], Windows],
     settings: Settings,
-    hinge: Hinge | None,
+    penalty: Penalty | None,
     saved: Checkpoint,
     report: Callable[[str, dict[str, Any]], None],
 ) -> Records:
@@ -100,7 +100,7 @@ def _fit_shared(
         slots,
         windows,
         settings,
-        hinge.to("cpu") if hinge else None,
+        penalty.to("cpu") if penalty else None,
     )
     weights, histories = train_shared(single, settings, saved, device, report)
     model.load_state_dict(weights)
@@ -114,11 +114,11 @@ def _shared_single(
     slots: Slots,
     windows: Callable[[int], Windows],
     settings: Settings,
-    hinge: Hinge | None,
+    penalty: Penalty | None,
     share: Share,
     device: torch.device,
 ) -> Single:
     own = copy.deepcopy(model).to(
         device
     )  # what comes here from another process is shared with it, and with the other shares
-    return Single(name, own, slots, windows, settings, hinge.to(device) if hinge else None, share)
+    return Single(name, own, slots, windows, settings, penalty.to(device) if penalty else None, share)

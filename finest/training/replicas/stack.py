@@ -17,7 +17,7 @@ from finest.models.recommender import Recommender
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainee
-from finest.training.objective import Hinge, stacked_loss
+from finest.training.objective import Penalty, stacked_loss, terms_of
 from finest.training.randomness import dropout_masks, extra_masks, order
 from finest.training.windows import Slots, Windows
 
@@ -81,16 +81,17 @@ class Stack(Trainee):
         windows: Sequence[Callable[[int], Windows]],
         seeds: Sequence[int],
         settings: Settings,
-        hinge: Hinge | None,
+        penalty: Penalty | None,
     ):
-        self.variants, self.models, self.slots, self.windows, self.settings, self.hinge = (
+        self.variants, self.models, self.slots, self.windows, self.settings, self.penalty = (
             variants,
             models,
             slots,
             windows,
             settings,
-            hinge,
+            penalty,
         )
+        self.terms = tuple(terms_of(penalty))
         self.model = stack(models)
         self.weights, self.buffers = self.model.trained(), self.model.untrained()
         self.seeds = sorted(set(seeds))
@@ -153,16 +154,18 @@ class Stack(Trainee):
                 (*self.of_extras.take(window_RE, width), self._masks(number, EXTRAS, first - self.extras[number][0]))
             )
         held_R = (
-            sum((self.hinge.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(())) if self.hinge else None
+            sum((self.penalty.lists.held(ids_RP).sum(1) for _, _, ids_RP, _ in parts), torch.zeros(()))
+            if self.penalty
+            else None
         )
-        total_R3 = torch.zeros((len(self.variants), 3), device=self.device)
+        total_RT = torch.zeros((len(self.variants), 1 + len(self.terms)), device=self.device)
         for inputs_RBT, targets_RP, ids_RP, masks in parts:
             with precision(self.device, self.settings.amp):
                 scores_RPI = self.model.scores(self.model.encode(inputs_RBT, masks).flatten(1, 2))
-            terms_R3 = stacked_loss(scores_RPI.float(), targets_RP, ids_RP, self.count_NR[number], self.hinge, held_R)
-            terms_R3[:, 0].sum().backward()
-            total_R3 += terms_R3.detach()
-        return total_R3, self.counts[number]
+            terms_RT = stacked_loss(scores_RPI.float(), targets_RP, ids_RP, self.count_NR[number], self.penalty, held_R)
+            terms_RT[:, 0].sum().backward()
+            total_RT += terms_RT.detach()
+        return total_RT, self.counts[number]
 
     def _masks(self, number: int, windows: int, first: int | None) -> Tensor | None:
         """Masks `[S, R, windows, T, D]` of the batch's slots, or of its extra windows from number `first` on; one draw a seed."""
