@@ -100,7 +100,7 @@ def training(items: int) -> dict[str, float]:
     clock = [time.process_time()]
     model = base_model(data, recipe, 0)
     clock.append(time.process_time())
-    kept = references.take(model, data.training_rows(), tuning.top_k)
+    kept = references.take(model, data.training_rows(), tuning.list_length)
     clock.append(time.process_time())
     fine_tune(model, data, recipe, tuning, 0, kept)
     clock.append(time.process_time())

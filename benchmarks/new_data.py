@@ -27,7 +27,12 @@ def main() -> None:
     yesterday, today = validation(data, 2), validation(data, 1)
     champion = base_model(yesterday, recipe, 0)
     fine_tune(
-        champion, yesterday, recipe, defaults, 0, references.take(champion, yesterday.training_rows(), defaults.top_k)
+        champion,
+        yesterday,
+        recipe,
+        defaults,
+        0,
+        references.take(champion, yesterday.training_rows(), defaults.list_length),
     )
     before = lists_of(champion, today)
     print(f"champion on the last tenth: MRR {mrr(before):.4f}")
@@ -37,7 +42,9 @@ def main() -> None:
         base = lists_of(own, today)
         print_row(seed, "untuned", "", base, before, base, today)
         models = {"base": own, "champion": champion}
-        kept = {name: references.take(model, today.training_rows(), defaults.top_k) for name, model in models.items()}
+        kept = {
+            name: references.take(model, today.training_rows(), defaults.list_length) for name, model in models.items()
+        }
         ways = [("none", "", Finetune(regulariser="none"), kept["base"])]
         ways += [(name, f"{alpha:g}", Finetune(alpha=alpha), taken) for name, taken in kept.items() for alpha in ALPHAS]
         for name, alpha_text, config, taken in ways:

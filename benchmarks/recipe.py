@@ -47,7 +47,7 @@ def row(data: Dataset, name: str, recipe: Pretrain) -> None:
         seconds = time.process_time() - began
         rounded = base_model(data, recipe, seed, rounding=True)
         base, base_rounded = lists_of(model, data), lists_of(rounded, data)
-        kept = references.take(model, data.training_rows(), Finetune().top_k)
+        kept = references.take(model, data.training_rows(), Finetune().list_length)
         for one in (model, rounded):
             fine_tune(one, data, recipe, Finetune(), seed, kept)
         tuned, tuned_rounded = lists_of(model, data), lists_of(rounded, data)

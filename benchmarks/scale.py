@@ -89,7 +89,7 @@ def per_target(folder: Path) -> tuple[float, float, float]:
     clock = [time.process_time()]
     model = base_model(data, recipe, 0)
     clock.append(time.process_time())
-    kept = references.take(model, rows, tuning.top_k)
+    kept = references.take(model, rows, tuning.list_length)
     clock.append(time.process_time())
     fine_tune(model, data, recipe, tuning, 0, kept)
     clock.append(time.process_time())

@@ -22,7 +22,7 @@ from finest.data.dataset import Dataset
 from finest.perturb.plan import Variant
 from finest.training.config import Pretrain
 from finest.training.device import prepare
-from finest.training.unit import Group
+from finest.training.unit import TrainUnit
 from finest.training.windows import slots
 
 USERS, ITEMS, MEAN, STACK = 6_000, 3_000, 9, 4
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def epochs(data: Dataset, variants: list[Variant], config: Pretrain) -> list[float]:
-    group = Group(tuple(variants), (None,) * len(variants), len(variants), stacked=len(variants) > 1)
+    group = TrainUnit(tuple(variants), (None,) * len(variants), len(variants), stacked=len(variants) > 1)
     return [epoch["cpu_seconds"] for epoch in history(data, config, group)[1:]]
 
 

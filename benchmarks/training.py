@@ -25,7 +25,7 @@ from finest.training import references
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
 from finest.training.pretrain import pretrained
-from finest.training.unit import Group
+from finest.training.unit import TrainUnit
 from storage import checkpoint_store
 
 REPEATS = 3
@@ -91,7 +91,7 @@ def epochs_of(model: str) -> dict[str, Any]:
     return {"epochs": history(leave_one_out(), Pretrain(epochs=EPOCHS, model=MODELS[model].Config()))}
 
 
-def history(data: Dataset, config: Pretrain, group: Group | None = None) -> list[dict[str, Any]]:
+def history(data: Dataset, config: Pretrain, group: TrainUnit | None = None) -> list[dict[str, Any]]:
     """The epochs of a training from nothing: of the clean variant alone, or of a group's first."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(checkpoint_store(folder), "checkpoint")
@@ -107,7 +107,7 @@ def finest_of(model: str) -> dict[str, Any]:
         plain += history(data, config)[1:]
         base = base_model(data, config, 0)
         began = time.process_time()
-        kept = references.take(base, data.training_rows(), tuning.top_k)
+        kept = references.take(base, data.training_rows(), tuning.list_length)
         taken.append(time.process_time() - began)
         tuned += fine_tune(base, data, config, tuning, 0, kept)[1:]
     sides = {"finest": tuned, "cross-entropy": plain}

@@ -20,10 +20,10 @@ from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import tuned
-from finest.training.objective import RankHinge
 from finest.training.pretrain import describe, pretrained
-from finest.training.references import References
-from finest.training.unit import Group
+from finest.training.reference_lists import StoredLists
+from finest.training.references import ListArrays
+from finest.training.unit import TrainUnit
 from storage import checkpoint_store, resolve, samples
 
 CPU = torch.device("cpu")
@@ -52,16 +52,16 @@ def clean(seed: int, rounding: bool = False) -> Variant:
 class Taken:
     """Reference lists at hand, as fine-tuning takes them."""
 
-    references: References
+    arrays: ListArrays
 
-    def hinge(self, data: Dataset, alpha: float, margin: float, device: torch.device) -> RankHinge:
-        """The regulariser that keeps them."""
-        return self.references.hinge(alpha, margin, device)
+    def open(self, data: Dataset, device: torch.device) -> StoredLists:
+        """Returns the lists."""
+        return self.arrays.on(device)
 
 
-def alone(variant: Variant) -> Group:
+def alone(variant: Variant) -> TrainUnit:
     """A variant without edits that trains by itself."""
-    return Group((variant,), (None,), 1, stacked=False)
+    return TrainUnit((variant,), (None,), 1, stacked=False)
 
 
 def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = False) -> Recommender:
@@ -71,7 +71,7 @@ def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = Fals
 
 
 def fine_tune(
-    model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: References
+    model: Recommender, data: Dataset, pretrain: Pretrain, config: Finetune, seed: int, kept: ListArrays
 ) -> list[dict[str, Any]]:
     """Fine-tunes in place, towards the lists in `kept`; returns the history."""
     with _checkpoint() as checkpoint:

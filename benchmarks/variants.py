@@ -81,7 +81,7 @@ def bare() -> None:
     prepare(CPU)
     data, recipe, tuning = ml_100k(), Pretrain(device="cpu"), Finetune()
     model = base_model(data, recipe, 0)
-    fine_tune(model, data, recipe, tuning, 0, references.take(model, data.training_rows(), tuning.top_k))
+    fine_tune(model, data, recipe, tuning, 0, references.take(model, data.training_rows(), tuning.list_length))
     rank = lists_of(model, data).target_rank
     print({"mrr": reciprocal_rank(rank).mean(), "recall@10": recall_at(rank).mean(), "ndcg@10": ndcg_at(rank).mean()})
 

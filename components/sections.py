@@ -25,6 +25,7 @@ RENAMED = {
     "pretrain.model.length": "pretrain.model.max_length",
     "finetune.rate": "finetune.lr",
     "finetune.top": "finetune.top_k",
+    "finetune.margin": "finetune.regulariser.margin",
     "perturb.shards": "perturb.groups",
 }
 """Keys of earlier versions, and what they are called now."""

@@ -58,4 +58,4 @@ def write_history(folder: Path, variant: str, records: list[Record], terms: Mapp
 
 def read_history(folder: Path, variant: str) -> list[Record]:
     """Returns the records that `write_history` wrote."""
-    return pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist()
+    return list(pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist())

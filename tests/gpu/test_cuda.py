@@ -55,8 +55,8 @@ def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path, mode):
 
 def test_the_loss_in_chunks_is_the_whole_ones():
     prepare(torch.device("cuda"))
-    weights, target, ids, hinge = chunks.batch(300, 2000, 1, torch.float32)
-    on = [weight.cuda() for weight in weights], target.cuda(), ids.cuda(), hinge.to("cuda")
+    weights, target, ids, penalty = chunks.batch(300, 2000, 1, torch.float32)
+    on = [weight.cuda() for weight in weights], target.cuda(), ids.cuda(), penalty.to("cuda")
     found = []
     for function in (
         chunked_loss,

@@ -7,6 +7,7 @@ import pytest
 
 from finest.data.schema import Manifest
 from finest.gate.verdict import markdown
+from finest.training.history import schema
 from tracking import records, runs, store
 
 HISTORY = pa.table(
@@ -15,11 +16,17 @@ HISTORY = pa.table(
         "epoch": [1, 2, 1],
         "step": [10, 20, 5],
         "loss": [3.0, 2.0, 1.5],
-        "order": pa.array([None, None, 0.25], pa.float64()),
-        "top": pa.array([float("nan"), float("nan"), 0.5]),
-        "rate": [2e-3, 2e-3, 1e-3],
-    }
+        "pairwise": [None, None, 0.25],
+        "topk": [float("nan"), float("nan"), 0.5],
+        "near": [None, None, 0.75],
+        "lr": [2e-3, 2e-3, 1e-3],
+        "seconds": [1.0, 1.0, 1.0],
+        "cpu_seconds": [1.0, 1.0, 1.0],
+        "targets": [7, 7, 7],
+    },
+    schema({"pairwise": "train/order", "topk": "train/top", "near": "train/near"}),
 )
+"""As training writes one: a regulariser's terms are columns that say what their metrics are called."""
 
 
 @pytest.fixture
@@ -119,6 +126,7 @@ def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
 
     assert curve("train/loss") == [(10, 3.0), (20, 2.0), (25, 1.5)]
     assert (curve("train/order"), curve("train/top")) == ([(25, 0.25)], [(25, 0.5)])
+    assert curve("train/near") == [(25, 0.75)]
 
 
 def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict) -> None:

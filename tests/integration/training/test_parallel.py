@@ -36,7 +36,7 @@ def shared(folder, report):
         stacks.SLOTS,
         [many],
         TWO,
-        stacks.hinge(),
+        stacks.penalty(),
         Checkpoint(checkpoint_store(str(folder)), "two"),
         report,
     )
@@ -52,7 +52,7 @@ def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch, slott
     shares = None, Share(0, 3), Share(1, 3), Share(2, 3)
     settings, windows = replace(TWO, batch_size=batch), fill(stacks.VARIANTS["insertion"][0], slotting)
     of = [
-        Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.hinge(), share)
+        Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.penalty(), share)
         for share in shares
     ]
     for one in of:
@@ -71,10 +71,10 @@ def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_check
     told: list = []
     model, history = shared(tmp_path / "two", told.append)
     alone = stacks.made("clean")
-    single = Single("clean", alone, stacks.SLOTS, many, stacks.SETTINGS, stacks.hinge())
+    single = Single("clean", alone, stacks.SLOTS, many, stacks.SETTINGS, stacks.penalty())
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "one")
     (expected,) = train(single, stacks.SETTINGS, checkpoint, lambda variant, record: None)
-    for term in ("targets", "loss", "order", "top"):
+    for term in ("targets", "loss", "pairwise", "topk"):
         np.testing.assert_allclose(
             [record[term] for record in history], [record[term] for record in expected], rtol=1e-4
         )

@@ -13,7 +13,7 @@ from finest.profiling import profiler
 from finest.profiling.summary import FOLDER, StepCost, measured, page
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
-from finest.training.group import write_history
+from finest.training.history import write_history
 from finest.training.pretrain import pretrained
 from finest.training.unit import TrainUnit
 from storage import checkpoint_store
@@ -76,7 +76,7 @@ def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_pa
     found = json.loads((group / FOLDER / "pretrain.json").read_text())
     assert found["parts"]["checkpoints"]["times"] == 4  # looked for once, saved three times
     (group / FOLDER / "finetune.json").write_text(json.dumps({"operators": [], "parts": {}}))
-    write_history(group, "clean", history)
+    write_history(group, "clean", history, {})
     text = page([StepCost("pretrain, group 0", 2.0, 3.0), StepCost("gate", 1.0, 1.0)], measured({"0": group}))
     lines = {line.strip()[:36].strip(): line.split()[-3:] for line in text.splitlines() if line}
     assert lines["pretrain, group 0"] == ["2.0", "3.0", "75.0%"]

@@ -9,6 +9,7 @@ import pytest
 
 from finest.gate.verdict import Accuracy, Estimate, Moved, RuleResult, ScenarioResult, Verdict
 from finest.report.report import marks, number, render
+from finest.training.history import table
 
 PROBE = "random-deletion-0.001-s0"
 
@@ -120,11 +121,9 @@ def verdict(**changes: object) -> Verdict:
 
 
 def history() -> pa.Table:
-    pretrain = [
-        {"stage": "pretrain", "epoch": epoch, "loss": 6.0 - epoch / 10, "order": 0.0, "top": 0.0} for epoch in (1, 2, 3)
-    ]
-    finetune = [{"stage": "finetune", "epoch": epoch, "loss": 5.5, "order": 0.05, "top": 0.02} for epoch in (1, 2)]
-    return pa.Table.from_pylist(pretrain + finetune)
+    pretrain = [{"stage": "pretrain", "epoch": epoch, "loss": 6.0 - epoch / 10} for epoch in (1, 2, 3)]
+    finetune = [{"stage": "finetune", "epoch": epoch, "loss": 5.5, "near": 0.05, "far": 0.02} for epoch in (1, 2)]
+    return table(pretrain + finetune, {"near": "train/near", "far": "train/far"})
 
 
 HISTORIES = {"clean": history(), PROBE: history()}

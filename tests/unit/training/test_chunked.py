@@ -4,13 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finest.training.chunked import catalogue_loss, chunked_loss, pays
-from finest.training.objective import RankHinge, loss
+from finest.training.objective import loss
+from tests.unit.training.penalties import stored
 
 D, K = 6, 3
 
 
 def batch(N: int, I: int, seed: int, dtype: torch.dtype = torch.float64):
-    """Hidden states, weights, targets, row ids (some simulated, some without a list), and a hinge."""
+    """Hidden states, weights, targets, row ids (some simulated, some without a list), and a penalty."""
     generator = torch.Generator().manual_seed(seed)
     hidden, embedding, bias = (
         torch.randn(*shape, generator=generator, dtype=dtype) for shape in ((N, D), (I + 1, D), (I + 1,))
@@ -18,7 +19,7 @@ def batch(N: int, I: int, seed: int, dtype: torch.dtype = torch.float64):
     target, ids = torch.randint(1, I + 1, (N,), generator=generator), torch.randint(-1, N, (N,), generator=generator)
     of_row = torch.randint(-1, 4, (N,), generator=generator)
     lists = torch.stack([torch.randperm(I, generator=generator)[: 2 * K] for _ in range(4)]).int()
-    return (hidden, embedding, bias), target, ids, RankHinge(lists, of_row, 0.7, 0.1)
+    return (hidden, embedding, bias), target, ids, stored(lists, of_row, 0.7, 0.1)
 
 
 def terms_and_gradients(weights, function):
@@ -29,12 +30,12 @@ def terms_and_gradients(weights, function):
     return [terms.detach(), *(weight.grad for weight in weights)]
 
 
-def whole(target, ids, hinge):
-    return lambda hidden, embedding, bias: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), target, ids, hinge)
+def whole(target, ids, penalty):
+    return lambda hidden, embedding, bias: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), target, ids, penalty)
 
 
-def in_chunks(target, ids, hinge, chunk):
-    return lambda hidden, embedding, bias: chunked_loss(hidden, embedding, bias, target, ids, hinge, None, chunk)
+def in_chunks(target, ids, penalty, chunk):
+    return lambda hidden, embedding, bias: chunked_loss(hidden, embedding, bias, target, ids, penalty, None, chunk)
 
 
 @given(
@@ -48,8 +49,8 @@ def in_chunks(target, ids, hinge, chunk):
 def test_loss_and_gradients_are_those_without_chunks_for_any_chunk(
     N: int, I: int, chunk: int, seed: int, kept: bool
 ) -> None:
-    weights, target, ids, hinge = batch(N, I, seed)
-    arguments = target, ids, hinge if kept else None
+    weights, target, ids, penalty = batch(N, I, seed)
+    arguments = target, ids, penalty if kept else None
     ours, theirs = (
         terms_and_gradients(weights, in_chunks(*arguments, chunk)),
         terms_and_gradients(weights, whole(*arguments)),
@@ -59,9 +60,9 @@ def test_loss_and_gradients_are_those_without_chunks_for_any_chunk(
 
 
 def test_the_same_in_float32_with_chunks_of_the_catalogues_own_choice() -> None:
-    weights, target, ids, hinge = batch(300, 2000, 1, torch.float32)
+    weights, target, ids, penalty = batch(300, 2000, 1, torch.float32)
     ours, theirs = (
-        terms_and_gradients(weights, one(target, ids, hinge)) for one in (lambda *of: in_chunks(*of, None), whole)
+        terms_and_gradients(weights, one(target, ids, penalty)) for one in (lambda *of: in_chunks(*of, None), whole)
     )
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
@@ -69,28 +70,28 @@ def test_the_same_in_float32_with_chunks_of_the_catalogues_own_choice() -> None:
 
 @pytest.mark.parametrize("low", [False, True])
 def test_either_way_of_the_loss_is_one_call_under_autocast_too(low: bool) -> None:
-    weights, target, ids, hinge = batch(60, 400, 5, torch.float32)
+    weights, target, ids, penalty = batch(60, 400, 5, torch.float32)
     found = []
     for in_chunks in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
             found.append(
-                terms_and_gradients(weights, lambda *of, way=in_chunks: catalogue_loss(*of, target, ids, hinge, way))
+                terms_and_gradients(weights, lambda *of, way=in_chunks: catalogue_loss(*of, target, ids, penalty, way))
             )
     for one, other in zip(*found, strict=True):
         assert (one - other).norm() < (0.05 if low else 1e-5) * other.norm()  # scores around 8 are bfloat16 to 0.03
 
 
 def test_a_second_time_gives_the_same_bits() -> None:
-    weights, target, ids, hinge = batch(40, 500, 2, torch.float32)
-    first, second = (terms_and_gradients(weights, in_chunks(target, ids, hinge, 7)) for _ in range(2))
+    weights, target, ids, penalty = batch(40, 500, 2, torch.float32)
+    first, second = (terms_and_gradients(weights, in_chunks(target, ids, penalty, 7)) for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 def test_under_autocast_weights_gradients_stay_float32_and_do_not_lose_small_chunks() -> None:
-    weights, target, ids, hinge = batch(400, 300, 3, torch.float32)
-    exact = terms_and_gradients(weights, in_chunks(target, ids, hinge, 400))
+    weights, target, ids, penalty = batch(400, 300, 3, torch.float32)
+    exact = terms_and_gradients(weights, in_chunks(target, ids, penalty, 400))
     with torch.autocast("cpu", torch.bfloat16):
-        low = terms_and_gradients(weights, in_chunks(target, ids, hinge, 5))
+        low = terms_and_gradients(weights, in_chunks(target, ids, penalty, 5))
     for one, other in zip(low, exact, strict=True):
         assert one.dtype == torch.float32
         assert (
@@ -99,9 +100,9 @@ def test_under_autocast_weights_gradients_stay_float32_and_do_not_lose_small_chu
 
 
 def test_it_never_allocates_the_scores_of_all_targets() -> None:
-    weights, target, ids, hinge = batch(256, 20_000, 4, torch.float32)
+    weights, target, ids, penalty = batch(256, 20_000, 4, torch.float32)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as recorded:
-        terms_and_gradients(weights, in_chunks(target, ids, hinge, 16))
+        terms_and_gradients(weights, in_chunks(target, ids, penalty, 16))
     assert max(event.cpu_memory_usage for event in recorded.events()) < 256 * 20_000 * 4 / 4
 
 

@@ -8,12 +8,12 @@ from finest.models.sasrec import SASRecConfig
 from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.loop import Settings, train
-from finest.training.objective import RankHinge
 from finest.training.references import take
 from finest.training.single import Single
 from finest.training.windows import fill, slots
 from storage import checkpoint_store
 from tests.builders import random_dataset
+from tests.unit.training.penalties import stored
 
 
 class InterruptedTrainingError(Exception):
@@ -43,7 +43,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     model = build(config, data.items)
     model.initialise(seed)
     lists = take(model, rows, 4)
-    hinge = RankHinge(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row), 1.0, 0.1)
+    penalty = stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
     slotting = slots(rows, 6)
     windows = fill(rows, slotting)
 
@@ -51,7 +51,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
         if record["epoch"] == stop_after:
             raise InterruptedTrainingError
 
-    single = Single("clean", model, slotting, lambda epoch: windows, SETTINGS, hinge)
+    single = Single("clean", model, slotting, lambda epoch: windows, SETTINGS, penalty)
     (history,) = train(single, SETTINGS, Checkpoint(store, name), report)
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}, history
 
@@ -78,7 +78,7 @@ def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path)
 
 def test_the_rate_falls_along_a_cosine_to_nearly_zero(tmp_path):
     _, history = run(checkpoint_store(str(tmp_path)), "rate")
-    rates = [record["rate"] for record in history]
+    rates = [record["lr"] for record in history]
     assert rates == sorted(rates, reverse=True) and rates[-1] < 0.02 * SETTINGS.lr
 
 

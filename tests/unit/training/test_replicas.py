@@ -14,8 +14,8 @@ from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.device import prepare
 from finest.training.loop import Settings, train
-from finest.training.objective import EachOwn, RankHinge
-from finest.training.references import ask, take
+from finest.training.reference_lists import OwnLists
+from finest.training.references import reference_model, take
 from finest.training.replicas import plan
 from finest.training.replicas.plan import Arrangement, arrange
 from finest.training.replicas.stack import Stack, stack, unstack
@@ -24,6 +24,7 @@ from finest.training.single import Single
 from finest.training.windows import fill, slots
 from storage import checkpoint_store
 from tests.builders import random_dataset
+from tests.unit.training.penalties import stored
 
 DATA = random_dataset(users=24, items=47)
 CLEAN = DATA.training_rows()
@@ -74,9 +75,9 @@ def windows(name: str, slotting=SLOTS):
     return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), slotting)
 
 
-def hinge():
-    lists = take(made("clean"), CLEAN, 4)
-    return RankHinge(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row), 1.0, 0.1)
+def penalty():
+    lists = take(made("clean"), CLEAN, 8)
+    return stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
 
 
 def together(store, names, stop_after=None, device="cpu", slotting=SLOTS):
@@ -84,7 +85,7 @@ def together(store, names, stop_after=None, device="cpu", slotting=SLOTS):
     models = [made(name, device) for name in names]
     seeds = [VARIANTS[name][1] for name in names]
     one = Stack(
-        names, models, slotting, [windows(name, slotting) for name in names], seeds, SETTINGS, hinge().to(device)
+        names, models, slotting, [windows(name, slotting) for name in names], seeds, SETTINGS, penalty().to(device)
     )
 
     def report(variant, record):
@@ -128,11 +129,11 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, 
     _, seed = VARIANTS[name]
     alone = made(name)
     settings = Settings(**{**SETTINGS.__dict__, "seed": seed})
-    single = Single(name, alone, slotting, windows(name, slotting), settings, hinge())
+    single = Single(name, alone, slotting, windows(name, slotting), settings, penalty())
     (history,) = train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
     for ours, theirs in zip(histories[name], history, strict=True):
         assert ours["targets"] == theirs["targets"]
-        for term in ("loss", "order", "top"):
+        for term in ("loss", "pairwise", "topk"):
             assert ours[term] == pytest.approx(theirs[term], rel=1e-4)
     for part, weight in alone.named_parameters():
         # Adam makes steps of a gradient's rounding where it is near zero.
@@ -174,18 +175,18 @@ def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, slotti
 
 
 def test_replicas_with_reference_lists_of_their_own_keep_those():
-    own = [take(made(name), CLEAN, 4).hinge(1.0, 0.1, torch.device("cpu")) for name in ("clean", "seed")]
+    own = [take(made(name), CLEAN, 8).on(torch.device("cpu")) for name in ("clean", "seed")]
     ids = torch.from_numpy(np.stack([CLEAN.id, CLEAN.id]))
-    held, lists = EachOwn(own).stacked_lists_of(ids)
-    assert torch.equal(held, EachOwn(own).held(ids)) and held.any() and not held.all()
-    for replica, hinge in enumerate(own):
-        assert torch.equal(lists.view(2, len(CLEAN), -1)[replica][held[replica]], hinge.lists_of(ids[replica])[1])
+    held, lists = OwnLists(own).stacked_lists_of(ids)
+    assert torch.equal(held, OwnLists(own).held(ids)) and held.any() and not held.all()
+    for replica, penalty in enumerate(own):
+        assert torch.equal(lists.view(2, len(CLEAN), -1)[replica][held[replica]], penalty.lists_of(ids[replica])[1])
 
 
 def test_lists_taken_anew_reach_a_stack_as_stored_ones_do():
     ids = torch.from_numpy(np.stack([CLEAN.id, np.full_like(CLEAN.id, -1)]))
-    stored = take(made("clean"), CLEAN, 4).hinge(1.0, 0.1, torch.device("cpu")).stacked_lists_of(ids)
-    anew = ask(made("clean"), CLEAN, 4).hinge(1.0, 0.1).to("cpu").stacked_lists_of(ids)
+    stored = take(made("clean"), CLEAN, 8).penalty(1.0, 0.1, torch.device("cpu")).stacked_lists_of(ids)
+    anew = reference_model(made("clean"), CLEAN, 8).recomputed().to("cpu").stacked_lists_of(ids)
     assert torch.equal(stored[0], anew[0])
     assert torch.equal(stored[1][stored[0].view(-1)], anew[1][anew[0].view(-1)])
 
