@@ -2,5 +2,6 @@
 
 from finest.testing.models import check_model
 from finest.testing.perturbations import check_edit, check_family
+from finest.testing.regularisers import check_regulariser
 
-__all__ = ["check_edit", "check_family", "check_model"]
+__all__ = ["check_edit", "check_family", "check_model", "check_regulariser"]

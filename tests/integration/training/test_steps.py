@@ -226,7 +226,7 @@ def test_reference_champion_without_one_keeps_the_bases_lists(trained, in_proces
 
 def test_without_the_regulariser_lists_differ(trained, in_process, tmp_path):
     _, earlier, _ = trained
-    _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"regulariser": "none"}))
+    _, folder, _ = train(tmp_path, Finetune.model_validate({**FINETUNE.model_dump(), "regulariser": "none"}))
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 

@@ -185,7 +185,7 @@ def test_replicas_with_reference_lists_of_their_own_keep_those():
 
 def test_lists_taken_anew_reach_a_stack_as_stored_ones_do():
     ids = torch.from_numpy(np.stack([CLEAN.id, np.full_like(CLEAN.id, -1)]))
-    stored = take(made("clean"), CLEAN, 8).penalty(1.0, 0.1, torch.device("cpu")).stacked_lists_of(ids)
+    stored = take(made("clean"), CLEAN, 8).on(torch.device("cpu")).stacked_lists_of(ids)
     anew = reference_model(made("clean"), CLEAN, 8).recomputed().to("cpu").stacked_lists_of(ids)
     assert torch.equal(stored[0], anew[0])
     assert torch.equal(stored[1][stored[0].view(-1)], anew[1][anew[0].view(-1)])
