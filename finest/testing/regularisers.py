@@ -20,9 +20,9 @@ STEP = 1e-6
 def check_regulariser(regulariser: type[Regulariser] | str, config: RegulariserConfig | None = None) -> None:
     """Checks that a regulariser does what every regulariser must.
 
-    It gives a finite value a list for each of its terms, and a gradient that is that of `alpha` times their sum; terms of
-    the parts of a batch add up to those of the whole; a row that stands for no list adds nothing; and the loss with it is one,
-    in chunks, at once, alone and stacked.
+    It gives a finite value a list for each of its terms, and a gradient that is that of `alpha` times their sum. Terms
+    of the parts of a batch add up to those of the whole, and a row that stands for no list adds nothing. The loss with
+    it is one and the same in chunks, at once, alone and stacked.
 
     >>> check_regulariser("rank_hinge")
 
