@@ -107,6 +107,19 @@ def test_an_old_key_is_refused_with_its_new_name(old: str, new: str) -> None:
     assert str(caught.value) == f"{old} is called {new} now"
 
 
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"perturb": {"look_back": 9}}, "perturb.look_back is now an option of its family"),
+        ({"perturb": {"scenarios": [{"kind": "insertion", "new_item": "random"}]}}, "perturb.scenarios.0.new_item is now an"),
+    ],
+)  # fmt: skip
+def test_a_key_that_has_moved_is_refused_with_its_new_place(values: Any, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Config, values)
+    assert str(caught.value).startswith(text)
+
+
 class Bert(Section):
     name: Literal["bert"] = "bert"
     mask_share: float = Field(default=0.2, gt=0)
