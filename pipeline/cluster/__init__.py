@@ -1,1 +1,1 @@
-"""What is done to a cluster from outside of it: starting runs, scheduling them, looking at them, finding out what is wrong."""
+"""Works on a cluster from outside of it: starts runs, schedules them, looks at them, and finds out what is wrong."""

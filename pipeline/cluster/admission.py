@@ -1,4 +1,4 @@
-"""What a namespace lets in: its limit ranges and quotas, as the API server applies them to a pod."""
+"""Tells what a namespace lets in: its limit ranges and quotas, as the API server applies them to a pod."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,22 +10,22 @@ from pipeline.cluster.demand import Container, Pod
 from pipeline.cluster.kube import Kube
 
 COMPUTE = ("cpu", "memory")
-"""A quota on their requests or limits refuses pods with a container that names none."""
+"""Resources of which a quota on requests or limits refuses pods with a container that names none."""
 
 
 class Refusal(NamedTuple):
-    """Why pods are not let in."""
+    """Holds why pods are not let in."""
 
     text: str
-    """With {} where the pods' names go."""
+    """Sentence with {} where the pods' names go."""
     fix: str
     nodes: bool = False
-    """Whether it is for want of nodes, which may be added."""
+    """Whether nodes are wanting, which may be added."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """An entry of a limit range: what it holds a container or a pod to, and gives to containers that name nothing."""
+    """Holds an entry of a limit range: bounds of a container or a pod, and what containers get that name nothing."""
 
     name: str
     kind: str
@@ -39,7 +39,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Quota:
-    """A quota that counts the run's pods."""
+    """Holds a quota that counts the run's pods."""
 
     name: str
     hard: Amounts
@@ -47,12 +47,12 @@ class Quota:
 
     @property
     def free(self) -> Amounts:
-        """What of it is not used."""
+        """Returns what of the quota is not used."""
         return less(self.hard, self.used)
 
 
 def read_ranges(kube: Kube, namespace: str) -> list[Range]:
-    """The namespace's. Raises NotCheckedError."""
+    """Reads the namespace's limit ranges. Raises NotCheckedError."""
     answer = kube.get(kube.core.list_namespaced_limit_range, f"limit ranges of {namespace}", namespace)
     return [
         Range(
@@ -70,7 +70,7 @@ def read_ranges(kube: Kube, namespace: str) -> list[Range]:
 
 
 def read_quotas(kube: Kube, namespace: str) -> list[Quota]:
-    """The namespace's, as far as they count the run's pods. Raises NotCheckedError."""
+    """Reads the namespace's quotas, as far as they count the run's pods. Raises NotCheckedError."""
     answer = kube.get(kube.core.list_namespaced_resource_quota, f"quotas of {namespace}", namespace)
     return [
         Quota(one.metadata.name, read(one.spec.hard), read(one.status.used if one.status else None))
@@ -80,7 +80,7 @@ def read_quotas(kube: Kube, namespace: str) -> list[Quota]:
 
 
 def admitted(pod: Pod, ranges: Iterable[Range]) -> Pod:
-    """The pod with what limit ranges give to containers that name nothing."""
+    """Returns the pod with what limit ranges give to containers that name nothing."""
     for one in ranges:
         if one.kind == "Container":
             containers, before = (
@@ -91,7 +91,7 @@ def admitted(pod: Pod, ranges: Iterable[Range]) -> Pod:
 
 
 def refusals(pod: Pod, ranges: Iterable[Range], quotas: Iterable[Quota]) -> list[Refusal]:
-    """Why the namespace never lets the pod in, once it is `admitted`."""
+    """Returns why the namespace never lets the pod in, once it is `admitted`."""
     found = []
     for one in ranges:
         held = {"Container": (*pod.containers, *pod.before), "Pod": (Container("", pod.requests, pod.limits),)}.get(
@@ -105,7 +105,10 @@ def refusals(pod: Pod, ranges: Iterable[Range], quotas: Iterable[Quota]) -> list
                 found.append(Refusal(f"the limit range {one.name} refuses {whose}: {what}", fix))
     for quota in quotas:
         if nameless := _nameless(pod, quota):
-            fix = "give the namespace a limit range with defaults (like the one in k8s/base/limits.yaml), or take that out of the quota"
+            fix = (
+                "give the namespace a limit range with defaults (like the one in k8s/base/limits.yaml), "
+                "or take that out of the quota"
+            )
             found.append(Refusal(f"the quota {quota.name} refuses {{}}, since {nameless}", fix))
         for name, asked in usage(pod).items():
             if asked > quota.hard.get(name, asked):
@@ -116,7 +119,7 @@ def refusals(pod: Pod, ranges: Iterable[Range], quotas: Iterable[Quota]) -> list
 
 
 def usage(pod: Pod, count: int = 1) -> Amounts:
-    """What quotas count for so many of the pod, by their names for it."""
+    """Returns what quotas count for so many of the pod, by the quotas' names for it."""
     found = {"pods": Decimal(count), "count/pods": Decimal(count)}
     for name, amount in pod.requests.items():
         if name != "pods":
@@ -131,7 +134,7 @@ def _defaulted(container: Container, given: Range) -> Container:
 
 
 def _outside(one: Container, held: Range) -> list[str]:
-    """What of a container or pod is outside of the range, in words."""
+    """Returns what of a container or pod is outside of the range, in words."""
     found = []
     for name, least in held.min.items():
         for side, have in (("asks for", one.requests), ("is limited to", one.limits)):
@@ -148,13 +151,14 @@ def _outside(one: Container, held: Range) -> list[str]:
         asked, limit = one.requests.get(name, Decimal(0)), one.limits.get(name, Decimal(0))
         if not asked or not limit or limit / asked > ratio:
             found.append(
-                f"its limit of {name} may be {ratio:f} times its request, which are {shown(name, limit)} and {shown(name, asked)}"
+                f"its limit of {name} may be {ratio:f} times its request, "
+                f"which are {shown(name, limit)} and {shown(name, asked)}"
             )
     return found
 
 
 def _nameless(pod: Pod, quota: Quota) -> str:
-    """Which containers name nothing of what the quota counts, in words."""
+    """Returns which containers name nothing of what the quota counts, in words."""
     found = []
     for counted in quota.hard:
         side, _, name = counted.rpartition(".")
@@ -170,7 +174,10 @@ def _nameless(pod: Pod, quota: Quota) -> str:
 
 
 def _counts(spec: Any) -> bool:
-    """Whether the quota's scopes take in a step's pod: it has a deadline, asks for something, and has no priority class."""
+    """Tells whether the quota's scopes take in a step's pod.
+
+    That has a deadline, asks for something, and has no priority class.
+    """
     for scope in spec.scopes or []:
         if scope in ("BestEffort", "NotTerminating", "CrossNamespacePodAffinity", "PriorityClass"):
             return False
@@ -184,10 +191,10 @@ def _counts(spec: Any) -> bool:
 
 
 def bare(counted: str, amount: Decimal) -> str:
-    """The amount alone, for what a quota counts."""
+    """Returns the amount alone, for what a quota counts."""
     return shown(counted if "/" in counted else counted.rpartition(".")[2], amount).partition(" ")[0]
 
 
 def _key(pod: Pod, text: str) -> str:
-    """The config's key that the text is about, if any."""
+    """Returns the config key that the text is about, if any."""
     return next((key for name, key in pod.keys.items() if name in text), "")

@@ -1,4 +1,7 @@
-"""Amounts of what pods ask for and nodes have, by Kubernetes' names: cpu, memory, ephemeral-storage, pods, nvidia.com/gpu."""
+"""Computes with amounts of what pods ask for and nodes have.
+
+They go by Kubernetes' names: cpu, memory, ephemeral-storage, pods, nvidia.com/gpu.
+"""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -7,13 +10,13 @@ from typing import Any
 from kubernetes.utils import parse_quantity
 
 Amounts = dict[str, Decimal]
-"""CPUs, bytes, or a count."""
+"""Amounts by name: CPUs, bytes, or a count."""
 UNITS = {"Ti": 2**40, "Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
 PLAIN = {"cpu": "CPU", "memory": "memory", "ephemeral-storage": "ephemeral storage"}
 
 
 def read(quantities: Mapping[str, Any] | None) -> Amounts:
-    """Of a Kubernetes list of quantities.
+    """Reads a Kubernetes list of quantities.
 
     >>> read({"cpu": "500m", "memory": "1Gi"})
     {'cpu': Decimal('0.500'), 'memory': Decimal('1073741824')}
@@ -22,7 +25,7 @@ def read(quantities: Mapping[str, Any] | None) -> Amounts:
 
 
 def total(several: Iterable[Amounts]) -> Amounts:
-    """Their sum, name by name."""
+    """Returns the sum, name by name."""
     found: Amounts = {}
     for one in several:
         found = {name: found.get(name, Decimal(0)) + one.get(name, Decimal(0)) for name in found | one}
@@ -30,7 +33,7 @@ def total(several: Iterable[Amounts]) -> Amounts:
 
 
 def most(several: Iterable[Amounts]) -> Amounts:
-    """The largest, name by name."""
+    """Returns the largest amount, name by name."""
     found: Amounts = {}
     for one in several:
         found |= {name: max(amount, found.get(name, amount)) for name, amount in one.items()}
@@ -38,17 +41,17 @@ def most(several: Iterable[Amounts]) -> Amounts:
 
 
 def less(have: Amounts, taken: Amounts) -> Amounts:
-    """What is left."""
+    """Returns what is left of the first once the second is taken."""
     return {name: amount - taken.get(name, Decimal(0)) for name, amount in have.items()}
 
 
 def lacking(asked: Amounts, have: Amounts) -> list[str]:
-    """Names of what is asked for and not there; nothing of something is always there."""
+    """Returns the names of what is asked for and not there; nothing of something is always there."""
     return [name for name, amount in asked.items() if amount > have.get(name, Decimal(0)) and amount > 0]
 
 
 def shown(name: str, amount: Decimal) -> str:
-    """In words, in the largest unit of which there is one; never more than there is.
+    """Returns an amount in words, in the largest unit of which there is one; never more than there is.
 
     >>> shown("cpu", Decimal("3.920")), shown("memory", Decimal(12_400 * 2**20)), shown("nvidia.com/gpu", Decimal(2))
     ('3.92 CPU', '12.1Gi memory', '2 nvidia.com/gpu')
@@ -61,7 +64,7 @@ def shown(name: str, amount: Decimal) -> str:
 
 
 def listed(amounts: Amounts) -> str:
-    """All that are more than nothing, but for the pod itself."""
+    """Returns all amounts that are more than nothing, in words, but for the pod itself."""
     return (
         ", ".join(shown(name, amount) for name, amount in amounts.items() if amount > 0 and name != "pods") or "nothing"
     )

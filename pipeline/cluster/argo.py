@@ -1,4 +1,4 @@
-"""What Argo's controller does with what the compiled pipeline asks for, by its configuration: its own containers, and retries."""
+"""Tells what Argo's controller does beside what the compiled pipeline asks for: its own containers, and retries."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,20 +12,21 @@ from pipeline.cluster.kube import KFP_NAMESPACE, Kube
 
 CONFIG_MAP = "workflow-controller-configmap"
 EXECUTOR, DEFAULTS = "executor", "workflowDefaults"
-"""The keys that are read of it."""
+"""Keys of the controller's configuration that are read."""
 WANTED = {
     "limit": "2",
     "retryPolicy": "Always",
     "expression": "lastRetry.status == 'Error' || asInt(lastRetry.exitCode) > 0",
 }
-"""Retries containers that fail and pods that are lost, and no level of the pipeline above them: those have no exit code."""
+"""Defaults that retry containers that fail and pods that are lost, and no level of the pipeline above them: those have
+no exit code."""
 PATCH = Path(__file__).with_name("retries.yaml")
-"""Patch for kubectl that puts WANTED into what KFP 2.17 comes with."""
+"""File of the patch for kubectl that puts WANTED into what KFP 2.17 comes with."""
 POLICIES = ("Always", "OnFailure", "OnError", "OnTransientError")
 
 
 class Retries(NamedTuple):
-    """Argo's strategy for a template: limit, policy and expression as it takes them."""
+    """Holds Argo's retry strategy for a template: limit, policy and expression, as Argo takes them."""
 
     limit: str
     policy: str
@@ -33,7 +34,7 @@ class Retries(NamedTuple):
 
     @classmethod
     def of(cls, *given: Mapping[str, Any]) -> "Retries":
-        """From strategies, of which a later one goes before an earlier one, field by field."""
+        """Makes one of several strategies, of which a later one goes before an earlier one, key by key."""
         merged = {name: value for one in given for name, value in one.items() if value not in (None, "")}
         expression = " ".join(str(merged.get("expression", "")).split())
         policy = str(merged.get("retryPolicy") or ("Always" if expression else "OnFailure"))
@@ -41,17 +42,17 @@ class Retries(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether what failed is tried again: a container that exits with an error or is killed for want of memory."""
+        """Tells whether a container is tried again that exits with an error or is killed for want of memory."""
         return self.policy in ("Always", "OnFailure")
 
     @property
     def lost(self) -> bool:
-        """Whether a pod that is lost is tried again."""
+        """Tells whether a pod that is lost is tried again."""
         return self.policy in ("Always", "OnError", "OnTransientError")
 
 
 def settings(kube: Kube) -> dict[str, Any]:
-    """The controller's configuration. Raises NotCheckedError, HealthError where Argo could not read it."""
+    """Reads the controller's configuration. Raises NotCheckedError, HealthError where Argo could not read it."""
     found = kube.get(kube.core.read_namespaced_config_map, f"ConfigMaps of {KFP_NAMESPACE}", CONFIG_MAP, KFP_NAMESPACE)
     if found is None:
         fix = "see the arguments of KFP's deployment workflow-controller"
@@ -67,7 +68,7 @@ def settings(kube: Kube) -> dict[str, Any]:
 
 
 def beside(kube: Kube) -> Argo | None:
-    """What every pod gets from Argo; None where that is not known."""
+    """Returns what every pod gets from Argo; None where that is not known."""
     try:
         known = settings(kube)
     except (NotCheckedError, HealthError):
@@ -77,7 +78,10 @@ def beside(kube: Kube) -> Argo | None:
 
 
 def check_retries(kube: Kube, documents: list[Document]) -> str:
-    """What happens to a step that fails, runs out of memory or loses its pod. Raises HealthError where it is not tried again."""
+    """Returns what happens to a step that fails, runs out of memory or loses its pod.
+
+    Raises HealthError where it is not tried again.
+    """
     defaults = _part(settings(kube), DEFAULTS, "spec")
     levels = _part(defaults, "templateDefaults", "retryStrategy") or _part(defaults, "retryStrategy")
     steps = [Retries.of(_part(defaults, "templateDefaults", "retryStrategy"), own) for own in _own(documents[0])]
@@ -100,16 +104,25 @@ def check_retries(kube: Kube, documents: list[Document]) -> str:
     failing, losing = {one.policy for one in steps if not one.failed}, {one.policy for one in steps if not one.lost}
     if failing:
         rest = "" if losing else f"; one whose pod is lost is, {times}"
-        why = f"a step whose container fails or runs out of memory is never tried again (retryPolicy {min(failing)}){rest}"
+        why = (
+            "a step whose container fails or runs out of memory is never tried again (retryPolicy "
+            f"{min(failing)}){rest}"
+        )
         raise HealthError(why, fix)
     if losing:
-        why = f"a step whose pod is lost (a preemption, a node that goes) is never tried again (retryPolicy {min(losing)})"
+        why = (
+            "a step whose pod is lost (a preemption, a node that goes) is never tried again (retryPolicy "
+            f"{min(losing)})"
+        )
         raise HealthError(f"{why}; one whose container fails is, {times}", fix)
-    return f"a step whose container fails, runs out of memory or whose pod is lost is tried again {times} (retryPolicy {steps[0].policy})"
+    return (
+        f"a step whose container fails, runs out of memory or whose pod is lost is tried again {times} (retryPolicy "
+        f"{steps[0].policy})"
+    )
 
 
 def _own(pipeline: Document) -> Iterator[dict[str, Any]]:
-    """What the compiled pipeline asks for, a strategy a step that has one."""
+    """Returns the strategies that the compiled pipeline asks for, one for every step that has one."""
     dags = [pipeline["root"]["dag"], *(one["dag"] for one in pipeline["components"].values() if "dag" in one)]
     for task in (task for dag in dags for task in dag["tasks"].values()):
         if given := task.get("retryPolicy"):
@@ -123,7 +136,7 @@ def _times(steps: list[Retries]) -> str:
 
 
 def _fix(defaults: Mapping[str, Any]) -> str:
-    """How the strategy comes into the defaults: by our patch where it changes nothing else, else by hand."""
+    """Returns how the strategy comes into the defaults: by our patch where it changes nothing else, else by hand."""
     with_ours = {**defaults, "templateDefaults": {**_part(defaults, "templateDefaults"), "retryStrategy": WANTED}}
     if _part(_mapping(yaml.safe_load(PATCH.read_text())["data"][DEFAULTS], DEFAULTS), "spec") == with_ours:
         return f"kubectl -n {KFP_NAMESPACE} patch configmap {CONFIG_MAP} --type merge --patch-file {PATCH}"
@@ -133,7 +146,7 @@ def _fix(defaults: Mapping[str, Any]) -> str:
 
 
 def _part(of: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """What stands at the path; nothing where there is none."""
+    """Returns what stands at the path; nothing where there is none."""
     for name in path:
         inner = of.get(name)
         of = inner if isinstance(inner, dict) else {}

@@ -1,8 +1,9 @@
-"""An Argo workflow's nodes by their full names, found again from their ids: KFP's answers have display names and the ids of children.
+"""Finds the full names of an Argo workflow's nodes from their ids: KFP's answers have display names and children's ids.
 
-A full name is the way to the node from the root, like `finest-g9x82(0).root(0).exit-handler-1(0).preflight(0).executor(2)`. A template
-that may be retried is a node with a node an attempt, `X` with `X(0)`, `X(1)`; a round of a loop is `X(0:0)`, `X(1:1)`. A node's id is the
-workflow's name with a hash of the full name. So what is found is what hashes to an id that was given, from the root down.
+A full name is the way to the node from the root, like
+`finest-g9x82(0).root(0).exit-handler-1(0).preflight(0).executor(2)`. A template that may be retried is a node with a
+node for every attempt, `X` with `X(0)`, `X(1)`; a round of a loop is `X(0:0)`, `X(1:1)`. A node's id is the workflow's
+name with a hash of the full name. So what is found is what hashes to an id that was given, from the root down.
 """
 
 import re
@@ -16,7 +17,7 @@ ROUND = re.compile(r"\((\d+):[^)]*\)")
 
 
 def fnv1a(text: str, start: int = OFFSET) -> int:
-    """FNV-1a in 32 bits; `start` is the hash of what stands before the text.
+    """Hashes a text by FNV-1a in 32 bits; `start` is the hash of what stands before the text.
 
     >>> fnv1a("a"), fnv1a("finest(0)") == fnv1a("(0)", fnv1a("finest"))
     (3826002220, True)
@@ -27,7 +28,7 @@ def fnv1a(text: str, start: int = OFFSET) -> int:
 
 
 def names(tasks: Iterable[Any]) -> dict[str, str]:
-    """Full name by id, of the workflow and all nodes below it whose ids any task gives as a child's."""
+    """Returns full names by id, of the workflow and all nodes below it whose ids any task gives as a child's."""
     tasks = list(tasks)
     ids = {id for task in tasks for id in children(task)}
     workflow = min(ids, default="").rpartition("-")[0]
@@ -45,12 +46,12 @@ def names(tasks: Iterable[Any]) -> dict[str, str]:
 
 
 def children(task: Any) -> list[str]:
-    """Ids of the nodes that come after or lie in the task's node."""
+    """Returns the ids of the nodes that come after or lie in the task's node."""
     return [str(child.pod_name) for child in task.child_tasks or [] if child.pod_name]
 
 
 def places(tasks: Iterable[Any], found: dict[str, str]) -> dict[str, Any]:
-    """The task by full name, of every node that has another one in it; `found` is what `names` gave."""
+    """Returns the tasks, by full name, of the nodes that have another one in them; `found` is the answer of `names`."""
     placed = {}
     for task in tasks:
         for id in children(task):
@@ -63,30 +64,33 @@ def places(tasks: Iterable[Any], found: dict[str, str]) -> dict[str, Any]:
 
 
 def attempts(name: str, found: Collection[str]) -> list[str]:
-    """Full names of the node's attempts, in order."""
+    """Returns the full names of the node's attempts, in order."""
     return list(takewhile(lambda attempt: attempt in found, (f"{name}({number})" for number in count())))
 
 
 def order(name: str) -> list[int]:
-    """Sorts attempts of one step by when they began, also where the nodes around it were attempted several times."""
+    """Returns a key that sorts attempts of one step by their begin.
+
+    It does so too where the nodes around them were attempted several times.
+    """
     return [int(number) for number in re.findall(r"\((\d+)\)", name)]
 
 
 def whole(name: str) -> str:
-    """The node that the node is an attempt of; itself where it is none."""
+    """Returns the node that the node is an attempt of; itself where it is none."""
     return ATTEMPT.sub("", name)
 
 
 def around(name: str) -> str:
-    """The node that the node lies in, whichever attempt of that it is."""
+    """Returns the node that the node lies in, whichever attempt of that it is."""
     return whole(name.rpartition(".")[0])
 
 
 def display(name: str) -> str:
-    """The display name of the node."""
+    """Returns the display name of the node."""
     return name.rpartition(".")[2]
 
 
 def rounds(name: str) -> tuple[int, ...]:
-    """Which round of the loops around it the node is in; empty outside of loops."""
+    """Returns which round of the loops around it the node is in; empty outside of loops."""
     return tuple(int(index) for index in ROUND.findall(name))

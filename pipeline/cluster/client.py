@@ -1,4 +1,4 @@
-"""The API of Kubeflow Pipelines: where it is, who asks, and what its errors mean in one line."""
+"""Asks the API of Kubeflow Pipelines: where it is, who asks, and what its errors mean in one line."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ from tracking.store import masked
 T = TypeVar("T")
 
 SECONDS = 5, 30
-"""Longest that a connection, and an answer, may take."""
+"""Longest times that a connection, and an answer, may take."""
 PAGE = 100
 ADVICE: dict[causes.Kind, str] = {
     "name": "outside of the cluster run `kubectl -n kubeflow port-forward svc/ml-pipeline 8888` and give --host http://localhost:8888",
@@ -30,7 +30,7 @@ ADVICE: dict[causes.Kind, str] = {
     "tls": "give --host with http://",
     "time": "see what stands between (a network policy, a proxy)",
 }
-"""By why there was no answer."""
+"""Advice by the cause of there being no answer."""
 
 for _name in ("urllib3.connectionpool", "kfp_server_api.rest"):
     logging.getLogger(_name).setLevel(logging.ERROR)  # a retry is no news, and the second logs bodies
@@ -38,14 +38,16 @@ for _name in ("urllib3.connectionpool", "kfp_server_api.rest"):
 
 @dataclass(frozen=True)
 class Access:
-    """Where the API is and how to ask it. Empty fields are looked up in the environment."""
+    """Says where the API is and how to ask it. Empty fields are looked up in the environment."""
 
     host: str = ""
-    """Its address; else KFP_HOST, else the service inside the cluster. A port-forward is http://localhost:PORT."""
+    """Address of the API; else KFP_HOST, else the service inside the cluster. A port-forward is
+    http://localhost:PORT."""
     namespace: str = ""
-    """The profile's namespace on an installation for many users; else KFP_NAMESPACE, else none."""
+    """Namespace of the profile on an installation for many users; else KFP_NAMESPACE, else none."""
     token_file: str = ""
-    """File of a bearer token, read anew for every request; else KFP_TOKEN_FILE, the token itself in KFP_TOKEN, the pod's own."""
+    """File of a bearer token, read anew for every request; else KFP_TOKEN_FILE, else the token in KFP_TOKEN, else the
+    pod's own."""
     ca: str = ""
     """File of the certificates that the host's is signed with; else KFP_CA, else the usual ones."""
 
@@ -60,27 +62,27 @@ class ApiError(FinestError):
 
     @property
     def passing(self) -> bool:
-        """Whether the same request may well succeed in a minute."""
+        """Tells whether the same request may well succeed in a minute."""
         return self.status in (0, 408, 429) or self.status >= 500
 
 
 @dataclass(frozen=True)
 class Client:
-    """The services that we use, asked by `ask`."""
+    """Holds the API's services that we use; `ask` asks them."""
 
     host: str
     namespace: str
     api: kfp.ApiClient = field(repr=False)
 
     def ask(self, call: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
-        """The call's answer; empty texts are not sent. Raises ApiError."""
+        """Returns the call's answer; empty texts are not sent. Raises ApiError."""
         with self._explained():
             return call(
                 *arguments, _request_timeout=SECONDS, **{name: value for name, value in keywords.items() if value != ""}
             )
 
     def pages(self, call: Callable[..., Any], entries: str, *arguments: Any, **keywords: Any) -> Iterator[Any]:
-        """All entries of a list, which comes in pages."""
+        """Yields all entries of a list, which comes in pages."""
         token = ""
         while True:
             page = self.ask(call, *arguments, page_token=token, page_size=PAGE, **keywords)
@@ -90,7 +92,7 @@ class Client:
                 return
 
     def get(self, path: str) -> Any:
-        """The answer to a GET as it came, for what the API's models leave out: `.data`, `.getheader(name)`. Raises ApiError."""
+        """Returns the answer to a GET as it came, for what the API's models leave out. Raises ApiError."""
         headers: dict[str, str] = {"Accept": "application/json"}
         with self._explained():
             self.api.update_params_for_auth(headers, [], ["Bearer"])
@@ -108,27 +110,32 @@ class Client:
 
     @property
     def runs(self) -> kfp.RunServiceApi:
+        """Returns the service of runs."""
         return kfp.RunServiceApi(self.api)
 
     @property
     def recurring(self) -> kfp.RecurringRunServiceApi:
+        """Returns the service of recurring runs."""
         return kfp.RecurringRunServiceApi(self.api)
 
     @property
     def pipelines(self) -> kfp.PipelineServiceApi:
+        """Returns the service of pipelines and their versions."""
         return kfp.PipelineServiceApi(self.api)
 
     @property
     def uploads(self) -> kfp.PipelineUploadServiceApi:
+        """Returns the service of uploads of pipelines."""
         return kfp.PipelineUploadServiceApi(self.api)
 
     @property
     def experiments(self) -> kfp.ExperimentServiceApi:
+        """Returns the service of experiments."""
         return kfp.ExperimentServiceApi(self.api)
 
 
 def connect(access: Access) -> Client:
-    """A client; nothing is asked yet. Raises ConfigError where a file that was named cannot be read."""
+    """Returns a client; nothing is asked yet. Raises ConfigError where a file that was named cannot be read."""
     configuration = kfp.Configuration()
     configuration.host = (access.host or os.environ.get("KFP_HOST") or IN_CLUSTER_HOST).rstrip("/")
     if not configuration.host.startswith(("http://", "https://")):
@@ -158,7 +165,7 @@ def connect(access: Access) -> Client:
 
 
 def _token(access: Access) -> Callable[[], str]:
-    """How the token is read; a pod's is replaced every hour."""
+    """Returns what reads the token; a pod's is replaced every hour."""
     file = access.token_file or os.environ.get("KFP_TOKEN_FILE", "")
     if file:
         return lambda: _read(file, "token")
@@ -178,13 +185,16 @@ def _read(file: str, what: str) -> str:
 def _refusal(error: ApiException) -> str:
     advice = {
         401: "; the token is missing or has expired: give one with --token-file, KFP_TOKEN_FILE or KFP_TOKEN",
-        403: "; the token may not do this: bind its account to the role that edits pipelines in this namespace, or give --namespace",
+        403: (
+            "; the token may not do this: bind its account to the role that edits pipelines in this namespace, "
+            "or give --namespace"
+        ),
     }.get(error.status, "")
     return f"{error.status} {_message(error) or error.reason or ''}".strip() + advice
 
 
 def _message(error: ApiException) -> str:
-    """The server's own words, in one line; grpc repeats itself after a colon."""
+    """Returns the server's own words, in one line; grpc repeats itself after a colon."""
     try:
         body = json.loads(error.body or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Commands that work on a cluster."""
+"""Defines the commands that work on a cluster."""
 
 import os
 from pathlib import Path
@@ -49,7 +49,7 @@ ACCOUNT = "finest-pipeline"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the commands to an app."""
     for command, lines in (
         (submit, ("finest submit --config mine.yaml", "finest submit --config mine.yaml --as-of 2026-11-24 --detach")),
         (schedule, ("finest schedule --config mine.yaml --cron '0 2 * * *' --time-zone Europe/Berlin",)),
@@ -163,8 +163,8 @@ def status(
 ) -> None:
     """Show the last runs and their verdicts, from MLflow; or what one run on a cluster does, step by step, and why.
 
-    Exit codes with RUN, once it has ended: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config;
-    1 anything else.
+    Exit codes with RUN, once it has ended: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled;
+    2 usage or config; 1 anything else.
     """
     states.use(state)
     if not run:

@@ -1,4 +1,4 @@
-"""What the pods of a run ask for: the compiled pipeline's steps with a run's placement, and what KFP and Argo put beside them."""
+"""Computes what the pods of a run ask for: the compiled pipeline's steps, and what KFP and Argo put beside them."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['(?:pipelinechannel--)?(.
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a pod."""
+    """Holds what a container of a pod asks for."""
 
     name: str
     requests: Amounts = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Container:
 
     @classmethod
     def of(cls, name: str, resources: Mapping[str, Any] | None) -> "Container":
-        """From its `resources`; what has a limit alone asks for as much, as the API server has it."""
+        """Makes a container of its `resources`; what has a limit alone asks for as much, as the API server has it."""
         given = resources or {}
         limits = read(given.get("limits"))
         return cls(name, limits | read(given.get("requests")), limits)
@@ -35,27 +35,27 @@ class Container:
 
 @dataclass(frozen=True)
 class Pod:
-    """The pod of a step."""
+    """Holds what the pod of a step asks for."""
 
     step: str
     containers: tuple[Container, ...]
     before: tuple[Container, ...]
-    """Init containers: one after the other, before the rest."""
+    """Init containers, which run one after the other before the rest."""
     tolerations: tuple[Mapping[str, Any], ...] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
-    """Where the config says how much: `placement.` keys by the resource's name."""
+    """Keys of `placement` that say how much, by the resource's name."""
     where: tuple[str, ...] = ()
-    """Where the config says on which nodes: such keys."""
+    """Keys of `placement` that say on which nodes."""
 
     @property
     def requests(self) -> Amounts:
-        """What a node must have for it, its place among the node's pods included."""
+        """Returns what a node must have for the pod, its place among the node's pods included."""
         return self._needed("requests") | {"pods": Decimal(1)}
 
     @property
     def limits(self) -> Amounts:
-        """What it may take at most."""
+        """Returns what the pod may take at most."""
         return self._needed("limits")
 
     def _needed(self, kind: str) -> Amounts:
@@ -64,22 +64,25 @@ class Pod:
 
 
 class Argo(NamedTuple):
-    """What Argo's controller is told to give every pod."""
+    """Holds what Argo's controller is told to give every pod."""
 
     resources: Mapping[str, Any] = {}
-    """Of its own containers."""
+    """Resources of Argo's own containers."""
     tolerations: tuple[Mapping[str, Any], ...] = ()
     node_selector: Mapping[str, str] = {}
 
 
 LAUNCHER = {"requests": {"cpu": "100m"}, "limits": {"cpu": "500m", "memory": "256Mi"}}
-"""Of KFP 2.17's launcher, an init container of every step."""
+"""Resources of KFP 2.17's launcher, an init container of every step."""
 DRIVER = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "512Mi"}}
-"""Of KFP 2.17's driver, a pod of its own before every step."""
+"""Resources of KFP 2.17's driver, a pod of its own before every step."""
 
 
 def pods(documents: list[Document], placement: Mapping[str, Any], argo: Argo | None) -> list[Pod]:
-    """The driver's pod and one a step. Where it is not known what Argo adds, neither that nor the driver is there."""
+    """Returns the driver's pod and one for every step.
+
+    Where it is not known what Argo adds, neither that nor the driver is there.
+    """
     pipeline, settings = documents[0], kubernetes_settings(documents)
     parameters = pipeline["root"].get("inputDefinitions", {}).get("parameters", {})
     values = {name: one.get("defaultValue") for name, one in parameters.items()} | dict(placement)
@@ -112,14 +115,14 @@ def pods(documents: list[Document], placement: Mapping[str, Any], argo: Argo | N
 
 
 def kubernetes_settings(documents: list[Document]) -> Document:
-    """What the compiled pipeline says of every executor's pod. Raises HealthError where it says nothing."""
+    """Returns what the compiled pipeline says of every executor's pod. Raises HealthError where it says nothing."""
     if len(documents) < 2:
         raise HealthError("the compiled pipeline has no Kubernetes part", "compile it again")
     return dict(documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"])
 
 
 def _resources(given: Document, values: Mapping[str, Any]) -> tuple[Document, dict[str, str]]:
-    """A step's own container's `resources`, and where the config says how much of what."""
+    """Returns the `resources` of a step's own container, and the config keys that say how much of what."""
     asked: Document = {"requests": {}, "limits": {}}
     keys = {}
     accelerator = given.get("accelerator", {})
@@ -138,18 +141,18 @@ def _resources(given: Document, values: Mapping[str, Any]) -> tuple[Document, di
 
 
 def _filled(written: Any, values: Mapping[str, Any]) -> tuple[str, str]:
-    """What stands there once parameters are put in, and the config's key of it."""
+    """Returns what stands there once parameters are put in, and the config key of it."""
     parameter = PLACEHOLDER.fullmatch(str(written or ""))
     return (str(values.get(parameter[1]) or ""), f"placement.{parameter[1]}") if parameter else (str(written or ""), "")
 
 
 def _parameter(source: Document) -> str:
-    """The pipeline's parameter that a setting of the pod is taken from."""
+    """Returns the pipeline's parameter that a setting of the pod is taken from."""
     return str(source.get("componentInputParameter", "")).removeprefix("pipelinechannel--")
 
 
 def moments(pipeline: Document, groups: int) -> list[Moment]:
-    """What may run at the same time, at each point of a run that trains in so many groups."""
+    """Returns what may run at the same time, at each point of a run that trains in so many groups."""
     return _moments(pipeline, pipeline["root"]["dag"], groups)
 
 
@@ -177,7 +180,7 @@ def _moments(pipeline: Document, dag: Document, groups: int) -> list[Moment]:
 
 
 def _together(tasks: Mapping[str, Document]) -> Iterator[list[str]]:
-    """The largest sets of tasks of which none waits for another and no two are branches of one condition."""
+    """Returns the largest sets of tasks of which none waits for another and no two are branches of one condition."""
     before = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
     for _ in tasks:
         before = {name: one.union(*(before[earlier] for earlier in one)) for name, one in before.items()}

@@ -1,4 +1,4 @@
-"""Everything that a nightly run needs from its cluster, looked at in one table: what is wrong, why, and what to do."""
+"""Checks everything that a nightly run needs from its cluster: what is wrong, why, and what to do."""
 
 import email.utils
 import json
@@ -29,15 +29,16 @@ from tracking.store import check, masked, uri
 
 OLDEST_BACKEND = (2, 17)
 LARGEST_SKEW_SECONDS = 60.0
-"""S3 refuses requests that are 15 minutes off; logs and schedules are hard to read long before that."""
+"""Largest difference between clocks. S3 refuses requests that are 15 minutes off; logs and schedules are hard to read
+long before."""
 ELSEWHERE = {"name", "refused", "time", "route"}
-"""Kinds of causes that tell as much of where we stand as of the server."""
+"""Kinds of causes that may lie here as well as at the server."""
 HEALTH = "/apis/v2beta1/healthz"
 STYLES = {"ok": "green", "failed": "bold red", "unknown": "yellow"}
 
 
 def examine(client: Client, config: Config, options: Options) -> list[Row]:
-    """All checks, in the order in which a run needs what they look at. None raises."""
+    """Runs all checks, in the order in which a run needs what they look at. None raises."""
     namespace = client.namespace or kube.KFP_NAMESPACE
     documents = lru_cache(lambda: versions.read(options.compiled))
     cluster = lru_cache(kube.reach)
@@ -68,25 +69,26 @@ def examine(client: Client, config: Config, options: Options) -> list[Row]:
 
 
 class Health(NamedTuple):
-    """What the KFP API says of itself."""
+    """Holds what the KFP API says of itself."""
 
     answer: Any
     at: datetime
-    """When it came."""
+    """The moment when the answer came."""
 
     @property
     def said(self) -> dict[str, Any]:
+        """Returns what the answer says."""
         return dict(json.loads(self.answer.data))
 
 
 class Once:
-    """Asks once. Who comes after a question that failed is told that it did, instead of waiting for it again."""
+    """Asks once. Whoever asks after a failure is told of that, instead of waiting for it again."""
 
     def __init__(self, question: Callable[[], Any]):
         self.question, self.failed, self.known = question, False, None
 
     def __call__(self) -> Any:
-        """The answer."""
+        """Returns the answer, or raises what the first question raised."""
         if self.failed:
             raise NotCheckedError("the KFP API could not be asked", "see the row KFP API")
         if self.known is None:
@@ -106,7 +108,7 @@ def show(console: Console, rows: list[Row]) -> None:
 
 
 def check_api(client: Client, health: Health) -> str:
-    """That the API answers, and lets this token in."""
+    """Checks that the API answers, and lets this token in."""
     client.ask(client.experiments.experiment_service_list_experiments, page_size=1, namespace=client.namespace)
     several = bool(health.said.get("multi_user"))
     if several and not client.namespace:
@@ -118,7 +120,7 @@ def check_api(client: Client, health: Health) -> str:
 
 
 def check_version(health: Health) -> str:
-    """That the backend does what the compiled pipeline relies on."""
+    """Checks that the backend does what the compiled pipeline relies on."""
     tag = str(health.said.get("tag_name") or "unknown")
     found = re.match(r"v?(\d+)\.(\d+)", tag)
     least = ".".join(map(str, OLDEST_BACKEND))
@@ -134,7 +136,7 @@ def check_version(health: Health) -> str:
 
 
 def check_clock(health: Health) -> str:
-    """That this machine and the cluster agree on the time."""
+    """Checks that this machine and the cluster agree on the time."""
     given = health.answer.getheader("Date")
     if not given:
         raise NotCheckedError("the KFP API names no date in its answer", "compare `date -u` here and in a pod")
@@ -146,7 +148,7 @@ def check_clock(health: Health) -> str:
 
 
 def check_mlflow() -> str:
-    """That MLflow takes an artifact, gives it back and removes it."""
+    """Checks that MLflow takes an artifact, gives it back and removes it."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise NotCheckedError(
             "MLFLOW_TRACKING_URI is not set here", "set it to the address that this machine reaches MLflow at"
@@ -156,7 +158,7 @@ def check_mlflow() -> str:
 
 
 def check_bucket(checkpoints: str) -> str:
-    """That a checkpoint can be written, read, listed and removed."""
+    """Checks that a checkpoint can be written, read, listed and removed."""
     if not checkpoints:
         raise NotCheckedError(
             "checkpoints is not set in the config", "give --config FILE, or --set checkpoints=s3://..."
@@ -181,7 +183,10 @@ def check_bucket(checkpoints: str) -> str:
                 cause, _, fix = str(error).partition("; ")
                 raise HealthError(f"{cause} (asked: {_asked()})", fix) from None
             if found.kind in ELSEWHERE:
-                fix = "the store may be one that only the cluster reaches, and preflight asks it from there; if not, see AWS_ENDPOINT_URL"
+                fix = (
+                    "the store may be one that only the cluster reaches, and preflight asks it from there; if not, "
+                    "see AWS_ENDPOINT_URL"
+                )
                 raise NotCheckedError(f"{where}: {found.words}", fix) from None
             raise HealthError(f"{where}: {found.words}", "see AWS_ENDPOINT_URL and the network") from None
         if not same:
@@ -194,20 +199,20 @@ def check_bucket(checkpoints: str) -> str:
 
 
 def _asked() -> str:
-    """Host and port of the object store."""
+    """Returns host and port of the object store."""
     return causes.host_and_port(
         os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "https://s3.amazonaws.com"
     )
 
 
 def check_compiled(config: Config, compiled: Path) -> str:
-    """That the compiled pipeline can run the config."""
+    """Checks that the compiled pipeline can run the config."""
     values = parameters.given(config, compiled)
     return f"{compiled} can run this config; {len(values)} parameters differ from its defaults"
 
 
 def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, account: str) -> str:
-    """That nodes can get the image: it is there already, or the registry gives it to the steps' account."""
+    """Checks that nodes can get the image: it is there already, or the registry gives it to the steps' account."""
     try:
         logins, whose = kube.pull_logins(cluster(), namespace, account), ""
     except NotCheckedError as unknown:
@@ -227,7 +232,7 @@ def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, acc
 
 
 def check_schedule(client: Client) -> str:
-    """That exactly one recurring run is on."""
+    """Checks that exactly one recurring run is on."""
     found = schedule.find(client)
     command = "`finest schedule --config FILE --cron '0 2 * * *'`"
     if not found:

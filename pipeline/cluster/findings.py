@@ -1,4 +1,4 @@
-"""What the doctor finds: one row a check."""
+"""Holds what the doctor finds: one row for every check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ Status = Literal["ok", "failed", "unknown"]
 
 @dataclass(frozen=True)
 class Row:
-    """A check and what it found."""
+    """Holds a check and what it found."""
 
     name: str
     status: Status
     said: str
-    """What is so, or the cause of what is wrong, or why nothing was checked."""
+    """The facts, or the cause of what is wrong, or why nothing was checked."""
     fix: str = ""
 
 
 class HealthError(FinestError):
-    """What a check found wrong, and what to do about it."""
+    """A check has found something wrong; says what, and what to do about it."""
 
     def __init__(self, cause: str, fix: str):
         super().__init__(f"{cause}; {fix}")
@@ -30,7 +30,7 @@ class HealthError(FinestError):
 
 
 class NotCheckedError(FinestError):
-    """Why a check could not be made, and what to do so that it can."""
+    """A check could not be made; says why, and what to do so that it can."""
 
     def __init__(self, why: str, fix: str):
         super().__init__(f"not checked: {why}; {fix}")
@@ -38,7 +38,7 @@ class NotCheckedError(FinestError):
 
 
 def row(name: str, check: Callable[[], str]) -> Row:
-    """The check's row: what it returns is fine, what it raises is not."""
+    """Runs a check. Returns its row: what it returns is fine, what it raises is not."""
     try:
         return Row(name, "ok", check())
     except HealthError as found:

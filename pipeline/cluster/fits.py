@@ -1,4 +1,4 @@
-"""Whether a cluster can hold a run's pods, before any of them is asked for: ever, and now."""
+"""Tells whether a cluster can hold a run's pods, before any of them is asked for: ever, and now."""
 
 import itertools
 import re
@@ -25,18 +25,18 @@ U = TypeVar("U")
 
 @dataclass
 class Findings:
-    """What was found of a run on a cluster."""
+    """Holds what was found of a run on a cluster."""
 
     never: dict[Refusal, list[str]] = field(default_factory=dict)
-    """What never works, with the steps that it is so for."""
+    """Refusals that never go away, with the steps that they are for."""
     waits: dict[str, list[str]] = field(default_factory=dict)
-    """What works, but not just now, with {} where the steps' names go."""
+    """Reasons to wait, with {} where the steps' names go, and the steps."""
     notes: list[str] = field(default_factory=list)
     unknown: list[NotCheckedError] = field(default_factory=list)
-    """What could not be looked at."""
+    """Checks that could not be made."""
 
     def ask(self, question: Callable[[], T], otherwise: U) -> T | U:
-        """The answer; `otherwise`, with the reason kept, where there is none."""
+        """Returns the answer; `otherwise`, with the reason kept, where there is none."""
         try:
             return question()
         except NotCheckedError as error:
@@ -45,7 +45,10 @@ class Findings:
 
 
 def check(cluster: Callable[[], Kube], namespace: str, config: Config, documents: list[Document]) -> str:
-    """What fits, in a line. Raises HealthError with all that never does, NotCheckedError where that cannot be known."""
+    """Returns what fits, in a line.
+
+    Raises HealthError with all that never does, NotCheckedError where that cannot be known.
+    """
     found = examine(cluster(), namespace or KFP_NAMESPACE, config, documents)
     if found.never:
         causes = [_of(one.text, steps) for one, steps in found.never.items()]
@@ -54,7 +57,10 @@ def check(cluster: Callable[[], Kube], namespace: str, config: Config, documents
 
 
 def known(namespace: str, config: Config, compiled: Path) -> str:
-    """The same before a run is started, which goes on where it cannot be known: the line then says why. Raises HealthError."""
+    """Checks before a run is started, which goes on where it cannot be known: the line then says why.
+
+    Raises HealthError where the run can never be held.
+    """
     try:
         found = examine(reach(), namespace or KFP_NAMESPACE, config, versions.read(compiled))
         if found.never:
@@ -108,12 +114,12 @@ def examine(kube: Kube, namespace: str, config: Config, documents: list[Document
 
 
 def _of(text: str, steps: Iterable[str]) -> str:
-    """The text with the steps' names; what else is in braces there is someone's label."""
+    """Returns the text with the steps' names; what else is in braces there is someone's label."""
     return text.replace("{}", _named(steps))
 
 
 def _named(steps: Iterable[str]) -> str:
-    """The steps, each once, in the order in which they run."""
+    """Returns the steps, each once, in the order in which they run."""
     if set(POLICIES) <= set(steps):
         return "every step"
     order = list(POLICIES)
@@ -122,7 +128,7 @@ def _named(steps: Iterable[str]) -> str:
 
 
 def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kube) -> None:
-    """What no node can hold, whatever else runs, is refused; where nodes are added for it, it waits."""
+    """Refuses what no node can hold, whatever else runs; where nodes are added for it, it waits."""
     large = {pod.step: one for pod in pods if (one := _too_large(pod, nodes))}
     adds = found.ask(lambda: autoscaler(kube), "") if large else ""
     for step, one in large.items():
@@ -135,13 +141,16 @@ def _ever(found: Findings, pods: Iterable[Pod], nodes: Sequence[Node], kube: Kub
 
 
 def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
-    """Why no node can ever hold the pod."""
+    """Returns why no node can ever hold the pod."""
     if not nodes:
         return Refusal("the cluster has no node for {}", "add nodes", nodes=True)
     asked = {name: amount for name, amount in pod.requests.items() if amount > 0}
     missing = [name for name in asked if not any(node.allocatable.get(name, 0) > 0 for node in nodes)]
     if missing:
-        fix = "add nodes that have it, with their device plugin, or set placement.accelerator to what there is, '' for CPUs"
+        fix = (
+            "add nodes that have it, with their device plugin, or set placement.accelerator to what there is, "
+            "'' for CPUs"
+        )
         return Refusal(f"no node has {', '.join(missing)} for {{}}", fix, nodes=True)
     having = [node for node in nodes if all(node.allocatable.get(name, 0) > 0 for name in asked)]
     letting = [node for node in having if not node.refuses(pod)]
@@ -165,7 +174,7 @@ def _too_large(pod: Pod, nodes: Sequence[Node]) -> Refusal | None:
 
 
 def _now(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], nodes: Sequence[Node]) -> None:
-    """What finds no room among what runs now."""
+    """Notes what finds no room among what runs now."""
     for moment in moments:
         placed = place(moment, pods, nodes)
         for step, count in moment.items():
@@ -181,7 +190,7 @@ def _now(found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str
 
 
 def _wanted(pod: Pod, nodes: Sequence[Node]) -> str:
-    """What the pod waits for."""
+    """Returns what the pod waits for."""
     free = {node.name: node.free for node in nodes if not node.closed(pod)}
     if not free:
         away = Counter(node.away or "tainted for now" for node in nodes if not node.refuses(pod))
@@ -194,7 +203,7 @@ def _wanted(pod: Pod, nodes: Sequence[Node]) -> str:
 def _now_by_quota(
     found: Findings, pods: Mapping[str, Pod], moments: Iterable[Mapping[str, int]], quotas: Iterable[Quota]
 ) -> None:
-    """What a quota has no room for beside what is there now."""
+    """Notes what a quota has no room for beside what is there now."""
     for moment, quota in itertools.product(moments, quotas):
         asked = total(usage(pods[step], count) for step, count in moment.items())
         for name, amount in asked.items():

@@ -1,4 +1,4 @@
-"""A run on a cluster, watched: what its steps do until it has ended, and what came of it by MLflow's word."""
+"""Follows a run on a cluster: what its steps do until it has ended, and what came of it by MLflow's word."""
 
 import os
 import time
@@ -26,16 +26,20 @@ from tracking.store import asked
 
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
-"""How long the API may be away while a run is followed: a port-forward breaks, a server is upgraded."""
+"""Longest time that the API may be away while a run is followed: a port-forward breaks, a server is upgraded."""
 LABEL = 9
 """Width of what lines begin with, the time or a word."""
 
 
 def find(client: Client, run_id: str, model: str, console: Console) -> kfp.V2beta1Run:
-    """The run, with a line that says which it is. Raises FinestError where KFP does not know it, or its verdict could not be read."""
+    """Returns the run, with a line that says which it is.
+
+    Raises FinestError where KFP does not know it, or its verdict could not be read.
+    """
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise ConfigError(
-            "MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it to the address that MLflow has from here"
+            "MLFLOW_TRACKING_URI is not set, and the verdict is read there; "
+            "set it to the address that MLflow has from here"
         )
     run = client.ask(client.runs.run_service_get_run, run_id)
     asked(lambda: outcome(run_id, model))
@@ -44,7 +48,10 @@ def find(client: Client, run_id: str, model: str, console: Console) -> kfp.V2bet
 
 
 def show(client: Client, run: kfp.V2beta1Run, model: str, console: Console) -> int:
-    """Prints the run's steps as they are now, and its verdict where it has ended. Returns the exit code of `run`; 0 while it goes on."""
+    """Prints the run's steps as they are now, and its verdict where it has ended.
+
+    Returns the exit code of `run`; 0 while it goes on.
+    """
     watch = Watch(client, str(run.run_id), console)
     said = watch.look(run)
     for one in said:
@@ -58,7 +65,7 @@ def show(client: Client, run: kfp.V2beta1Run, model: str, console: Console) -> i
 
 
 def facts(client: Client, run: kfp.V2beta1Run, model: str) -> dict[str, Any]:
-    """Returns what `show` prints, for programs: the run's steps as they are now, attempt by attempt, and what came of it."""
+    """Returns what `show` prints, for programs: the run's steps now, attempt by attempt, and what came of it."""
     run_id = str(run.run_id)
     watch = Watch(client, run_id, Console(quiet=True))
     said = watch.look(run)
@@ -89,7 +96,10 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def follow(client: Client, run_id: str, model: str, console: Console) -> int:
-    """Prints what changes until the run has ended; returns the exit code of `run`. Raises FinestError where there is no verdict."""
+    """Prints what changes until the run has ended; returns the exit code of `run`.
+
+    Raises FinestError where there is no verdict.
+    """
     try:
         run, said = Watch(client, run_id, console).to_the_end()
         return _conclude(run, said, model, console)
@@ -98,17 +108,17 @@ def follow(client: Client, run_id: str, model: str, console: Console) -> int:
 
 
 def command(run_id: str) -> str:
-    """What follows the run."""
+    """Returns the command that follows the run."""
     return f"finest status {run_id} --follow"
 
 
 def now() -> datetime:
-    """The time on this machine."""
+    """Returns the time on this machine."""
     return datetime.now(UTC)
 
 
 class Watch:
-    """A run, and what has been said of it."""
+    """Holds a run, and what has been said of it."""
 
     def __init__(self, client: Client, run_id: str, console: Console):
         self.client, self.run_id, self.console = client, run_id, console
@@ -116,14 +126,14 @@ class Watch:
         self.said: set[tuple[str, ...]] = set()
 
     def look(self, run: kfp.V2beta1Run) -> list[Said]:
-        """What there is to say of the run now."""
+        """Returns what there is to say of the run now."""
         states = {str(task.state) for task in (run.run_details.task_details if run.run_details else None) or []}
         if states & {"PENDING", "RUNNING", "FAILED"}:
             self.pods.look(live=run.state not in ENDED)
         return list(lines(run, steps(run, self.pods.states()), self.pods, now()))
 
     def to_the_end(self) -> tuple[kfp.V2beta1Run, list[Said]]:
-        """Prints a line for all that changes; returns the run when it has ended, and all that there is to say of it."""
+        """Prints a line for all that changes; returns the run once it has ended, and all that there is to say of it."""
         for run in self._polled():
             said = self.look(run)
             for one in said:
@@ -186,14 +196,14 @@ def _conclude(run: kfp.V2beta1Run, said: list[Said], model: str, console: Consol
 
 
 def _why(found: Outcome, said: list[Said]) -> str:
-    """Which step failed: MLflow has its error, KFP and Kubernetes know of pods that never came that far."""
+    """Returns which step failed: MLflow has its error, KFP and Kubernetes know of pods that never came that far."""
     if found.failed_step:
         return f"{found.failed_step} failed: {found.error}"
     return failure(said) or "neither MLflow nor KFP names a step that failed; see the logs in KFP"
 
 
 def _show_verdict(run_id: str, found: Outcome, console: Console) -> None:
-    """The verdict with its reason, or with all checks that did not hold; by itself where the rest cannot be read."""
+    """Prints the verdict with its reason, or with all checks that did not hold; alone where the rest cannot be read."""
     if found.verdict is None:
         return
     try:

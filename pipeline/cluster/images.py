@@ -1,4 +1,4 @@
-"""Whether a registry serves the image that the steps run in."""
+"""Tells whether a registry serves the image that the steps run in."""
 
 import base64
 import json
@@ -26,28 +26,32 @@ MANIFESTS = ", ".join(
         "docker.distribution.manifest.v2",
     )
 )
-PULL_FIX = "give the service account an image pull secret: kubectl create secret docker-registry ..., then add it to imagePullSecrets"
+PULL_FIX = (
+    "give the service account an image pull secret: kubectl create secret docker-registry ..., "
+    "then add it to imagePullSecrets"
+)
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image's name in parts."""
+    """Holds an image's name in parts."""
 
     registry: str
-    """Host and port."""
+    """Host and port of the registry."""
     repository: str
     reference: str
-    """A digest or a tag."""
+    """Digest or tag."""
 
     @property
     def url(self) -> str:
-        """The registry's address; as for Docker, without TLS on this machine alone."""
+        """Returns the registry's address; as for Docker, without TLS on this machine alone."""
         local = self.registry.partition(":")[0] in ("localhost", "127.0.0.1")
-        return f"{'http' if local else 'https'}://{DOCKER_HUB if self.registry in ('docker.io', 'index.docker.io') else self.registry}"
+        host = DOCKER_HUB if self.registry in ("docker.io", "index.docker.io") else self.registry
+        return f"{'http' if local else 'https'}://{host}"
 
 
 def parse(name: str) -> Image | None:
-    """The parts of a name; None where it names no registry, so that it is either on the nodes already or Docker Hub's.
+    """Returns the parts of a name; None where it names no registry: it is then on the nodes already, or Docker Hub's.
 
     >>> parse("registry.example:5000/team/finest@sha256:0123")
     Image(registry='registry.example:5000', repository='team/finest', reference='sha256:0123')
@@ -62,7 +66,7 @@ def parse(name: str) -> Image | None:
 
 
 def check_registry(name: str) -> str:
-    """That the registry answers."""
+    """Checks that the registry answers."""
     image = _known(name)
     try:
         _get(f"{image.url}/v2/", {})
@@ -74,7 +78,12 @@ def check_registry(name: str) -> str:
 
 
 def check_manifest(name: str, logins: Mapping[str, Any]) -> str:
-    """That the registry serves the image, with `logins` (a Docker config's `auths`) or without any. Layers are not looked at."""
+    """Checks that the registry serves the image. Layers are not looked at.
+
+    Args:
+        name: The image's name.
+        logins: Logins to registries, as `auths` of a Docker config; empty for none.
+    """
     image = _known(name)
     url, login = f"{image.url}/v2/{image.repository}/manifests/{image.reference}", _login(image.registry, logins)
     how = "with a login" if login else "without a login"
@@ -103,11 +112,14 @@ def check_manifest(name: str, logins: Mapping[str, Any]) -> str:
         ) from None
     if image.reference.startswith("sha256:"):
         return f"served {how}"
-    return f"served {how}, by a tag: nothing is cached until it is compiled with @{headers.get('Docker-Content-Digest', 'its digest')}"
+    return (
+        f"served {how}, by a tag: nothing is cached until it is compiled with "
+        f"@{headers.get('Docker-Content-Digest', 'its digest')}"
+    )
 
 
 def docker_logins() -> dict[str, Any]:
-    """Logins of this machine's Docker config; helpers are not asked."""
+    """Returns the logins of this machine's Docker config; helpers are not asked."""
     file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker", "config.json")
     try:
         found = json.loads(file.read_text()).get("auths", {})
@@ -124,7 +136,7 @@ def _known(name: str) -> Image:
 
 
 def _login(registry: str, logins: Mapping[str, Any]) -> str:
-    """User and password as Basic takes them, or nothing."""
+    """Returns user and password as Basic takes them, or nothing."""
     entries = (
         entry
         for host, entry in logins.items()
@@ -139,7 +151,7 @@ def _login(registry: str, logins: Mapping[str, Any]) -> str:
 
 
 def _bearer(challenge: str, login: str) -> dict[str, str]:
-    """The registry says who gives tokens: ask there."""
+    """Asks for a token where the registry says that there is one."""
     said = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     query = urllib.parse.urlencode({key: said[key] for key in ("service", "scope") if key in said})
     headers = {"Authorization": f"Basic {login}"} if login else {}
@@ -154,7 +166,7 @@ def _get(url: str, headers: dict[str, str], method: str = "GET") -> Any:
 
 
 def _open(request: urllib.request.Request) -> Any:
-    """The answer; a refusal is raised as it is. Raises HealthError where there is none."""
+    """Returns the answer; a refusal is raised as it is. Raises HealthError where there is none."""
     try:
         return urllib.request.urlopen(request, timeout=SECONDS)
     except urllib.error.HTTPError:

@@ -1,4 +1,7 @@
-"""What the Kubernetes API says of accounts, secrets and images. Values of secrets are never looked at but for image pull secrets."""
+"""Asks the Kubernetes API about accounts, secrets and images.
+
+Values of secrets are never looked at but for image pull secrets.
+"""
 
 import base64
 import json
@@ -15,15 +18,15 @@ from pipeline.cluster.findings import HealthError, NotCheckedError
 
 SECONDS = 5, 15
 NO_KUBECONFIG = yaml.YAMLError, TypeError, ValueError, AttributeError
-"""What the client raises on a file that is none."""
+"""Errors of the client on a file that is no kubeconfig."""
 KFP_NAMESPACE = "kubeflow"
-"""Where KFP itself is, and its runs where it serves one team."""
+"""Namespace of KFP itself, and of its runs where it serves one team."""
 ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the command as someone who may"
 ANSWER_FIX = "see `kubectl version` on this machine"
 
 
 class Kube:
-    """A Kubernetes API, as far as it can be reached from here."""
+    """Holds a Kubernetes API, as far as it can be reached from here."""
 
     def __init__(self, api: kubernetes.client.ApiClient):
         self.core = kubernetes.client.CoreV1Api(api)
@@ -33,7 +36,7 @@ class Kube:
         """Why it gave no answer: nobody waits for it again."""
 
     def get(self, call: Any, what: str, *arguments: Any, **keywords: Any) -> Any:
-        """The call's answer, None where there is no such thing. Raises NotCheckedError."""
+        """Returns the call's answer; None where there is no such thing. Raises NotCheckedError."""
         if self.silent is not None:
             raise self.silent
         try:
@@ -58,7 +61,7 @@ class Kube:
 
 
 def reach() -> Kube:
-    """The API of the cluster that this pod runs in, else of the current kubeconfig. Raises NotCheckedError."""
+    """Returns the API of the cluster that this pod runs in, else of the current kubeconfig. Raises NotCheckedError."""
     configuration = kubernetes.client.Configuration()
     try:
         kubernetes.config.load_incluster_config(client_configuration=configuration)
@@ -75,7 +78,7 @@ def reach() -> Kube:
 
 
 def check_account(kube: Kube, namespace: str, account: str) -> str:
-    """That the steps' service account is there."""
+    """Checks that the steps' service account is there."""
     if (
         kube.get(kube.core.read_namespaced_service_account, f"service accounts of {namespace}", account, namespace)
         is None
@@ -86,7 +89,7 @@ def check_account(kube: Kube, namespace: str, account: str) -> str:
 
 
 def check_references(kube: Kube, namespace: str, executors: Iterable[Mapping[str, Any]]) -> str:
-    """That the secrets and config maps that the compiled pipeline takes variables from are there, with their keys."""
+    """Checks that the secrets and config maps are there, with their keys, that steps take variables from."""
     wanted = sorted(_references(executors))
     missing, without, found = [], [], []
     for kind, name, keys, optional in wanted:
@@ -109,7 +112,7 @@ def check_references(kube: Kube, namespace: str, executors: Iterable[Mapping[str
 
 
 def _references(executors: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, tuple[str, ...], bool]]:
-    """Kind, name, keys and whether it may be missing, of what the executors take variables from."""
+    """Returns kind, name, keys and whether it may be missing, of what the executors take variables from."""
     found = set()
     for executor in executors:
         for one in executor.get("secretAsEnv", []):
@@ -134,7 +137,7 @@ def _references(executors: Iterable[Mapping[str, Any]]) -> set[tuple[str, str, t
 
 
 def pull_logins(kube: Kube, namespace: str, account: str) -> dict[str, Any]:
-    """The registry logins that pods of the account have: `auths` of its image pull secrets."""
+    """Returns the registry logins that pods of the account have: `auths` of its image pull secrets."""
     found = kube.get(kube.core.read_namespaced_service_account, f"service accounts of {namespace}", account, namespace)
     logins: dict[str, Any] = {}
     for reference in (found.image_pull_secrets if found else None) or []:
@@ -145,6 +148,6 @@ def pull_logins(kube: Kube, namespace: str, account: str) -> dict[str, Any]:
 
 
 def on_nodes(kube: Kube, image: str) -> int:
-    """How many nodes have pulled the image already."""
+    """Returns how many nodes have pulled the image already."""
     nodes = kube.get(kube.core.list_node, "nodes").items
     return sum(any(image in (one.names or []) for one in node.status.images or []) for node in nodes)

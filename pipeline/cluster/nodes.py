@@ -1,4 +1,4 @@
-"""What nodes hold, what of it is taken, and which pods they let in."""
+"""Reads what nodes hold, what of it is taken, and which pods they let in."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,38 +19,38 @@ PASSING = (
 )
 """Prefixes of taints that say how a node is just now, and that go with it."""
 AUTOSCALERS = {"karpenter.sh": "Karpenter", "autoscaling.x-k8s.io": "the cluster autoscaler"}
-"""API groups of what adds nodes when pods wait for them."""
+"""API groups of what adds nodes when pods wait for them, with its name."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node as a pod sees it."""
+    """Holds a node as a pod sees it."""
 
     name: str
     allocatable: Amounts
     always: Amounts = field(default_factory=dict)
-    """What DaemonSets and the node's own pods take of it, whatever else runs."""
+    """Amounts that DaemonSets and the node's own pods take of it, whatever else runs."""
     now: Amounts = field(default_factory=dict)
-    """What all pods take that are there now."""
+    """Amounts that all pods take that are there now."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Any, ...] = ()
     by_resource: bool = False
     """Whether the cluster lets pods tolerate the taint of an accelerator that they ask for, as GKE does."""
     away: str = ""
-    """Why nothing starts there just now: not ready, closed to new pods."""
+    """Why nothing starts there just now: it is not ready, or closed to new pods; empty where it is open."""
 
     @property
     def largest(self) -> Amounts:
-        """What a pod could ever have there."""
+        """Returns what a pod could ever have there."""
         return less(self.allocatable, self.always)
 
     @property
     def free(self) -> Amounts:
-        """What a pod could have there now."""
+        """Returns what a pod could have there now."""
         return less(self.allocatable, self.now)
 
     def refuses(self, pod: Pod) -> str:
-        """Why the pod never runs there; empty where it may."""
+        """Returns why the pod never runs there; empty where it may."""
         for key, value in pod.node_selector.items():
             if self.labels.get(key) != value:
                 return f"label {key}={value} is missing"
@@ -60,7 +60,7 @@ class Node:
         return ""
 
     def closed(self, pod: Pod) -> bool:
-        """Whether the pod cannot start there now, whatever is free."""
+        """Tells whether the pod cannot start there now, whatever is free."""
         return bool(self.away or self.refuses(pod) or not all(self._tolerated(taint, pod) for taint in self.taints))
 
     def _tolerated(self, taint: Any, pod: Pod) -> bool:
@@ -69,7 +69,7 @@ class Node:
 
 
 def read_nodes(kube: Kube) -> tuple[list[Node], str]:
-    """All nodes, and why it is not known what runs on them, where it is not. Raises NotCheckedError."""
+    """Returns all nodes, and why it is not known what runs on them, where it is not. Raises NotCheckedError."""
     answer = kube.get(kube.core.list_node, "nodes")
     if answer is None:
         raise NotCheckedError("the Kubernetes API knows no nodes", "see `kubectl get nodes`")
@@ -87,7 +87,7 @@ def read_nodes(kube: Kube) -> tuple[list[Node], str]:
 
 
 def autoscaler(kube: Kube) -> str:
-    """What adds nodes to this cluster when pods wait; empty where nothing is known to. Raises NotCheckedError."""
+    """Returns what adds nodes to this cluster when pods wait; empty where nothing does. Raises NotCheckedError."""
     groups = kube.get(kube.groups.get_api_versions, "API groups")
     served = {one.name for one in groups.groups} if groups else set()
     if found := next((name for group, name in AUTOSCALERS.items() if group in served), ""):
@@ -101,7 +101,7 @@ def autoscaler(kube: Kube) -> str:
 
 
 def place(wanted: Mapping[str, int], pods: Mapping[str, Pod], nodes: Sequence[Node]) -> Counter[str]:
-    """How many of the wanted pods find room at the same time on what is free now; the largest are put first."""
+    """Returns how many of the wanted pods find room at the same time on what is free now; the largest are put first."""
     free = {node.name: node.free for node in nodes}
     placed: Counter[str] = Counter()
     for step in sorted(wanted, key=lambda one: pods[one].requests.get("memory", Decimal(0)), reverse=True):
@@ -114,7 +114,7 @@ def place(wanted: Mapping[str, int], pods: Mapping[str, Pod], nodes: Sequence[No
 
 
 def nearest(asked: Amounts, have: Mapping[str, Amounts]) -> str:
-    """The node that lacks least of what is asked for."""
+    """Returns the node that lacks least of what is asked for."""
 
     def stretch(name: str) -> Decimal:
         there = have[name]
@@ -143,12 +143,12 @@ def _node(node: Any, pods: list[Any]) -> Node:
 
 
 def _stays(pod: Any) -> bool:
-    """Whether the pod belongs to the node: a DaemonSet's, or one that the kubelet starts by itself."""
+    """Tells whether the pod belongs to the node: a DaemonSet's, or one that the kubelet starts by itself."""
     return any(owner.kind in ("DaemonSet", "Node") for owner in pod.metadata.owner_references or [])
 
 
 def _requested(pod: Any) -> Amounts:
-    """What the scheduler counts for a pod that is there: an init container that stays counts beside the others."""
+    """Returns what the scheduler counts for a pod that is there; an init container that stays counts, too."""
     running = [_asked(one) for one in pod.spec.containers]
     beside: list[Amounts] = []
     before: list[Amounts] = []

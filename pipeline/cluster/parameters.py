@@ -1,4 +1,4 @@
-"""A config as the parameters of a run on a cluster."""
+"""Turns a config into the parameters of a run on a cluster."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from pipeline.config import Config
 from pipeline.ir_check import has_loop
 
 MOST_BYTES = 10_000
-"""What all parameters of a run may take together: the backend keeps them in a column of that size."""
+"""Number of bytes that all parameters of a run must stay under: the backend keeps them in a column of that size."""
 AGAIN = "compile it with this config: finest compile --config FILE --image ..."
 
 
 def given(config: Config, compiled: Path) -> dict[str, Any]:
-    """The pipeline's parameters where they are not the compiled pipeline's defaults; the version that a run is of holds those.
+    """Returns the parameters that differ from the compiled pipeline's defaults, which the run's version holds.
 
     Raises ConfigError where a cluster could not run the config, or they are too many for a backend.
     """
@@ -38,7 +38,7 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
 
 
 def _variables(pipeline: dict[str, Any]) -> dict[str, str]:
-    """Constants in the environment of the compiled pipeline's steps."""
+    """Returns the constants in the environment of the compiled pipeline's steps."""
     container = next(iter(pipeline["deploymentSpec"]["executors"].values()))["container"]
     return {one["name"]: one["value"] for one in container.get("env", [])}
 
@@ -64,6 +64,7 @@ def check_size(values: dict[str, Any]) -> None:
     if total >= MOST_BYTES:
         largest = ", ".join(f"{name} ({sizes[name]})" for name in sorted(sizes, key=lambda one: -sizes[one])[:3])
         raise ConfigError(
-            f"the run's parameters take {total} bytes, and Kubeflow Pipelines keeps fewer than {MOST_BYTES}; the largest are {largest}: "
+            f"the run's parameters take {total} bytes, and Kubeflow Pipelines keeps fewer than {MOST_BYTES}; "
+            f"the largest are {largest}: "
             "make them the pipeline's defaults, which do not count, with `compile --config FILE`"
         )

@@ -1,4 +1,7 @@
-"""Why a step waits or has failed, by what Kubernetes says of its pods: the scheduler's, the kubelet's and the containers' own words."""
+"""Finds why a step waits or has failed, by what Kubernetes says of its pods.
+
+These are the scheduler's, the kubelet's and the containers' own words.
+"""
 
 import math
 import signal
@@ -17,24 +20,28 @@ STARTING = ("ContainerCreating", "PodInitializing")
 """Reasons that say nothing; an event may say more."""
 PULLING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable")
 MAIN = "main"
-"""The step's own container; those around it are Argo's and KFP's."""
+"""Name of the step's own container; those around it are Argo's and KFP's."""
 EMPTY_SECONDS = 60.0
-"""How long a run may have no pod at all: its first one comes some seconds after its start."""
+"""Longest time that a run may have no pod at all: its first one comes some seconds after its start."""
 AGAIN_SECONDS = 60.0
-"""How long the Kubernetes API is left alone after it did not answer: asking takes longer then than steps to change."""
+"""Time that the Kubernetes API is left alone after it did not answer: asking takes longer then than steps to change."""
 OUT_OF_MEMORY, DELETED = "OOMKilled", "pod deleted"
 
 
 class Reason(NamedTuple):
-    """Why something is as it is."""
+    """Holds why something is as it is."""
 
     kind: str
-    """The same for what comes and goes in turns, like the errors of an image that cannot be pulled."""
+    """Kind of reason; one kind for reasons that come and go in turns, like the errors of an image that cannot be
+    pulled."""
     text: str
 
 
 class Pods:
-    """A run's pods as they are now, and as they were last seen, as far as they can be read: where they cannot, one note says so."""
+    """Holds a run's pods as they are now, and as they were last seen.
+
+    Where they cannot be read, one note says so.
+    """
 
     def __init__(self, namespace: str, run: str, note: Callable[[str], None]):
         self.namespace, self.run, self.note = namespace, run, note
@@ -49,7 +56,7 @@ class Pods:
         self.empty_since: float | None = None
 
     def look(self, live: bool) -> None:
-        """Reads them; `live`: the run goes on, so that there should be some."""
+        """Reads the pods; `live`: the run goes on, so that there should be some."""
         self.there = {}
         if time.monotonic() < self.not_before:
             return
@@ -72,11 +79,11 @@ class Pods:
             self._note(f"why steps wait or fail is not shown: {where} has no pod of this run")
 
     def states(self) -> dict[str, State]:
-        """What the pods do, by the node."""
+        """Returns what the pods do, by the node."""
         return {node: PHASES[pod.status.phase] for node, pod in self.there.items() if pod.status.phase in PHASES}
 
     def waits(self, node: str) -> Reason | None:
-        """What the node's pod waits for; None where that is only to be started, or not known."""
+        """Returns what the node's pod waits for; None where that is only to be started, or not known."""
         if (pod := self.there.get(node)) is not None:
             return _unscheduled(pod) or _held_up(pod) or self._event(pod)
         return (
@@ -86,7 +93,7 @@ class Pods:
         )
 
     def failed(self, node: str) -> str:
-        """Why the node's pod failed; empty where nothing says it."""
+        """Returns why the node's pod failed; empty where nothing says it."""
         if (pod := self.seen.get(node)) and (said := _ending(pod)):
             return said
         # Where pods stay when they have finished, one that is not there was removed before it had.
@@ -94,7 +101,7 @@ class Pods:
         return DELETED if node and kept and node not in self.there else ""
 
     def _event(self, pod: Any) -> Reason | None:
-        """What was last told of the pod, where that is an image's pull or what went wrong."""
+        """Returns what was last told of the pod, where that is an image's pull or what went wrong."""
         assert self.kube is not None
         call, what = self.kube.core.list_namespaced_event, f"events of {self.namespace}"
         try:
@@ -125,7 +132,7 @@ def _unscheduled(pod: Any) -> Reason | None:
 
 
 def _held_up(pod: Any) -> Reason | None:
-    """What the kubelet waits for before it starts a container."""
+    """Returns what the kubelet waits for before it starts a container."""
     for status in _statuses(pod):
         waiting = status.state.waiting if status.state else None
         if waiting and waiting.reason and waiting.reason not in STARTING:
@@ -136,7 +143,7 @@ def _held_up(pod: Any) -> Reason | None:
 
 
 def _ending(pod: Any) -> str:
-    """What ended the pod: want of memory, the kubelet or the scheduler, who deleted it, or its container by itself."""
+    """Returns what ended the pod: want of memory, the kubelet or the scheduler, who deleted it, or its container."""
     ended = [(status, status.state.terminated) for status in _statuses(pod) if status.state and status.state.terminated]
     for status, how in ended:
         if how.reason == OUT_OF_MEMORY:
@@ -160,7 +167,7 @@ def _ending(pod: Any) -> str:
 
 
 def _statuses(pod: Any) -> Iterator[Any]:
-    """Of its containers, the step's own first."""
+    """Returns the statuses of its containers, the step's own first."""
     statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
     yield from sorted(statuses, key=lambda status: status.name != MAIN)
 
@@ -170,7 +177,7 @@ def _whose(status: Any) -> str:
 
 
 def _limit(pod: Any, status: Any) -> str:
-    """The container's limit on memory, from its spec or what the kubelet says it has."""
+    """Returns the container's limit on memory, from its spec or what the kubelet says it has."""
     containers = [*(pod.spec.init_containers or []), *pod.spec.containers] if pod.spec else []
     for resources in [*(one.resources for one in containers if one.name == status.name), status.resources]:
         if resources and (limit := (resources.limits or {}).get("memory")):
@@ -184,12 +191,12 @@ def _exit(code: int) -> str:
 
 
 def _told(event: Any) -> str:
-    """When an event was last told, as text that sorts."""
+    """Returns when an event was last told, as text that sorts."""
     return str(event.last_timestamp or event.event_time or event.first_timestamp or event.metadata.creation_timestamp)
 
 
 def _first_sentence(message: str | None) -> str:
-    """The scheduler's count of nodes; what follows is on preemption and says the same again."""
+    """Returns the scheduler's count of nodes; what follows is on preemption and says it again."""
     return (message or "").partition(". ")[0].rstrip(".")
 
 

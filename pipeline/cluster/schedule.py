@@ -1,4 +1,4 @@
-"""The nightly run: exactly one recurring run of a name, however often it is set."""
+"""Sets the nightly run: exactly one recurring run of a name, however often it is set."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,14 +20,15 @@ NAME = "finest-nightly"
 
 @dataclass(frozen=True)
 class When:
-    """When runs start."""
+    """Says when runs start."""
 
     cron: str
     """Minute, hour, day of month, month, day of week."""
     zone: str = "UTC"
-    """The time zone that `cron` is meant in."""
+    """Time zone that `cron` is meant in."""
     server_zone: str = "UTC"
-    """The one that KFP reads it in: CRON_SCHEDULE_TIMEZONE of its ml-pipeline-scheduledworkflow controller, UTC where that is unset."""
+    """Time zone that KFP reads it in: CRON_SCHEDULE_TIMEZONE of its ml-pipeline-scheduledworkflow controller, UTC where
+    unset."""
 
 
 def set_schedule(
@@ -35,8 +36,8 @@ def set_schedule(
 ) -> str:
     """Creates or replaces the recurring run; leaves it alone where it is as asked already. Returns its id.
 
-    Recurring runs cannot be edited. The new one stays off until the old ones are gone: a crash in between leaves none that runs, which
-    the watch sees, and never two.
+    Recurring runs cannot be edited. The new one stays off until the old ones are gone: a crash in between leaves none
+    that runs, which the watch sees, and never two.
     """
     if config.as_of is not None:
         raise ConfigError(
@@ -75,8 +76,10 @@ def set_schedule(
         change, minutes = moved
         say(
             console,
-            f"note: KFP knows one time zone ({when.server_zone}): from {change.astimezone(theirs):%Y-%m-%d} on, runs start "
-            f"{abs(minutes)} minutes {'later' if minutes > 0 else 'earlier'} by the clocks of {when.zone}, until this command is given "
+            f"note: KFP knows one time zone ({when.server_zone}): from {change.astimezone(theirs):%Y-%m-%d} on, "
+            "runs start "
+            f"{abs(minutes)} minutes {'later' if minutes > 0 else 'earlier'} by the clocks of {when.zone}, "
+            "until this command is given "
             f"again; for good: set CRON_SCHEDULE_TIMEZONE={when.zone} on KFP's scheduled-workflow controller and give "
             f"--server-zone {when.zone}",
         )
@@ -84,7 +87,7 @@ def set_schedule(
 
 
 def find(client: Client, name: str = NAME) -> list[Any]:
-    """All recurring runs of that name."""
+    """Returns all recurring runs of that name."""
     call = client.recurring.recurring_run_service_list_recurring_runs
     return [one for one in client.pages(call, "recurring_runs", namespace=client.namespace) if one.display_name == name]
 
@@ -112,7 +115,7 @@ def _some(client: Client, name: str) -> list[Any]:
 
 
 def _content(run: Any) -> dict[str, Any]:
-    """What decides when and what a recurring run runs, comparable between what was asked for and what the API gives back."""
+    """Returns what decides when and what a recurring run runs, comparable between a request and the API's answer."""
     version, runtime, trigger = run.pipeline_version_reference, run.runtime_config, run.trigger
     return {
         "cron": trigger.cron_schedule.cron if trigger and trigger.cron_schedule else None,

@@ -1,4 +1,4 @@
-"""The last nights: what came of them, and whether the newest verdict is as new as it should be."""
+"""Shows the last nights: what came of them, and whether the newest verdict is as new as it should be."""
 
 import math
 import re
@@ -23,7 +23,7 @@ METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "cover
 
 
 def age(text: str) -> timedelta:
-    """A length of time. Raises ConfigError.
+    """Reads a length of time. Raises ConfigError.
 
     >>> age("26h"), age("90m")
     (datetime.timedelta(days=1, seconds=7200), datetime.timedelta(seconds=5400))
@@ -35,7 +35,7 @@ def age(text: str) -> timedelta:
 
 
 def show(console: Console, count: int) -> None:
-    """Prints a row a run, newest first."""
+    """Prints a row for every run, newest first."""
     columns = "night", "started (UTC)", "took", "verdict", *METRICS, "run"
     table = Table(*columns, title=f"Last runs in MLflow at {masked(uri())}", title_justify="left")
     for past in past_runs(count):
@@ -67,7 +67,7 @@ def _facts(past: Past) -> dict[str, Any]:
 
 
 def check_age(limit: timedelta, now: datetime | None = None) -> str:
-    """One line on the newest verdict. Raises FinestError where it is older than `limit`, or there is none."""
+    """Returns a line on the newest verdict. Raises FinestError where it is older than `limit`, or there is none."""
     advice = "see `finest status` and the runs in KFP: did the night start, and where did it end?"
     last = last_judged()
     if last is None or last.judged is None:

@@ -1,4 +1,4 @@
-"""What has become of each step of a run, attempt by attempt, out of what KFP says of the workflow's nodes."""
+"""Finds what has become of each step of a run, attempt by attempt, from what KFP says of the workflow's nodes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -21,17 +21,18 @@ STATES: dict[str, State] = {
     "FAILED": "failed",
     "CANCELED": "failed",
 }
-"""What a pod's node is, by KFP's word. A step's pod is skipped only where its outputs are cached: what is left out has no node for one."""
+"""States by KFP's word for a pod's node. A step's pod is skipped only where its outputs are cached: what is left out
+has no node for one."""
 GOING_ON = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
 EXECUTOR, DRIVER = "executor", "-driver"
-"""What KFP calls the node of a step's own pod, and adds to the name of what the pod of a driver prepares."""
+"""Name of the node of a step's own pod, and what KFP adds to the name of what a driver's pod prepares."""
 ROUNDED = 1.0
-"""Times are whole seconds."""
+"""Seconds that KFP's times may be off: they are whole seconds."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One pod of a step."""
+    """Holds one pod of a step."""
 
     node: str
     """Full name of its node in the workflow; empty where it is not known."""
@@ -41,12 +42,12 @@ class Attempt:
     """When KFP first saw it run: some seconds late, and never for one that is quicker than KFP looks."""
     ended: datetime | None
     number: int
-    """From 0 under the node that it is an attempt of; what the wait for the next one grows with."""
+    """Number of the attempt, from 0 under the node that it is one of; the wait for the next one grows with it."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step as it is now."""
+    """Holds a step as it is now."""
 
     component: str
     title: str
@@ -56,31 +57,35 @@ class Step:
     """Whether it goes on: another attempt may follow one that has failed."""
     attempts: tuple[Attempt, ...]
     key: str
-    """Tells it apart from all others of the run, for as long as the run goes on."""
+    """Returns what tells it apart from all others of the run, for as long as the run goes on."""
 
 
 class Tree(NamedTuple):
-    """The workflow's nodes by full name, and the task of each that has one."""
+    """Holds the workflow's nodes by full name, and the task of each that has one."""
 
     names: set[str]
     tasks: dict[str, Any]
 
 
 class Pod(NamedTuple):
-    """The node of a pod."""
+    """Holds the node of a pod."""
 
     node: str
     number: int
     around: Any
     """The task of the node that it is an attempt of, or of the step where it is none; None where that is missing."""
     state: State | None
-    """What follows for it from what is around it."""
+    """State that follows for it from what is around it."""
 
 
 def steps(run: Any, seen: Mapping[str, State] | None = None) -> list[Step]:
-    """The run's steps in the order in which they began, then drivers. What has not begun and what is left out is not among them.
+    """Returns the run's steps in the order in which they began, then drivers.
 
-    `seen`: the state of pods by their node's full name, where the cluster tells it.
+    What has not begun and what is left out is not among them.
+
+    Args:
+        run: The run as KFP gives it.
+        seen: The state of pods by their node's full name, where the cluster tells it.
     """
     given = (run.run_details.task_details if run.run_details else None) or []
     tasks = sorted(
@@ -98,7 +103,10 @@ def steps(run: Any, seen: Mapping[str, State] | None = None) -> list[Step]:
 
 
 def _own(tree: Tree) -> Iterator[Step]:
-    """Steps are what has the node of a pod in it. One in a branch or loop that was attempted anew is there for each of those attempts."""
+    """Yields the steps: what has the node of a pod in it.
+
+    One in a branch or loop that was attempted anew is there for each of those attempts.
+    """
     executors: dict[str, list[str]] = defaultdict(list)
     for name in sorted(tree.names, key=nodes.order):
         if nodes.display(name) == EXECUTOR:
@@ -121,7 +129,7 @@ def _drivers(tree: Tree) -> Iterator[Step]:
 
 
 def _unplaced(tree: Tree, tasks: list[Any]) -> Iterator[Step]:
-    """Steps of an answer that does not lead to their nodes: as a whole, without their attempts."""
+    """Yields the steps of an answer that does not lead to their nodes: as a whole, without their attempts."""
     placed = {nodes.display(name) for name in tree.names}
     count: dict[str, int] = defaultdict(int)
     for task in tasks:
@@ -133,7 +141,10 @@ def _unplaced(tree: Tree, tasks: list[Any]) -> Iterator[Step]:
 
 
 def _match(tree: Tree, tasks: list[Any], seen: Mapping[str, State]) -> None:
-    """Gives the nodes of pods their tasks. Nothing leads from such a task to its node but its display name, its state and its times."""
+    """Gives the nodes of pods their tasks.
+
+    Nothing leads from such a task to its node but its display name, its state and its times.
+    """
     placed = {id(task) for task in tree.tasks.values()}
     free = defaultdict(list)
     for task in tasks:
@@ -151,7 +162,7 @@ def _match(tree: Tree, tasks: list[Any], seen: Mapping[str, State]) -> None:
 
 
 def _fits(task: Any, pod: Pod, before: Any) -> bool:
-    """Whether the task may be the pod's; `before` is that of the attempt before it."""
+    """Tells whether the task may be the pod's; `before` is that of the attempt before it."""
     since = _seconds((before and before.end_time) or (pod.around and pod.around.start_time), -inf)
     until = _seconds(pod.around and pod.around.end_time, inf)
     began = _seconds(task.start_time, since)
@@ -161,7 +172,7 @@ def _fits(task: Any, pod: Pod, before: Any) -> bool:
 
 
 def _pods(tree: Tree, name: str) -> Iterator[Pod]:
-    """The node's attempts, or the node itself where it has none: what is skipped, or is not to be retried."""
+    """Returns the node's attempts, or the node itself where it has none: it was skipped, or is not to be retried."""
     attempts, around = nodes.attempts(name, tree.names), tree.tasks.get(name)
     ending = STATES.get(str(around.state)) if around is not None and str(around.state) not in GOING_ON else None
     for number, attempt in enumerate(attempts):
@@ -171,7 +182,7 @@ def _pods(tree: Tree, name: str) -> Iterator[Pod]:
 
 
 def _attempts(tree: Tree, name: str) -> Iterator[Attempt]:
-    """What has become of the node's pods, also where a pod's task is missing but what is around it says it."""
+    """Returns what has become of the node's pods, also where a pod's task is missing but what is around it says it."""
     for pod in _pods(tree, name):
         if (task := tree.tasks.get(pod.node)) is not None and str(task.state) in STATES:
             yield _attempt(task, pod.node, pod.number)
@@ -187,7 +198,7 @@ def _attempt(task: Any, node: str, number: int) -> Attempt:
 
 
 def _title(tree: Tree, component: str, name: str) -> str:
-    """What people call it, with its group where there are several."""
+    """Returns the step's name for people, with its group where there are several."""
     title = POLICIES[component].title if component in POLICIES else component
     several = len({rounds for other in tree.names if (rounds := nodes.rounds(other))}) > 1
     return f"{title}, group {'.'.join(map(str, nodes.rounds(name)))}" if several and nodes.rounds(name) else title
@@ -202,7 +213,7 @@ def _began(step: Step) -> float:
 
 
 def moment(time: datetime | None) -> datetime | None:
-    """A time as KFP gives it, which writes 1970 for what has not come yet."""
+    """Returns a time as KFP gives it, which writes 1970 for what has not come yet."""
     return time if time is not None and time > datetime(1970, 1, 2, tzinfo=UTC) else None
 
 

@@ -1,4 +1,4 @@
-"""One run on a cluster, started."""
+"""Starts one run on a cluster."""
 
 import os
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from tracking.store import check
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is started; empty means what the installation has set."""
+    """Says how a run is started; empty means what the installation has set."""
 
     compiled: Path = Path("pipeline.yaml")
     service_account: str = "finest-pipeline"
     pipeline_root: str = ""
-    """Where artifacts go: a URI."""
+    """URI where artifacts go."""
     fit_check: bool = True
     """Whether a run that the cluster can never hold is refused."""
 
@@ -49,7 +49,7 @@ def start(client: Client, config: Config, options: Options, console: Console) ->
 
 
 def check_tracking() -> None:
-    """The verdict is read from MLflow: better to know now than after hours that it cannot be."""
+    """Checks MLflow, where the verdict is read from: better to know now than after hours that it cannot be."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise ConfigError(
             "MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it, or leave the run with --detach"

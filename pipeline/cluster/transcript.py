@@ -1,4 +1,4 @@
-"""A run in lines, for people: what its steps do, and why."""
+"""Tells a run in lines, for people: what its steps do, and why."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,34 +12,38 @@ from pipeline.policy import BACKOFF_SECONDS, POLICIES
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 """States that a run does not leave. kfp's own client waits for ever on the last one."""
 LATELY = timedelta(seconds=30)
-"""For so long a pod may be pending before that is worth a line without a reason, and what runs needs no word on since when."""
+"""Time that a pod may be pending before that is worth a line without a reason; what runs needs no word on since
+when."""
 WAITED = timedelta(minutes=1)
-"""From when on what a pod was pending is worth a word once it has ended."""
+"""Time from which on it is worth a word that a pod was pending, once it has ended."""
 MEMORY = {"training": "placement.memory", "data": "placement.data_memory", "small": "placement.small_memory"}
-"""The config key of a step's memory, by the size that its policy gives it."""
+"""Config key of a step's memory, by the size that its policy gives it."""
 
 
 class Said(NamedTuple):
-    """A line about an attempt of a step."""
+    """Holds a line about an attempt of a step."""
 
     topic: tuple[str, ...]
-    """The attempt, its state and what that has for a reason: said once while a run is followed."""
+    """The attempt, its state and that state's reason: said once while a run is followed."""
     text: str
     news: bool
     """Whether it is worth a line of its own while a run is followed."""
 
 
 class Words(NamedTuple):
-    """A state in words."""
+    """Holds a state in words."""
 
     text: str
     kind: str
-    """Tells apart what is to be said anew of the same state."""
+    """Word that tells apart what is to be said anew of the same state."""
     news: bool = True
 
 
 def lines(run: Any, steps: list[Step], pods: Pods, now: datetime) -> Iterator[Said]:
-    """What there is to say of the steps as they are now, a line an attempt. Drivers have one where they wait for something or fail."""
+    """Returns what there is to say of the steps as they are now, a line for every attempt.
+
+    Drivers have one where they wait for something or fail.
+    """
     stopped = cancelling(run)
     for step in steps:
         for number, attempt in enumerate(step.attempts, start=1):
@@ -91,7 +95,10 @@ def _pending(attempt: Attempt, pods: Pods, now: datetime) -> Words:
 
 
 def _next(step: Step, attempt: Attempt, now: datetime) -> str:
-    """When the next attempt may come, by the policy that this version compiles with. Whether it does is for the cluster to say."""
+    """Returns when the next attempt may come, by the policy that this version compiles with.
+
+    Whether it does is for the cluster to say.
+    """
     if (
         attempt.ended is None
         or step.driver
@@ -109,19 +116,19 @@ def _took(word: str, attempt: Attempt) -> str:
 
 
 def cancelling(run: Any) -> datetime | None:
-    """When somebody asked for the run's end."""
+    """Returns when somebody asked for the run's end."""
     return next(
         (one.update_time for one in run.state_history or [] if str(one.state) in ("CANCELING", "CANCELED")), None
     )
 
 
 def cancelled(run: Any) -> bool:
-    """Whether the run was ended by somebody. KFP calls it failed; one that was quicker than its end is as it is."""
+    """Tells whether somebody ended the run. KFP calls it failed; one that was quicker than its end is as it is."""
     return str(run.state) == "CANCELED" or (str(run.state) == "FAILED" and cancelling(run) is not None)
 
 
 def ending(run: Any) -> str:
-    """The run's own line."""
+    """Returns the run's own line."""
     how = (
         "cancelled"
         if cancelled(run)
@@ -133,13 +140,13 @@ def ending(run: Any) -> str:
 
 
 def failure(said: list[Said]) -> str:
-    """What failed for good, the first of it; else what failed last, of a run that was over before that was known. Empty for nothing."""
+    """Returns what failed for good, the first of it; else what failed last. Empty for nothing."""
     failed = [one for one in said if one.topic[2] == "failed"]
     return next((one.text for one in failed if one.topic[3] == "for good"), failed[-1].text if failed else "")
 
 
 def span(time: timedelta) -> str:
-    """A length of time; KFP's are whole seconds.
+    """Returns a length of time in words; KFP's are whole seconds.
 
     >>> span(timedelta(seconds=24)), span(timedelta(seconds=83))
     ('24 s', '1 min 23 s')
@@ -149,6 +156,6 @@ def span(time: timedelta) -> str:
 
 
 def clock(time: datetime, now: datetime) -> str:
-    """The time of day here, with its date where that is not today's."""
+    """Returns the time of day here, with its date where that is not today's."""
     here, today = time.astimezone(), now.astimezone()
     return f"{here:%H:%M:%S}" if here.date() == today.date() else f"{here:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""The pipeline in KFP: one pipeline, a version for each content of pipeline.yaml, an experiment to run in."""
+"""Keeps the pipeline in KFP: one pipeline, a version for each content of pipeline.yaml, an experiment to run in."""
 
 import hashlib
 import json
@@ -18,12 +18,15 @@ CONFLICT = 409
 
 
 def content_hash(compiled: Path) -> str:
-    """sha256 of what the file says, whatever its comments and layout. Raises ConfigError where it is no compiled pipeline."""
+    """Returns the sha256 of what the file says, whatever its comments and layout. Raises ConfigError."""
     return hashlib.sha256(json.dumps(read(compiled), sort_keys=True).encode()).hexdigest()
 
 
 def read(compiled: Path) -> list[dict[str, Any]]:
-    """The file's documents: the pipeline, and its Kubernetes part. Raises ConfigError where it is no compiled pipeline."""
+    """Reads the file's documents: the pipeline, and its Kubernetes part.
+
+    Raises ConfigError where it is no compiled pipeline.
+    """
     advice = "write it with `finest compile --image REPOSITORY@sha256:...`"
     try:
         documents = list(yaml.load_all(compiled.read_text(), LOADER))
@@ -37,7 +40,7 @@ def read(compiled: Path) -> list[dict[str, Any]]:
 
 
 def ensure_version(client: Client, compiled: Path) -> tuple[kfp.V2beta1PipelineVersionReference, bool]:
-    """The version that holds what the file says, and whether it had to be uploaded."""
+    """Returns the version that holds what the file says, and whether it had to be uploaded."""
     digest = content_hash(compiled)
     pipeline, name = _pipeline(client), f"{NAME}-{digest[:HASH_DIGITS]}"
     found = _find_version(client, pipeline, name)
@@ -54,7 +57,7 @@ def ensure_version(client: Client, compiled: Path) -> tuple[kfp.V2beta1PipelineV
 
 
 def ensure_experiment(client: Client) -> str:
-    """Id of the experiment that runs go to."""
+    """Returns the id of the experiment that runs go to."""
     api = client.experiments
     found = _named(client, api.experiment_service_list_experiments, "experiments", namespace=client.namespace)
     if found is None:
