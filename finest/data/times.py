@@ -64,8 +64,11 @@ def iso_8601(text: ir.StringColumn) -> ir.StringColumn:
 def whole(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:
     """Does the work of `micros` for much less for a text of digits alone in range; returns null for any other."""
     shift = SHIFT[unit]
-    count = ibis.ifelse(text.re_search(rf"^[0-9]{{1,{min(16 - shift, 18)}}}\z"), text, ibis.null(str)).cast("int64")
-    return count * 10**shift if shift >= 0 else count // 10**-shift
+    digits = ibis.ifelse(text.re_search(rf"^[0-9]{{1,{min(16 - shift, 18)}}}\z"), text, ibis.null(str))
+    if shift >= 0:
+        return digits.cast("int64") * 10**shift
+    # Digits are cut off as text: engines divide as floating-point numbers, which end at 2^53.
+    return (ibis.literal("0") + digits.left(ibis.greatest(digits.length() + shift, 0))).cast("int64")
 
 
 def within(time: ir.IntegerColumn) -> ir.BooleanColumn:

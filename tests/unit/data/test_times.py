@@ -41,6 +41,7 @@ def parse(texts: list[str], unit: Unit = "s") -> list[int | str]:
         ("us", "881250949123456.9", 881250949_123456),
         ("ns", "881250949123456789", 881250949_123456),
         ("ns", "12", 0),
+        ("ns", "800000000000008900", 800000000000008),
     ],
 )
 def test_plain_numbers_are_exact_in_every_unit(unit: Unit, text: str, expected: int) -> None:
