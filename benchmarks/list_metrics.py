@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import rbo as package
 
+from benchmarks.average_overlap import average_overlap_full
 from benchmarks.row import Row, alternating, measured, row, spread
 from benchmarks.validation import CPU
-from finest.metrics.full import average_overlap_full
-from finest.metrics.lists import Lists, rbo, similarities
+from finest.metrics.overlaps import Lists
+from finest.metrics.similarity import rbo, similarities
 from finest.training.device import prepare
 
 INSTANCES, ITEMS, DEPTH = 10_439, 1_682, 100

@@ -13,7 +13,7 @@ from benchmarks.splits import validation
 from benchmarks.validation import base_model, fine_tune, lists_of, ml_100k, mrr
 from finest.data.dataset import Dataset
 from finest.metrics.guards import coverage_at
-from finest.metrics.lists import rbo
+from finest.metrics.similarity import rbo
 from finest.models.gru4rec import GRU4RecConfig
 from finest.ranklists.schema import RankLists
 from finest.training import references

@@ -94,7 +94,8 @@ def sections_of(field: FieldInfo, value: Any = None) -> list[type[BaseModel]]:
     for inner in _inside(field):
         if isinstance(inner, Named):
             names = names_in(value) or names_in(field.get_default(call_default_factory=True))
-            found += [inner.config(name) for name in names]
+            # One without options is a bare name in a config.
+            found += [section for name in names if set((section := inner.config(name)).model_fields) > {"name"}]
         elif not isinstance(inner, Name):
             found.append(inner)
     return found

@@ -30,7 +30,14 @@ class Registry(Generic[T]):
     package disturbs only who uses it.
     """
 
-    def __init__(self, kind: str, group: str, package: str = "", check: Callable[[Any], bool] = lambda thing: True):
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        package: str = "",
+        check: Callable[[Any], bool] = lambda thing: True,
+        ordered: bool = False,
+    ):
         """Makes an empty registry.
 
         Args:
@@ -38,8 +45,11 @@ class Registry(Generic[T]):
             group: Group of entry points by which other packages add to it: "finest.models".
             package: Module, or package of modules, that registers the library's own things; imported on first use.
             check: Tells whether what an entry point leads to is such a thing.
+            ordered: Whether the library's own are listed in the order in which `package`, a single module, registers them;
+                else they are sorted, since modules are imported in any order.
         """
         self.kind, self.group, self._package, self._check = kind, group, package, check
+        self._ordered = ordered
         self._things: dict[str, T] = {}
         self._points: dict[str, metadata.EntryPoint] | None = None
 
@@ -80,9 +90,10 @@ class Registry(Generic[T]):
         return name in self._load() or name in self._things
 
     def __iter__(self) -> Iterator[str]:
-        """Yields all names: the library's own, then other packages', both sorted: modules are imported in any order."""
+        """Yields all names: the library's own, then other packages', sorted."""
         points = self._load()
-        return iter([*sorted(self._things.keys() - points.keys()), *sorted(points)])
+        own = [name for name in self._things if name not in points]
+        return iter([*(own if self._ordered else sorted(own)), *sorted(points)])
 
     def package_of(self, name: str) -> str | None:
         """Returns which other package has the thing, like `example==1.0`; None for the library's own."""

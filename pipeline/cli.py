@@ -123,7 +123,7 @@ def gate(
             raise ConfigError(f"{folder}: there is no such folder")
     verdict = judge([lists], loaded.gate, loaded.seed, data=data, as_of=datetime.now(UTC))
     if output:
-        verdicts.write(verdict, output)
+        verdicts.write_verdict(verdict, output)
     if report:
         report.parent.mkdir(parents=True, exist_ok=True)
         render(verdict, {}, report, f"Rank lists in {lists}")

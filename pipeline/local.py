@@ -20,7 +20,7 @@ from components import events, orphan
 from components.step import cpu_seconds
 from finest.durations import duration
 from finest.errors import FinestError
-from finest.gate.verdict import read
+from finest.gate.verdict import read_verdict
 from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
 from pipeline import config as configs
 from pipeline import containers
@@ -263,7 +263,7 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
     if found.verdict is None or found.failed_step:
         why = f"{found.failed_step or 'no step'} failed: {found.error}"
         raise FinestError(f"the run has no verdict ({why}); log: {folder / 'kfp.log'}")
-    verdict = read(folder / "verdict.json")
+    verdict = read_verdict(folder / "verdict.json")
     show(console, verdict)
     trainings = (
         f"; {verdict.cost['trainings']} trainings took {verdict.cost['trainings_cpu_seconds']:.0f} CPU s"

@@ -1,12 +1,16 @@
 """Shows the verdict on the terminal."""
 
+from functools import partial
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
+from finest.report import form
+from finest.report.form import metric_columns, similarity_columns
 
-SIMILARITIES = {"rbo": "rbo", "jaccard_at_10": "jaccard@10"}
+number, percent = partial(form.number, absent=""), partial(form.percent, absent="")
 STATUS_STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "skipped": "yellow"}
 
 
@@ -31,7 +35,8 @@ def stability(scenarios: list[ScenarioResult], title: str) -> Table:
     seed, rounding = controls.get("seed"), controls.get("rounding")
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
-    for name in SIMILARITIES.values():
+    similarities = similarity_columns(scenarios, "everywhere")
+    for name in similarities.values():
         table.add_column(f"{name}\nnoise floor", justify="right", style="dim")
         table.add_column("without\nFINEST", justify="right")
         table.add_column("with\nFINEST", justify="right", style="bold")
@@ -39,7 +44,7 @@ def stability(scenarios: list[ScenarioResult], title: str) -> Table:
     for scenario in sorted(scenarios, key=lambda one: one.role == "control"):
         probe = scenario.role == "probe"
         cells: list[str] = []
-        for key in SIMILARITIES:
+        for key in similarities:
             floor = seed.base.get(key) if probe and seed else None
             ceiling = rounding.tuned.get(key) if probe and rounding else None
             cells += map(mean, (floor, scenario.base.get(key), scenario.tuned.get(key), ceiling))
@@ -49,19 +54,13 @@ def stability(scenarios: list[ScenarioResult], title: str) -> Table:
 
 def accuracy(models: list[Accuracy]) -> Table:
     """Returns a table of the models' accuracy."""
+    metrics = metric_columns(models)
     table = Table("", title="Accuracy over the full catalogue", title_justify="left")
-    for column in ("MRR", "Recall@10", "NDCG@10", "coverage@10", "overlap", "plasticity"):
-        table.add_column(column, justify="right")
+    for heading in (*(column.heading for column in metrics), "coverage@10", "overlap", "plasticity"):
+        table.add_column(heading, justify="right")
     for model in models:
-        values = (
-            model.mrr,
-            model.recall_at_10,
-            model.ndcg_at_10,
-            model.coverage_at_10,
-            model.overlap,
-            model.plasticity,
-        )
-        table.add_row(model.name, *map(number, values))
+        cells = [column.text(model, number, percent) for column in metrics]
+        table.add_row(model.name, *cells, *map(number, (model.coverage_at_10, model.overlap, model.plasticity)))
     return table
 
 
@@ -85,16 +84,5 @@ def failed_checks(verdict: Verdict) -> list[str]:
 
 
 def mean(estimate: Estimate | None) -> str:
-    """Returns an estimate's mean as text; empty where there is none."""
+    """Returns an estimate's mean; nothing for None."""
     return number(estimate.mean if estimate else None)
-
-
-def number(value: float | None) -> str:
-    """Returns a number as text, with four decimals for small values and three for others.
-
-    >>> number(0.0503), number(0.8984), number(None)
-    ('0.0503', '0.898', '')
-    """
-    if value is None:
-        return ""
-    return f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from finest.errors import DataError, FinestError
-from finest.gate.verdict import Verdict, read
+from finest.gate import verdict as verdicts
+from finest.gate.verdict import Verdict
 from tracking.runs import KFP_RUN
 from tracking.store import asked, connect, experiment_id, masked, uri
 
@@ -56,7 +57,7 @@ def read_verdict(kfp_run: str) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(asked(lambda: connect().download_artifacts(found[0].info.run_id, "verdict.json", folder)))
         try:
-            return read(file)
+            return verdicts.read_verdict(file)
         except DataError:
             raise FinestError(
                 f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow"

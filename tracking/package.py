@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict, markdown
+from finest.gate.verdict import Verdict
 from finest.imports import ROOT, closure
 from finest.models.registry import MODELS
+from finest.report.markdown import markdown
 from tracking.records import DIGEST_LENGTH, note
 from tracking.runs import Run
 from tracking.store import waiting

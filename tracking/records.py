@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from finest.data.schema import Manifest
 from finest.errors import UnavailableError
-from finest.gate.verdict import Accuracy, ScenarioResult, Verdict, markdown
+from finest.gate.verdict import Accuracy, ScenarioResult, Verdict
 from finest.patience import at_most
+from finest.report.markdown import markdown
 from finest.training.history import metrics_of
 from tracking.away import away
 from tracking.runs import Run, children, find_parent, name_ending, open_child
@@ -185,12 +186,8 @@ def _stability(result: ScenarioResult) -> dict[str, float]:
 
 
 def _accuracy(result: Accuracy) -> dict[str, float]:
-    of_targets = {
-        "accuracy/mrr": result.mrr,
-        "accuracy/recall_at_10": result.recall_at_10,
-        "accuracy/ndcg_at_10": result.ndcg_at_10,
-    }
-    return of_targets | {"coverage/at_10": result.coverage_at_10}
+    metrics = {f"accuracy/{name}": value for name, value in result.metrics.items()}
+    return metrics | {"coverage/at_10": result.coverage_at_10}
 
 
 def _points(history: pa.Table) -> Iterable[tuple[str, float, int]]:

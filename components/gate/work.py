@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from components import events
 from finest.gate.config import Gate
 from finest.gate.judge import judge
-from finest.gate.verdict import Verdict, write
+from finest.gate.verdict import Verdict, write_verdict
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
@@ -66,7 +66,7 @@ def decide(
     verdict = judge([*groups, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
     histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
-    write(verdict, out / "verdict.json")
+    write_verdict(verdict, out / "verdict.json")
     render(verdict, histories, out / "report.html", f"FINEST, run {kfp_run_id()}", profile(by_id, out))
     candidate.mkdir(parents=True, exist_ok=True)
     shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from components.gate.work import LISTS, MODEL
 from components.promote.config import Promote
 from finest.data.dataset import load
-from finest.gate.verdict import Verdict, read
+from finest.gate.verdict import read_verdict
 from finest.ranklists import file
 from tracking import registry, sample
 from tracking.runs import Run
@@ -27,7 +27,7 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
     Returns:
         The version that is champion now.
     """
-    dataset, judged = load(data), read_verdict(verdict)
+    dataset, judged = load(data), read_verdict(verdict / "verdict.json")
     judged_lists = sample.take(file.read(candidate / LISTS), dataset, config.verify_instances)
     expected = judged.ids["champion"] or None
     return registry.promote(
@@ -51,10 +51,5 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
     if not config.register_rejected:
         return None
     return registry.register_rejected(
-        run, config.registered_model, candidate / MODEL, read_verdict(verdict), load(data).manifest
+        run, config.registered_model, candidate / MODEL, read_verdict(verdict / "verdict.json"), load(data).manifest
     )
-
-
-def read_verdict(folder: Path) -> Verdict:
-    """Reads the verdict that the gate wrote."""
-    return read(folder / "verdict.json")

@@ -5,9 +5,8 @@ from pathlib import Path
 from components.champion.work import SKIPPED
 from finest.data.schema import Manifest
 from finest.data.window import moment
-from finest.gate import verdict as verdicts
-from finest.gate.skipped import skipped
-from finest.gate.verdict import Verdict
+from finest.gate.judge import skipped
+from finest.gate.verdict import Verdict, write_verdict
 from finest.report.report import render
 from tracking.runs import kfp_run_id
 
@@ -25,6 +24,6 @@ def write(manifest: Manifest, baselines: Path, champion: str, as_of: str, out: P
     ids = {"run": kfp_run_id(), "champion": champion}
     verdict = skipped((baselines / SKIPPED).read_text(), manifest, moment(as_of), ids)
     out.mkdir(parents=True, exist_ok=True)
-    verdicts.write(verdict, out / "verdict.json")
+    write_verdict(verdict, out / "verdict.json")
     render(verdict, {}, out / "report.html", f"FINEST, run {kfp_run_id()}")
     return verdict

@@ -1,9 +1,8 @@
 """The rank lists that a verdict is based on: found, checked to belong together, and looked up by what they are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,50 +10,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.errors import DataError
-from finest.gate.config import Gate
-from finest.gate.needs import missing
+from finest.gate.roles import TRAINED, Need, Slot, missing
 from finest.ranklists import file
 from finest.ranklists.schema import METADATA_KEY, Description, RankLists
-
-TRAINED = ("clean", "probe", "control")
-"""Roles of the variants: files that the run trained, unlike the champion's and the baselines'."""
-
-
-class Slot(NamedTuple):
-    """What a file holds; no two files hold the same."""
-
-    role: str
-    scenario: str | None
-    stage: str
-    group: str
-    protocol: str | None
-
-    def __str__(self) -> str:
-        if self.role not in TRAINED:
-            return self.role
-        words = [self.role, *([self.scenario] if self.scenario else []), self.stage, f"group {self.group}"]
-        return ", ".join([*words, self.protocol] if self.protocol else words)
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One file's lists. M instances, D depth; items are codes of the evidence's vocabulary, -1 behind a short list."""
+    """Holds one file's lists of M instances, D items deep."""
 
     path: Path
     description: Description
     items: npt.NDArray[np.int64]
-    """[M, D]"""
+    """Codes of the evidence's vocabulary [M, D], best first; -1 behind a short list."""
     target_rank: npt.NDArray[np.float64]
-    """[M]; NaN where the target cannot be ranked."""
+    """Ranks of the targets [M], from 1; NaN where a target cannot be ranked."""
     after_cut: npt.NDArray[np.bool_] | None
-    """[M] of a champion that states its cut: the instance is after it."""
+    """Whether each instance [M] is after the champion's cut; None of other models, and of a champion that does not say."""
     finite: bool
     """Whether every listed item's score is a finite number."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All files on the same M instances, in the same order."""
+    """Holds all files of a run, which are about the same M instances in the same order."""
 
     user: npt.NDArray[np.object_]
     position: npt.NDArray[np.int64]
@@ -65,28 +44,28 @@ class Evidence:
     group: str
     """The first group; its clean variant is the candidate."""
     protocol: str | None
-    """Of the candidate: what the headline numbers are about."""
+    """Protocol of the candidate's lists; the headline numbers are for this protocol."""
 
     @property
     def candidate(self) -> Listed:
-        """The model that may be promoted."""
+        """Returns the lists of the model that may be promoted."""
         return self.clean(self.group, "tuned")
 
     @property
     def reference(self) -> str:
-        """Whose lists the candidate was told to keep: `base` or `champion/<version>`."""
+        """Returns whose lists the candidate was told to keep: `base` or `champion/<version>`."""
         return self.candidate.description.reference or "base"
 
     @property
     def groups(self) -> list[str]:
-        """Groups that have a tuned clean variant, the candidate's first."""
+        """Returns the groups that have a tuned clean variant, the candidate's first."""
         return sorted(
             {slot.group for slot in self.files if slot.role == "clean" and slot.stage == "tuned"}, key=group_order
         )
 
     @property
     def codes(self) -> npt.NDArray[np.int64]:
-        """[M] a number a user, from 0, in order of appearance."""
+        """Returns the user of each instance [M] as a number from 0, in order of appearance."""
         return np.cumsum(np.r_[0, self.user[1:] != self.user[:-1]]).astype(np.int64)
 
     def find(
@@ -97,14 +76,26 @@ class Evidence:
         group: str | None = None,
         protocol: str | None = None,
     ) -> Listed | None:
-        """The file of a variant; without a group, the first that has one; tuned ones of the headline protocol unless told otherwise."""
+        """Returns the lists of a variant; None where there are none.
+
+        Args:
+            role: `clean`, `probe` or `control`.
+            scenario: Name of the probe or control.
+            stage: `tuned` or `base`.
+            group: The group that trained it; without one, the first group that did.
+            protocol: Protocol of tuned lists; without one, that of the headline.
+        """
         wanted = (protocol or self.protocol) if stage == "tuned" else None
         groups = [group] if group else sorted({slot.group for slot in self.files}, key=group_order)
         found = (self.files.get(Slot(role, scenario, stage, each, wanted)) for each in groups)
         return next((listed for listed in found if listed is not None), None)
 
     def clean(self, group: str, stage: str, protocol: str | None = None) -> Listed:
-        """A group's clean variant: what its probes and controls are compared with."""
+        """Returns the lists of a group's clean variant, with which its probes and controls are compared.
+
+        Raises:
+            DataError: There are none.
+        """
         listed = self.find("clean", None, stage, group, protocol)
         if listed is None and protocol == "independent" and self.reference == "base":
             # The clean variant keeps its own base's lists under either protocol: it is the same training.
@@ -115,11 +106,11 @@ class Evidence:
         return listed
 
     def other(self, role: str) -> Listed | None:
-        """The champion's, popularity's or repeat-last's lists."""
+        """Returns the lists of role `champion`, `popularity` or `repeat_last`; None where there are none."""
         return next((listed for slot, listed in self.files.items() if slot.role == role), None)
 
     def variants(self, role: str, protocol: str | None = None) -> list[tuple[str, str]]:
-        """(group, scenario) of all probes or controls, in order of group and name."""
+        """Returns (group, scenario) of all probes or all controls, in order of group and name."""
         wanted = role, "tuned", protocol or self.protocol
         found = {
             (slot.group, slot.scenario or "") for slot in self.files if (slot.role, slot.stage, slot.protocol) == wanted
@@ -128,17 +119,21 @@ class Evidence:
 
 
 def group_order(group: str) -> tuple[int, str]:
-    """Sorts group ids: numbers by value, other names behind shorter ones."""
+    """Returns a key that sorts group ids: numbers by value, other names behind shorter ones."""
     return len(group), group
 
 
-def read(folders: list[Path], config: Gate) -> Evidence:
-    """Reads all rank-list files below `folders` and checks that they belong together and suffice for the configured rules.
+def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> Evidence:
+    """Reads all rank-list files below `folders`, and checks that they belong together and suffice.
 
     Parquet files without rank lists' metadata are passed over.
 
+    Args:
+        folders: Folders of the files.
+        needs: What each rule needs, by the rule's name.
+
     Raises:
-        DataError: a file cannot be read, two files contradict each other, or a role that a rule needs is not there.
+        DataError: A file cannot be read, two files contradict each other, or a file that a rule needs is not there.
     """
     where = ", ".join(str(folder) for folder in folders)
     vocabulary: dict[str, int] = {}
@@ -172,8 +167,10 @@ def read(folders: list[Path], config: Gate) -> Evidence:
     # Where it was trained under both protocols, the anchored one is the candidate.
     candidate = min(clean, key=lambda slot: (group_order(slot.group), slot.protocol == "independent"))
     _agree(files, candidate)
-    headline = {(slot.role, slot.scenario, slot.stage) for slot in files if slot.protocol in (candidate.protocol, None)}
-    if lacking := missing(headline, config):
+    headline = {
+        Need(slot.role, slot.stage, slot.scenario) for slot in files if slot.protocol in (candidate.protocol, None)
+    }
+    if lacking := missing(headline, needs):
         raise DataError(
             f"{where}: rank lists are missing: {lacking}; add these files or drop the rules from gate.rules"
         )
@@ -220,7 +217,7 @@ def _listed(path: Path, slot: Slot, lists: RankLists) -> Listed:
 
 
 def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
-    """What the files say about themselves must fit the candidate's; the first that does not is named."""
+    """Checks that what the files say about themselves fits the candidate; an error names the first that does not."""
     ours = files[candidate].description
     for slot, listed in files.items():
         theirs = listed.description
@@ -245,12 +242,12 @@ def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
 
 
 def _second(slot: Slot, candidate: Slot) -> bool:
-    """Whether these lists are the independent ones beside anchored ones: reported apart."""
+    """Tells whether these are independent lists beside anchored ones, which are reported apart."""
     return slot.protocol == "independent" and candidate.protocol != "independent"
 
 
 def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
-    """Every group has a clean variant, and where that has base lists, every variant has."""
+    """Checks that every group has a clean variant, and that where this has base lists, every variant has."""
     trained = {slot for slot in files if slot.role in TRAINED and not _second(slot, candidate)}
     wanted = {"tuned"} | {slot.stage for slot in trained if slot.role == "clean"}
     for slot in sorted(trained, key=str):
@@ -271,7 +268,7 @@ def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
 
 
 def _sorted_by_user(path: Path, lists: RankLists) -> None:
-    """What clusters users, and finds a user's consecutive instances."""
+    """Checks that users' rows stand together, by position: users are drawn as clusters, and consecutive lists compared."""
     new = np.r_[True, lists.user[1:] != lists.user[:-1]]
     back = ~new[1:] & (lists.position[1:] <= lists.position[:-1])
     if new.sum() != len(set(lists.user.tolist())) or back.any():

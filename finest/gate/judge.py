@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from finest.data.schema import Manifest
 from finest.gate.config import Gate
-from finest.gate.evidence import Evidence, read
-from finest.gate.flat import flatten
+from finest.gate.evidence import Evidence, read_evidence
+from finest.gate.examples import examples
 from finest.gate.measure import Measured, measure
-from finest.gate.moved import moved
-from finest.gate.notes import notes
+from finest.gate.notes import notes, notes_on_data
+from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
-from finest.gate.rules import RULES
 from finest.gate.verdict import RuleResult, Verdict
+from finest.gate.verdict_metrics import verdict_metrics
 
 GIVEN = "given shared references"
 NOT_STATED = "not stated"
@@ -32,17 +33,29 @@ def judge(
 ) -> Verdict:
     """Judges all rank lists below `folders`; needs no model and no GPU.
 
-    `seed` keys the bootstrap. `data`, the folder that ingest wrote, adds popularity and the data's age at `as_of` (with a time zone).
-    `cost` and `ids` are handed on. But for them and `age`, equal input gives an equal verdict, bit for bit.
+    Equal input gives an equal verdict, bit for bit, but for `cost`, `age` and `ids`.
+
+    Args:
+        folders: Folders of the rank lists.
+        config: The rules and their bounds.
+        seed: Seed of the bootstrap.
+        data: Folder that ingest wrote, which adds item popularity and the age of the data.
+        as_of: The moment that the age counts from, with a time zone.
+        cost: What the trainings cost; handed on to the verdict.
+        ids: Ids of the run; handed on to the verdict.
 
     Raises:
-        DataError: rank lists that do not belong together, or not all that the configured rules need.
+        DataError: Rank lists do not belong together, or are not all that the configured rules need.
     """
-    evidence = read(folders, config)
-    measured = measure(evidence, config, seed, data, as_of)
-    results = [result for rule in dict.fromkeys(config.rules) for result in RULES[rule](evidence, measured, config)]
+    rules = {options.name: RULES[options.name] for options in config.rules}
+    configs = {options.name: rules[options.name].config(options, config) for options in config.rules}
+    evidence = read_evidence(folders, {name: rule.needed(configs[name]) for name, rule in rules.items()})
+    measured = measure(evidence, config.bootstrap_draws, seed, data, as_of)
+    results = [
+        result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])
+    ]
     passed, reason = _decision(results)
-    flat = {name: value for name, value in flatten(measured).items() if np.isfinite(value)}
+    metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
         verdict="pass" if passed else "fail",
         reason=reason,
@@ -52,8 +65,8 @@ def judge(
         rules=results,
         scenarios=[scenario_result(compared) for compared in (*measured.probes, *measured.controls)],
         accuracy=list(measured.accuracy.values()),
-        metrics={**flat, "gate/passed": float(passed)},
-        moved=moved(evidence, measured),
+        metrics={**metrics, "gate/passed": float(passed)},
+        moved=examples(evidence, measured),
         notes=notes(evidence, measured, config),
         data=_data(evidence, measured, seed),
         cost=cost or {},
@@ -62,7 +75,28 @@ def judge(
     )
 
 
+def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any]) -> Verdict:
+    """Returns the verdict of a run that ends before it trains: `skipped`, the reason, and what is known of the data."""
+    return Verdict(
+        verdict="skipped",
+        reason=reason,
+        protocol="none",
+        given="",
+        reference="none",
+        notes=list(notes_on_data(manifest)),
+        data={
+            "fingerprint": manifest.fingerprint,
+            "instances": manifest.instances,
+            "users": manifest.users,
+            "catalogue": manifest.items,
+        },
+        age={"as_of": as_of.isoformat()},
+        ids=ids,
+    )
+
+
 def _decision(results: list[RuleResult]) -> tuple[bool, str]:
+    """Returns whether the candidate passes, and the reason in one line."""
     failed = [result for result in results if result.status == "fail"]
     held = [result for result in results if result.status == "pass"]
     if failed:

@@ -1,4 +1,4 @@
-"""Everything that the rules judge, measured once."""
+"""Measures everything that the rules judge, once."""
 
 import json
 from dataclasses import dataclass
@@ -11,79 +11,100 @@ import pyarrow.parquet as pq
 
 from finest.data import schema
 from finest.errors import DataError
-from finest.gate.config import Gate
 from finest.gate.evidence import Evidence, Listed
 from finest.gate.rls import Compared, Resampling, compare, means
-from finest.gate.sample import Floats, Sample
+from finest.gate.statistic import Floats, Statistic
 from finest.gate.verdict import Accuracy
-from finest.metrics import accuracy, guards
-from finest.metrics.lists import rbo, similarities
+from finest.metrics import guards
+from finest.metrics.accuracy import reciprocal_rank
+from finest.metrics.registry import METRICS, Ranked
+from finest.metrics.similarity import rbo, similarities
 
 
 @dataclass(frozen=True)
 class Newer:
-    """MRR on the instances where candidate and champion can be compared: after the champion's cut, target known to both catalogues."""
+    """Holds MRR on the instances where candidate and champion can be compared.
 
-    candidate: Sample
-    base: Sample | None
-    champion: Sample
+    Those are after the champion's cut, with a target that both catalogues hold.
+    """
+
+    candidate: Statistic
+    base: Statistic | None
+    champion: Statistic
     instances: int
     before_cut: int
-    """Instances left out since the champion may have been trained on them."""
+    """Number of instances left out since the champion may have been trained on them."""
     unranked: int
-    """Later ones left out since one of the two cannot rank the target."""
+    """Number of later instances left out since one of the two cannot rank the target."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Numbers of one verdict. Dicts by model have the keys `candidate`, `base`, `champion`, `popularity`, `repeat_last` that there are."""
+    """Holds the numbers of one verdict.
 
+    Dicts by model have those keys of `candidate`, `base`, `champion`, `popularity`, `repeat_last` that there are.
+    """
+
+    resampling: Resampling
+    """Computes further means, for a rule that measures something of its own."""
     probes: list[Compared]
     controls: list[Compared]
     independent: list[Compared]
     """Probes trained under the independent protocol, where the headline is the anchored one."""
-    hardware: list[dict[str, Sample]]
+    hardware: list[dict[str, Statistic]]
     """Further groups' clean variants against the candidate, by similarity."""
-    churn: dict[str, Sample]
+    churn: dict[str, Statistic]
     """Candidate against champion, by similarity; empty without one."""
-    churn_base: dict[str, Sample]
+    churn_base: dict[str, Statistic]
     """The candidate's base model against the champion: what users would see change without FINEST."""
-    mrr: dict[str, Sample]
+    mrr: dict[str, Statistic]
+    """By model."""
     newer: Newer | None
     accuracy: dict[str, Accuracy]
-    plasticity: dict[str, Sample]
-    """Empty where no user has two instances."""
+    """By model."""
+    plasticity: dict[str, Statistic]
+    """By model; empty where no user has two instances."""
     catalogue: dict[str, int]
     """With a champion that says so: `new`, items that it lacks, and `vanished`, items of its own that today's catalogue lacks."""
-    near_reference: Sample | None
+    near_reference: Statistic | None
     """Mean rbo of the candidate's lists with those of the model whose lists it was told to keep."""
     manifest: schema.Manifest | None
     """Ingest's facts about the data; None where only rank lists are known."""
     fingerprint: str | None
-    """Of the data that the candidate was trained on."""
+    """Fingerprint of the data that the candidate was trained on."""
     newest: datetime | None
     """Time of the newest training interaction."""
     age_hours: float | None
 
-    def control(self, name: str, stage: str) -> dict[str, Sample] | None:
-        """A control's means by similarity, from the first group that has it."""
+    def control(self, name: str, stage: str) -> dict[str, Statistic] | None:
+        """Returns a control's means by similarity, from the first group that has it."""
         found = (control.means[stage] for control in self.controls if control.name == name and stage in control.means)
         return next(found, None)
 
     @property
-    def floor(self) -> dict[str, Sample] | None:
-        """The noise floor: another seed, without FINEST."""
+    def floor(self) -> dict[str, Statistic] | None:
+        """Returns the noise floor: RLS of another seed, without FINEST."""
         return self.control("seed", "base")
 
     @property
-    def ceiling(self) -> dict[str, Sample] | None:
-        """What rounding alone costs, with FINEST."""
+    def ceiling(self) -> dict[str, Statistic] | None:
+        """Returns the ceiling: the RLS that rounding alone leaves, with FINEST."""
         return self.control("rounding", "tuned")
 
 
-def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_of: datetime | None) -> Measured:
-    """Measures what the rank lists show; `data` is ingest's folder, for item popularity and the age of the data."""
-    resampling = Resampling(evidence.codes, config.bootstrap_draws, seed)
+def measure(
+    evidence: Evidence, draws: int, seed: int, data: Path | None = None, as_of: datetime | None = None
+) -> Measured:
+    """Measures what the rank lists show.
+
+    Args:
+        evidence: The rank lists.
+        draws: Number of draws of the bootstrap.
+        seed: Seed of the bootstrap.
+        data: Folder that ingest wrote, for item popularity and the age of the data.
+        as_of: The moment that the age counts from.
+    """
+    resampling = Resampling(evidence.codes, draws, seed)
     candidate, champion = evidence.candidate, evidence.other("champion")
     base = evidence.find("clean", None, "base", evidence.group)
     models = {
@@ -96,11 +117,12 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
     given = {name: listed for name, listed in models.items() if listed is not None}
     manifest = _manifest(data, candidate)
     newest = None if manifest is None else datetime.fromtimestamp(manifest.last_train_timestamp / 1e6, UTC)
-    reciprocal = {name: accuracy.reciprocal_rank(listed.target_rank) for name, listed in given.items()}
+    reciprocal = {name: reciprocal_rank(listed.target_rank) for name, listed in given.items()}
     plasticity = _plasticity(evidence, given, resampling)
     reference = champion if evidence.reference != "base" else base
     second = evidence.protocol != "independent"
     return Measured(
+        resampling=resampling,
         probes=compare(evidence, resampling, "probe"),
         controls=compare(evidence, resampling, "control"),
         independent=compare(evidence, resampling, "probe", "independent") if second else [],
@@ -124,6 +146,7 @@ def measure(evidence: Evidence, config: Gate, seed: int, data: Path | None, as_o
 
 
 def _catalogue(champion: Listed) -> dict[str, int]:
+    """Returns how many items are new and gone since the champion, where its lists say so."""
     stated = {name: champion.description.extra.get(f"{name}_items") for name in ("new", "vanished")}
     return {name: int(count) for name, count in stated.items() if count is not None}
 
@@ -143,8 +166,11 @@ def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], r
     )
 
 
-def _plasticity(evidence: Evidence, given: dict[str, Listed], resampling: Resampling) -> dict[str, Sample]:
-    """1 - rbo of a user's consecutive lists, a value a pair; placed at the later instance, so that draws of users carry over."""
+def _plasticity(evidence: Evidence, given: dict[str, Listed], resampling: Resampling) -> dict[str, Statistic]:
+    """Returns each model's mean of 1 - rbo of a user's consecutive lists.
+
+    A pair's value is placed at its later instance, so that draws of users carry over.
+    """
     columns = []
     later = np.zeros(len(evidence.codes), bool)
     for listed in given.values():
@@ -158,26 +184,34 @@ def _plasticity(evidence: Evidence, given: dict[str, Listed], resampling: Resamp
 
 
 def _accuracy(
-    evidence: Evidence, given: dict[str, Listed], plasticity: dict[str, Sample], counts: npt.NDArray[np.int64] | None
+    evidence: Evidence, given: dict[str, Listed], plasticity: dict[str, Statistic], counts: npt.NDArray[np.int64] | None
 ) -> dict[str, Accuracy]:
     last = guards.last_of_user(evidence.codes, evidence.position)
     return {
-        name: Accuracy(
-            name=name,
-            mrr=float(accuracy.reciprocal_rank(listed.target_rank).mean()),
-            recall_at_10=float(accuracy.recall_at(listed.target_rank).mean()),
-            ndcg_at_10=float(accuracy.ndcg_at(listed.target_rank).mean()),
-            coverage_at_10=guards.coverage_at(listed.items, listed.description.catalogue.items),
-            overlap=float(guards.overlap_between_users(listed.items[last]).mean()),
-            popularity_bias=None if counts is None else float(guards.popularity_bias(listed.items, counts).mean()),
-            plasticity=plasticity[name].value if name in plasticity else None,
+        name: Accuracy.model_validate(
+            {
+                "name": name,
+                **_metrics(listed),
+                "coverage_at_10": guards.coverage_at(listed.items, listed.description.catalogue.items),
+                "overlap": float(guards.overlap_between_users(listed.items[last]).mean()),
+                "popularity_bias": None
+                if counts is None
+                else float(guards.popularity_bias(listed.items, counts).mean()),
+                "plasticity": plasticity[name].value if name in plasticity else None,
+            }
         )
         for name, listed in given.items()
     }
 
 
+def _metrics(listed: Listed) -> dict[str, float]:
+    """Returns the mean of every registered metric over all instances."""
+    ranked = Ranked(listed.target_rank, listed.items, listed.description.catalogue.items)
+    return {name: float(METRICS[name].values(ranked).mean()) for name in METRICS}
+
+
 def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
-    """Ingest's facts, where there are any; the lists must be about that data."""
+    """Returns ingest's facts, where there are any, and checks that the lists are about that data."""
     if data is None or not (data / schema.MANIFEST).exists():
         return None
     manifest = schema.Manifest.model_validate(json.loads((data / schema.MANIFEST).read_text()))
@@ -191,7 +225,7 @@ def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
 
 
 def _counts(data: Path, evidence: Evidence) -> npt.NDArray[np.int64]:
-    """Training interactions by code, -1 of items outside the catalogue. Gives codes to items that no list holds."""
+    """Returns training interactions by code, -1 for items outside the catalogue. Gives codes to items that no list holds."""
     try:
         items = pq.read_table(data / schema.ITEMS)
     except FileNotFoundError as error:

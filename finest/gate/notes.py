@@ -1,4 +1,4 @@
-"""What a reader of the verdict must know beside its numbers."""
+"""Notes of a verdict: facts that a reader must know beside its numbers."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -12,23 +12,23 @@ from finest.gate.measure import Measured
 from finest.gate.rls import HEADLINE
 from finest.gate.rules.frozen import TRAINING_NOISE
 from finest.gate.rules.stability import WORDS
-from finest.gate.sample import detectable_drop
+from finest.gate.statistic import detectable_drop
 
 
 def notes(evidence: Evidence, measured: Measured, config: Gate) -> list[str]:
-    """One sentence or two each, the general ones first."""
+    """Returns the notes, a sentence or two each, the general ones first."""
     parts = (
         _stability(evidence, measured),
         _instances(evidence),
         _champion(evidence, measured),
         _power(measured, config),
     )
-    data = of_data(measured.manifest) if measured.manifest else ()
+    data = notes_on_data(measured.manifest) if measured.manifest else ()
     return [*chain.from_iterable(parts), *data]
 
 
-def of_data(manifest: Manifest) -> Iterator[str]:
-    """What was out of the ordinary in the data that came."""
+def notes_on_data(manifest: Manifest) -> Iterator[str]:
+    """Yields what was out of the ordinary in the data that came."""
     if manifest.missing_days:
         absent = ", ".join(map(str, manifest.missing_days))
         yield f"Of the days from {manifest.since or 'the first'} to {manifest.until or 'the last'}, no partition is there of: {absent}."
@@ -118,12 +118,12 @@ def _power(measured: Measured, config: Gate) -> Iterator[str]:
             ("the champion", measured.newer.candidate / measured.newer.champion, config.max_accuracy_drop_champion)
         )
     for whose, ratio, margin in comparisons:
-        if not np.isfinite(ratio.error):
+        if not np.isfinite(ratio.standard_error):
             continue
         yield (
             f"Against {whose}, the smallest drop in MRR that this run detects in half of the cases, at 95% confidence, is "
-            f"{detectable_drop(ratio):.1%} (standard error {ratio.error:.1%})."
+            f"{detectable_drop(ratio):.1%} (standard error {ratio.standard_error:.1%})."
         )
-        if margin < 3 * ratio.error:
+        if margin < 3 * ratio.standard_error:
             accepted = f"The accepted drop of {margin:.0%} against {whose}"
             yield f"{accepted} is under three standard errors: equal models will be refused on some nights."

@@ -7,44 +7,44 @@ import numpy.typing as npt
 from scipy import stats
 
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.sample import CONFIDENCE, Floats, Sample, average
+from finest.gate.statistic import CONFIDENCE, Floats, Statistic, average
 from finest.gate.verdict import ScenarioResult
 from finest.metrics import bootstrap
-from finest.metrics.lists import similarities
+from finest.metrics.similarity import similarities
 
-SIMILARITIES = ("rbo", "frbo", "jaccard_at_10", "top1_agreement")
 HEADLINE = ("rbo", "jaccard_at_10")
 """The similarities that the gate bounds."""
 BINS = 20
+"""Number of equal bins of a histogram of rbo."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """Means over instances and the same means on draws of users."""
+    """Computes means over instances, and the same means on draws of users."""
 
     user: npt.NDArray[np.int64]
-    """[M]"""
+    """The user of each instance [M]."""
     draws: int
     seed: int
 
-    def means(self, values: list[Floats], among: npt.NDArray[np.bool_] | None = None) -> list[Sample]:
-        """The mean of each of `values` [M], over all instances or those of the mask; NaN where that holds none."""
+    def means(self, values: list[Floats], among: npt.NDArray[np.bool_] | None = None) -> list[Statistic]:
+        """Returns the mean of each of `values` [M], over all instances or those of the mask `among`; NaN where that has none."""
         columns = np.stack(values, axis=1)
         if among is None:
             drawn = bootstrap.mean_draws(self.user, columns, self.draws, self.seed)
-            return [Sample(float(column.mean()), draw) for column, draw in zip(columns.T, drawn.T, strict=True)]
+            return [Statistic(float(column.mean()), draw) for column, draw in zip(columns.T, drawn.T, strict=True)]
         drawn = bootstrap.mean_draws(
             self.user, np.column_stack([np.where(among[:, None], columns, 0.0), among]), self.draws, self.seed
         )
         with np.errstate(invalid="ignore"):
             inside = drawn[:, :-1] / drawn[:, -1:]
         means = columns[among].mean(axis=0) if among.any() else np.full(len(values), np.nan)
-        return [Sample(float(mean), draw) for mean, draw in zip(means, inside.T, strict=True)]
+        return [Statistic(float(mean), draw) for mean, draw in zip(means, inside.T, strict=True)]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A variant against the clean variant of its group. Keys of the dicts: stage (`tuned`, `base`), then similarity."""
+    """Holds how a variant compares with the clean variant of its group. Keys are stages (`tuned`, `base`), then similarities."""
 
     name: str
     role: str
@@ -52,14 +52,21 @@ class Compared:
     kind: str | None
     edits: int | None
     values: dict[str, dict[str, Floats]]
-    """[M]"""
-    means: dict[str, dict[str, Sample]]
+    """A value an instance [M]."""
+    means: dict[str, dict[str, Statistic]]
     equal: dict[str, bool]
     """Whether all items and all target ranks are the same."""
 
 
 def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str | None = None) -> list[Compared]:
-    """All probes or controls, of the headline protocol unless told otherwise. Another protocol shares the headline's base lists."""
+    """Compares all probes or all controls with their clean variants.
+
+    Args:
+        evidence: The rank lists.
+        resampling: What means are computed by.
+        role: `probe` or `control`.
+        protocol: Protocol of the tuned lists; without one, that of the headline. Another one shares the headline's base lists.
+    """
     result = []
     for group, name in evidence.variants(role, protocol):
         pairs = {
@@ -85,31 +92,31 @@ def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str
     return result
 
 
-def means(values: dict[str, Floats], resampling: Resampling) -> dict[str, Sample]:
-    """The mean of every similarity."""
+def means(values: dict[str, Floats], resampling: Resampling) -> dict[str, Statistic]:
+    """Returns the mean of every similarity."""
     return dict(zip(values, resampling.means(list(values.values())), strict=True))
 
 
 def same(one: Listed, other: Listed) -> bool:
-    """Whether two files rank alike to the last item and target."""
+    """Tells whether two files rank alike to the last item and target."""
     return np.array_equal(one.items, other.items) and np.array_equal(one.target_rank, other.target_rank, equal_nan=True)
 
 
-def over_scenarios(samples: list[Sample]) -> tuple[float, float, float]:
-    """Mean over S >= 2 scenarios with one-sided 95% bounds: mean -+ t(S-1) sqrt(s^2 / S + SE^2).
+def over_scenarios(statistics: list[Statistic]) -> tuple[float, float, float]:
+    """Returns the mean over S >= 2 scenarios and its one-sided 95% bounds: mean -+ t(S-1) sqrt(s^2 / S + SE^2).
 
     s is the spread between scenarios, SE the bootstrap error of the mean over them: an interval over instances alone would say how sure
     these scenarios' numbers are, not what another scenario would give.
     """
-    mean = average(samples)
-    count = len(samples)
-    spread = float(np.var([sample.value for sample in samples], ddof=1))
-    half = float(stats.t.ppf(CONFIDENCE, count - 1)) * float(np.sqrt(spread / count + mean.error**2))
+    mean = average(statistics)
+    count = len(statistics)
+    spread = float(np.var([one.value for one in statistics], ddof=1))
+    half = float(stats.t.ppf(CONFIDENCE, count - 1)) * float(np.sqrt(spread / count + mean.standard_error**2))
     return mean.value, mean.value - half, mean.value + half
 
 
 def scenario_result(compared: Compared) -> ScenarioResult:
-    """For the verdict."""
+    """Returns the comparison as the verdict holds it."""
     return ScenarioResult.model_validate(
         {
             "name": compared.name,
@@ -117,13 +124,14 @@ def scenario_result(compared: Compared) -> ScenarioResult:
             "group": compared.group,
             "kind": compared.kind,
             "edits": compared.edits,
-            "tuned": {name: sample.estimate() for name, sample in compared.means["tuned"].items()},
-            "base": {name: sample.estimate() for name, sample in compared.means.get("base", {}).items()},
+            "tuned": {name: mean.estimate() for name, mean in compared.means["tuned"].items()},
+            "base": {name: mean.estimate() for name, mean in compared.means.get("base", {}).items()},
             "histogram": {stage: _histogram(values["rbo"]) for stage, values in compared.values.items()},
         }
     )
 
 
 def _histogram(values: Floats) -> list[float]:
+    """Returns shares of instances in equal bins from 0 to 1."""
     counts, _ = np.histogram(values, bins=BINS, range=(0, 1))
     return [float(count) for count in counts / len(values)]

@@ -11,34 +11,41 @@ from finest import atomic
 from finest.errors import DataError
 
 SCHEMA_VERSION = 1
+"""Version of the verdict's keys; a change that readers must know raises it."""
 
 
 class Part(BaseModel):
-    """Base of the verdict's parts."""
+    """Is the base of the verdict's parts: typed keys, an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class RuleResult(Part):
-    """One rule, or one bound of a rule that has several."""
+    """Holds what one rule found, or one bound of a rule that has several."""
 
     rule: str
     """The rule's name in `gate.rules`."""
     name: str
     """What was checked, like `stability.rbo`, unique in a verdict."""
     option: str | None = None
-    """The config field of the bound, like `gate.min_rls_rbo`."""
+    """Config key of the bound, like `gate.min_rls_rbo`."""
     value: float | None
+    """The measured number; None where there is none, or it is not finite."""
     bound: float | None
+    """What the value, or its interval, is held against."""
     interval: tuple[float | None, float | None] = (None, None)
     """One-sided 95% bounds, low and high, where the value has them."""
     status: Literal["pass", "fail", "not applicable"]
+    """`not applicable` neither holds the candidate back nor speaks for it."""
     sentence: str
     """What that means, in one sentence."""
 
 
 class Estimate(Part):
-    """A mean over instances with its two-sided 90% bootstrap interval (5% each side), clustered by user: not the noise of training."""
+    """Holds a mean over instances with its two-sided 90% bootstrap interval, clustered by user.
+
+    5% lie on each side. It does not cover the noise of training.
+    """
 
     mean: float
     low: float
@@ -46,42 +53,54 @@ class Estimate(Part):
 
 
 class ScenarioResult(Part):
-    """RLS of one probe or control. Keys of the dicts: `rbo`, `frbo`, `jaccard_at_10`, `top1_agreement`."""
+    """Holds the RLS of one probe or control. Keys are the registered similarities: `rbo`, `frbo`, `jaccard_at_10`, ..."""
 
     name: str
     role: Literal["probe", "control"]
     group: str
     kind: str | None = None
+    """What the edits do: `deletion`, `replacement`, `insertion`, ..."""
     edits: int | None = None
+    """Number of edited interactions."""
     tuned: dict[str, Estimate]
-    """With FINEST: the group's tuned clean variant against the tuned one."""
+    """RLS with FINEST: the group's tuned clean variant against the tuned one."""
     base: dict[str, Estimate]
-    """Without: base against base. Empty where no such lists were given."""
+    """RLS without: base against base. Empty where no such lists were given."""
     histogram: dict[str, list[float]]
     """`tuned` and, where given, `base`: shares of instances by rbo in 20 equal bins from 0 to 1."""
 
 
 class Accuracy(Part):
-    """Means over all instances."""
+    """Holds one model's means over all instances; further keys are the registered metrics: `mrr`, `recall_at_10`, ..."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    __pydantic_extra__: dict[str, float]
 
     name: str
     """`candidate`, `base`, `champion`, `popularity`, `repeat_last`."""
-    mrr: float
-    recall_at_10: float
-    ndcg_at_10: float
     coverage_at_10: float
+    """Share of the catalogue that stands in anybody's top 10."""
     overlap: float
     """Mean pairwise overlap at 10 between users' lists."""
     popularity_bias: float | None = None
+    """Mean popularity percentile of the top 10; None without the data."""
     plasticity: float | None
+    """How far a user's list moves from one interaction to the next, 1 - rbo; None where no user has two instances."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Returns the registered metrics by name."""
+        return self.__pydantic_extra__
 
 
-class Moved(Part):
-    """An instance whose list moved much between the clean variant and a probe, for reading."""
+class Example(Part):
+    """Holds an instance whose list moved much between the clean variant and a probe, for people."""
 
     user: str
     position: int
+    """Number of interactions of the user before this one."""
     target: str
+    """The item that the user really chose."""
     scenario: str
     rbo: float
     rbo_base: float | None
@@ -89,11 +108,11 @@ class Moved(Part):
     after: list[str]
     before_base: list[str]
     after_base: list[str]
-    """Top 10 item ids; the last two empty where no lists without FINEST were given."""
+    """Item ids of the four top 10s; the last two empty where no lists without FINEST were given."""
 
 
 class Verdict(Part):
-    """Everything but `cost`, `age` and `ids` is a function of the lists, the config and the seed."""
+    """Holds the verdict. Everything but `cost`, `age` and `ids` is a function of the lists, the config and the seed."""
 
     schema_version: int = SCHEMA_VERSION
     verdict: Literal["pass", "fail", "skipped"]
@@ -109,19 +128,23 @@ class Verdict(Part):
     scenarios: list[ScenarioResult] = []
     accuracy: list[Accuracy] = []
     metrics: dict[str, float] = {}
-    """Flat, named as in MLflow: `rls/rbo`, `noise_floor/rbo`, `accuracy/mrr`, ... Finite: what is not a number is left out, and named by
-    the rule `sanity`."""
-    moved: list[Moved] = []
+    """Flat, named as in MLflow: `rls/rbo`, `noise_floor/rbo`, `accuracy/mrr`, ... All are finite: what is not is left out, and
+    named by the rule `sanity`."""
+    moved: list[Example] = []
+    """The lists that moved most, for reading."""
     notes: list[str] = []
-    """What the reader must know: excluded counts, missing champion, what intervals cover."""
+    """Facts that the reader must know: excluded counts, missing champion, what intervals cover."""
     data: dict[str, Any] = {}
     """Fingerprint, instances, catalogue, depth, exclude_seen, seed."""
     cost: dict[str, Any] = {}
+    """CPU and wall seconds of trainings and steps."""
     age: dict[str, Any] = {}
+    """The run's moment, the newest training interaction, and the hours between."""
     ids: dict[str, Any] = {}
+    """The run and the champion."""
 
 
-def write(verdict: Verdict, path: Path) -> None:
+def write_verdict(verdict: Verdict, path: Path) -> None:
     """Writes JSON with sorted keys, so that equal verdicts are equal bytes; what is not a finite number becomes null."""
     with atomic.file(path) as partial:
         partial.write_text(as_json(verdict) + "\n", encoding="utf-8")
@@ -129,78 +152,26 @@ def write(verdict: Verdict, path: Path) -> None:
 
 def as_json(verdict: Verdict) -> str:
     """Returns the verdict as JSON, laid out as in its file."""
-    content = _finite(verdict.model_dump(mode="json"))
+    content = finite(verdict.model_dump(mode="json"))
     return json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
-def read(path: Path) -> Verdict:
-    """Reads what `write` wrote."""
+def read_verdict(path: Path) -> Verdict:
+    """Reads what `write_verdict` wrote.
+
+    Raises:
+        DataError: There is no verdict, or one of another version.
+    """
     try:
         return Verdict.model_validate_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValidationError) as error:
         raise DataError(f"{path}: no verdict that this version of finest can read; run the gate again") from error
 
 
-def markdown(verdict: Verdict) -> str:
-    """The verdict as Markdown tables: the rules, then every scenario between floor and ceiling, then the models."""
-    given = f", {verdict.given}" if verdict.given else ""
-    parts = [f"**Verdict: {verdict.verdict}.** {verdict.reason}"]
-    if verdict.rules:
-        rules = [
-            [rule.name, _number(rule.value), _number(rule.bound), rule.status, rule.sentence] for rule in verdict.rules
-        ]
-        parts.append(_table(["rule", "value", "bound", "status", "what that means"], rules))
-    if verdict.scenarios:
-        parts.append(f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}.")
-        columns = ["scenario", "similarity", "noise floor", "without FINEST", "with FINEST", "ceiling"]
-        parts.append(_table(columns, _scenario_cells(verdict.scenarios)))
-    if verdict.accuracy:
-        models = [
-            [
-                model.name,
-                *map(
-                    _number, (model.mrr, model.recall_at_10, model.ndcg_at_10, model.coverage_at_10, model.plasticity)
-                ),
-            ]
-            for model in verdict.accuracy
-        ]
-        parts.append(_table(["model", "MRR", "Recall@10", "NDCG@10", "coverage@10", "plasticity"], models))
-    if verdict.notes:
-        parts.append("\n".join(f"- {note}" for note in verdict.notes))
-    return "\n\n".join(parts) + "\n"
-
-
-def _scenario_cells(scenarios: list[ScenarioResult]) -> list[list[str]]:
-    controls = {scenario.name: scenario for scenario in reversed(scenarios) if scenario.role == "control"}
-    floor = controls["seed"].base if "seed" in controls else {}
-    ceiling = controls["rounding"].tuned if "rounding" in controls else {}
-    return [
-        [
-            scenario.name,
-            similarity,
-            *(_mean(estimates, similarity) for estimates in (floor, scenario.base, scenario.tuned, ceiling)),
-        ]
-        for similarity in ("rbo", "jaccard_at_10")
-        for scenario in scenarios
-    ]
-
-
-def _mean(estimates: dict[str, Estimate], similarity: str) -> str:
-    return _number(estimates[similarity].mean if similarity in estimates else None)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Returns plain data with None for every number that is not finite."""
     if isinstance(value, dict):
-        return {str(key): _finite(each) for key, each in value.items()}
+        return {str(key): finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

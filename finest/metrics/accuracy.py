@@ -1,27 +1,38 @@
 """Accuracy of next-item rankings over the full catalogue, a value an instance.
 
-All take target ranks [M]: the mean rank under ties, from 1, NaN where the target cannot be ranked, which counts as not found.
+The functions of target ranks take [M]: the mean rank under ties, from 1, NaN where the target cannot be ranked, which counts as
+not found.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from finest.metrics.overlaps import Values
+from finest.metrics.registry import METRICS, Ranked, metric
 
 
-def mean_rank(scores: npt.NDArray[np.floating], target: npt.NDArray[np.int64]) -> Values:
-    """The rank [M] of column `target` [M] in each row of `scores` [M, I], best first from 1, as the mean over all orders of ties.
+@METRICS.register("mrr")
+@metric(label="MRR")
+def mrr(ranked: Ranked) -> Values:
+    """Returns reciprocal ranks [M]; their mean is the MRR, which the gate bounds."""
+    return reciprocal_rank(ranked.target_rank)
 
-    >>> mean_rank(np.array([[3.0, 1.0, 2.0], [0.0, 0.0, 0.0]]), np.array([2, 0])).tolist()
-    [2.0, 2.0]
-    """
-    own = np.take_along_axis(scores, target[:, None], axis=1)
-    rank: Values = np.count_nonzero(scores > own, axis=1) + (np.count_nonzero(scores == own, axis=1) + 1) / 2
-    return rank
+
+@METRICS.register("recall_at_10")
+@metric(label="Recall@10")
+def recall_at_10(ranked: Ranked) -> Values:
+    """Returns 1 where the target is in the top 10, else 0 [M]."""
+    return recall_at(ranked.target_rank)
+
+
+@METRICS.register("ndcg_at_10")
+@metric(label="NDCG@10")
+def ndcg_at_10(ranked: Ranked) -> Values:
+    """Returns the discounted gain of the target in the top 10 [M]."""
+    return ndcg_at(ranked.target_rank)
 
 
 def reciprocal_rank(target_rank: Values) -> Values:
-    """1 / rank [M]; its mean is the MRR.
+    """Returns 1 / rank [M], 0 for a target that cannot be ranked.
 
     >>> reciprocal_rank(np.array([1, 4, np.nan])).tolist()
     [1.0, 0.25, 0.0]
@@ -30,7 +41,7 @@ def reciprocal_rank(target_rank: Values) -> Values:
 
 
 def recall_at(target_rank: Values, k: int = 10) -> Values:
-    """1 where the target is among the first k [M].
+    """Returns 1 where the target is among the first `k`, else 0 [M].
 
     >>> recall_at(np.array([1, 10, 10.5, np.nan])).tolist()
     [1.0, 1.0, 0.0, 0.0]
@@ -39,7 +50,7 @@ def recall_at(target_rank: Values, k: int = 10) -> Values:
 
 
 def ndcg_at(target_rank: Values, k: int = 10) -> Values:
-    """1 / log2(1 + rank) where the target is among the first k, else 0 [M]: the only relevant item is the target.
+    """Returns 1 / log2(1 + rank) where the target is among the first `k`, else 0 [M]: the target is the only relevant item.
 
     >>> ndcg_at(np.array([1, 3, 11, np.nan])).tolist()
     [1.0, 0.5, 0.0, 0.0]

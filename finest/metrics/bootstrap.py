@@ -1,10 +1,9 @@
-"""Bootstrap intervals of means over instances, clustered by user: a user's instances are drawn together.
+"""Bootstrap draws of means over instances, clustered by user: a user's instances are drawn together.
 
-They cover the choice of users, not the noise of training. Draws are keyed by the seed alone, so that all means over the same instances
-are resampled alike and can be compared draw by draw.
+They cover the choice of users, not the noise of training. Draws are keyed by the seed alone, so that all means over the same
+instances are resampled alike and can be compared draw by draw.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,50 +14,17 @@ from finest.keys import numpy_generator
 Values = npt.NDArray[np.float64]
 
 CHUNK = 2**21
-"""Weights (draws times users) held at a time."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A statistic with its bootstrap standard error and the bounds of its interval."""
-
-    value: float
-    error: float
-    low: float
-    high: float
-
-
-def mean(user: npt.NDArray[Any], values: Values, draws: int, seed: int, level: float = 0.9) -> Interval:
-    """Mean of `values` [M], of the instances of `user` [M]. The default interval's ends are one-sided 95% bounds each.
-
-    >>> mean(np.array([0, 0, 1, 1]), np.array([1.0, 1.0, 1.0, 1.0]), draws=100, seed=0)
-    Interval(value=1.0, error=0.0, low=1.0, high=1.0)
-    """
-    return summary(float(values.mean()), mean_draws(user, values[:, None], draws, seed)[:, 0], level)
-
-
-def ratio(
-    user: npt.NDArray[Any], numerator: Values, denominator: Values, draws: int, seed: int, level: float = 0.9
-) -> Interval:
-    """Mean of `numerator` over mean of `denominator`, paired: both [M] of the same instances. Not finite where the denominator is 0.
-
-    >>> interval = ratio(np.array([0, 1, 2]), np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]), draws=100, seed=0)
-    >>> interval.value, interval.low
-    (2.0, 2.0)
-    """
-    above, below = mean_draws(user, np.stack([numerator, denominator], axis=1), draws, seed).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return summary(float(numerator.mean() / denominator.mean()), above / below, level)
-
-
-def summary(value: float, drawn: Values, level: float = 0.9) -> Interval:
-    """The interval of a statistic from its values in the draws [draws], by their quantiles."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(drawn.std(ddof=1)), float(low), float(high))
+"""Number of weights (draws times users) held at a time."""
 
 
 def mean_draws(user: npt.NDArray[Any], values: Values, draws: int, seed: int) -> Values:
-    """Means of every column of `values` [M, V] in every draw [draws, V]; all columns see the same users drawn.
+    """Returns the mean of every column of `values` in every draw [draws, V]; all columns see the same users drawn.
+
+    Args:
+        user: The user of each instance [M].
+        values: Values of the instances [M, V].
+        draws: Number of draws.
+        seed: Seed that keys the draws.
 
     >>> mean_draws(np.array([0, 0, 1]), np.array([[1.0], [1.0], [0.0]]), draws=4, seed=1).shape
     (4, 1)
@@ -77,7 +43,7 @@ def mean_draws(user: npt.NDArray[Any], values: Values, draws: int, seed: int) ->
 
 
 def _weights(generator: np.random.Generator, draws: int, users: int) -> Values:
-    """How often each of `users` is drawn, in `users` draws with replacement [draws, users]."""
+    """Returns how often each of `users` is drawn, in `users` draws with replacement [draws, users]."""
     line = np.arange(draws)[:, None] * users
     drawn = generator.integers(0, users, size=(draws, users)) + line
     return np.bincount(drawn.ravel(), minlength=draws * users).reshape(draws, users).astype(np.float64)

@@ -1,15 +1,16 @@
-"""What a model could trade for stability: coverage, difference between users, less popular items, movement with new history."""
+"""Qualities that a model could trade for stability: coverage, difference between users, niche items, following the history."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from finest.metrics.lists import HEAD, Lists, Values, rbo
+from finest.metrics.overlaps import HEAD, Lists, Values
+from finest.metrics.similarity import rbo
 
 
 def coverage_at(lists: Lists, catalogue: int, k: int = HEAD) -> float:
-    """Share of the `catalogue` items that stand in the first k of any list [M, D].
+    """Returns the share of the `catalogue` items that stand in the first k of any list [M, D].
 
     >>> coverage_at(np.array([[1, 2, 9], [2, 3, 9]]), catalogue=6, k=2)
     0.5
@@ -19,7 +20,7 @@ def coverage_at(lists: Lists, catalogue: int, k: int = HEAD) -> float:
 
 
 def last_of_user(user: npt.NDArray[Any], position: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rows of each user's last instance [U], in order of the users.
+    """Returns the row of each user's last instance [U], in order of the users.
 
     >>> last_of_user(np.array(["b", "a", "b"]), np.array([4, 7, 5])).tolist()
     [1, 2]
@@ -29,9 +30,10 @@ def last_of_user(user: npt.NDArray[Any], position: npt.NDArray[np.int64]) -> npt
 
 
 def overlap_between_users(lists: Lists, k: int = HEAD) -> Values:
-    """Mean share of the first k that a user's list has in common with another user's [U]; exact over all pairs, by counting items.
+    """Returns the mean share of the first k that each user's list has in common with another user's [U].
 
-    `lists` [U, D] holds one list a user; take each user's last instance (`last_of_user`), or users with many instances count as many.
+    Exact over all pairs of users, by counting items. `lists` [U, D] holds one list a user: take each user's last instance
+    (`last_of_user`), or users with many instances count as many.
 
     >>> overlap_between_users(np.array([[1, 2], [1, 3], [1, 2]]), k=2).tolist()
     [0.75, 0.5, 0.75]
@@ -45,10 +47,11 @@ def overlap_between_users(lists: Lists, k: int = HEAD) -> Values:
 
 
 def popularity_bias(lists: Lists, counts: npt.NDArray[np.int64], k: int = HEAD) -> Values:
-    """Mean popularity percentile of the first k [M]: 0.5 for items drawn uniformly, towards 1 for the most popular ones alone.
+    """Returns the mean popularity percentile of the first k [M]: 0.5 for items drawn uniformly, towards 1 for the most popular.
 
-    An item's percentile is the share of the catalogue with fewer training interactions, items with as many counting half. `counts` holds
-    the training interactions by code, negative where the code is no item of the catalogue (padding, or another catalogue's).
+    An item's percentile is the share of the catalogue with fewer training interactions, items with as many counting half.
+    `counts` holds the training interactions by code, negative where the code is no item of the catalogue (padding, or another
+    catalogue's).
 
     >>> popularity_bias(np.array([[0, 1], [2, 3]]), np.array([9, 5, 5, 1]), k=2).tolist()
     [0.6875, 0.3125]
@@ -65,10 +68,10 @@ def popularity_bias(lists: Lists, counts: npt.NDArray[np.int64], k: int = HEAD) 
 def plasticity(
     user: npt.NDArray[Any], position: npt.NDArray[np.int64], lists: Lists
 ) -> tuple[Values, npt.NDArray[np.int64]]:
-    """1 - rbo between a user's lists at an instance and at the next one: how far lists move when the history really grows.
+    """Returns 1 - rbo between a user's lists at an instance and at the next: how far lists move when the history grows.
 
-    `user`, `position` [M] and `lists` [M, D] of the same instances, in any order. Returns a value a pair [Q], and the row of the pair's
-    later instance [Q]; users with a single instance have none.
+    `user`, `position` [M] and `lists` [M, D] are of the same instances, in any order. There is a value a pair [Q], and the row
+    of the pair's later instance [Q]; users with a single instance have none.
 
     >>> plasticity(np.array(["a", "a", "b"]), np.array([4, 5, 9]), np.array([[1, 2], [3, 4], [1, 2]]))
     (array([1.]), array([1]))
@@ -81,7 +84,7 @@ def plasticity(
 def _in_order(
     user: npt.NDArray[Any], position: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Rows by user and position [M], and whether each but the last is followed by one of its user [M - 1]."""
+    """Returns rows by user and position [M], and whether each but the last is followed by one of its user [M - 1]."""
     code = np.unique(user, return_inverse=True)[1]
     order = np.lexsort((position, code))
     return order, code[order][1:] == code[order][:-1]

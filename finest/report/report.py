@@ -1,8 +1,5 @@
 """The report: the verdict as one self-contained HTML file, pictures first."""
 
-import json
-import math
-from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -14,9 +11,11 @@ from markupsafe import Markup
 from finest import atomic
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.report import charts
+from finest.report.form import Column, metric_columns, minute, number, percent, signed, similarity_columns, text
 from finest.training.history import terms_of
 
-SIMILARITIES = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
+PANELS = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
+"""Similarities that have a chart, and its title."""
 STAGES = {"pretrain": "Pretraining", "finetune": "FINEST fine-tuning", "lists": "Rank lists"}
 STAGE_COLOURS = {"pretrain": charts.OTHER, "finetune": charts.WITH, "lists": charts.LINE}
 DONE = {"deletion": "deleted", "replacement": "replaced", "insertion": "inserted"}
@@ -63,43 +62,6 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         partial.write_text(page, encoding="utf-8")
 
 
-def number(value: float | None) -> str:
-    """Three decimals for what lies around 1, one more below, fewer above and for counts."""
-    if value is None:
-        return "\N{EN DASH}"
-    if math.isfinite(value) and abs(value) >= 2:
-        digits = 0 if abs(value) >= 100 or value == round(value) else 1 if abs(value) >= 10 else 3
-    else:
-        digits = 4 if 0 < abs(value) < 0.1 else 3
-    return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def percent(value: float) -> str:
-    """A share, with a decimal where that says more."""
-    return f"{value:.1%}".replace("-", "\N{MINUS SIGN}")
-
-
-def signed(value: float) -> str:
-    """A relative change."""
-    return f"{value:+.1%}".replace("-", "\N{MINUS SIGN}")
-
-
-def minute(moment: str) -> str:
-    """An ISO 8601 time in UTC, to the minute.
-
-    >>> minute("2026-11-24T23:10:45.5+00:00")
-    '2026-11-24 23:10 UTC'
-    """
-    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def text(value: Any) -> str:
-    """A value of the verdict's free-form dicts."""
-    if isinstance(value, str):
-        return value
-    return number(value) if isinstance(value, float) else json.dumps(value)
-
-
 def control(verdict: Verdict, name: str) -> ScenarioResult | None:
     """That control's result; rank lists from elsewhere may come without controls."""
     return next(
@@ -129,10 +91,10 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
         )
     candidate, base = models.get("candidate"), models.get("base")
     if candidate:
-        label, value, below = "Accuracy (MRR)", number(candidate.mrr), ""
-        if base and base.mrr:
-            label, value = "Accuracy (MRR) against base", signed(candidate.mrr / base.mrr - 1)
-            below = f"{number(candidate.mrr)} against {number(base.mrr)}"
+        label, value, below = "Accuracy (MRR)", number(mrr(candidate)), ""
+        if base and mrr(base):
+            label, value = "Accuracy (MRR) against base", signed(mrr(candidate) / mrr(base) - 1)
+            below = f"{number(mrr(candidate))} against {number(mrr(base))}"
         tiles.append({"label": label, "value": value, "below": below})
         below = f"{percent(base.coverage_at_10)} by the base model" if base else ""
         tiles.append(
@@ -152,7 +114,7 @@ def stability(verdict: Verdict) -> dict[str, Any]:
     shown.sort(key=lambda scenario: scenario.role == "control")
     seed, rounding = control(verdict, "seed"), control(verdict, "rounding")
     panels = []
-    for similarity, words in SIMILARITIES.items():
+    for similarity, words in PANELS.items():
         rows = [row_of(scenario, similarity) for scenario in shown]
         if rows:
             floor = charts.Mark("noise floor", seed.base[similarity].mean) if seed and seed.base else None
@@ -166,6 +128,7 @@ def stability(verdict: Verdict) -> dict[str, Any]:
     return {
         "panels": panels,
         "rows": verdict.scenarios,
+        "similarities": similarity_columns(verdict.scenarios, "everywhere", "report"),
         "independent": independent,
         "floor": seed and seed.base,
         "ceiling": rounding,
@@ -222,23 +185,38 @@ def accuracy(verdict: Verdict) -> dict[str, Any]:
         alt = f"{title}. " + ", ".join(f"{model}: {form(value)}" for model, value in values.items()) + "."
         return charts.bars(name, alt, title, values, form, "candidate")
 
-    def of(field: str) -> dict[str, float]:
-        return {row.name: getattr(row, field) for row in rows}
+    def of(metric: str) -> dict[str, float]:
+        return {row.name: row.metrics[metric] for row in rows}
 
     panels = []
     if rows:
         panels = [
             panel("mrr", "MRR", of("mrr"), number),
             panel("recall", "Recall at 10", of("recall_at_10"), percent),
-            panel("coverage", "Catalogue coverage at 10", of("coverage_at_10"), percent),
+            panel("coverage", "Catalogue coverage at 10", {row.name: row.coverage_at_10 for row in rows}, percent),
         ]
-    base = next((row.mrr for row in rows if row.name == "base"), 0)
-    return {"panels": panels, "rows": [(row, against(row, base)) for row in rows]}
+    base = next((mrr(row) for row in rows if row.name == "base"), 0.0)
+    columns = metric_columns(rows)
+    return {
+        "panels": panels,
+        "columns": columns,
+        "rows": [(row, against(row, base), cells(row, columns)) for row in rows],
+    }
+
+
+def mrr(model: Accuracy) -> float:
+    """Returns the model's MRR, the accuracy that the gate bounds."""
+    return model.metrics["mrr"]
+
+
+def cells(row: Accuracy, columns: list[Column]) -> dict[str, str]:
+    """Returns a model's metrics as text, by name."""
+    return {column.name: column.text(row, number, percent) for column in columns}
 
 
 def against(row: Accuracy, base_mrr: float) -> str:
     """A model's MRR relative to the base model's, in words of a table."""
-    return signed(row.mrr / base_mrr - 1) if base_mrr and row.name != "base" else "\N{EN DASH}"
+    return signed(mrr(row) / base_mrr - 1) if base_mrr and row.name != "base" else "\N{EN DASH}"
 
 
 def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:

@@ -3,11 +3,15 @@
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
-from finest.gate.rules.outcome import decide, interval, not_applicable
-from finest.gate.sample import Sample, detectable_drop
+from finest.gate.outcome import decide, interval, not_applicable
+from finest.gate.registry import RULES, rule
+from finest.gate.roles import BASE, CANDIDATE
+from finest.gate.statistic import Statistic, detectable_drop
 from finest.gate.verdict import RuleResult
 
 
+@RULES.register("accuracy")
+@rule(needs=[CANDIDATE, BASE])
 def accuracy(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Non-inferior in the ratio of mean MRR, against the base model and against the champion; paired draws of users."""
     results = [
@@ -29,7 +33,7 @@ def accuracy(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
     return [*results, _ratio("champion", whose, newer.candidate, newer.champion, config.max_accuracy_drop_champion)]
 
 
-def _ratio(name: str, whose: str, candidate: Sample, other: Sample, drop: float) -> RuleResult:
+def _ratio(name: str, whose: str, candidate: Statistic, other: Statistic, drop: float) -> RuleResult:
     ratio, bound = candidate / other, 1 - drop
     holds = ratio.low >= bound
     sentence = (

@@ -3,10 +3,14 @@
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
-from finest.gate.rules.outcome import decide, interval
+from finest.gate.outcome import decide, interval
+from finest.gate.registry import RULES, rule
+from finest.gate.roles import BASE, CANDIDATE, POPULARITY, REPEAT_LAST
 from finest.gate.verdict import RuleResult
 
 
+@RULES.register("collapse")
+@rule(needs=[CANDIDATE, BASE, POPULARITY, REPEAT_LAST])
 def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Coverage and overlap between users within bounds of the base model's; MRR above popularity and repeat-last, lower bound."""
     candidate, base = measured.accuracy["candidate"], measured.accuracy["base"]

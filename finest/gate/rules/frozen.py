@@ -6,7 +6,9 @@ Point estimates decide here: the rule stops near-copies, which are nowhere near 
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
-from finest.gate.rules.outcome import decide, interval, not_applicable
+from finest.gate.outcome import decide, interval, not_applicable
+from finest.gate.registry import RULES, rule
+from finest.gate.roles import BASE, CANDIDATE, PROBES, control
 from finest.gate.verdict import RuleResult
 
 TRAINING_NOISE = 0.01
@@ -16,6 +18,8 @@ COPIED = 3 * TRAINING_NOISE
 note. One time alone would refuse an honest run in six for a scenario whose edits cost as little as rounding does."""
 
 
+@RULES.register("frozen")
+@rule(needs=[CANDIDATE, BASE, control("rounding", "base"), control("rounding", "tuned"), PROBES])
 def frozen(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Lists follow the history, differ from the reference model's, stay under the ceiling, and gain from new data."""
     return [

@@ -3,12 +3,16 @@
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
+from finest.gate.outcome import decide, interval
+from finest.gate.registry import RULES, rule
 from finest.gate.rls import HEADLINE, over_scenarios
-from finest.gate.rules.outcome import decide, interval
+from finest.gate.roles import BASE, CANDIDATE, PROBES, PROBES_BASE
 from finest.gate.rules.stability import WORDS
 from finest.gate.verdict import RuleResult
 
 
+@RULES.register("gain")
+@rule(needs=[CANDIDATE, BASE, PROBES, PROBES_BASE])
 def gain(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Mean over scenarios of RLS with FINEST minus RLS without; the point estimate, with its interval beside it."""
     results = []

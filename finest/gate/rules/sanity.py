@@ -4,12 +4,16 @@ import math
 
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
-from finest.gate.flat import flatten
 from finest.gate.measure import Measured
-from finest.gate.rules.outcome import decide, not_applicable
+from finest.gate.outcome import decide, not_applicable
+from finest.gate.registry import RULES, rule
+from finest.gate.roles import BASE, CANDIDATE, control
 from finest.gate.verdict import RuleResult
+from finest.gate.verdict_metrics import verdict_metrics
 
 
+@RULES.register("sanity")
+@rule(needs=[CANDIDATE, BASE, control("identity", "tuned"), control("identity", "base")])
 def sanity(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Training is reproducible, every number is one, and the data is new."""
     return [
@@ -39,7 +43,7 @@ def _identity(measured: Measured) -> RuleResult:
 
 def _finite(evidence: Evidence, measured: Measured) -> RuleResult:
     files = sorted(str(slot) for slot, listed in evidence.files.items() if not listed.finite)
-    numbers = sorted(name for name, value in flatten(measured).items() if not math.isfinite(value))
+    numbers = sorted(name for name, value in verdict_metrics(measured).items() if not math.isfinite(value))
     if files:
         return decide(
             "sanity.finite", False, f"Scores that are no finite numbers are in the lists of: {'; '.join(files)}."

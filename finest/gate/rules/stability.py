@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
+from finest.gate.outcome import Interval, decide, interval, not_applicable
+from finest.gate.registry import RULES, rule
 from finest.gate.rls import HEADLINE, over_scenarios
-from finest.gate.rules.outcome import Interval, decide, interval, not_applicable
+from finest.gate.roles import BASE, CANDIDATE, PROBES, Need, control
 from finest.gate.verdict import RuleResult
 
 LEAST_SCENARIOS = 3
@@ -14,6 +16,15 @@ LEAST_SCENARIOS = 3
 WORDS = {"rbo": "rbo", "jaccard_at_10": "Jaccard at 10"}
 
 
+def _needs(config: Gate) -> list[Need]:
+    """Returns the files that the bounds need: those relative to noise floor and ceiling need the controls too."""
+    relative = config.min_rls_above_floor != "off" or config.min_worst_rls_above_floor != "off"
+    controls = [BASE, control("seed", "base"), control("rounding", "tuned")] if relative else []
+    return [CANDIDATE, PROBES, *controls]
+
+
+@RULES.register("stability")
+@rule(needs=_needs)
 def stability(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Lower bound of the mean over scenarios, and the worst scenario: between noise floor and ceiling, and in absolute terms."""
     count = len(measured.probes)

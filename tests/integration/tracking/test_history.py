@@ -4,14 +4,14 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, write
+from finest.gate.verdict import Verdict, write_verdict
 from tracking import records, runs
 from tracking.history import read_verdict
 
 
 def test_a_runs_verdict_is_read_back_whole(state: Path, tmp_path: Path, verdict: Callable[..., Verdict]) -> None:
     runs.open_parent({}, source="/data/ml-100k.inter", seed=0, tags={})
-    write(verdict(verdict="fail"), tmp_path / "verdict.json")
+    write_verdict(verdict(verdict="fail"), tmp_path / "verdict.json")
     with runs.step_run("gate") as run:
         records.log_verdict(run, verdict(verdict="fail"), {"verdict.json": tmp_path / "verdict.json"}, {})
     assert read_verdict("run-1") == verdict(verdict="fail")

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from finest.data.schema import Manifest
-from finest.gate.verdict import markdown
+from finest.report.markdown import markdown
 from finest.training.history import schema
 from tracking import records, runs, store
 

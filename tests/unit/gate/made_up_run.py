@@ -10,7 +10,6 @@ import numpy.typing as npt
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import RuleResult, Verdict
-from finest.metrics.accuracy import mean_rank
 from finest.ranklists import file
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import Description, RankLists
@@ -68,6 +67,12 @@ class Run:
                 after_cut=self.after_cut if variant == "champion" else None,
             )
             file.write(lists, folder / stage / f"{variant}.parquet")
+
+
+def mean_rank(scores: Scores, target: npt.NDArray[np.int64]) -> Scores:
+    """The rank [M] of column `target` [M] in each row of `scores` [M, I], best first from 1, as the mean over all orders of ties."""
+    own = np.take_along_axis(scores, target[:, None], axis=1)
+    return np.count_nonzero(scores > own, axis=1) + (np.count_nonzero(scores == own, axis=1) + 1) / 2
 
 
 def items() -> list[str]:

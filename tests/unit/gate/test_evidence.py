@@ -12,7 +12,7 @@ import pytest
 
 from finest.errors import DataError
 from finest.gate.config import Gate
-from finest.gate.evidence import read
+from finest.gate.evidence import read_evidence
 from finest.gate.judge import judge
 from finest.ranklists import file
 from finest.ranklists.schema import RankLists
@@ -27,7 +27,7 @@ def rewrite(path: Path, change: Callable[[RankLists], RankLists]) -> None:
 
 def refusal(folder: Path, config: Gate = GATE) -> str:
     with pytest.raises(DataError) as error:
-        read([folder], config)
+        judge([folder], config, seed=0)
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -148,18 +148,24 @@ def test_without_a_candidate_there_is_nothing_to_judge(folder: Path) -> None:
 def test_a_dropped_rule_needs_nothing(folder: Path) -> None:
     for name in ("tuned/popularity", "tuned/repeat_last", "tuned/identity", "base/identity"):
         (folder / f"{name}.parquet").unlink()
-    verdict = judge([folder], Gate(rules=["stability", "gain", "accuracy", "frozen"], bootstrap_draws=300), seed=0)
+    verdict = judge(
+        [folder],
+        Gate.model_validate({"rules": ["stability", "gain", "accuracy", "frozen"], "bootstrap_draws": 300}),
+        seed=0,
+    )
     assert verdict.verdict == "pass"
 
 
 def test_lists_without_any_base_can_be_held_to_absolute_bounds(folder: Path) -> None:
     shutil.rmtree(folder / "base")
-    config = Gate(
-        rules=["stability"],
-        min_rls_above_floor="off",
-        min_worst_rls_above_floor="off",
-        min_rls_rbo=0.9,
-        bootstrap_draws=300,
+    config = Gate.model_validate(
+        {
+            "rules": ["stability"],
+            "min_rls_above_floor": "off",
+            "min_worst_rls_above_floor": "off",
+            "min_rls_rbo": 0.9,
+            "bootstrap_draws": 300,
+        }
     )
     verdict = judge([folder], config, seed=0)
     assert verdict.verdict == "pass"
@@ -199,7 +205,7 @@ def test_rows_that_are_not_sorted_are_refused(folder: Path) -> None:
 
 def test_other_parquet_files_are_passed_over_and_broken_ones_are_not(folder: Path) -> None:
     pq.write_table(pa.table({"loss": [1.0]}), folder / "history.parquet")
-    read([folder], GATE)
+    read_evidence([folder], {})
     (folder / "broken.parquet").write_bytes(b"PAR1")
     assert "broken.parquet: cannot be read as Parquet" in refusal(folder)
 

@@ -13,7 +13,8 @@ from finest.data import schema
 from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.judge import judge
-from finest.gate.verdict import Verdict, markdown, read, write
+from finest.gate.verdict import Verdict, read_verdict, write_verdict
+from finest.report.markdown import markdown
 from tests.unit.gate.made_up_run import PROBES, failed, items, judged, made_up
 
 NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -56,7 +57,7 @@ def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_
             ids={"run": str(number)},
         )
         assert verdict.age["hours"] == number
-        write(verdict.model_copy(update={"cost": {}, "age": {}, "ids": {}}), tmp_path / "verdict.json")
+        write_verdict(verdict.model_copy(update={"cost": {}, "age": {}, "ids": {}}), tmp_path / "verdict.json")
         texts.append((tmp_path / "verdict.json").read_bytes())
     assert texts[0] == texts[1]
 
@@ -145,21 +146,21 @@ def verdict(tmp_path: Path) -> Verdict:
 
 
 def test_a_verdict_survives_the_disk(tmp_path: Path, verdict: Verdict) -> None:
-    write(verdict, tmp_path / "verdict.json")
-    assert read(tmp_path / "verdict.json") == verdict
+    write_verdict(verdict, tmp_path / "verdict.json")
+    assert read_verdict(tmp_path / "verdict.json") == verdict
     assert [path.name for path in tmp_path.glob("verdict*")] == ["verdict.json"]
 
 
 def test_a_number_that_is_none_becomes_null_and_never_nan(tmp_path: Path, verdict: Verdict) -> None:
-    write(verdict.model_copy(update={"cost": {"seconds": float("nan")}}), tmp_path / "verdict.json")
-    assert read(tmp_path / "verdict.json").cost == {"seconds": None}
+    write_verdict(verdict.model_copy(update={"cost": {"seconds": float("nan")}}), tmp_path / "verdict.json")
+    assert read_verdict(tmp_path / "verdict.json").cost == {"seconds": None}
 
 
 def test_something_else_than_a_verdict_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "verdict.json").write_text("{}")
     for name in ("verdict.json", "nowhere.json"):
         with pytest.raises(DataError, match="no verdict that this version of finest can read"):
-            read(tmp_path / name)
+            read_verdict(tmp_path / name)
 
 
 def test_markdown_shows_every_rule_and_every_scenario_between_floor_and_ceiling(verdict: Verdict) -> None:

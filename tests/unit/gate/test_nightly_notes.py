@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from finest.data.schema import Manifest
-from finest.gate.notes import of_data
-from finest.gate.skipped import skipped
+from finest.gate.judge import skipped
+from finest.gate.notes import notes_on_data
 from tests.unit.gate.made_up_run import judged, made_up
 
 STRANGE = Manifest.model_construct(
@@ -22,7 +22,7 @@ STRANGE = Manifest.model_construct(
 
 
 def test_lost_days_late_rows_and_repeats_are_named() -> None:
-    lost, late, twice = of_data(STRANGE)
+    lost, late, twice = notes_on_data(STRANGE)
     assert lost == "Of the days from 2026-11-10 to 2026-11-23, no partition is there of: 2026-11-12, 2026-11-16."
     assert late.startswith("7 rows came in later")
     assert twice.startswith("60 rows repeat another")
@@ -30,7 +30,9 @@ def test_lost_days_late_rows_and_repeats_are_named() -> None:
 
 def test_ordinary_data_is_no_news() -> None:
     assert (
-        list(of_data(STRANGE.model_copy(update={"missing_days": (), "late_rows": 0, "quarantined_by_reason": {}})))
+        list(
+            notes_on_data(STRANGE.model_copy(update={"missing_days": (), "late_rows": 0, "quarantined_by_reason": {}}))
+        )
         == []
     )
 
@@ -38,7 +40,7 @@ def test_ordinary_data_is_no_news() -> None:
 def test_a_skipped_verdict_has_its_reason_and_no_metrics() -> None:
     verdict = skipped("Nothing came.", STRANGE, datetime(2026, 11, 24, tzinfo=UTC), {"run": "1"})
     assert (verdict.verdict, verdict.reason, verdict.metrics, verdict.rules) == ("skipped", "Nothing came.", {}, [])
-    assert verdict.notes == list(of_data(STRANGE)) and verdict.age == {"as_of": "2026-11-24T00:00:00+00:00"}
+    assert verdict.notes == list(notes_on_data(STRANGE)) and verdict.age == {"as_of": "2026-11-24T00:00:00+00:00"}
 
 
 def test_new_items_and_those_that_are_gone_are_counted(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from finest.gate.verdict import Accuracy, Estimate, Moved, RuleResult, ScenarioResult, Verdict
-from finest.report.report import marks, number, render
+from finest.gate.verdict import Accuracy, Estimate, Example, RuleResult, ScenarioResult, Verdict
+from finest.report.form import number
+from finest.report.report import marks, render
 from finest.training.history import table
 
 PROBE = "random-deletion-0.001-s0"
@@ -84,7 +85,7 @@ def verdict(**changes: object) -> Verdict:
             "rls_reseeded/rbo": 0.777,
         },
         moved=[
-            Moved(
+            Example(
                 user="405",
                 position=12,
                 target="302",
@@ -271,7 +272,7 @@ def test_epochs_before_a_resume_count_in_the_cost(tmp_path: Path) -> None:
     "hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$\\frac{$ & ]]> -->"]
 )
 def test_ids_from_the_data_are_text_and_never_markup(tmp_path: Path, hostile: str) -> None:
-    moved = Moved(
+    moved = Example(
         user=hostile,
         position=1,
         target=hostile,

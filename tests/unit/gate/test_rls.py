@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finest.gate.rls import Resampling, over_scenarios
-from finest.gate.sample import Sample, average, detectable_drop
+from finest.gate.statistic import Statistic, average, detectable_drop
 
 USER = np.repeat(np.arange(30), 4)
 VALUES = st.lists(st.floats(0, 1), min_size=3, max_size=6)
 
 
-def exact(value: float, *draws: float) -> Sample:
-    return Sample(value, np.array(draws or (value, value)))
+def exact(value: float, *draws: float) -> Statistic:
+    return Statistic(value, np.array(draws or (value, value)))
 
 
 def test_the_lower_bound_over_scenarios_is_the_one_computed_by_hand() -> None:
@@ -56,7 +56,7 @@ def test_differences_and_ratios_keep_their_pairing() -> None:
     ratio = twice / once
     assert (ratio.value, ratio.low, ratio.high) == (pytest.approx(2), pytest.approx(2), pytest.approx(2))
     assert detectable_drop(ratio) == pytest.approx(0)
-    assert (twice - once).error == pytest.approx(once.error)
+    assert (twice - once).standard_error == pytest.approx(once.standard_error)
     assert average([once, twice]).value == pytest.approx(1.5 * once.value)
 
 

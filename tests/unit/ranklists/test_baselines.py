@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from finest.data.dataset import Dataset
-from finest.metrics.accuracy import mean_rank
 from finest.ranklists import baselines, file
 from finest.ranklists.build import describe_catalogue
 from finest.ranklists.schema import RankLists
 from tests.builders import written_dataset
+from tests.unit.gate.made_up_run import mean_rank
 
 
 def listed(lists: RankLists) -> list[list[str]]:

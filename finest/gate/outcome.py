@@ -1,9 +1,7 @@
 """How a rule says what it found."""
 
-import math
-
-from finest.gate.sample import Sample
-from finest.gate.verdict import RuleResult
+from finest.gate.statistic import Statistic
+from finest.gate.verdict import RuleResult, finite
 
 Interval = tuple[float | None, float | None]
 
@@ -22,10 +20,10 @@ def decide(
     return RuleResult(
         rule=name.split(".")[0],
         name=name,
-        option=f"gate.{option}" if option else None,
-        value=_finite(value),
-        bound=_finite(bound),
-        interval=(_finite(interval[0]), _finite(interval[1])),
+        option=option,
+        value=finite(value),
+        bound=finite(bound),
+        interval=(finite(interval[0]), finite(interval[1])),
         status="pass" if holds else "fail",
         sentence=sentence,
     )
@@ -33,11 +31,10 @@ def decide(
 
 def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleResult:
     """A rule that has nothing to say here; neither holds the candidate back nor speaks for it."""
-    full = f"gate.{option}" if option else None
     return RuleResult(
         rule=name.split(".")[0],
         name=name,
-        option=full,
+        option=option,
         value=None,
         bound=None,
         status="not applicable",
@@ -45,10 +42,6 @@ def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleR
     )
 
 
-def interval(sample: Sample) -> Interval:
+def interval(statistic: Statistic) -> Interval:
     """One-sided 95% bounds."""
-    return sample.low, sample.high
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return statistic.low, statistic.high

@@ -6,7 +6,7 @@ The `rbo` package's default p of 1 weighs all depths alike: random lists score 0
 import numpy as np
 import torch
 
-from finest.metrics.lists import Lists, Values
+from finest.metrics.overlaps import Lists, Values
 
 TABLE_BYTES = 2**19
 """Of a chunk's table: half of a usual core's own cache."""

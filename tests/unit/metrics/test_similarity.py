@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rbo import RankingSimilarity
 
-from finest.metrics import device, lists
-from finest.metrics.full import average_overlap_full
+from finest.metrics.overlaps import P, overlaps
+from finest.metrics.similarity import rbo, similarities
 
 SIMILARITIES = ["rbo", "frbo", "jaccard_at_10", "top1_agreement"]
 
@@ -45,30 +44,11 @@ def reference(x: list[int], y: list[int], p: float) -> dict[str, float]:
 
 @given(pairs())
 @settings(max_examples=60, deadline=None)
-def test_similarities_on_a_device_are_those_of_numpy(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    expected = lists.similarities(*pair)
-    for found in (lists.similarities(*pair, device="cpu"), lists.similarities(*map(torch.from_numpy, pair))):
-        for name in SIMILARITIES:
-            assert found[name].dtype == np.float64
-            np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-12)
-
-
-def test_similarities_on_a_device_do_not_depend_on_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(0)
-    X, Y = (np.stack([generator.permutation(30)[:20] for _ in range(50)]) for _ in range(2))
-    whole = lists.similarities(X, Y, device="cpu")
-    monkeypatch.setattr(device, "ELEMENTS", 7 * 20**2)
-    assert all(np.array_equal(values, whole[name]) for name, values in lists.similarities(X, Y, device="cpu").items())
-    assert lists.similarities(X, X, device="cpu")["rbo"].tolist() == [1.0] * 50
-
-
-@given(pairs())
-@settings(max_examples=60, deadline=None)
 def test_every_similarity_equals_its_definition_in_plain_python(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X, Y = pair
-    found = lists.similarities(X, Y)
+    found = similarities(X, Y)
     for row in range(len(X)):
-        expected = reference(without_padding(X[row]), without_padding(Y[row]), lists.P)
+        expected = reference(without_padding(X[row]), without_padding(Y[row]), P)
         for name in SIMILARITIES:
             assert found[name][row] == pytest.approx(expected[name], abs=1e-12), name
 
@@ -80,7 +60,7 @@ def test_rbo_equals_the_rbo_package_at_equal_p_and_depth(pair: tuple[np.ndarray,
     expected = [
         RankingSimilarity(without_padding(x), without_padding(y)).rbo(p=p, ext=True) for x, y in zip(X, Y, strict=True)
     ]
-    assert lists.rbo(X, Y, p) == pytest.approx(expected, abs=1e-12)
+    assert rbo(X, Y, p) == pytest.approx(expected, abs=1e-12)
 
 
 @given(pairs(short=False))
@@ -90,21 +70,14 @@ def test_rbo_of_equally_long_lists_equals_the_rbo_packages_rbo_ext(pair: tuple[n
     expected = [
         RankingSimilarity(without_padding(x), without_padding(y)).rbo_ext(p=0.9) for x, y in zip(X, Y, strict=True)
     ]
-    assert lists.rbo(X, Y) == pytest.approx(expected, abs=1e-12)
-
-
-def test_average_overlap_over_a_whole_catalogue_is_the_rbo_packages_default() -> None:
-    generator = np.random.default_rng(0)
-    X, Y = (np.stack([generator.permutation(60) for _ in range(5)]) for _ in range(2))
-    expected = [RankingSimilarity(list(x), list(y)).rbo() for x, y in zip(X, Y, strict=True)]
-    assert average_overlap_full(X, Y) == pytest.approx(expected, abs=1e-12)
+    assert rbo(X, Y) == pytest.approx(expected, abs=1e-12)
 
 
 @given(pairs())
 @settings(max_examples=40, deadline=None)
 def test_similarities_are_symmetric_and_between_0_and_1(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X, Y = pair
-    there, back = lists.similarities(X, Y), lists.similarities(Y, X)
+    there, back = similarities(X, Y), similarities(Y, X)
     for name in SIMILARITIES:
         assert np.array_equal(there[name], back[name])
         assert there[name].min() >= 0
@@ -115,7 +88,7 @@ def test_similarities_are_symmetric_and_between_0_and_1(pair: tuple[np.ndarray, 
 @settings(max_examples=40, deadline=None)
 def test_equal_lists_score_exactly_1(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X, _ = pair
-    for name, values in lists.similarities(X, X.copy()).items():
+    for name, values in similarities(X, X.copy()).items():
         assert (values == 1).all(), name
 
 
@@ -123,7 +96,7 @@ def test_equal_lists_score_exactly_1(pair: tuple[np.ndarray, np.ndarray]) -> Non
 @settings(max_examples=30, deadline=None)
 def test_disjoint_lists_score_exactly_0(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X, Y = pair
-    for name, values in lists.similarities(X, Y + X.max() + 1).items():
+    for name, values in similarities(X, Y + X.max() + 1).items():
         assert (values == 0).all(), name
 
 
@@ -132,7 +105,7 @@ def test_disjoint_lists_score_exactly_0(pair: tuple[np.ndarray, np.ndarray]) -> 
 def test_renaming_the_items_changes_nothing(pair: tuple[np.ndarray, np.ndarray], seed: int) -> None:
     X, Y = pair
     renamed = np.r_[np.random.default_rng(seed).permutation(max(X.max(), Y.max()) + 1), -1]  # the last one is for -1
-    before, after = lists.similarities(X, Y), lists.similarities(renamed[X], renamed[Y])
+    before, after = similarities(X, Y), similarities(renamed[X], renamed[Y])
     for name in SIMILARITIES:
         assert np.array_equal(before[name], after[name])
 
@@ -147,26 +120,17 @@ def test_putting_one_more_of_the_others_items_on_top_never_lowers_the_rank_biase
     for row in range(len(X)):  # X with Y's first item moved, or put, to the top
         rest = [item for item in X[row] if item != Y[row, 0]]
         closer[row] = [Y[row, 0], *rest][: X.shape[1]]
-    for similarity in (lists.rbo, lists.frbo):
-        assert (similarity(closer, Y) >= similarity(X, Y) - 1e-12).all()
-
-
-def test_the_residual_bounds_every_continuation_of_the_lists() -> None:
-    X, Y = np.array([[1, 2, 3, 4]]), np.array([[2, 1, 7, 8]])
-    tail = np.arange(100, 700)
-    agreeing = (np.c_[X, [[7, 8, *tail]]], np.c_[Y, [[3, 4, *tail]]])  # at once, as early as can be
-    apart = (np.c_[X, [tail]], np.c_[Y, [tail + 1000]])  # never again
-    width = float(lists.rbo(*agreeing)[0] - lists.rbo(*apart)[0])
-    assert lists.rbo_residual(X, Y)[0] == pytest.approx(width, abs=1e-9)
+    after, before = overlaps(closer, Y), overlaps(X, Y)
+    assert (after.rbo >= before.rbo - 1e-12).all() and (after.frbo >= before.frbo - 1e-12).all()
 
 
 def test_values_do_not_depend_on_what_else_is_compared() -> None:
     generator = np.random.default_rng(1)
     X, Y = (np.stack([generator.permutation(40)[:20] for _ in range(1500)]) for _ in range(2))
     Y[::7, 12:] = -1
-    together = lists.similarities(X, Y)
+    together = similarities(X, Y)
     for row in (0, 511, 512, 1499):
-        alone = lists.similarities(X[[row]], Y[[row]])
+        alone = similarities(X[[row]], Y[[row]])
         assert {name: values[row] for name, values in together.items()} == {
             name: values[0] for name, values in alone.items()
         }
@@ -175,14 +139,13 @@ def test_values_do_not_depend_on_what_else_is_compared() -> None:
 def test_values_do_not_depend_on_what_else_is_compared_when_the_table_is_used_up_and_filled_again() -> None:
     generator = np.random.default_rng(2)
     X, Y = (np.stack([generator.permutation(6000)[:5000] for _ in range(700)]) for _ in range(2))
-    together, alone = lists.similarities(X, Y), lists.similarities(X[-5:], Y[-5:])
+    together, alone = similarities(X, Y), similarities(X[-5:], Y[-5:])
     for name in SIMILARITIES:
         assert np.array_equal(together[name][-5:], alone[name])
 
 
 def test_no_instances_give_no_values() -> None:
     nothing = np.zeros((0, 5), dtype=np.int64)
-    assert {name: len(values) for name, values in lists.similarities(nothing, nothing).items()} == dict.fromkeys(
+    assert {name: len(values) for name, values in similarities(nothing, nothing).items()} == dict.fromkeys(
         SIMILARITIES, 0
     )
-    assert lists.agreement(nothing, nothing).shape == (0, 5)

@@ -1,17 +1,17 @@
-"""The instances whose lists moved most under a probe: for reading, what a number of RLS means to a user."""
+"""Examples for people: the instances whose lists moved most, to see what a number of RLS means to a user."""
 
 import numpy as np
 
 from finest.gate.evidence import Evidence, Listed
 from finest.gate.measure import Measured
-from finest.gate.verdict import Moved
-from finest.metrics.lists import HEAD
+from finest.gate.verdict import Example
+from finest.metrics.overlaps import HEAD
 
 
-def moved(evidence: Evidence, measured: Measured, count: int = 6) -> list[Moved]:
-    """The `count` users with the lowest rbo between clean variant and a probe, with FINEST; each by its worst instance and probe.
+def examples(evidence: Evidence, measured: Measured, count: int = 6) -> list[Example]:
+    """Returns the `count` users with the lowest rbo between clean variant and a probe, with FINEST.
 
-    Ties go to the earlier scenario, then to the earlier instance.
+    Each user is there with the worst instance and probe. Ties go to the earlier scenario, then to the earlier instance.
     """
     if not measured.probes:
         return []
@@ -35,7 +35,7 @@ def moved(evidence: Evidence, measured: Measured, count: int = 6) -> list[Moved]
         before, after, *rest = [_head(listed, row, names) for listed in (*tuned, *base) if listed is not None]
         before_base, after_base = rest or ([], [])
         result.append(
-            Moved(
+            Example(
                 user=str(evidence.user[row]),
                 position=int(evidence.position[row]),
                 target=str(evidence.target[row]),
@@ -52,5 +52,6 @@ def moved(evidence: Evidence, measured: Measured, count: int = 6) -> list[Moved]
 
 
 def _head(listed: Listed, row: int, names: np.ndarray) -> list[str]:
+    """Returns the ids of an instance's top 10."""
     codes = listed.items[row, :HEAD]
     return [str(name) for name in names[codes[codes >= 0]]]

@@ -1,14 +1,14 @@
-"""The headline metrics, flat, named as in MLflow."""
+"""The numbers of a verdict, flat, named as in MLflow."""
 
 from collections.abc import Iterator
 
 from finest.gate.measure import Measured
-from finest.gate.rls import HEADLINE, SIMILARITIES, Compared
-from finest.gate.sample import Sample, average
+from finest.gate.rls import HEADLINE, Compared
+from finest.gate.statistic import Statistic, average
 
 
-def flatten(measured: Measured) -> dict[str, float]:
-    """Every metric of the verdict but `gate/passed`, by name. What the lists cannot say is left out."""
+def verdict_metrics(measured: Measured) -> dict[str, float]:
+    """Returns every metric of the verdict but `gate/passed`, by name. What the lists cannot say is left out."""
     return dict(_all(measured))
 
 
@@ -29,9 +29,7 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
     for name, prefix in (("candidate", ""), ("base", "_base"), ("champion", "_champion")):
         if name in measured.accuracy:
             found = measured.accuracy[name]
-            yield f"accuracy{prefix}/mrr", found.mrr
-            yield f"accuracy{prefix}/recall_at_10", found.recall_at_10
-            yield f"accuracy{prefix}/ndcg_at_10", found.ndcg_at_10
+            yield from ((f"accuracy{prefix}/{metric}", value) for metric, value in found.metrics.items())
             yield f"coverage{prefix}/at_10", found.coverage_at_10
             yield f"overlap{prefix}/at_10", found.overlap
             if found.plasticity is not None:
@@ -45,18 +43,19 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
 
 
 def _probes(prefix: str, probes: list[Compared], stage: str) -> Iterator[tuple[str, float]]:
-    """The mean over scenarios of every similarity, and the gated ones a scenario."""
+    """Yields the mean over scenarios of every similarity, and the gated ones a scenario."""
     given = [probe for probe in probes if stage in probe.means]
     if not given:
         return
-    for name in SIMILARITIES:
+    for name in given[0].means[stage]:
         yield f"{prefix}/{name}", average([probe.means[stage][name] for probe in given]).value
     for probe in given:
         for name in HEADLINE:
             yield f"{prefix}/{name}/{probe.name}", probe.means[stage][name].value
 
 
-def _means(prefix: str, means: dict[str, Sample] | None) -> Iterator[tuple[str, float]]:
+def _means(prefix: str, means: dict[str, Statistic] | None) -> Iterator[tuple[str, float]]:
+    """Yields the gated similarities, where there are any."""
     for name in HEADLINE:
         if means is not None:
             yield f"{prefix}/{name}", means[name].value

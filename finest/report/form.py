@@ -1,0 +1,92 @@
+"""How numbers are written for people, and which columns tables have."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, assert_never
+
+from finest.gate.verdict import Accuracy, ScenarioResult
+from finest.metrics.registry import METRICS, SIMILARITIES, Form, Shown
+
+Write = Callable[[float | None], str]
+
+
+class Column(NamedTuple):
+    """Holds a registered metric's column of a table of models."""
+
+    name: str
+    heading: str
+    form: Form
+
+    def text(self, model: Accuracy, number: Write, percent: Write) -> str:
+        """Returns a model's cell, written by one of two functions."""
+        value = model.metrics.get(self.name)
+        match self.form:
+            case "number":
+                return number(value)
+            case "percent":
+                return percent(value)
+            case other:
+                assert_never(other)
+
+
+def metric_columns(models: Iterable[Accuracy]) -> list[Column]:
+    """Returns the columns of all metrics that any of the models has.
+
+    Those that are not registered here, in a verdict of another installation, come last, headed by their names.
+    """
+    there = {name for model in models for name in model.metrics}
+    known = [name for name in METRICS if name in there]
+    columns = [Column(name, METRICS[name].heading, METRICS[name].form) for name in known]
+    return columns + [Column(name, name, "number") for name in sorted(there.difference(known))]
+
+
+def similarity_columns(scenarios: Iterable[ScenarioResult], *shown: Shown) -> dict[str, str]:
+    """Returns the headings, by name, of all list similarities that any of the scenarios has and that are shown like that.
+
+    Those that are not registered here, in a verdict of another installation, come last, headed by their names.
+    """
+    there = {name for scenario in scenarios for name in scenario.tuned}
+    known = [name for name in SIMILARITIES if name in there]
+    columns = {name: SIMILARITIES[name].label for name in known if SIMILARITIES[name].shown in shown}
+    return columns | {name: name for name in sorted(there.difference(known))}
+
+
+def number(value: float | None, absent: str = "\N{EN DASH}") -> str:
+    """Returns a number with three decimals around 1, one more below, fewer above and for counts; `absent` for None."""
+    if value is None:
+        return absent
+    if math.isfinite(value) and abs(value) >= 2:
+        digits = 0 if abs(value) >= 100 or value == round(value) else 1 if abs(value) >= 10 else 3
+    else:
+        digits = 4 if 0 < abs(value) < 0.1 else 3
+    return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(value: float | None, absent: str = "\N{EN DASH}") -> str:
+    """Returns a share in percent, with one decimal; `absent` for None."""
+    if value is None:
+        return absent
+    return f"{value:.1%}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed(value: float) -> str:
+    """Returns a relative change in percent, with its sign."""
+    return f"{value:+.1%}".replace("-", "\N{MINUS SIGN}")
+
+
+def minute(moment: str) -> str:
+    """Returns an ISO 8601 time in UTC, to the minute.
+
+    >>> minute("2026-11-24T23:10:45.5+00:00")
+    '2026-11-24 23:10 UTC'
+    """
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def text(value: Any) -> str:
+    """Returns a value of the verdict's free-form dicts as text."""
+    if isinstance(value, str):
+        return value
+    return number(value) if isinstance(value, float) else json.dumps(value)

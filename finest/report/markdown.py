@@ -1,0 +1,66 @@
+"""The verdict as Markdown, as MLflow and the model card show it."""
+
+from finest.gate.verdict import Estimate, ScenarioResult, Verdict
+from finest.report.form import metric_columns, similarity_columns
+
+
+def markdown(verdict: Verdict) -> str:
+    """Returns the verdict as Markdown tables: the rules, every scenario between floor and ceiling, then the models."""
+    given = f", {verdict.given}" if verdict.given else ""
+    parts = [f"**Verdict: {verdict.verdict}.** {verdict.reason}"]
+    if verdict.rules:
+        rules = [
+            [rule.name, _number(rule.value), _number(rule.bound), rule.status, rule.sentence] for rule in verdict.rules
+        ]
+        parts.append(_table(["rule", "value", "bound", "status", "what that means"], rules))
+    if verdict.scenarios:
+        parts.append(f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}.")
+        columns = ["scenario", "similarity", "noise floor", "without FINEST", "with FINEST", "ceiling"]
+        parts.append(_table(columns, _scenario_cells(verdict.scenarios)))
+    if verdict.accuracy:
+        metrics = metric_columns(verdict.accuracy)
+        models = [
+            [
+                model.name,
+                *(column.text(model, _number, _percent) for column in metrics),
+                *map(_number, (model.coverage_at_10, model.plasticity)),
+            ]
+            for model in verdict.accuracy
+        ]
+        headings = [column.heading for column in metrics]
+        parts.append(_table(["model", *headings, "coverage@10", "plasticity"], models))
+    if verdict.notes:
+        parts.append("\n".join(f"- {note}" for note in verdict.notes))
+    return "\n\n".join(parts) + "\n"
+
+
+def _scenario_cells(scenarios: list[ScenarioResult]) -> list[list[str]]:
+    controls = {scenario.name: scenario for scenario in reversed(scenarios) if scenario.role == "control"}
+    floor = controls["seed"].base if "seed" in controls else {}
+    ceiling = controls["rounding"].tuned if "rounding" in controls else {}
+    return [
+        [
+            scenario.name,
+            similarity,
+            *(_mean(estimates, similarity) for estimates in (floor, scenario.base, scenario.tuned, ceiling)),
+        ]
+        for similarity in similarity_columns(scenarios, "everywhere")
+        for scenario in scenarios
+    ]
+
+
+def _mean(estimates: dict[str, Estimate], similarity: str) -> str:
+    return _number(estimates[similarity].mean if similarity in estimates else None)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
