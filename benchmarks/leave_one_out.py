@@ -10,7 +10,7 @@ from benchmarks.splits import split
 from benchmarks.validation import ingested
 from finest.data.config import Ingest
 from finest.data.dataset import Dataset, Instances, Ints
-from storage import samples
+from storage import demo_data
 
 
 @cache
@@ -19,7 +19,7 @@ def leave_one_out() -> Dataset:
     config = Ingest.model_validate(
         {"split": {"method": "leave_one_out"}, "evaluation": {"exclude_seen": False}, "min_user_interactions": 1}
     )
-    data = ingested(samples.fetch("ml-100k"), config)
+    data = ingested(demo_data.fetch("ml-100k"), config)
     return split(data, data.position < _length(data) - 2, np.ones(len(data.user), bool))
 
 

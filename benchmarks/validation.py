@@ -24,14 +24,14 @@ from finest.training.pretrain import describe, pretrained
 from finest.training.reference_lists import StoredLists
 from finest.training.references import ListArrays
 from finest.training.unit import TrainUnit
-from storage import checkpoint_store, resolve, samples
+from storage import checkpoint_store, demo_data, resolve
 
 CPU = torch.device("cpu")
 
 
 def ml_100k() -> Dataset:
     """The whole data set, as quickstart.yaml ingests it."""
-    return ingested(samples.fetch("ml-100k"), Ingest())
+    return ingested(demo_data.fetch("ml-100k"), Ingest())
 
 
 def ingested(file: Path, config: Ingest) -> Dataset:

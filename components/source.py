@@ -1,11 +1,11 @@
-"""The source of a run: a URI, or the name of a sample that is fetched once."""
+"""The source of a run: a URI, or the name of a demo data set that is fetched once."""
 
 from dataclasses import replace
 
 import storage
 from finest.data.config import Ingest
 from finest.data.window import prune
-from storage import samples
+from storage import demo_data
 
 
 def listing_of(found: storage.Source, config: Ingest) -> str:
@@ -14,5 +14,5 @@ def listing_of(found: storage.Source, config: Ingest) -> str:
 
 
 def resolve(source: str) -> storage.Source:
-    """Returns the files of a URI or of a sample's name. Raises DataError where there is nothing."""
-    return storage.resolve(str(samples.fetch(source)) if source in samples.SAMPLES else source)
+    """Returns the files of a URI, or of a demo data set's name. Raises DataError where there is nothing."""
+    return storage.resolve(str(demo_data.fetch(source)) if source in demo_data.DEMO_DATA else source)

@@ -71,6 +71,12 @@ def patiently(service: str, call: Callable[[], T], reason: Reason) -> T:
             return answer
 
 
+def pause(waits: int) -> float:
+    """Returns the seconds until the next try, after so many waits before: twice as long each time, and a little random."""
+    doubled: float = min(FIRST_SECONDS * 2**waits, LONGEST_SECONDS)
+    return doubled * _jitter.uniform(0.75, 1.0)
+
+
 class Absence:
     """A service that is away: since when, and how long until it is asked again."""
 
@@ -82,8 +88,7 @@ class Absence:
         left = self.limit - (time.monotonic() - self.began)
         if left < 0.001:
             return None
-        doubled: float = min(FIRST_SECONDS * 2**self.waits, LONGEST_SECONDS)
-        seconds = min(doubled * _jitter.uniform(0.75, 1.0), left)
+        seconds = min(pause(self.waits), left)
         self.waits += 1
         logger.warning(
             "waiting for %s: %s; asked again in %.1f s, given up in %s", self.service, why, seconds, duration(left)

@@ -22,11 +22,11 @@ from finest.errors import ConfigError, FinestError, first_line
 from pipeline.config import Config
 from pipeline.placement import MEMORY
 from pipeline.state import State
-from storage import samples
+from storage import demo_data
 from tracking.describe import code_tags
 
 STATE_LABEL, RUN_LABEL = "finest.state", "finest.run"
-SAMPLES_FOLDER = "/mnt/samples"
+DEMO_DATA_FOLDER = "/mnt/demo_data"
 """Folder of a sample's file in the containers."""
 SHARED_MEMORY = "1g"
 """Size of /dev/shm, where processes of one step hand each other data."""
@@ -132,8 +132,8 @@ def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
         for tree in (state.checkpoints, state.root / "mlflow"):
             for path in [tree, *tree.rglob("*")]:
                 os.chown(path, uid, gid, follow_symlinks=False)
-    if config.source in samples.SAMPLES:
-        samples.fetch(config.source).chmod(0o644)
+    if config.source in demo_data.DEMO_DATA:
+        demo_data.fetch(config.source).chmod(0o644)
         return config
     place = local_path(config.source)
     return config.model_copy(update={"source": str(place)}) if place else config
@@ -153,10 +153,10 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
     environment = {name: value for name, value in os.environ.items() if name in ours | PROXIES}
     webhook = config.notify.webhook_variable
     environment |= {webhook: os.environ[webhook]} if webhook in os.environ else {}
-    if config.source in samples.SAMPLES:
-        file = samples.fetch(config.source)
-        mounts.append(Mount(f"{SAMPLES_FOLDER}/{file.name}", str(file), "bind", read_only=True))
-        environment["FINEST_CACHE"] = SAMPLES_FOLDER
+    if config.source in demo_data.DEMO_DATA:
+        file = demo_data.fetch(config.source)
+        mounts.append(Mount(f"{DEMO_DATA_FOLDER}/{file.name}", str(file), "bind", read_only=True))
+        environment["FINEST_CACHE"] = DEMO_DATA_FOLDER
     elif (path := local_path(config.source)) and path.exists():
         mounts.append(Mount(str(path), str(path), "bind", read_only=True))
     memory = int(parse_quantity(image.memory)) if image.memory else None

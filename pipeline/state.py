@@ -1,6 +1,5 @@
 """Holds the one folder that local runs write to."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import filelock
 
 from finest.errors import FinestError
 from tracking.store import state_folder
@@ -37,19 +38,17 @@ class State:
         Raises FinestError where it is held.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "run.lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise FinestError(
-                    f"{self.root}: another run is using this state (process {holder}); "
-                    "wait for it, or use another folder with --state"
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        path = self.root / "run.lock"
+        try:
+            lock = filelock.FileLock(path).acquire(blocking=False)
+        except filelock.Timeout:
+            holder = path.read_text().strip() or "unknown"
+            raise FinestError(
+                f"{self.root}: another run is using this state (process {holder}); wait for it, or use another folder "
+                "with --state"
+            ) from None
+        with lock:
+            path.write_text(str(os.getpid()))
             yield
 
 

@@ -1,7 +1,8 @@
 """One way to a URI: what lies there, and a place for checkpoints."""
 
-from storage.checkpoints import FolderStore, checkpoint_store, probe
-from storage.resolve import cut_off, listing_hash, resolve
+from storage.checkpoints import checkpoint_store, probe
+from storage.folder import FolderStore
+from storage.resolve import listing_hash, resolve
 from storage.source import Source
 
-__all__ = ["FolderStore", "Source", "checkpoint_store", "cut_off", "listing_hash", "probe", "resolve"]
+__all__ = ["FolderStore", "Source", "checkpoint_store", "listing_hash", "probe", "resolve"]

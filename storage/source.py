@@ -1,5 +1,6 @@
 """Files of interactions, and what reads them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow.fs as pafs
@@ -17,8 +18,10 @@ class Source:
     filesystem: pafs.FileSystem
     files: list[SourceFile]
     """Sorted by path."""
+    passing: Callable[[BaseException], str | None] = lambda error: None
+    """Says in words why an error of reading may be gone in a minute; returns None for one that will not."""
 
 
 def hidden(name: str) -> bool:
-    """Whether a name relative to the root is no data: a part of it begins with '.' or '_', as those of markers and logs do."""
+    """Returns whether a name below the root is no data: a part of it begins with '.' or '_', as in names of markers and logs."""
     return any(part.startswith((".", "_")) for part in name.split("/"))

@@ -4,9 +4,6 @@ import logging
 import shutil
 from pathlib import Path
 
-import tenacity
-
-import storage
 from components.source import listing_of, resolve
 from finest import patience
 from finest.data.config import Ingest
@@ -25,7 +22,7 @@ def read(source: str, listing: str, items_needed: int, config: Ingest, out: Path
     """Writes the data set to a folder.
 
     Args:
-        source: Interactions: a URI or the name of a sample.
+        source: Interactions: a URI or the name of a demo data set.
         listing: Hash of the source's listing as preflight saw it.
         items_needed: Number of items that fine-tuning needs at least.
         config: How the source is read.
@@ -34,31 +31,7 @@ def read(source: str, listing: str, items_needed: int, config: Ingest, out: Path
     Raises:
         DataError: The source is not what preflight listed, or has too few items.
     """
-
-    def cut_off(error: BaseException) -> str | None:
-        waited_for = isinstance(error, UnavailableError) or not patience.limit()
-        return None if waited_for else storage.cut_off(source, error)
-
-    def say(state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        logger.warning("reading %s was cut off (%s) and begins anew", source, cut_off(error) if error else "")
-
-    again = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(READS),
-        retry=tenacity.retry_if_exception(lambda error: cut_off(error) is not None),
-        before_sleep=say,
-        reraise=True,
-    )
-    return again(_read, source, listing, items_needed, config, out)
-
-
-def _read(source: str, listing: str, items_needed: int, config: Ingest, out: Path) -> Manifest:
-    found = resolve(source)
-    if listing_of(found, config) != listing:
-        raise DataError(
-            f"{source}: files have changed since preflight listed them; run again once nothing writes there"
-        )
-    manifest = ingest(found.filesystem, found.files, config, out)
+    manifest = _read(source, listing, config, out)
     if manifest.items < items_needed:
         shutil.rmtree(out)
         raise DataError(
@@ -66,3 +39,23 @@ def _read(source: str, listing: str, items_needed: int, config: Ingest, out: Pat
             f"{items_needed}; lower finetune.top_k to at most half of the items"
         )
     return manifest
+
+
+def _read(source: str, listing: str, config: Ingest, out: Path) -> Manifest:
+    """Reads until nothing cuts it off, at most READS times where a run has patience."""
+    reads = 0
+    while True:
+        found = resolve(source)
+        if listing_of(found, config) != listing:
+            raise DataError(
+                f"{source}: files have changed since preflight listed them; run again once nothing writes there"
+            )
+        try:
+            return ingest(found.filesystem, found.files, config, out)
+        except Exception as error:
+            reads += 1
+            why = found.passing(error)
+            waited_for = isinstance(error, UnavailableError) or not patience.limit()
+            if why is None or waited_for or reads == READS:
+                raise
+            logger.warning("reading %s was cut off (%s) and begins anew", source, why)

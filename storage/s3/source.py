@@ -15,10 +15,14 @@ from storage.source import Source, hidden
 
 
 def resolve(uri: str) -> Source:
-    """An object, or the objects below a prefix at any depth, but for hidden ones and markers of folders.
+    """Returns an object, or the objects below a prefix at any depth, but for hidden ones and markers of folders.
 
-    Everything that can be refused is asked for here, before an engine reads: credentials, bucket, region, listing, and, of the first
-    object, reading. Raises FinestError with one line for each, DataError where nothing lies there.
+    Everything that can be refused is asked for here, before an engine reads: credentials, bucket, region, listing, and
+    reading of the first object.
+
+    Raises:
+        DataError: Nothing lies there.
+        FinestError: The server refuses; one line.
     """
     place = parse(uri)
     with explained(uri):
@@ -38,11 +42,11 @@ def resolve(uri: str) -> Source:
             raise DataError(
                 f"{uri}: {files[0].path} was removed after it was listed; run again once nothing writes there"
             )
-    return Source(uri, root, filesystem, files)
+    return Source(uri, root, filesystem, files, passing)
 
 
 def below(client: Any, place: Place) -> list[SourceFile]:
-    """The visible objects of a folder, sorted by path."""
+    """Returns the visible objects of a folder, sorted by path."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.folder)
     found = (entry for page in pages for entry in page.get("Contents", ()))
     visible = (
@@ -56,7 +60,7 @@ def below(client: Any, place: Place) -> list[SourceFile]:
 
 
 def single(client: Any, place: Place) -> SourceFile:
-    """One object."""
+    """Returns one object."""
     about = client.head_object(Bucket=place.bucket, Key=place.key)
     return _described(place, place.key, about["ContentLength"], about["ETag"])
 

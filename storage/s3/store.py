@@ -1,12 +1,10 @@
 """A store for checkpoints on S3, where nothing can be locked: every writer writes versions of its own."""
 
 import os
-import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,11 +15,10 @@ from storage.s3.connection import Connection
 from storage.s3.errors import MISSING, explained, said
 from storage.s3.place import Place, parse
 from storage.s3.transfer import download, upload
+from storage.versions import READS, writer
 
-READS = 5
-"""How often a read begins anew because a writer has replaced what was listed."""
 MOST_DELETED = 1000
-"""Objects in one request."""
+"""Number of objects that one request may delete."""
 
 
 class Version(NamedTuple):
@@ -33,17 +30,17 @@ class Version(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Below the store's place."""
+        """Returns the object's key below the store's place."""
         return f"{self.name}/{self.number:012d}-{self.writer}"
 
 
 @dataclass(frozen=True)
 class S3Store:
-    """finest.training.store.Store at an s3:// prefix.
+    """Keeps blobs below an s3:// prefix. It is a finest.training.store.Store.
 
-    A blob `name` is the objects `name/<number>-<writer>`, complete from the moment that they are listed. A writer puts its next version
-    above all that it sees and removes its own older ones, never another's: two that train the same (one of them thought dead) lose no
-    more than progress, and any version continues the same training. `delete` removes them all.
+    A blob `name` is the objects `name/<number>-<writer>`, complete from the moment that they are listed. A writer puts its
+    next version above all that it sees and removes its own older ones, never another's: two that train the same (one of
+    them thought dead) lose no more than progress, and any version continues the same training. `delete` removes them all.
 
     Pickled, it is its URI: each process finds its credentials itself.
     """
@@ -60,7 +57,7 @@ class S3Store:
             self._remove([version for version in there if version.writer == me])
 
     def get(self, name: str, file: Path) -> bool:
-        """Downloads the newest version; False where there is none."""
+        """Downloads the newest version. Returns False where there is none."""
         with self._explained():
             for _ in range(READS):
                 newest = max(self._versions_of(name), default=None)
@@ -77,7 +74,7 @@ class S3Store:
         )
 
     def list(self, prefix: str) -> list[str]:
-        """Names that start with `prefix`, sorted."""
+        """Returns the names that start with `prefix`, sorted."""
         with self._explained():
             return sorted({version.name for version in self._versions(prefix) if version.name.startswith(prefix)})
 
@@ -87,10 +84,11 @@ class S3Store:
             self._remove([version for version in self._versions(prefix) if version.name.startswith(prefix)])
 
     def lock(self, name: str) -> nullcontext[None]:
-        """Nothing: versions by writer stand in for it."""
+        """Returns a lock that locks nothing: versions by writer stand in for it."""
         return nullcontext()
 
     def __reduce__(self) -> tuple[type["S3Store"], tuple[str]]:
+        """Leaves the connection behind."""
         return S3Store, (self.uri,)
 
     def _versions_of(self, name: str) -> Sequence[Version]:
@@ -132,9 +130,3 @@ class S3Store:
     @property
     def _client(self) -> Any:
         return self._connection.client
-
-
-@cache
-def writer(process: int) -> str:
-    """The name of this process among all writers, on all machines."""
-    return f"{socket.gethostname()}-{process}-{secrets.token_hex(4)}"

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import logging
 import math
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.exceptions import HTTPClientError, IncompleteReadError, ResponseStreamingError
 
 from finest.errors import FinestError
+from finest.patience import pause
 from storage.s3.connection import attempts
 from storage.s3.place import Place
 
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 PART, PARTS_AT_A_TIME = 16 << 20, 4
 CHUNK = 1 << 20
 BROKEN = (NoConnection, HTTPClientError, IncompleteReadError, ResponseStreamingError)
-LONGEST_WAIT_SECONDS = 20.0
 
 
 def upload(client: Any, file: Path, place: Place) -> None:
@@ -82,7 +81,7 @@ def download(client: Any, place: Place, file: Path) -> None:
             failures = failures + 1 if partial.stat().st_size == have else 1
             if failures >= attempts():
                 raise
-            seconds = random.uniform(0, min(LONGEST_WAIT_SECONDS, 2.0**failures))
+            seconds = pause(failures)
             logger.warning("%s: cut off (%s); goes on in %.1f s", place.uri, type(error).__name__, seconds)
             time.sleep(seconds)
     wanted = {name.lower(): value for name, value in about["Metadata"].items()}.get("sha256")

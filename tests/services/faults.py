@@ -116,7 +116,8 @@ def before(endpoint: str) -> Iterator[Faulty]:
             self.send_response(fault.status)
             for name, value in fault.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Type", "application/xml")
+            if self.command != "HEAD":
+                self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             if self.command != "HEAD":

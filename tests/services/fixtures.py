@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.services import aws, faults, mlflow_server, postgres, s3
+from tests.services import aws, azurite, faults, gcs, mlflow_server, postgres, s3
 from tests.services.outage import Installation, installed
 from tests.services.process import UnavailableError
 
@@ -50,6 +50,33 @@ def faulty(s3_server: s3.S3, bucket: str, monkeypatch: pytest.MonkeyPatch) -> It
     with faults.before(s3_server.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+        yield proxy
+
+
+@pytest.fixture(scope="session", params=[gcs, azurite], ids=["gs", "abfs"])
+def emulator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[gcs.Emulator]:
+    """Runs emulators of Google Cloud Storage and of Azure Blob Storage, one after the other."""
+    with skipped_where_unavailable(), request.param.serve(tmp_path_factory.mktemp("emulator")) as server:
+        yield server
+
+
+@pytest.fixture
+def container(emulator: gcs.Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Makes a new bucket, or container, on the emulator that this process uses during the test. Returns its URI."""
+    for name in ("AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in emulator.environment.items():
+        monkeypatch.setenv(name, value)
+    emulator.filesystem().create_dir(name := f"test-{secrets.token_hex(4)}")
+    return f"{emulator.scheme}://{name}"
+
+
+@pytest.fixture
+def faulty_emulator(emulator: gcs.Emulator, container: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[faults.Faulty]:
+    """Yields a proxy before the emulator, which can be told to fail."""
+    with faults.before(emulator.endpoint) as proxy:
+        for name, value in emulator.environment.items():
+            monkeypatch.setenv(name, value.replace(emulator.endpoint.partition("/dev")[0], proxy.endpoint))
         yield proxy
 
 

@@ -11,7 +11,7 @@ from finest.data.config import Ingest
 from finest.data.dataset import Dataset
 from finest.data.ingest import ingest
 from finest.errors import FinestError
-from storage import resolve, samples
+from storage import demo_data, resolve
 
 
 def markov_mrr(user: NDArray[Any], item: NDArray[Any], train: NDArray[Any]) -> float:
@@ -52,7 +52,7 @@ def generated(folder: Any) -> Dataset:
 
 def ml_100k(folder: Any) -> Dataset:
     try:
-        source = resolve(str(samples.fetch("ml-100k")))
+        source = resolve(str(demo_data.fetch("ml-100k")))
     except FinestError as error:
         pytest.skip(str(error))
     manifest = ingest(source.filesystem, source.files, Ingest(), folder / "out")
