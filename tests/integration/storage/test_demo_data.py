@@ -36,7 +36,6 @@ def test_without_a_network_the_error_says_how_to_go_on(tmp_path: Path, monkeypat
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "0")
     monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
-
     with pytest.raises(FinestError, match="--source FILE") as error:
         demo_data.fetch("ml-100k")
     assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []
