@@ -45,8 +45,8 @@ class Registry(Generic[T]):
             group: Group of entry points by which other packages add to it: "finest.models".
             package: Module, or package of modules, that registers the library's own things; imported on first use.
             check: Tells whether what an entry point leads to is such a thing.
-            ordered: Whether the library's own are listed in the order in which `package`, a single module, registers them;
-                else they are sorted, since modules are imported in any order.
+            ordered: Whether the library's own are listed in the order in which `package`, a single module, registers
+                them; else they are sorted, since modules are imported in any order.
         """
         self.kind, self.group, self._package, self._check = kind, group, package, check
         self._ordered = ordered

@@ -18,7 +18,7 @@ VOCABULARIES = {
     "role": set(get_args(Role)),
     "stage": set(get_args(Stage)),
     "protocol": {"anchored", "independent"},
-    "rule": set(Gate().rules),
+    "rule": {rule.name for rule in Gate().rules},
 }
 FILES = {schema.INTERACTIONS, schema.ITEMS, schema.QUARANTINE, PLAN_FILE, "verdict.json"}
 LIST_COLUMNS = {"target"}
