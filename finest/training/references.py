@@ -36,7 +36,7 @@ MEMORY_BYTES = 2**30
 DISK_SHARE = 0.5
 """Lists that all variants share are written to a file where they take at most this share of what is free."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def share(
         return None
     free = shutil.disk_usage(folder).free
     if reference.bytes > DISK_SHARE * free:
-        log.warning(
+        logger.warning(
             "reference lists of %.1f GB are taken anew for every batch: %s has %.1f GB free",
             reference.bytes / 1e9,
             folder,
@@ -230,7 +230,7 @@ def share(
         return replace(shared, file=None)
     assert shared.file
     np.save(_of_row(shared.file), reference.take(shared.file).of_row)
-    log.info("reference lists of %.3f GB are in %s", reference.bytes / 1e9, shared.file)
+    logger.info("reference lists of %.3f GB are in %s", reference.bytes / 1e9, shared.file)
     return shared
 
 
@@ -239,7 +239,7 @@ def own(model: Recommender, rows: Rows, length: int) -> ReferenceLists:
     reference = reference_model(model, rows, length)
     if reference.bytes <= MEMORY_BYTES:
         return reference.take().on(model.embedding.device)
-    log.warning(
+    logger.warning(
         "reference lists of %.1f GB are taken anew for every batch: they would not fit in memory", reference.bytes / 1e9
     )
     return reference_model(copy.deepcopy(model), rows, length).recomputed()

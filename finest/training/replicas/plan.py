@@ -29,7 +29,7 @@ STATE_COPIES = 6
 LAYER_COPIES = 14
 """Activations of a layer that the backward pass needs, in windows' hidden states."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
@@ -123,7 +123,7 @@ def trial(
     one_by_one, as_one = alone * -(-variants // at_once), stacked * -(-variants // size)
     faster = one_by_one / as_one
     why = f"stacks of {size} take {1 / faster:.2f} times the seconds of variants alone, {at_once} at a time"
-    log.info("replicas: %s (a step: %.1f ms alone, %.1f ms stacked)", why, 1e3 * alone, 1e3 * stacked)
+    logger.info("replicas: %s (a step: %.1f ms alone, %.1f ms stacked)", why, 1e3 * alone, 1e3 * stacked)
     return Arrangement(size if faster >= GAIN else 0, why, round(1e3 * alone, 2), round(1e3 * stacked, 2))
 
 
