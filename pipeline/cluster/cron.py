@@ -1,43 +1,66 @@
-"""Cron expressions of people, with five fields in a time zone of theirs, as KFP reads them: six fields, the first one seconds, in one
-time zone for the whole installation (UTC, unless its controller has CRON_SCHEDULE_TIMEZONE)."""
+"""Translates cron expressions of people, with five fields in a time zone of theirs, to KFP's.
+
+Those have six fields, the first one seconds, and one time zone for the whole installation: UTC, unless its controller has
+CRON_SCHEDULE_TIMEZONE.
+"""
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
 
 from finest.errors import ConfigError
 
-FIELDS = ("minute", "hour", "day of month", "month", "day of week")
-BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
-NAMES = {name: str(number) for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+NAMES = ("minute", "hour", "day of month", "month", "day of week")
+ALL = (set(range(60)), set(range(24)), set(range(1, 32)), set(range(1, 13)), set(range(7)))
+"""All values of each field."""
 YEAR = timedelta(days=366)
 
 
-def parse(expression: str) -> list[str]:
-    """The five fields. Raises ConfigError where they are not five, or hold what no cron takes."""
+class Times(NamedTuple):
+    """What an expression allows, field by field."""
+
+    minutes: set[int]
+    hours: set[int]
+    days: set[int]
+    months: set[int]
+    weekdays: set[int]
+    """0 is Sunday."""
+    either: bool
+    """Whether a day of the month or a day of the week is enough, as both are given; else both must fit."""
+
+
+def parse(expression: str) -> Times:
+    """Returns what the expression allows. Raises ConfigError where it is none, or is one that KFP cannot be told."""
     fields = expression.split()
-    if len(fields) != len(FIELDS):
+    if len(fields) != len(NAMES):
         raise ConfigError(
-            f"--cron {expression!r}: {len(fields)} fields; write {', '.join(FIELDS)}, like '0 2 * * *' for two at night"
+            f"--cron {expression!r}: {len(fields)} fields; write {', '.join(NAMES)}, like '0 2 * * *' for two at night"
         )
-    for name, (low, high), field in zip(FIELDS, BOUNDS, fields, strict=True):
-        if not all(
-            _fits(word, low, high, name)
-            for part in field.lower().split(",")
-            for word in part.partition("/")[0].split("-")
-        ):
-            how = f"{low}-{high}, lists with ',', ranges with '-', steps with '/'"
-            raise ConfigError(f"--cron {expression!r}: {field!r} is no {name} ({how})")
-    return fields
-
-
-def _fits(word: str, low: int, high: int, name: str) -> bool:
-    if name == "day of week":
-        word = NAMES.get(word, word)
-    return word in ("*", "?") or (word.isdigit() and low <= int(word) <= high)
+    fields = ["*" if field == "?" and number in (2, 4) else field for number, field in enumerate(fields)]
+    try:
+        found = CronSim(" ".join(fields), datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        name = str(error).removeprefix("Bad ").replace("-", " ")
+        raise ConfigError(
+            f"--cron {expression!r}: {fields[NAMES.index(name)]!r} is no {name}; write numbers or names, lists with ',', "
+            "ranges from the lesser to the greater with '-', steps with '/'"
+        ) from None
+    days, weekdays = ({day for day in one if isinstance(day, int) and day >= 0} for one in (found.days, found.weekdays))
+    if len(days) < len(found.days) or len(weekdays) < len(found.weekdays):
+        raise ConfigError(f"--cron {expression!r}: KFP knows no L, W or # for days; list the days")
+    times = Times(found.minutes, found.hours, days, found.months, {day % 7 for day in weekdays}, not found.day_and)
+    if not times.either and times.days != ALL[2] and times.weekdays != ALL[4]:
+        raise ConfigError(
+            f"--cron {expression!r}: days of the month and of the week, one of them with '*/'; crons differ in whether both "
+            "must fit: list the days"
+        )
+    return times
 
 
 def zone(name: str) -> ZoneInfo:
-    """The time zone. Raises ConfigError for an unknown one."""
+    """Returns the time zone. Raises ConfigError for an unknown one."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -47,34 +70,51 @@ def zone(name: str) -> ZoneInfo:
 
 
 def translate(expression: str, theirs: ZoneInfo, servers: ZoneInfo, now: datetime) -> str:
-    """KFP's expression for the user's, with the distance between the two zones as it is `now`.
+    """Returns KFP's expression for the user's, with the distance between the two zones as it is `now`.
+
+    Raises ConfigError for an expression that is none, or that cannot be said in the server's zone.
 
     >>> translate("0 2 * * *", ZoneInfo("Europe/Berlin"), ZoneInfo("UTC"), datetime(2026, 1, 15, tzinfo=UTC))
     '0 0 1 * * *'
     >>> translate("30 0 * * mon-fri", ZoneInfo("Asia/Kolkata"), ZoneInfo("UTC"), datetime(2026, 1, 15, tzinfo=UTC))
     '0 0 19 * * 0,1,2,3,4'
     """
-    minute, hour, day, month, weekday = parse(expression)
-    distance = _distance(theirs, servers, now)
-    if theirs.key != servers.key and distance:
-        advice = f"write it in {servers.key}, with --time-zone {servers.key}"
-        if not (minute.isdigit() and hour.isdigit()):
-            raise ConfigError(
-                f"--cron {expression!r}: only a single hour and minute can be moved to another time zone; {advice}"
-            )
-        moved = int(hour) * 60 + int(minute) - distance
-        days, left = divmod(moved, 24 * 60)
-        hour, minute = str(left // 60), str(left % 60)
-        if days and (day not in ("*", "?") or month not in ("*", "?")):
-            raise ConfigError(
-                f"--cron {expression!r}: in {servers.key} this falls on another day, which no expression can say; {advice}"
-            )
-        weekday = _shifted(weekday, days)
-    return " ".join(("0", minute, hour, day, month, weekday))
+    times = parse(expression)
+    distance = 0 if theirs.key == servers.key else _distance(theirs, servers, now)
+    if distance:
+        times = _moved(times, distance, expression, servers)
+    sets = (times.minutes, times.hours, times.days, times.months, times.weekdays)
+    stars = (True, True, not times.either, True, not times.either)
+    return " ".join(["0", *(_written(*field) for field in zip(sets, ALL, stars, strict=True))])
+
+
+def _moved(times: Times, distance: int, expression: str, servers: ZoneInfo) -> Times:
+    """Returns the times by a clock that is `distance` minutes behind."""
+    advice = f"write it in {servers.key}, with --time-zone {servers.key}"
+    if len(times.minutes) > 1 or len(times.hours) > 1:
+        raise ConfigError(
+            f"--cron {expression!r}: only a single hour and minute can be moved to another time zone; {advice}"
+        )
+    (minute,), (hour,) = times.minutes, times.hours
+    days, left = divmod(hour * 60 + minute - distance, 24 * 60)
+    if days and (times.days, times.months) != (ALL[2], ALL[3]):
+        raise ConfigError(
+            f"--cron {expression!r}: in {servers.key} this falls on another day, which no expression can say; {advice}"
+        )
+    weekdays = {(day + days) % 7 for day in times.weekdays}
+    return times._replace(minutes={left % 60}, hours={left // 60}, weekdays=weekdays)
+
+
+def _written(values: set[int], every: set[int], star: bool) -> str:
+    """Returns a field; a day that is given beside the other kind of day is never a star, which would ask for both."""
+    return "*" if star and values == every else ",".join(map(str, sorted(values)))
 
 
 def drift(theirs: ZoneInfo, servers: ZoneInfo, now: datetime) -> tuple[datetime, int] | None:
-    """When in the coming year the distance between the zones changes, and by how many minutes the local start moves then. None: never."""
+    """Returns when in the coming year the distance between the zones changes, and by how many minutes the local start moves.
+
+    Returns None where it never does.
+    """
     if theirs.key == servers.key:
         return None
     before = _distance(theirs, servers, now)
@@ -84,22 +124,7 @@ def drift(theirs: ZoneInfo, servers: ZoneInfo, now: datetime) -> tuple[datetime,
 
 
 def _distance(theirs: ZoneInfo, servers: ZoneInfo, moment: datetime) -> int:
-    """Minutes that their clocks are ahead of the server's."""
+    """Returns the minutes that their clocks are ahead of the server's."""
     moment = moment.astimezone(UTC)
     ahead = [moment.astimezone(one).utcoffset() or timedelta() for one in (theirs, servers)]
     return int((ahead[0] - ahead[1]) / timedelta(minutes=1))
-
-
-def _shifted(weekday: str, days: int) -> str:
-    if not days or weekday in ("*", "?"):
-        return weekday
-    chosen: set[int] = set()
-    for part in weekday.lower().split(","):
-        first, dash, last = part.partition("-")
-        ends = [NAMES.get(word, word) for word in ((first, last) if dash else (first, first))]
-        if not all(word.isdigit() for word in ends):
-            raise ConfigError(
-                f"--cron: day of week {weekday!r} cannot be moved to another time zone; list days, like mon,wed or mon-fri"
-            )
-        chosen |= {(day + days) % 7 for day in range(int(ends[0]), int(ends[1]) + 1)}
-    return ",".join(str(day) for day in sorted(chosen))
