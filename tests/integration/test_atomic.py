@@ -1,5 +1,7 @@
 """Atomic writes: old or new, whole, whoever is killed and whoever else writes."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -149,3 +151,16 @@ def test_content_and_name_are_on_disk_before_the_block_ends(
         with atomic.folder(path) as partial:
             (partial / "text").touch()
         assert synced == [str(partial / "text"), str(partial), str(tmp_path)]
+
+
+def test_on_a_file_system_without_locks_files_are_written_and_nobody_is_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with atomic.file(tmp_path / "a") as one, atomic.file(tmp_path / "a") as other:
+        other.write_text("other")
+        one.write_text("one")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "one"

@@ -1,12 +1,20 @@
+from typing import Any
+
 import pytest
 
 from finest.data.freshness import Seen, nothing_new
 from finest.data.schema import Manifest
 
 
-def manifest(**facts: object) -> Manifest:
+def manifest(**facts: Any) -> Manifest:
     """Three instances in today's data, the newest interaction at 500."""
-    today = {"instances": 3, "test_interactions": 3, "fingerprint": "this", "last_timestamp": 500, "split": {}}
+    today: dict[str, Any] = {
+        "instances": 3,
+        "test_interactions": 3,
+        "fingerprint": "this",
+        "last_timestamp": 500,
+        "split": {},
+    }
     return Manifest.model_construct(**today | facts)
 
 

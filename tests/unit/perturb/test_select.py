@@ -118,3 +118,8 @@ def test_a_catalogue_of_one_item_has_nothing_to_put_in_its_place() -> None:
         kinds.random(np.zeros(2, np.int64), np.array([1]), np.random.default_rng(0))
     with pytest.raises(DataError, match="a single item"):
         kinds.least_popular(np.array([0, 4]), np.array([1]), np.random.default_rng(0))
+
+
+def test_the_single_least_popular_item_is_replaced_by_the_single_second_least() -> None:
+    counts = np.array([0, 5, 1, 2, 9])
+    assert kinds.least_popular(counts, np.array([2, 2, 1, 3]), np.random.default_rng(0)).tolist() == [3, 3, 2, 2]
