@@ -52,6 +52,7 @@ class Registry(Generic[T]):
         self._ordered = ordered
         self._things: dict[str, T] = {}
         self._points: dict[str, metadata.EntryPoint] | None = None
+        self._loaded = False
 
     def register(self, name: str) -> Callable[[Thing], Thing]:
         """Returns a decorator that registers a thing under `name`. Raises FinestError where the name is taken."""
@@ -96,28 +97,38 @@ class Registry(Generic[T]):
         return iter([*(own if self._ordered else sorted(own)), *sorted(points)])
 
     def package_of(self, name: str) -> str | None:
-        """Returns which other package has the thing, like `example==1.0`; None for the library's own."""
-        point = self._load().get(name)
+        """Returns which other package has the thing, like `example==1.0`; None for the library's own. Imports nothing."""
+        point = self._listed().get(name)
         return f"{point.dist.name}=={point.dist.version}" if point and point.dist else None
 
     def _load(self) -> dict[str, metadata.EntryPoint]:
-        """Imports the library's own modules and lists, without importing them, other packages' entry points; once."""
-        if self._points is None:
-            self._points = {}
+        """Imports the library's own modules, once. Returns other packages' entry points, none of which is imported."""
+        points = self._listed()
+        if not self._loaded:
+            self._loaded = True
             if self._package:
                 package = importlib.import_module(self._package)
                 for module in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{self._package}."):
                     importlib.import_module(module.name)
+            for name in self._things.keys() & points.keys():
+                raise self._doubled(points[name], "this library")
+        return points
+
+    def _listed(self) -> dict[str, metadata.EntryPoint]:
+        """Returns other packages' entry points by name."""
+        if self._points is None:
+            self._points = {}
             for point in metadata.entry_points(group=self.group):
                 taken = self._points.get(point.name)
-                if point.name in self._things or (taken and taken.value != point.value):
-                    other = f"package {taken.dist.name}" if taken and taken.dist else "this library"
-                    raise FinestError(
-                        f"two {self.kind}s are called {point.name}: one of {other}, one of {_origin(point)};"
-                        " uninstall one"
-                    )
+                if taken and taken.value != point.value:
+                    raise self._doubled(point, _origin(taken))
                 self._points[point.name] = point
         return self._points
+
+    def _doubled(self, point: metadata.EntryPoint, other: str) -> FinestError:
+        return FinestError(
+            f"two {self.kind}s are called {point.name}: one of {other}, one of {_origin(point)}; uninstall one"
+        )
 
     def _import(self, point: metadata.EntryPoint) -> T:
         try:
