@@ -97,7 +97,10 @@ class Registry(Generic[T]):
         return iter([*(own if self._ordered else sorted(own)), *sorted(points)])
 
     def package_of(self, name: str) -> str | None:
-        """Returns which other package has the thing, like `example==1.0`; None for the library's own. Imports nothing."""
+        """Returns which other package has the thing, like `example==1.0`; None for the library's own.
+
+        It imports nothing.
+        """
         point = self._listed().get(name)
         return f"{point.dist.name}=={point.dist.version}" if point and point.dist else None
 
