@@ -1,7 +1,7 @@
 """Translates cron expressions of people, with five fields in a time zone of theirs, to KFP's.
 
-Those have six fields, the first one seconds, and one time zone for the whole installation: UTC, unless its controller has
-CRON_SCHEDULE_TIMEZONE.
+Those have six fields, the first one seconds, and one time zone for the whole installation: UTC, unless its controller
+has CRON_SCHEDULE_TIMEZONE.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -44,7 +44,8 @@ def parse(expression: str) -> Times:
     except CronSimError as error:
         name = str(error).removeprefix("Bad ").replace("-", " ")
         raise ConfigError(
-            f"--cron {expression!r}: {fields[NAMES.index(name)]!r} is no {name}; write numbers or names, lists with ',', "
+            f"--cron {expression!r}: {fields[NAMES.index(name)]!r} is no {name}; write numbers or names, "
+            "lists with ',', "
             "ranges from the lesser to the greater with '-', steps with '/'"
         ) from None
     days, weekdays = ({day for day in one if isinstance(day, int) and day >= 0} for one in (found.days, found.weekdays))
@@ -53,7 +54,8 @@ def parse(expression: str) -> Times:
     times = Times(found.minutes, found.hours, days, found.months, {day % 7 for day in weekdays}, not found.day_and)
     if not times.either and times.days != ALL[2] and times.weekdays != ALL[4]:
         raise ConfigError(
-            f"--cron {expression!r}: days of the month and of the week, one of them with '*/'; crons differ in whether both "
+            f"--cron {expression!r}: days of the month and of the week, one of them with '*/'; "
+            "crons differ in whether both "
             "must fit: list the days"
         )
     return times
@@ -111,9 +113,9 @@ def _written(values: set[int], every: set[int], star: bool) -> str:
 
 
 def drift(theirs: ZoneInfo, servers: ZoneInfo, now: datetime) -> tuple[datetime, int] | None:
-    """Returns when in the coming year the distance between the zones changes, and by how many minutes the local start moves.
+    """Returns when in the coming year the distance between the zones changes, and by how many minutes starts move then.
 
-    Returns None where it never does.
+    None where it never does.
     """
     if theirs.key == servers.key:
         return None
