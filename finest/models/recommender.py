@@ -64,8 +64,11 @@ class Recommender(nn.Module, ABC):
     def __init_subclass__(cls, **options: Any):
         """Refuses a class that contradicts itself."""
         super().__init_subclass__(**options)
-        if not cls.causal and (cls.stackable or cls.summary is Recommender.summary or cls.task is Recommender.task):
-            raise TypeError(f"{cls.__name__} is not causal: it must define task and summary, and cannot be stackable")
+        own_task = cls.task is not Recommender.task
+        if not cls.causal and not (own_task and cls.summary is not Recommender.summary):
+            raise TypeError(f"{cls.__name__} is not causal: it must define task and summary")
+        if cls.stackable and own_task:
+            raise TypeError(f"{cls.__name__} has a task of its own: it cannot be stackable")
 
     @abstractmethod
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:

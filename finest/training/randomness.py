@@ -69,3 +69,17 @@ def extra_masks(shape: Shape, first: int, p: float, words: Words, device: torch.
 def _draw(shape: Shape, p: float, words: Words, device: torch.device) -> Tensor:
     uniform = torch.rand(shape, generator=torch_generator("dropout", *words, device=device), device=device)
     return uniform.ge_(p).mul_(1 / (1 - p))
+
+
+def uniforms(shape: tuple[int, int], extra: int, words: Words, device: torch.device) -> Tensor:
+    """Returns uniform random numbers `[B, T]` in [0, 1) for a batch's windows.
+
+    Its `extra` last windows draw from streams of their own, so that they leave the slots' numbers as they are.
+    """
+    B, T = shape
+    keys = [(B - extra, ("slots",)), *((1, ("extra", number)) for number in range(extra))]
+    parts = [
+        torch.rand(count, T, generator=torch_generator("task", *place, *words, device=device), device=device)
+        for count, place in keys
+    ]
+    return torch.cat(parts)

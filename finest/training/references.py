@@ -130,7 +130,7 @@ class ReferenceModel:
         for first in range(0, W, CHUNK):
             part = slice(first, first + CHUNK)
             place = torch.from_numpy(np.flatnonzero(self.windows.ids[part] >= 0)).to(device)
-            hidden_WTD = self.model.encode(torch.from_numpy(self.windows.inputs[part]).to(device), None)
+            hidden_WTD = self.model.states(torch.from_numpy(self.windows.inputs[part]).to(device))
             yield self.best(hidden_WTD.flatten(0, 1).index_select(0, place), in_blocks).cpu().numpy().astype(np.int32)
 
 
@@ -155,11 +155,8 @@ class RecomputedLists(ReferenceLists):
             hidden = []
             for first in range(0, len(window_U), CHUNK):
                 inputs_UT = self.inputs_WT[window_U[first : first + CHUNK]]
-                hidden.append(
-                    model.encode(torch.nn.functional.pad(inputs_UT, (0, 0, 0, CHUNK - len(inputs_UT))), None).flatten(
-                        0, 1
-                    )
-                )
+                padded_UT = torch.nn.functional.pad(inputs_UT, (0, 0, 0, CHUNK - len(inputs_UT)))
+                hidden.append(model.states(padded_UT).flatten(0, 1))
             hidden_MD = torch.cat([*hidden, model.embedding[:0]])[which_M * T + place_M % T]
             return held_M, self.reference.best(hidden_MD, in_blocks=True)
 

@@ -3,6 +3,7 @@
 Shapes: B windows of a batch, T positions, P = B x T, N targets of a batch.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, distributed
 
-from finest.models.recommender import Recommender
+from finest.models.recommender import Recommender, Task
 from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainee
 from finest.training.objective import Penalty, terms_of
-from finest.training.randomness import Batch, batches, dropout_masks
+from finest.training.randomness import Batch, Words, batches, dropout_masks, uniforms
 from finest.training.windows import Slots, Windows
 
 
@@ -54,12 +55,9 @@ class Resident:
         inputs, targets, ids = (torch.from_numpy(x).to(device) for x in (windows.inputs, windows.targets, windows.ids))
         return cls(inputs, targets, ids, [batch._replace(window_B=batch.window_B.to(device)) for batch in dealt])
 
-    def take(self, window_B: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs `[B, T]`, targets and ids `[B x T]` of those windows' first positions."""
-        inputs, targets, ids = (
-            array[:, :width].index_select(0, window_B) for array in (self.inputs, self.targets, self.ids)
-        )
-        return inputs, targets.view(-1), ids.view(-1)
+    def take(self, window_B: Tensor, width: int) -> Task:
+        """Returns the first positions of those windows, each with the item that comes next as its target."""
+        return Task(*(array[:, :width].index_select(0, window_B) for array in (self.inputs, self.targets, self.ids)))
 
 
 class Single(Trainee):
@@ -96,13 +94,12 @@ class Single(Trainee):
         masks = None
         if settings.dropout:
             shape = (model.sites, len(window_B), width, model.embedding.shape[1])
-            words = (settings.stage, settings.seed, self.epoch, number)
-            masks = dropout_masks(shape, extra, settings.dropout, words, self.device)
-        counts = None
+            masks = dropout_masks(shape, extra, settings.dropout, self._words(number), self.device)
+        task, counts = self._task(number), None
         if self.share:
-            counts = self._counts(window_B)
-            window_B, masks = self.share.of(window_B), masks if masks is None else self.share.of(masks, axis=1)
-        inputs_BT, targets_P, ids_P = data.take(window_B, width)
+            counts = self._counts(task)
+            task, masks = Task(*map(self.share.of, task)), masks if masks is None else self.share.of(masks, axis=1)
+        inputs_BT, targets_P, ids_P = task.inputs, task.targets.flatten(), task.ids.flatten()
         place_N = torch.nonzero(targets_P)[:, 0]
         terms = torch.zeros(1 + len(self.terms), device=self.device)
         if len(place_N):  # slots of users without a target have none
@@ -124,19 +121,32 @@ class Single(Trainee):
             self.share.add_up([weight.grad for weight in self.weights.values() if weight.grad is not None] + [terms])
         return terms[None], np.array([counts[0] if counts else len(place_N)])
 
-    def _counts(self, window_B: Tensor) -> tuple[int, int]:
-        """Targets of a whole batch, and those with a reference list."""
-        ids = self.data.ids[window_B]
-        held = int(self.penalty.lists.held(ids).sum()) if self.penalty else 0
-        return int((self.data.targets[window_B] > 0).sum()), held
+    def _task(self, number: int) -> Task:
+        """Returns what the model reads and predicts of the epoch's batch `number`."""
+        window_B, extra, width = self.data.batches[number]
+        draws = itertools.count()
+
+        def draw() -> Tensor:
+            return uniforms((len(window_B), width), extra, (next(draws), *self._words(number)), self.device)
+
+        return self.model.task(self.data.take(window_B, width), draw)
+
+    def _words(self, number: int) -> Words:
+        """Returns the words that name a batch's random numbers."""
+        return self.settings.stage, self.settings.seed, self.epoch, number
+
+    def _counts(self, task: Task) -> tuple[int, int]:
+        """Returns the number of targets of a whole batch, and of those with a reference list."""
+        held = int(self.penalty.lists.held(task.ids).sum()) if self.penalty else 0
+        return int((task.targets > 0).sum()), held
 
     @torch.no_grad()
     def hits(self, number: int) -> float:
-        window_B, _, width = self.data.batches[number]
-        inputs_BT, targets_P, _ = self.data.take(window_B, width)
+        task = self._task(number)
+        targets_P = task.targets.flatten()
         place_N = torch.nonzero(targets_P)[:HIT_TARGETS, 0]
         with precision(self.device, self.settings.amp):
-            hidden_ND = self.model.encode(inputs_BT, None).flatten(0, 1).index_select(0, place_N)
+            hidden_ND = self.model.encode(task.inputs, None).flatten(0, 1).index_select(0, place_N)
             return hit_share(self.model.scores(hidden_ND), targets_P[place_N])
 
     def clip(self, norm: float) -> None:

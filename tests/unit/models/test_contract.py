@@ -66,6 +66,8 @@ def test_what_cannot_be_trained_comparably_is_refused_by_name(part: nn.Module, s
 def test_a_model_that_is_not_causal_must_say_how_it_scores() -> None:
     with pytest.raises(TypeError, match="Half is not causal: it must define task and summary"):
         type("Half", (SASRec,), {"causal": False})
+    with pytest.raises(TypeError, match="Masking has a task of its own: it cannot be stackable"):
+        type("Masking", (SASRec,), {"task": Masked.task})
 
 
 def test_buffers_are_saved_and_stacked(tmp_path) -> None:
