@@ -18,11 +18,7 @@ from tests.unit.models.plugins import Masked, Plain, PlainConfig
 CONFIG = PlainConfig(hidden_size=8, max_length=6)
 
 
-@pytest.fixture(autouse=True)
-def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    list(MODELS)
-    for name, model in {"plain": Plain, "masked": Masked}.items():
-        monkeypatch.setitem(MODELS._things, name, model)
+pytestmark = pytest.mark.usefixtures("plugins")
 
 
 @pytest.mark.parametrize("name", ["plain", "masked"])
