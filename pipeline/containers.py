@@ -27,13 +27,15 @@ from tracking.describe import code_tags
 
 STATE_LABEL, RUN_LABEL = "finest.state", "finest.run"
 DEMO_DATA_FOLDER = "/mnt/demo_data"
-"""Folder of a sample's file in the containers."""
+"""Folder of a demo data set's file in the containers."""
 SHARED_MEMORY = "1g"
 """Size of /dev/shm, where processes of one step hand each other data."""
-PASSED_ON = ("MLFLOW_", "AWS_", "FINEST_", "OMP_")
+PASSED_ON = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_HOST", "FINEST_", "OMP_")
 """Prefixes of variables that steps get from the environment."""
+GOOGLE_KEY, GOOGLE_KEY_FOLDER = "GOOGLE_APPLICATION_CREDENTIALS", "/mnt/google"
+"""Variable that names the file of Google's credentials, and the folder that steps find that file in."""
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
-LEFT_OUT = re.compile(rf"{orphan.VARIABLE}|FINEST_CACHE|AWS_.*(_FILE|PROFILE)")
+LEFT_OUT = re.compile(rf"{orphan.VARIABLE}|FINEST_CACHE|(AWS|AZURE)_.*(_FILE|_PATH|PROFILE)")
 """Variables with these prefixes that steps do not get: process ids and files mean nothing inside a container."""
 GONE = (404, 409)
 """HTTP statuses of an engine that has removed the container already, or is about to."""
@@ -122,7 +124,10 @@ def _short(commit: str) -> str:
 
 
 def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
-    """Makes the run's folders the steps' own, and fetches a sample. Returns the config with the source's full path."""
+    """Makes the run's folders the steps' own, and fetches a demo data set.
+
+    Returns the config with the source's full path.
+    """
     uid, gid = map(int, user.split(":"))
     for made in (folder / "kfp", folder / "tmp", state.checkpoints, state.root / "mlflow"):
         made.mkdir(exist_ok=True)
@@ -159,6 +164,9 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
         environment["FINEST_CACHE"] = DEMO_DATA_FOLDER
     elif (path := local_path(config.source)) and path.exists():
         mounts.append(Mount(str(path), str(path), "bind", read_only=True))
+    if (key := Path(os.environ.get(GOOGLE_KEY, ""))).is_file():
+        mounts.append(Mount(f"{GOOGLE_KEY_FOLDER}/{key.name}", str(key.absolute()), "bind", read_only=True))
+        environment[GOOGLE_KEY] = f"{GOOGLE_KEY_FOLDER}/{key.name}"
     memory = int(parse_quantity(image.memory)) if image.memory else None
     return {
         "mounts": mounts,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -48,7 +49,7 @@ def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
     dataset = Dataset(
         name=dataset_name(source),
         digest=manifest.fingerprint[:DIGEST_LENGTH],
-        source_type="s3" if source.startswith("s3://") else "local",
+        source_type=urlsplit(source).scheme if "://" in source and not source.startswith("file://") else "local",
         source=json.dumps({"uri": masked(source)}),
         profile=manifest.model_dump_json(),
     )

@@ -145,7 +145,7 @@ def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: 
     """
     if not isinstance(filesystem, pafs.LocalFileSystem):
         raise ConfigError(
-            "ingest.engine=spark reads files of a folder that its workers share, no s3://; set ingest.engine=duckdb"
+            "ingest.engine=spark reads files of a folder that its workers share; set ingest.engine=duckdb for a store"
         )
     if text := next((files[0].path for layout, files in layouts if layout.format != "parquet"), None):
         raise ConfigError(

@@ -4,8 +4,6 @@ import email.utils
 import json
 import os
 import re
-import tempfile
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -163,38 +161,27 @@ def check_bucket(checkpoints: str) -> str:
         raise NotCheckedError(
             "checkpoints is not set in the config", "give --config FILE, or --set checkpoints=s3://..."
         )
-    where, name = masked(checkpoints), f"doctor/{uuid.uuid4().hex}"
-    store = storage.checkpoint_store(checkpoints)
-    with tempfile.TemporaryDirectory() as folder:
-        written, read = Path(folder, "written"), Path(folder, "read")
-        written.write_text(name)
-        try:
-            store.put(name, written)
-            same = store.get(name, read) and read.read_text() == name and store.list(name) == [name]
-            store.delete(name)
-            left = store.list(name)
-        except OSError as error:
-            raise HealthError(
-                f"{where}: {error.strerror or error}", "give a URI, or a folder that can be written"
-            ) from None
-        except FinestError as error:
-            found = causes.find(error)
-            if found.kind == "other":  # the store answered, and its answer is the cause
-                cause, _, fix = str(error).partition("; ")
-                raise HealthError(f"{cause} (asked: {_asked()})", fix) from None
-            if found.kind in ELSEWHERE:
-                fix = (
-                    "the store may be one that only the cluster reaches, and preflight asks it from there; if not, "
-                    "see AWS_ENDPOINT_URL"
-                )
-                raise NotCheckedError(f"{where}: {found.words}", fix) from None
-            raise HealthError(f"{where}: {found.words}", "see AWS_ENDPOINT_URL and the network") from None
-        if not same:
-            raise HealthError(
-                f"{where} does not give back what was written", "see the bucket's own settings (replication, lifecycle)"
+    where = masked(checkpoints)
+    try:
+        storage.probe(checkpoints)
+    except OSError as error:
+        raise HealthError(
+            f"{where}: {error.strerror or error}", "give a URI, or a folder that can be written"
+        ) from None
+    except FinestError as error:
+        found = causes.find(error)
+        if found.kind == "other":  # the store answered, and its answer is the cause
+            cause, _, fix = str(error).partition("; ")
+            asked = f" (asked: {_asked()})" if checkpoints.startswith("s3://") else ""
+            raise HealthError(cause + asked, fix) from None
+        variable = "AWS_ENDPOINT_URL" if checkpoints.startswith("s3://") else "its address"
+        if found.kind in ELSEWHERE:
+            fix = (
+                "the store may be one that only the cluster reaches, and preflight asks it from there; if not, "
+                f"see {variable}"
             )
-        if left:
-            raise HealthError(f"{where} keeps what was deleted", "allow s3:DeleteObject")
+            raise NotCheckedError(f"{where}: {found.words}", fix) from None
+        raise HealthError(f"{where}: {found.words}", f"see {variable} and the network") from None
     return f"{where} can be written, read, listed and deleted from here"
 
 

@@ -39,17 +39,31 @@ def test_only_what_steps_need_of_the_environment_is_passed_on(tmp_path: Path, mo
         "MLFLOW_TRACKING_URI",
         "AWS_ACCESS_KEY_ID",
         "AWS_ENDPOINT_URL",
+        "AZURE_STORAGE_CONNECTION_STRING",
+        "STORAGE_EMULATOR_HOST",
+        "GOOGLE_CLOUD_PROJECT",
         "OMP_NUM_THREADS",
         "https_proxy",
         "FINEST_WEBHOOK",
     ):
         monkeypatch.setenv(name, f"value of {name}")
-    for name in ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "FINEST_CACHE", VARIABLE, "GITHUB_TOKEN", "PYTHONPATH"):
+    for name in ("AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AZURE_FEDERATED_TOKEN_FILE", "FINEST_CACHE", VARIABLE):
+        monkeypatch.setenv(name, "of this side of the wall")
+    for name in ("GITHUB_TOKEN", "PYTHONPATH"):
         monkeypatch.setenv(name, "of this side of the wall")
     passed = arguments("s3://bucket/data", tmp_path)["environment"]
     assert passed["AWS_ENDPOINT_URL"] == "value of AWS_ENDPOINT_URL" and passed["https_proxy"] == "value of https_proxy"
     assert {"MLFLOW_TRACKING_URI", "AWS_ACCESS_KEY_ID", "OMP_NUM_THREADS", "FINEST_WEBHOOK"} <= passed.keys()
+    assert {"AZURE_STORAGE_CONNECTION_STRING", "STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT"} <= passed.keys()
     assert "of this side of the wall" not in passed.values()
+
+
+def test_the_file_of_googles_credentials_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    (tmp_path / "key.json").write_text("{}")
+    given = arguments("gs://bucket/data", tmp_path)
+    inside = given["environment"]["GOOGLE_APPLICATION_CREDENTIALS"]
+    assert {"Source": str(tmp_path / "key.json"), "Target": inside}.items() <= given["mounts"][-1].items()
 
 
 def test_a_webhook_is_passed_on_under_whatever_name_the_config_gives_it(
