@@ -1,6 +1,7 @@
 """Makes the data that tests train, perturb and judge on."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ def random_dataset(
     item[np.flatnonzero(train)[: len(missing)]] = missing
     item[~np.isin(item, item[train])] = item[train][0]
     names = np.array([""] + [f"i{number:03d}" for number in range(1, items + 1)], dtype=object)
-    manifest = Manifest.model_construct(depth=10, exclude_seen=exclude_seen, fingerprint=f"small-{seed}-{exclude_seen}")
+    facts: Any = {"depth": 10, "exclude_seen": exclude_seen, "fingerprint": f"small-{seed}-{exclude_seen}"}
+    manifest = Manifest.model_construct(**facts)
     ids = np.array([f"u{number:03d}" for number in range(users)], dtype=object)
     time = np.arange(len(user), dtype=np.int64)
     return Dataset(user, item.astype(np.int64), time, position, train, names, ids, names[item], manifest)
@@ -53,6 +55,7 @@ def written_dataset(
             train.append(place < len(before.split()))
     catalogue = sorted({word for word, trained in zip(item, train, strict=True) if trained})
     code = {word: number for number, word in enumerate(catalogue, start=1)}
+    facts: Any = {"depth": depth, "exclude_seen": exclude_seen, "fingerprint": "0" * 64}
     return Dataset(
         user=np.array(user, dtype=np.int64),
         item=np.array([code.get(word, 0) for word in item], dtype=np.int64),
@@ -62,7 +65,7 @@ def written_dataset(
         item_ids=np.array(["", *catalogue], dtype=object),
         user_ids=np.array(list(histories), dtype=object),
         target_ids=np.array(item, dtype=object),
-        manifest=Manifest.model_construct(depth=depth, exclude_seen=exclude_seen, fingerprint="0" * 64),
+        manifest=Manifest.model_construct(**facts),
     )
 
 

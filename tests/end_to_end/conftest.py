@@ -69,7 +69,7 @@ class Place:
 
 def verdict(run: Path) -> dict[str, Any]:
     """The run's verdict."""
-    return json.loads((run / "verdict.json").read_text())
+    return dict(json.loads((run / "verdict.json").read_text()))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ NAMES = ["clean", "deletion", "insertion", "seed", "many"]
 
 
 @pytest.mark.parametrize("amp", [False, True])
-def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(tmp_path, monkeypatch, amp):
+def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: Any
+) -> None:
     monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=amp))
     models, _ = stacks.together(checkpoint_store(str(tmp_path / "a")), NAMES, device="cuda")
     for number, names in enumerate((NAMES[::-1], ["clean", "clean", "clean", "insertion", "clean"])):
@@ -32,7 +36,7 @@ def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands
         assert all(stacks.same(again[name], models[name]) for name in set(names))
 
 
-def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path, monkeypatch):
+def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         stacks, "SETTINGS", replace(stacks.SETTINGS, amp=False, dropout=0.0)
     )  # devices draw other masks
@@ -44,7 +48,7 @@ def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("mode", ["auto", "stacked"])
-def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path, mode):
+def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path: Path, mode: Any) -> None:
     _, folder, _ = train(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"device": "cuda"}), mode=mode)
     facts = json.loads((folder / "group.json").read_text())
     assert facts["device"] == "cuda" and facts["hardware"] == torch.cuda.get_device_name()
@@ -53,7 +57,7 @@ def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path, mode):
         assert np.array_equal(lists(folder, stage, "clean").scores, lists(folder, stage, "identity").scores)
 
 
-def test_the_loss_in_chunks_is_the_whole_ones():
+def test_the_loss_in_chunks_is_the_whole_ones() -> None:
     prepare(torch.device("cuda"))
     weights, target, ids, penalty = chunks.batch(300, 2000, 1, torch.float32)
     on = [weight.cuda() for weight in weights], target.cuda(), ids.cuda(), penalty.to("cuda")

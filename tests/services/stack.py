@@ -62,6 +62,6 @@ def _alive(pid: int, created: float) -> bool:
     """Whether it is still that process: ids are used again."""
     try:
         process = psutil.Process(pid)
-        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

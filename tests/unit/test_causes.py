@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
-import requests
+import requests  # type: ignore[import-untyped]
 import urllib3
 from botocore.config import Config
 

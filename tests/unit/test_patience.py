@@ -25,8 +25,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     made = Clock()
-    monkeypatch.setattr(patience.time, "monotonic", lambda: made.now)
-    monkeypatch.setattr(patience.time, "sleep", made.sleep)
+    monkeypatch.setattr("finest.patience.time.monotonic", lambda: made.now)
+    monkeypatch.setattr("finest.patience.time.sleep", made.sleep)
     yield made
 
 
@@ -116,8 +116,8 @@ def test_the_last_try_is_at_the_limit_and_no_wait_goes_beyond_it(limit: float, b
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(patience.VARIABLE, str(limit))
-        patch.setattr(patience.time, "monotonic", lambda: clock.now)
-        patch.setattr(patience.time, "sleep", clock.sleep)
+        patch.setattr("finest.patience.time.monotonic", lambda: clock.now)
+        patch.setattr("finest.patience.time.sleep", clock.sleep)
         first = clock.now + takes  # the absence is known from the first failure on
         try:
             patiently("it", back_at(clock, 1000 + back, takes), why)

@@ -26,7 +26,7 @@ class Point(metadata.EntryPoint):
         return {"circle": "a circle", "number": 3}[self.value]
 
     @property
-    def dist(self) -> Any:
+    def dist(self) -> Any:  # type: ignore[override]
         return type("Distribution", (), {"name": "round-things", "version": "1.0"})
 
 
@@ -72,7 +72,7 @@ def test_a_field_takes_the_section_of_what_is_named(monkeypatch: pytest.MonkeyPa
     shapes = registry(monkeypatch)
 
     class Drawing(Section):
-        shape: Annotated[Section, Named(shapes)] = Field(default="square", validate_default=True)  # type: ignore[assignment]
+        shape: Annotated[Section, Named(shapes)] = Field(default="square", validate_default=True)
 
     assert Drawing().shape == Square.Config() == Drawing.model_validate({"shape": "square"}).shape
     drawing = Drawing.model_validate({"shape": {"name": "square", "side": 3}})
@@ -94,6 +94,6 @@ def test_a_section_without_a_name_is_that_of_the_default(monkeypatch: pytest.Mon
     shapes = registry(monkeypatch)
 
     class Drawing(Section):
-        shape: Annotated[Section, Named(shapes, default="square")] = Field(default="square", validate_default=True)  # type: ignore[assignment]
+        shape: Annotated[Section, Named(shapes, default="square")] = Field(default="square", validate_default=True)
 
     assert Drawing.model_validate({"shape": {"side": 3}}).shape == Square.Config(side=3)

@@ -70,7 +70,7 @@ class Cluster:
 
 
 def directions(policy: Document) -> list[str]:
-    return policy["spec"].get("policyTypes", ["Ingress", "Egress"] if "egress" in policy["spec"] else ["Ingress"])
+    return list(policy["spec"].get("policyTypes", ["Ingress", "Egress"] if "egress" in policy["spec"] else ["Ingress"]))
 
 
 def is_within(cidr: str, end: End) -> bool:
@@ -83,7 +83,7 @@ def names_port(ports: list[Document] | None, target: End, port: int, protocol: s
 
 
 def is_port(one: Document, target: End, port: int) -> bool:
-    first = one.get("port", port)
+    first: int | str = one.get("port", port)
     if isinstance(first, str):
         return target.ports.get(first) == port
     return bool(first <= port <= one.get("endPort", first))

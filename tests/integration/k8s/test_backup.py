@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,7 +86,7 @@ def admin_login(secret: dict[str, str]) -> dict[str, str]:
 def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends_the_same(
     served: tuple[Installation, str],
     model_folder: Callable[[int], Path],
-    verdict,
+    verdict: Any,
     manifest: Manifest,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess, run
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ def watch(rendered: Callable[[str], list[Document]], tmp_path: Path) -> Callable
     return start
 
 
-def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(watch, webhook, tmp_path: Path) -> None:
+def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(watch: Any, webhook: Any, tmp_path: Path) -> None:
     url, posted = webhook
     done = watch(f"sqlite:///{tmp_path}/mlflow.db", url)
     assert done.returncode == 1 and "no run has a verdict yet" in done.stderr
@@ -63,7 +64,7 @@ def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(watch, webhoo
     assert str(posted[0]["text"]).startswith("FINEST watch: ") and "no run has a verdict yet" in str(posted[0]["text"])
 
 
-def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch, tmp_path: Path) -> None:
+def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch: Any, tmp_path: Path) -> None:
     done = watch(f"sqlite:///{tmp_path}/mlflow.db", "http://127.0.0.1:9/secret-path")
     assert (
         done.returncode == 1 and "no run has a verdict yet" in done.stderr and "the webhook was not told" in done.stderr

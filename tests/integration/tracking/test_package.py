@@ -61,14 +61,14 @@ def expect_offline_lists(found: Any, model: Path) -> None:
 
 
 def test_a_fresh_process_serves_the_champion_with_the_packages_own_code_and_no_pickle(
-    champion, model_folder, tmp_path: Path
+    champion: Any, model_folder: Any, tmp_path: Path
 ) -> None:
     found = answers(sys.executable, f"models:/{NAME}@champion", tmp_path)
     expect_offline_lists(found, model_folder(0))
     assert "/code/finest/models/saved.py" in found["finest"] and not found["pyarrow"]
 
 
-def test_the_package_names_columns_requirements_and_holds_no_pickle(champion, tmp_path: Path) -> None:
+def test_the_package_names_columns_requirements_and_holds_no_pickle(champion: Any, tmp_path: Path) -> None:
     folder = registry.download(champion, tmp_path / "download").parents[1]
     described = yaml.safe_load((folder / "MLmodel").read_text())
     inputs = {column["name"]: column["required"] for column in json.loads(described["signature"]["inputs"])}
@@ -89,7 +89,7 @@ def test_the_package_names_columns_requirements_and_holds_no_pickle(champion, tm
     assert "Trained without its held-out rows" in (folder / "artifacts" / "model_card.md").read_text()
 
 
-def test_the_models_page_shows_the_verdicts_metrics_on_the_data_set(champion, manifest: Manifest) -> None:
+def test_the_models_page_shows_the_verdicts_metrics_on_the_data_set(champion: Any, manifest: Manifest) -> None:
     client = store.connect()
     raw = client.get_model_version(NAME, champion.version)
     model = client.get_logged_model(raw.source.removeprefix("models:/"))
@@ -117,7 +117,7 @@ def test_the_package_carries_every_module_of_finest_that_it_imports_and_no_other
 
 @pytest.mark.slow
 def test_the_package_loads_in_an_environment_made_from_its_own_requirements_alone(
-    champion, model_folder, tmp_path: Path
+    champion: Any, model_folder: Any, tmp_path: Path
 ) -> None:
     folder = registry.download(champion, tmp_path / "download").parents[1]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)

@@ -87,7 +87,7 @@ def test_a_store_that_stays_away_costs_a_training_its_curves_alone(
 
 
 def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
-    parent: str, verdict, tmp_path: Path
+    parent: str, verdict: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "output").write_text("<h1>report</h1>")
     (tmp_path / "plan").mkdir()
@@ -129,7 +129,7 @@ def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
     assert curve("train/near") == [(25, 0.75)]
 
 
-def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict) -> None:
+def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict: Any) -> None:
     for outcome in ("fail", "pass"):
         with runs.step_run("gate") as run:
             records.log_verdict(run, verdict(verdict=outcome), {}, {"clean": HISTORY})
@@ -139,7 +139,7 @@ def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict) ->
     assert sorted(names) == ["clean", "random-deletion-0.001-s0"]
 
 
-def test_a_skipped_night_says_so_and_counts_neither_as_passed_nor_as_failed(parent: str, verdict) -> None:
+def test_a_skipped_night_says_so_and_counts_neither_as_passed_nor_as_failed(parent: str, verdict: Any) -> None:
     with runs.step_run("gate") as run:
         records.log_verdict(run, verdict(verdict="skipped", metrics={}, scenarios=[], accuracy=[]), {}, {})
     logged = run.client.get_run(parent)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -57,7 +58,9 @@ def aliases() -> dict[str, tuple[str, ...]]:
     return {version.version: version.aliases for version in registry.list_versions(NAME)}
 
 
-def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(promoted, manifest: Manifest) -> None:
+def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(
+    promoted: Any, manifest: Manifest
+) -> None:
     first = promoted("run-1", 0, None)
     assert first.aliases == ("champion", "challenger")
     assert (first.kfp_run_id, first.verdict, first.data_fingerprint) == ("run-1", "pass", manifest.fingerprint)
@@ -66,14 +69,14 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(pr
     assert registry.champion(NAME) == first
 
 
-def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "DESCRIPTION_LENGTH", 200)
     version = promoted("run-1", 0, None).version
     said = mlflow.MlflowClient(store.uri()).get_model_version(NAME, version).description
     assert len(said) <= 200 and said.endswith("The rest is in verdict.json and report.html.")
 
 
-def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted) -> None:
+def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted: Any) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
@@ -84,14 +87,14 @@ def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(
 
 
 def test_the_champion_comes_back_as_the_model_folder_that_was_registered(
-    promoted, model_folder, tmp_path: Path
+    promoted: Any, model_folder: Any, tmp_path: Path
 ) -> None:
     registered = {path.name: path.read_bytes() for path in model_folder(5).iterdir()}
     folder = registry.download(promoted("run-1", 5, None), tmp_path / "download")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == registered
 
 
-def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_why(promoted) -> None:
+def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_why(promoted: Any) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     with pytest.raises(
@@ -104,7 +107,7 @@ def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_w
     assert "the gate compared with version 1" in registry.list_versions(NAME)[1].refused
 
 
-def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted) -> None:
+def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted: Any) -> None:
     promoted("run-1", 0, None)
     with pytest.raises(FinestError, match=r"does not serve what was judged: 3 of 3 lists differ"):
         promoted("run-2", 1, "1", judged=7)
@@ -115,7 +118,7 @@ def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted
         registry.promote_version(NAME, "2")
 
 
-def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted) -> None:
+def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted: Any) -> None:
     promoted("run-1", 0, None)
     for _ in range(2):
         with pytest.raises(FinestError, match="does not serve what was judged"):
@@ -125,13 +128,13 @@ def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
 
 
-def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted) -> None:
+def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted: Any) -> None:
     first = promoted("run-1", 0, None)
     assert promoted("run-1", 0, None) == first
     assert list(aliases()) == ["1"]
 
 
-def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(promoted, rejected) -> None:
+def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(promoted: Any, rejected: Any) -> None:
     promoted("run-1", 0, None)
     assert rejected("run-2", 1).aliases == ("challenger",)
     with pytest.raises(
@@ -143,7 +146,7 @@ def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(p
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
 
 
-def test_a_version_that_passed_is_promoted_by_hand_once(promoted) -> None:
+def test_a_version_that_passed_is_promoted_by_hand_once(promoted: Any) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     assert registry.promote_version(NAME, "1").aliases == ("champion",)
@@ -154,7 +157,7 @@ def test_a_version_that_passed_is_promoted_by_hand_once(promoted) -> None:
             registry.promote_version(NAME, missing)
 
 
-def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted) -> None:
+def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted: Any) -> None:
     with pytest.raises(FinestError, match="has no champion to roll back"):
         registry.rollback(NAME)
     assert registry.champion(NAME) is None and registry.list_versions(NAME) == []
@@ -165,7 +168,7 @@ def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted)
 
 @pytest.mark.parametrize("survives", [0, 1])
 def test_a_crash_between_alias_writes_never_leaves_production_without_a_champion(
-    promoted, monkeypatch: pytest.MonkeyPatch, survives: int
+    promoted: Any, monkeypatch: pytest.MonkeyPatch, survives: int
 ) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def _healthy(port: int) -> bool:
 
 @pytest.mark.slow
 def test_a_whole_run_through_a_server_promotes_and_comes_back(
-    server: str, model_folder, verdict, manifest: Manifest, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: str, model_folder: Any, verdict: Any, manifest: Manifest, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store.check()
     parent = runs.open_parent({}, source="s3://bucket/day", seed=0, tags={})

@@ -1,6 +1,8 @@
 """A training that several processes share, over gloo on the CPU."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +48,9 @@ def shared(folder, report):
 @pytest.mark.parametrize(
     ("slotting", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"]
 )
-def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch, slotting, batch):
+def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, slotting: Any, batch: Any
+) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
     shares = None, Share(0, 3), Share(1, 3), Share(2, 3)
@@ -67,7 +71,7 @@ def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(monkeypatch, slott
         torch.testing.assert_close(sum(part.weights[name].grad for part in parts), weight.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_checkpoint(tmp_path):
+def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_checkpoint(tmp_path: Path) -> None:
     told: list = []
     model, history = shared(tmp_path / "two", told.append)
     alone = stacks.made("clean")
@@ -90,7 +94,9 @@ def broken(share: Share, device: torch.device) -> Single:
     raise FinestError("what went wrong")
 
 
-def test_an_error_in_a_process_is_told_and_too_few_devices_are_one_line(tmp_path, monkeypatch):
+def test_an_error_in_a_process_is_told_and_too_few_devices_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")
     with pytest.raises(FinestError, match="what went wrong"):
         train_shared(broken, TWO, checkpoint, CPU, lambda variant, record: None)
@@ -102,7 +108,7 @@ def test_an_error_in_a_process_is_told_and_too_few_devices_are_one_line(tmp_path
 
 
 @pytest.mark.slow
-def test_a_group_whose_trainings_take_two_processes_each_has_an_exact_identity_control(tmp_path):
+def test_a_group_whose_trainings_take_two_processes_each_has_an_exact_identity_control(tmp_path: Path) -> None:
     _, folder, _ = train_steps(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"data_parallel": 2}))
     for stage in ("base", "tuned"):
         assert np.array_equal(lists(folder, stage, "clean").scores, lists(folder, stage, "identity").scores)

@@ -6,7 +6,7 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def lists(folder: Path, stage: str, variant: str):
     return read(folder / "lists" / stage / f"{variant}.parquet", {f"i{number:03d}": number for number in range(1, 41)})
 
 
-def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(trained):
+def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(trained: Any) -> None:
     _, folder, told = trained
     variants = {"clean", "identity", "rounding", "seed", "random-deletion-0.02-s0", "random-insertion-0.02-s0"}
     for stage in ("base", "tuned"):
@@ -105,7 +105,7 @@ def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(traine
     assert told[-1].done == pytest.approx(1.0) and {progress.stage for progress in told} == {"pretrain", "finetune"}
 
 
-def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_others_do_not(trained):
+def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_others_do_not(trained: Any) -> None:
     _, folder, _ = trained
     for stage in ("base", "tuned"):
         clean = lists(folder, stage, "clean")
@@ -117,7 +117,7 @@ def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_other
     assert moved.max() < 1e-3
 
 
-def test_the_candidate_is_the_tuned_clean_model(trained):
+def test_the_candidate_is_the_tuned_clean_model(trained: Any) -> None:
     data, folder, _ = trained
     champion, after = score(folder / "candidate", data, "1")
     clean = lists(folder, "tuned", "clean")
@@ -127,7 +127,7 @@ def test_the_candidate_is_the_tuned_clean_model(trained):
     assert load(folder / "candidate").facts.stage == "tuned"
 
 
-def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_catalogue(trained):
+def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_catalogue(trained: Any) -> None:
     data, folder, _ = trained
     newer = replace(data, manifest=data.manifest.model_copy(update={"fingerprint": "another night"}))
     last_train = np.array(
@@ -140,14 +140,14 @@ def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_c
     assert without in lists.vocabulary
 
 
-def test_one_process_gives_the_same_models_as_two(trained, tmp_path):
+def test_one_process_gives_the_same_models_as_two(trained: Any, tmp_path: Path) -> None:
     _, folder, _ = trained
     _, alone, _ = train(tmp_path, processes=1)
     for variant in ("clean", "seed", "random-insertion-0.02-s0"):
         assert np.array_equal(lists(folder, "tuned", variant).scores, lists(alone, "tuned", variant).scores)
 
 
-def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process, tmp_path):
+def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained: Any, in_process: Any, tmp_path: Path) -> None:
     _, folder, _ = trained
     shutil.copytree(folder.parent / "checkpoints", tmp_path / "checkpoints")
     _, again, told = train(tmp_path)
@@ -157,8 +157,8 @@ def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained, in_process
 
 @pytest.mark.parametrize("split", [False, True])
 def test_a_stacked_group_leaves_what_a_separate_one_does_with_an_exact_identity(
-    trained, in_process, monkeypatch, tmp_path, split
-):
+    trained: Any, in_process: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Any
+) -> None:
     if split:  # the identity control then stands in another stack than the clean variant
         monkeypatch.setattr(replicas, "free_bytes", lambda device: 1)
     _, separate, _ = trained
@@ -185,8 +185,8 @@ def test_a_stacked_group_leaves_what_a_separate_one_does_with_an_exact_identity(
 @pytest.mark.parametrize("change", [{"shifted": True}, {"bucketed": True}], ids=str)
 @pytest.mark.parametrize("mode", ["auto", "stacked"])
 def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
-    trained, in_process, tmp_path, change, mode
-):
+    trained: Any, in_process: Any, tmp_path: Path, change: Any, mode: Any
+) -> None:
     _, other, _ = train(tmp_path, pretrain_config=PRETRAIN.model_copy(update=change), mode=mode)
     for stage in ("base", "tuned"):
         clean = lists(other, stage, "clean")
@@ -198,7 +198,7 @@ def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
     assert len(slots) == (1 if "shifted" in change else 2)
 
 
-def test_both_protocols_are_trained_side_by_side(in_process, tmp_path):
+def test_both_protocols_are_trained_side_by_side(in_process: Any, tmp_path: Path) -> None:
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}))
     anchored, independent = lists(folder, "tuned", "seed"), lists(folder, "independent", "seed")
     assert (anchored.description.protocol, independent.description.protocol) == ("anchored", "independent")
@@ -206,7 +206,9 @@ def test_both_protocols_are_trained_side_by_side(in_process, tmp_path):
     assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(folder, "independent", "clean").scores)
 
 
-def test_reference_champion_keeps_the_champions_lists_and_says_so(trained, in_process, tmp_path):
+def test_reference_champion_keeps_the_champions_lists_and_says_so(
+    trained: Any, in_process: Any, tmp_path: Path
+) -> None:
     _, earlier, _ = trained
     champion = tmp_path / "champion"
     shutil.copytree(earlier / "candidate", champion)
@@ -217,20 +219,22 @@ def test_reference_champion_keeps_the_champions_lists_and_says_so(trained, in_pr
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
-def test_reference_champion_without_one_keeps_the_bases_lists(trained, in_process, tmp_path):
+def test_reference_champion_without_one_keeps_the_bases_lists(trained: Any, in_process: Any, tmp_path: Path) -> None:
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"reference": "champion"}))
     assert json.loads((folder / "group.json").read_text())["reference"] == "base"
     assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
-def test_without_the_regulariser_lists_differ(trained, in_process, tmp_path):
+def test_without_the_regulariser_lists_differ(trained: Any, in_process: Any, tmp_path: Path) -> None:
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, Finetune.model_validate({**FINETUNE.model_dump(), "regulariser": "none"}))
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
-def test_a_second_group_trains_its_own_clean_variant_to_the_same_weights(trained, in_process, tmp_path):
+def test_a_second_group_trains_its_own_clean_variant_to_the_same_weights(
+    trained: Any, in_process: Any, tmp_path: Path
+) -> None:
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, perturb=SCENARIOS.model_copy(update={"groups": 2}), group="1")
     assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
@@ -249,24 +253,24 @@ def leave(on_event):
     os._exit(9)
 
 
-def test_a_workers_error_reaches_the_caller_as_it_is():
+def test_a_workers_error_reaches_the_caller_as_it_is() -> None:
     with pytest.raises(FinestError) as caught:
         workers.run([fail, fail], torch.device("cpu"), 2, lambda event: None)
     assert str(caught.value) == "what went wrong"
 
 
-def test_a_killed_worker_is_told_with_its_signal():
+def test_a_killed_worker_is_told_with_its_signal() -> None:
     with pytest.raises(KilledError, match="a training process was killed by SIGKILL") as caught:
         workers.run([die, die], torch.device("cpu"), 2, lambda event: None)
     assert caught.value.number == signal.SIGKILL
 
 
-def test_a_worker_that_leaves_without_a_word_is_one_line():
+def test_a_worker_that_leaves_without_a_word_is_one_line() -> None:
     with pytest.raises(FinestError, match="a training process ended with exit code 9 and without a word"):
         workers.run([leave], torch.device("cpu"), 1, lambda event: None)
 
 
-def test_an_error_leaves_no_folder_behind(tmp_path):
+def test_an_error_leaves_no_folder_behind(tmp_path: Path) -> None:
     data = random_dataset(users=24, items=40)
     edits, planned = plan(data, SCENARIOS, 0)
     broken = PRETRAIN.model_copy(update={"model": PRETRAIN.model.model_copy(update={"name": "none"})})

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,4 +51,5 @@ def test_steps_are_told_by_their_events_and_groups_apart(tmp_path: Path) -> None
         Event(kind="start", step="gate", time=18),
     ]
     file.write_text("".join(event.model_dump_json() + "\n" for event in said))
-    assert costs(file) == [("pretrain, group 1", pytest.approx(4), 3), ("pretrain, group 0", pytest.approx(7), 9)]
+    found: list[Any] = list(costs(file))
+    assert found == [("pretrain, group 1", pytest.approx(4), 3), ("pretrain, group 0", pytest.approx(7), 9)]

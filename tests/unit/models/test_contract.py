@@ -1,6 +1,7 @@
 """The contract of a model: what torch's modules may be used for, what is refused by name, and that the checks can fail."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,7 +67,7 @@ def test_a_model_that_is_not_causal_must_say_how_it_scores() -> None:
         type("Masking", (SASRec,), {"task": Masked.task})
 
 
-def test_buffers_are_saved_and_stacked(tmp_path) -> None:
+def test_buffers_are_saved_and_stacked(tmp_path: Path) -> None:
     model = Plain(CONFIG, 3)
     model.initialise(0)
     model.calls += 7
@@ -109,7 +110,7 @@ def test_the_check_finds_a_stack_whose_replicas_mix() -> None:
 
 
 @pytest.mark.parametrize("name", ["sasrec", "gru4rec"])
-def test_a_model_that_the_previous_release_saved_loads(tmp_path, name: str) -> None:
+def test_a_model_that_the_previous_release_saved_loads(tmp_path: Path, name: str) -> None:
     config = MODELS[name].Config(hidden_size=8, num_layers=1, max_length=6)
     model = MODELS[name](config, 3)
     model.initialise(0)

@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -25,12 +28,12 @@ def model_of(name: str, items: int = 40, length: int = 8):
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_every_model_keeps_the_contract(name):
+def test_every_model_keeps_the_contract(name: Any) -> None:
     check_model(name)
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name):
+def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name: Any) -> None:
     _, small = model_of(name, items=40)
     _, again = model_of(name, items=40)
     _, large = model_of(name, items=41)
@@ -41,12 +44,12 @@ def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name):
         assert label in ("embedding", "bias") or torch.equal(weight, other)
 
 
-def test_heads_that_do_not_divide_the_hidden_units_are_refused():
+def test_heads_that_do_not_divide_the_hidden_units_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"^pretrain\.model: num_heads \(3\) must divide hidden_size \(16\)$"):
         parse(Pretrain, {"model": {"name": "sasrec", "hidden_size": 16, "num_heads": 3}}, "pretrain")
 
 
-def test_a_model_has_its_own_keys_and_takes_them_as_a_pipeline_hands_them_on():
+def test_a_model_has_its_own_keys_and_takes_them_as_a_pipeline_hands_them_on() -> None:
     with pytest.raises(ConfigError, match=r"^pretrain\.model\.num_heads: there is no such config key"):
         parse(Pretrain, {"model": {"name": "gru4rec", "num_heads": 1}}, "pretrain")
     assert parse(Pretrain, {"model": {"name": "gru4rec", "hidden_size": 8.0}}).model == GRU4RecConfig(hidden_size=8)
@@ -58,13 +61,13 @@ def test_a_model_has_its_own_keys_and_takes_them_as_a_pipeline_hands_them_on():
     )
 
 
-def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked():
+def test_ranks_are_mean_ranks_under_ties_and_missing_where_nothing_can_be_ranked() -> None:
     scores = torch.tensor([[3.0, 1.0, 1.0, 1.0, -torch.inf]])
     ranks = [rank(scores, np.array([code]))[0] for code in (1, 2, 5, 0)]
     assert ranks[:2] == [1.0, 3.0] and np.isnan(ranks[2:]).all()
 
 
-def test_a_rank_among_many_items_is_counted_column_by_column():
+def test_a_rank_among_many_items_is_counted_column_by_column() -> None:
     scores = torch.randint(0, 1000, (5, 200_000), generator=torch.Generator().manual_seed(0)).float()
     target = np.array([1, 70_000, 131_072, 200_000, 5])
     own = scores.numpy()[np.arange(5), target - 1][:, None]
@@ -72,14 +75,16 @@ def test_a_rank_among_many_items_is_counted_column_by_column():
     assert rank(scores, target).tolist() == expected.tolist()
 
 
-def test_a_list_that_runs_out_of_items_is_short():
+def test_a_list_that_runs_out_of_items_is_short() -> None:
     items, scores = top(torch.tensor([[3.0, -torch.inf, 1.0]]), 4)
     assert items.tolist() == [[1, 3, -1, -1]] and np.isnan(scores[0, 2:]).all()
 
 
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("exclude_seen", [True, False])
-def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_path, name, exclude_seen):
+def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(
+    tmp_path: Path, name: Any, exclude_seen: Any
+) -> None:
     data = random_dataset(users=30, items=40, exclude_seen=exclude_seen)
     config, model = model_of(name)
     description = Description(
@@ -109,7 +114,7 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(tmp_pat
         assert scores == [[float(score) for score in row if not np.isnan(score)] for row in lists.scores]
 
 
-def test_unknown_items_are_skipped_and_a_history_of_nothing_known_gets_an_empty_list(tmp_path):
+def test_unknown_items_are_skipped_and_a_history_of_nothing_known_gets_an_empty_list(tmp_path: Path) -> None:
     data = random_dataset(items=40)
     config, model = model_of("sasrec")
     save(
@@ -124,12 +129,12 @@ def test_unknown_items_are_skipped_and_a_history_of_nothing_known_gets_an_empty_
     assert items[2:] == [[], []] and scores[2:] == [[], []]
 
 
-def test_a_folder_that_is_no_model_is_named(tmp_path):
+def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not a saved model \(model\.json is missing\)"):
         load(tmp_path)
 
 
-def test_an_instance_whose_history_is_unknown_gets_an_empty_list():
+def test_an_instance_whose_history_is_unknown_gets_an_empty_list() -> None:
     data = random_dataset(items=40)
     _, model = model_of("sasrec")
     strange = data.__class__(**{**data.__dict__, "item": np.where(data.user == 2, 0, data.item)})

@@ -33,7 +33,9 @@ def test_words_and_layout_do_not_count_but_values_do() -> None:
     )
 
 
-def test_what_another_packages_model_imports_of_finest_comes_along(tmp_path: Path, monkeypatch) -> None:
+def test_what_another_packages_model_imports_of_finest_comes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "elsewhere_models"
     package.mkdir()
     (package / "__init__.py").write_text("")

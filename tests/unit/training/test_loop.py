@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -57,7 +60,9 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
 
 
 @pytest.mark.parametrize("model_name", list(MODELS))
-def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_for_bit(tmp_path, model_name):
+def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_for_bit(
+    tmp_path: Path, model_name: Any
+) -> None:
     store = checkpoint_store(str(tmp_path))
     whole, history = run(store, "whole", model_name)
     for epoch in (1, 3):
@@ -68,7 +73,7 @@ def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_f
         assert [record["loss"] for record in resumed_history] == [record["loss"] for record in history]
 
 
-def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path):
+def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path: Path) -> None:
     store = checkpoint_store(str(tmp_path))
     weights, history = run(store, "one")
     other, _ = run(store, "two", seed=5)
@@ -76,13 +81,13 @@ def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path)
     assert not torch.equal(weights["embedding"], other["embedding"])
 
 
-def test_the_rate_falls_along_a_cosine_to_nearly_zero(tmp_path):
+def test_the_rate_falls_along_a_cosine_to_nearly_zero(tmp_path: Path) -> None:
     _, history = run(checkpoint_store(str(tmp_path)), "rate")
     rates = [record["lr"] for record in history]
     assert rates == sorted(rates, reverse=True) and rates[-1] < 0.02 * SETTINGS.lr
 
 
-def test_the_average_follows_its_formula():
+def test_the_average_follows_its_formula() -> None:
     weight = torch.zeros(1)
     average = Average([weight], 0.5)
     expected = 0.0
@@ -94,14 +99,14 @@ def test_the_average_follows_its_formula():
     assert average.weights[0].item() == pytest.approx(expected)
 
 
-def test_every_fact_that_decides_weights_changes_a_checkpoints_name():
+def test_every_fact_that_decides_weights_changes_a_checkpoints_name() -> None:
     facts = {"variant": "clean", "seed": 0, "data": "a"}
     names = {key(facts), key({**facts, "variant": "identity"}), key({**facts, "seed": 1}), key({**facts, "data": "b"})}
     assert len(names) == 4
     assert key(dict(reversed(facts.items()))) == key(facts)
 
 
-def test_a_training_that_diverges_stops_in_one_line(tmp_path):
+def test_a_training_that_diverges_stops_in_one_line(tmp_path: Path) -> None:
     data = random_dataset()
     rows = data.training_rows()
     slotting = slots(rows, 6)
@@ -114,7 +119,7 @@ def test_a_training_that_diverges_stops_in_one_line(tmp_path):
         train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
 
 
-def test_a_batch_of_slots_without_targets_is_skipped(tmp_path):
+def test_a_batch_of_slots_without_targets_is_skipped(tmp_path: Path) -> None:
     data = random_dataset(users=3)
     rows = data.training_rows()
     alone = rows.id[np.r_[True, rows.user[1:] != rows.user[:-1]]]

@@ -30,7 +30,7 @@ def written_out(scores, target, ids, penalty):
     return F.cross_entropy(scores, target - 1) + ALPHA * (order + top), order, top
 
 
-def test_value_and_gradient_are_those_of_the_formulas():
+def test_value_and_gradient_are_those_of_the_formulas() -> None:
     scores, target, ids, penalty = example()
     ours, theirs = scores.clone().requires_grad_(), scores.clone().requires_grad_()
     terms, expected = loss(ours, target, ids, penalty), written_out(theirs, target, ids, penalty)
@@ -40,7 +40,7 @@ def test_value_and_gradient_are_those_of_the_formulas():
     torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-def test_without_a_hinge_it_is_cross_entropy():
+def test_without_a_hinge_it_is_cross_entropy() -> None:
     scores, target, ids, _ = example(1)
     ours, theirs = scores.clone().requires_grad_(), scores.clone().requires_grad_()
     loss(ours, target, ids, None)[0].backward()
@@ -48,7 +48,7 @@ def test_without_a_hinge_it_is_cross_entropy():
     torch.testing.assert_close(ours.grad, theirs.grad)
 
 
-def test_the_regularisers_weight_does_not_depend_on_the_batch():
+def test_the_regularisers_weight_does_not_depend_on_the_batch() -> None:
     scores, target, ids, penalty = example(2)
     once, twice = (
         loss(scores, target, ids, penalty),
@@ -57,7 +57,7 @@ def test_the_regularisers_weight_does_not_depend_on_the_batch():
     torch.testing.assert_close(once, twice)
 
 
-def test_a_batch_of_simulated_rows_alone_has_no_regulariser():
+def test_a_batch_of_simulated_rows_alone_has_no_regulariser() -> None:
     scores, target, _, penalty = example(3)
     terms = loss(scores, target, torch.full((N,), -1), penalty)
     torch.testing.assert_close(
@@ -65,7 +65,7 @@ def test_a_batch_of_simulated_rows_alone_has_no_regulariser():
     )
 
 
-def test_scores_in_the_reference_order_beyond_the_margin_cost_nothing():
+def test_scores_in_the_reference_order_beyond_the_margin_cost_nothing() -> None:
     _, target, ids, penalty = example(4)
     scores = torch.zeros(N, I, dtype=torch.float64)
     for n, id in enumerate(ids.tolist()):

@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +25,7 @@ def trained_like(items: int, seed: int = 0, name: str = "sasrec"):
     return model.eval()
 
 
-def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window():
+def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window() -> None:
     data = random_dataset()
     rows, model = data.training_rows(), trained_like(data.items)
     kept = take(model, rows, 8)
@@ -38,7 +41,7 @@ def test_a_list_is_the_models_top_items_after_the_rows_before_it_in_its_window()
     assert kept.of_row[rows.id[mine[0]]] == -1
 
 
-def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_items():
+def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_items() -> None:
     data = random_dataset()
     rows, model = data.training_rows(), trained_like(data.items)
     shuffled = trained_like(data.items)
@@ -52,7 +55,7 @@ def test_lists_of_a_champion_with_our_catalogue_in_another_order_are_the_same_it
     assert np.array_equal(ours.lists[ours.of_row[known]], theirs.lists[theirs.of_row[known]])
 
 
-def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets_behind_unknown_items():
+def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets_behind_unknown_items() -> None:
     data = random_dataset()
     rows = data.training_rows()
     lacking = np.array([5, 17, 23])
@@ -67,14 +70,14 @@ def test_lists_of_a_champion_hold_only_items_of_both_catalogues_and_skip_targets
     assert np.all(kept.of_row[rows.id[behind]] == -1)
 
 
-def test_too_few_shared_items_leave_no_references():
+def test_too_few_shared_items_leave_no_references() -> None:
     data = random_dataset()
     to_theirs = np.zeros(data.items + 1, np.int64)
     to_theirs[1:8] = np.arange(1, 8)
     assert len(reference_model(trained_like(10), data.training_rows(), 8, to_theirs).take().lists) == 0
 
 
-def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():
+def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch() -> None:
     data = random_dataset(users=40)
     clean = data.training_rows()
     edited = [simulate(clean, clean, data.item_counts, 0.05, 3, epoch) for epoch in range(6)]
@@ -91,7 +94,9 @@ def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch():
 
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("matched", [False, True])
-def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(name, matched, monkeypatch, tmp_path):
+def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(
+    name: Any, matched: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(references, "SCORES", 60 * 7)  # a catalogue whose scores are taken in blocks of 7 targets
     data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items, name=name)
@@ -108,7 +113,7 @@ def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(name, matched,
     assert len(stored.lists_of(torch.from_numpy(rows.id))[0]) == reference.bytes // 32 > 100
 
 
-def test_lists_in_blocks_and_in_a_file_are_those_taken_whole(monkeypatch, tmp_path):
+def test_lists_in_blocks_and_in_a_file_are_those_taken_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items)
     whole = take(model, rows, 8)
@@ -118,7 +123,9 @@ def test_lists_in_blocks_and_in_a_file_are_those_taken_whole(monkeypatch, tmp_pa
     assert isinstance(blocks.lists, np.memmap) and blocks.lists.dtype == np.int32
 
 
-def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(monkeypatch, tmp_path, caplog):
+def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(references, "SCORES", 60 * 7)
     data = random_dataset(users=30)
     facts = Facts(model=MODEL, seed=0, data_fingerprint="x", depth=10, exclude_seen=True, stage="base")
@@ -136,7 +143,7 @@ def test_shared_lists_are_in_a_file_where_there_is_room_and_else_taken_anew(monk
     assert share(tmp_path / "strange", True, data, 8, tmp_path, CPU) is None
 
 
-def test_a_models_own_lists_stay_as_they_were_while_it_is_trained_on(monkeypatch):
+def test_a_models_own_lists_stay_as_they_were_while_it_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(references, "SCORES", 60 * 7)
     data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items)

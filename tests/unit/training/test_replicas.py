@@ -1,5 +1,8 @@
 """Replicas trained as one: the result of each is its own, and what training alone gives, up to rounding."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -112,7 +115,9 @@ def stacked(tmp_path_factory, slotting):
     return together(store, ["clean", "deletion", "insertion", "seed", "many"], slotting=slotting)
 
 
-def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(stacked, slotting, tmp_path):
+def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(
+    stacked: Any, slotting: Any, tmp_path: Path
+) -> None:
     models, _ = stacked
     for names in (
         ["many", "seed", "deletion", "clean", "insertion"],
@@ -124,7 +129,9 @@ def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, tmp_path, name):
+def test_a_stack_trains_each_replica_as_it_would_train_alone(
+    stacked: Any, slotting: Any, tmp_path: Path, name: Any
+) -> None:
     models, histories = stacked
     _, seed = VARIANTS[name]
     alone = made(name)
@@ -141,7 +148,7 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(stacked, slotting, 
 
 
 @pytest.mark.parametrize("name", ["clean", "insertion"])
-def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path, name):
+def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path: Path, name: Any) -> None:
     rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
     slotting = slots(SPARSE, MODEL.max_length)
     settings = Settings(**{**SETTINGS.__dict__, "batch_size": 1, "epochs": 2})
@@ -164,7 +171,7 @@ def quiet(variant, record):
     pass
 
 
-def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, slotting, tmp_path):
+def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked: Any, slotting: Any, tmp_path: Path) -> None:
     models, _ = stacked
     store = checkpoint_store(str(tmp_path))
     with pytest.raises(InterruptedError):
@@ -174,7 +181,7 @@ def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked, slotti
     assert [record["epoch"] for record in histories["seed"]] == [1, 2, 3]
 
 
-def test_replicas_with_reference_lists_of_their_own_keep_those():
+def test_replicas_with_reference_lists_of_their_own_keep_those() -> None:
     own = [take(made(name), CLEAN, 8).on(torch.device("cpu")) for name in ("clean", "seed")]
     ids = torch.from_numpy(np.stack([CLEAN.id, CLEAN.id]))
     held, lists = OwnLists(own).stacked_lists_of(ids)
@@ -183,7 +190,7 @@ def test_replicas_with_reference_lists_of_their_own_keep_those():
         assert torch.equal(lists.view(2, len(CLEAN), -1)[replica][held[replica]], penalty.lists_of(ids[replica])[1])
 
 
-def test_lists_taken_anew_reach_a_stack_as_stored_ones_do():
+def test_lists_taken_anew_reach_a_stack_as_stored_ones_do() -> None:
     ids = torch.from_numpy(np.stack([CLEAN.id, np.full_like(CLEAN.id, -1)]))
     stored = take(made("clean"), CLEAN, 8).on(torch.device("cpu")).stacked_lists_of(ids)
     anew = reference_model(made("clean"), CLEAN, 8).recomputed().to("cpu").stacked_lists_of(ids)
@@ -191,7 +198,7 @@ def test_lists_taken_anew_reach_a_stack_as_stored_ones_do():
     assert torch.equal(stored[1][stored[0].view(-1)], anew[1][anew[0].view(-1)])
 
 
-def test_stacking_keeps_every_weight():
+def test_stacking_keeps_every_weight() -> None:
     models = [made("clean"), made("seed")]
     stacked = stack(models)
     back = [made("many"), made("many")]
@@ -204,13 +211,15 @@ def arranged(replicas: str = "auto", model: ModelConfig = MODEL, variants: int =
     return arrange(variants, config, SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
 
 
-def test_a_cpu_trains_variants_alone_unless_told_otherwise_and_a_gru_always():
+def test_a_cpu_trains_variants_alone_unless_told_otherwise_and_a_gru_always() -> None:
     assert arranged().size == arranged("separate").size == 0
     assert arranged("stacked").size == 5
     assert "no stacked form" in arranged("stacked", GRU4RecConfig()).why
 
 
-def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with_the_clean_variant(monkeypatch):
+def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with_the_clean_variant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = Pretrain(model=MODEL, batch_size=5)
     one = plan.replica_bytes(config, DATA.items, SLOTS)
     monkeypatch.setattr(plan, "free_bytes", lambda device: int(2.5 * one / plan.MEMORY_SHARE))
@@ -221,7 +230,7 @@ def test_a_stack_that_memory_cannot_hold_is_split_into_equal_ones_filled_up_with
     assert arranged("stacked").size == 1
 
 
-def test_a_trial_measures_both_ways_and_says_what_it_found(caplog):
+def test_a_trial_measures_both_ways_and_says_what_it_found(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     found = plan.trial(
         5,

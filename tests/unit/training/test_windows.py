@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,7 @@ KINDS = [{"bucketed": False}, {"bucketed": True}, *({"offset": offset} for offse
 
 
 @given(st.lists(st.integers(1, 17), min_size=1, max_size=8), st.sampled_from(KINDS))
-def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths, kind):
+def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths: Any, kind: Any) -> None:
     rows = rows_of(lengths)
     windows = fill(rows, slots(rows, LENGTH, **kind))
     expected = [
@@ -45,7 +47,7 @@ def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predece
     assert np.array_equal(windows.inputs[:, 1:][shifted], windows.targets[:, :-1][shifted])
 
 
-def test_windows_of_a_known_history():
+def test_windows_of_a_known_history() -> None:
     rows = rows_of([8, 1])
     windows = fill(rows, slots(rows, LENGTH))
     assert windows.inputs.tolist() == [[1, 2, 3, 4, 5], [6, 7, 0, 0, 0], [0, 0, 0, 0, 0]]
@@ -53,7 +55,7 @@ def test_windows_of_a_known_history():
     assert windows.ids.tolist() == [[8, 9, 10, 11, 12], [13, 14, -1, -1, -1], [-1] * 5]
 
 
-def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_with_it():
+def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_with_it() -> None:
     rows = rows_of([8, 3])
     edited = apply(rows, Edits("insertion", np.array([9]), np.array([99])))
     windows = fill(edited, slots(rows, LENGTH))
@@ -68,7 +70,9 @@ edits = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(edits)
-def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_masks_bitwise_unchanged(edit):
+def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_masks_bitwise_unchanged(
+    edit: Any,
+) -> None:
     kind, user, how, draw = edit
     generator = np.random.default_rng(3)
     clean = rows_of(generator.integers(1, 18, 12).tolist())
@@ -98,7 +102,7 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
             assert torch.equal(masks, with_extra[:, : len(windows)])
 
 
-def test_an_offset_makes_every_users_first_window_shorter_and_no_offset_changes_the_number_of_slots():
+def test_an_offset_makes_every_users_first_window_shorter_and_no_offset_changes_the_number_of_slots() -> None:
     rows = rows_of([8, 1, 2])
     windows = fill(rows, slots(rows, LENGTH, offset=3))
     assert windows.targets.tolist() == [[2, 3, 0, 0, 0], [4, 5, 6, 7, 8], [0] * 5, [0] * 5, [11, 0, 0, 0, 0]]
@@ -106,13 +110,13 @@ def test_an_offset_makes_every_users_first_window_shorter_and_no_offset_changes_
     assert slots(rows, LENGTH).count == 4
 
 
-def test_slots_of_short_histories_are_as_wide_as_they_need_with_room_for_an_insertion():
+def test_slots_of_short_histories_are_as_wide_as_they_need_with_room_for_an_insertion() -> None:
     rows = rows_of([2, 4, 9, 10, 30])  # a target fewer each
     assert slots(rows, 20, bucketed=True).width.tolist() == [3, 5, 10, 10, 20, 10]
     assert slots(rows, 20, bucketed=False).width.tolist() == [20] * 6
 
 
-def test_buckets_are_made_where_they_save_a_quarter_of_the_positions():
+def test_buckets_are_made_where_they_save_a_quarter_of_the_positions() -> None:
     def chosen(lengths):
         return len(set(slots(rows_of(lengths), 20).width)) > 1
 
@@ -122,8 +126,8 @@ def test_buckets_are_made_where_they_save_a_quarter_of_the_positions():
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=30), st.integers(1, 6))
 def test_an_epochs_batches_hold_every_slot_once_are_of_one_width_each_and_of_the_same_shapes_for_every_seed(
-    lengths, size
-):
+    lengths: Any, size: Any
+) -> None:
     slotting = slots(rows_of(lengths), 20, bucketed=True)
     width_Q, count_Q = slotting.shapes(size)
     assert slotting.batches(size) == len(width_Q)
@@ -136,14 +140,14 @@ def test_an_epochs_batches_hold_every_slot_once_are_of_one_width_each_and_of_the
             assert np.all(slotting.width[batch.window_B.numpy()] == width)
 
 
-def test_batches_have_the_same_number_of_positions_and_those_of_short_and_long_histories_alternate():
+def test_batches_have_the_same_number_of_positions_and_those_of_short_and_long_histories_alternate() -> None:
     slotting = slots(rows_of([21] * 12 + [4] * 48), 20, bucketed=True)
     width_Q, count_Q = slotting.shapes(10)
     assert list(zip(width_Q.tolist(), count_Q.tolist(), strict=True)) == [(5, 16), (20, 4)] * 3
     assert slotting.batches(10) == slots(rows_of([21] * 12 + [4] * 48), 20, bucketed=False).batches(10)
 
 
-def test_an_edit_moves_no_more_than_its_own_window_and_the_overflow():
+def test_an_edit_moves_no_more_than_its_own_window_and_the_overflow() -> None:
     rows = rows_of([18])
     slotting = slots(rows, LENGTH)
     before, after = fill(rows, slotting), fill(apply(rows, Edits("deletion", np.array([13]), np.array([0]))), slotting)
@@ -151,13 +155,13 @@ def test_an_edit_moves_no_more_than_its_own_window_and_the_overflow():
     assert changed == [1]
 
 
-def test_masks_scale_and_drop_at_their_rate():
+def test_masks_scale_and_drop_at_their_rate() -> None:
     masks = dropout_masks((2, 50, 20, 16), 3, 0.2, ("pretrain", 0, 0, 0), torch.device("cpu"))
     assert set(masks.unique().tolist()) == {0.0, 1.25}
     assert abs((masks == 0).float().mean().item() - 0.2) < 0.01
 
 
-def test_shifted_windows_differ_between_epochs_and_not_between_variants_of_a_seed():
+def test_shifted_windows_differ_between_epochs_and_not_between_variants_of_a_seed() -> None:
     clean = random_dataset(users=24, items=40).training_rows()
     config = Pretrain.model_validate({"model": {"max_length": 6}, "shifted": True})
     epochs = [shifted(clean, clean, config, 0, epoch) for epoch in range(4)]
@@ -169,6 +173,6 @@ def test_shifted_windows_differ_between_epochs_and_not_between_variants_of_a_see
         assert np.array_equal(np.sort(windows.ids[windows.ids >= 0]), targets)
 
 
-def test_shifted_windows_have_no_buckets():
+def test_shifted_windows_have_no_buckets() -> None:
     with pytest.raises(ValueError, match="exclude each other"):
         Pretrain(shifted=True, bucketed=True)
