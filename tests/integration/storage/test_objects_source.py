@@ -10,7 +10,7 @@ from finest.data.ingest import ingest
 from finest.errors import ConfigError, DataError, FinestError, UnavailableError
 from storage import listing_hash, resolve
 from storage.objects import gcs
-from tests import small_data
+from tests.builders import write_walks
 from tests.services.faults import Faulty, Refusal
 from tests.services.gcs import Emulator
 
@@ -35,7 +35,7 @@ def one_line(uri: str, kind: type[FinestError] = FinestError) -> str:
 def test_a_file_and_a_folder_are_the_same_data_set_as_on_this_machine(
     emulator: Emulator, container: str, tmp_path: Path
 ) -> None:
-    local = small_data.write(tmp_path / "rows.csv", users=20, items=60)
+    local = write_walks(tmp_path / "rows.csv", users=20, items=60)
     rows = local.read_bytes().splitlines(keepends=True)
     upload(emulator, container, "one/my rows [1].csv", local.read_bytes())
     upload(emulator, container, "many/dt=2024-01-01/a.csv", b"".join(rows[:200]))
