@@ -149,6 +149,7 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[gro
         "stage": "finetune",
         "reference": _references_of(job, folders) if config.list_length else None,
         "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
+        "regulariser_package": REGULARISERS.package_of(config.regulariser.name),
         **weight_facts(job.data, unit, job.pretrain, job.device),
     }
     name = checkpoint.key(facts)
