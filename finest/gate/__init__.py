@@ -1,0 +1,1 @@
+"""The promotion gate: from rank lists to a verdict."""

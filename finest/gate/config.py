@@ -12,50 +12,56 @@ DEFAULT_RULES = ("stability", "gain", "accuracy", "collapse", "sanity", "frozen"
 
 
 class Gate(Section):
-    """Bounds of the gate's rules. A bound is held against a one-sided 95% bound of the measured number where it says so,
-    else against the number itself. Similarities and RLS go from 0 (nothing in common) to 1 (equal lists)."""
+    """Bounds of the gate's rules.
 
-    # Sections, not names to be validated: that would import all rules, and what they measure by, wherever a config is read.
+    A bound is held against a one-sided 95% bound of the measured number where it says so, else against the number
+    itself. Similarities and RLS go from 0 (nothing in common) to 1 (equal lists).
+    """
+
+    # Sections, not names to be validated: that would import all rules, and what they measure by, wherever a config is
+    # read.
     rules: list[Annotated[RuleOptions, NamedRule()]] = Field(
         default=[RuleOptions(name=name) for name in DEFAULT_RULES],
         json_schema_extra={"default": [*DEFAULT_RULES]},
     )
-    """The rules that must hold; without any, nothing passes. Names, or sections for rules of other packages that have options
-    of their own: `[stability, {name: calm, min_overlap: 0.5}]`."""
+    """The rules that must hold; without any, nothing passes. Names, or sections for rules of other packages that have
+    options of their own: `[stability, {name: calm, min_overlap: 0.5}]`."""
     min_rls_above_floor: OrOff[Share] = 0.5
-    """Least mean RLS over the scenarios, as a share of the way from the noise floor (0: another seed, without FINEST) to the
-    ceiling (1: rounding alone) of the same run; for rbo and Jaccard at 10, by the lower bound. The default is from three seeds
-    of ml-100k: docs/choices.md."""
+    """Least mean RLS over the scenarios, as a share of the way from the noise floor (0: another seed, without FINEST)
+    to the ceiling (1: rounding alone) of the same run; for rbo and Jaccard at 10, by the lower bound. The default is
+    from three seeds of ml-100k: docs/choices.md."""
     min_worst_rls_above_floor: OrOff[Share] = 0.35
-    """Least mean RLS of the worst scenario, as a share of the way from the noise floor (0) to the ceiling (1); the number itself."""
+    """Least mean RLS of the worst scenario, as a share of the way from the noise floor (0) to the ceiling (1); the
+    number itself."""
     min_rls_rbo: float | None = Field(default=None, ge=0, le=1)
-    """Least mean RLS (rbo) over the scenarios, by the lower bound. Absolute, so it depends on the data: put it .02 under the
-    lowest of three seeds."""
+    """Least mean RLS (rbo) over the scenarios, by the lower bound. Absolute, so it depends on the data: put it .02
+    under the lowest of three seeds."""
     min_rls_jaccard: float | None = Field(default=None, ge=0, le=1)
     """Least mean RLS (Jaccard at 10) over the scenarios, by the lower bound. Absolute, so it depends on the data."""
     min_worst_rls_rbo: float | None = Field(default=None, ge=0, le=1)
     """Least mean RLS (rbo) of the worst scenario; the number itself. Absolute, so it depends on the data."""
     max_accuracy_drop_base: float = Field(default=0.03, ge=0, lt=1)
-    """Largest drop in MRR against the base model, as a share of the base model's MRR: the lower bound of MRR_candidate / MRR_base
-    must be at least 1 - this. Under three standard errors of the ratio, which the verdict prints, equal models are refused on
-    many nights."""
+    """Largest drop in MRR against the base model, as a share of the base model's MRR: the lower bound of MRR_candidate
+    / MRR_base must be at least 1 - this. Under three standard errors of the ratio, which the verdict prints, equal
+    models are refused on many nights."""
     max_accuracy_drop_champion: float = Field(default=0.06, ge=0, lt=1)
-    """Largest drop in MRR against the champion, as a share of the champion's MRR, by the lower bound of the ratio; on instances
-    after the champion's own cut, with targets that both catalogues hold."""
+    """Largest drop in MRR against the champion, as a share of the champion's MRR, by the lower bound of the ratio; on
+    instances after the champion's own cut, with targets that both catalogues hold."""
     min_coverage_ratio: float = Field(default=0.8, ge=0, le=1)
     """Least catalogue coverage of all top 10s, as a share of the base model's coverage."""
     max_overlap_ratio: float = Field(default=1.25, ge=1)
     """Largest mean overlap between two users' top 10s, in multiples of the base model's overlap."""
     min_plasticity: float = Field(default=0.9, ge=0, le=1)
-    """Least plasticity, as a share of the base model's. Plasticity is the mean of 1 - rbo between a user's lists at one interaction
-    and at the next: how far lists move when the history grows."""
+    """Least plasticity, as a share of the base model's. Plasticity is the mean of 1 - rbo between a user's lists at one
+    interaction and at the next: how far lists move when the history grows."""
     min_new_data_gain: float = Field(default=0.5, ge=0, le=1)
-    """Least share that the candidate keeps of what its base model gains on the champion by new data:
-    (MRR_candidate - MRR_champion) / (MRR_base - MRR_champion), the number itself; on instances after the champion's own cut, with
-    targets that both catalogues hold. It applies only where the base model's gain is significant: lower bound above 0."""
+    """Least share that the candidate keeps of what its base model gains on the champion by new data: (MRR_candidate -
+    MRR_champion) / (MRR_base - MRR_champion), the number itself; on instances after the champion's own cut, with
+    targets that both catalogues hold. It applies only where the base model's gain is significant: lower bound above
+    0."""
     min_churn_rbo: float | None = Field(default=None, ge=0, le=1)
-    """Least mean rbo between the candidate's and the champion's lists of the same instances, by the lower bound. The number is
-    reported in any case."""
+    """Least mean rbo between the candidate's and the champion's lists of the same instances, by the lower bound. The
+    number is reported in any case."""
     max_age_hours: float | None = Field(default=None, gt=0)
     """Largest age of the newest training interaction at `as_of`, in hours."""
     require_new_data: bool = False

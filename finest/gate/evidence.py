@@ -26,7 +26,8 @@ class Listed:
     target_rank: npt.NDArray[np.float64]
     """Ranks of the targets [M], from 1; NaN where a target cannot be ranked."""
     after_cut: npt.NDArray[np.bool_] | None
-    """Whether each instance [M] is after the champion's cut; None of other models, and of a champion that does not say."""
+    """Whether each instance [M] is after the champion's cut; None of other models, and of a champion that
+    does not say."""
     finite: bool
     """Whether every listed item's score is a finite number."""
 
@@ -210,7 +211,8 @@ def _listed(path: Path, slot: Slot, lists: RankLists) -> Listed:
     if slot.role in TRAINED and not filled[:, 0].all():
         place = int(np.argmin(filled[:, 0]))
         raise DataError(
-            f"{path}: user {lists.user[place]}, position {lists.position[place]}: the list is empty; every instance needs one"
+            f"{path}: user {lists.user[place]}, position {lists.position[place]}: the list is empty; every "
+            "instance needs one"
         )
     finite = bool(np.isfinite(lists.scores[filled]).all())
     return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite)
@@ -258,7 +260,8 @@ def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
         }
         if lacking := sorted(wanted - stages):
             raise DataError(
-                f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add that file"
+                f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add "
+                "that file"
             )
     for slot in sorted(trained, key=str):
         if not any(other.role == "clean" and other.group == slot.group for other in trained):
@@ -268,7 +271,7 @@ def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
 
 
 def _sorted_by_user(path: Path, lists: RankLists) -> None:
-    """Checks that users' rows stand together, by position: users are drawn as clusters, and consecutive lists compared."""
+    """Checks that users' rows stand together, by position: users are drawn whole, and consecutive lists compared."""
     new = np.r_[True, lists.user[1:] != lists.user[:-1]]
     back = ~new[1:] & (lists.position[1:] <= lists.position[:-1])
     if new.sum() != len(set(lists.user.tolist())) or back.any():

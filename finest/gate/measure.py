@@ -65,7 +65,8 @@ class Measured:
     plasticity: dict[str, Statistic]
     """By model; empty where no user has two instances."""
     catalogue: dict[str, int]
-    """With a champion that says so: `new`, items that it lacks, and `vanished`, items of its own that today's catalogue lacks."""
+    """With a champion that says so: `new`, items that it lacks, and `vanished`, items of its own that today's catalogue
+    lacks."""
     near_reference: Statistic | None
     """Mean rbo of the candidate's lists with those of the model whose lists it was told to keep."""
     manifest: schema.Manifest | None
@@ -219,13 +220,14 @@ def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
     if stated and stated != manifest.fingerprint:
         both = f"{stated} and {manifest.fingerprint}"
         raise DataError(
-            f"{candidate.path} and {data} are not of the same data: data_fingerprint is {both}; give the lists' own data"
+            f"{candidate.path} and {data} are not of the same data: data_fingerprint is {both}; give the lists' "
+            "own data"
         )
     return manifest
 
 
 def _counts(data: Path, evidence: Evidence) -> npt.NDArray[np.int64]:
-    """Returns training interactions by code, -1 for items outside the catalogue. Gives codes to items that no list holds."""
+    """Returns training interactions by code, -1 outside the catalogue. Gives codes to items that no list holds."""
     try:
         items = pq.read_table(data / schema.ITEMS)
     except FileNotFoundError as error:

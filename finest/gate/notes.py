@@ -31,9 +31,15 @@ def notes_on_data(manifest: Manifest) -> Iterator[str]:
     """Yields what was out of the ordinary in the data that came."""
     if manifest.missing_days:
         absent = ", ".join(map(str, manifest.missing_days))
-        yield f"Of the days from {manifest.since or 'the first'} to {manifest.until or 'the last'}, no partition is there of: {absent}."
+        yield (
+            f"Of the days from {manifest.since or 'the first'} to {manifest.until or 'the last'}, no partition is "
+            f"there of: {absent}."
+        )
     if manifest.late_rows:
-        yield f"{manifest.late_rows} rows came in later than on the day that they are of; they stand where their time puts them."
+        yield (
+            f"{manifest.late_rows} rows came in later than on the day that they are of; they stand where their time "
+            "puts them."
+        )
     if manifest.duplicates:
         yield f"{manifest.duplicates} rows repeat another in user, item and timestamp and were set aside."
 
@@ -41,12 +47,15 @@ def notes_on_data(manifest: Manifest) -> Iterator[str]:
 def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
     seed = evidence.candidate.description.seed
     yield (
-        "Intervals cover the choice of users and, of means over scenarios, of scenarios; not the noise of training, about .007 of RLS. "
-        f"All variants share one seed's random numbers{'' if seed is None else f' (seed {seed})'}: stability is conditional on it."
+        "Intervals cover the choice of users and, of means over scenarios, of scenarios; not the noise of "
+        "training, about .007 of RLS. "
+        f"All variants share one seed's random numbers{'' if seed is None else f' (seed {seed})'}: stability is "
+        "conditional on it."
     )
     if evidence.protocol == "anchored":
         yield (
-            f"Protocol anchored: every probe was fine-tuned towards the reference lists of {_whose(evidence)}, so RLS with FINEST is "
+            f"Protocol anchored: every probe was fine-tuned towards the reference lists of {_whose(evidence)}, "
+            "so RLS with FINEST is "
             "agreement given shared references, not a claim about retraining from nothing."
         )
     if evidence.protocol is None:
@@ -79,7 +88,8 @@ def _instances(evidence: Evidence) -> Iterator[str]:
     unranked = int(np.isnan(evidence.candidate.target_rank).sum())
     if unranked:
         yield (
-            f"{unranked} of {len(evidence.user)} instances have a target outside the catalogue, or in the history and left out; "
+            f"{unranked} of {len(evidence.user)} instances have a target outside the catalogue, or in the "
+            "history and left out; "
             "they count with reciprocal rank 0."
         )
 
@@ -88,23 +98,31 @@ def _champion(evidence: Evidence, measured: Measured) -> Iterator[str]:
     champion = evidence.other("champion")
     if champion is None:
         yield (
-            "There is no champion: rules that compare with one do not apply, and churn is unknown. Reference lists are the base model's."
+            "There is no champion: rules that compare with one do not apply, and churn is unknown. Reference "
+            "lists are the base model's."
             if evidence.reference == "base"
             else "There are no lists of the champion: rules that compare with one do not apply."
         )
         return
     if measured.newer is not None:
         yield (
-            f"Accuracy against the champion is on {measured.newer.instances} instances; left out are {measured.newer.before_cut} before "
+            f"Accuracy against the champion is on {measured.newer.instances} instances; left out are "
+            f"{measured.newer.before_cut} before "
             f"its own cut and {measured.newer.unranked} with a target that one of the two cannot rank."
         )
     if {"new", "vanished"} <= set(measured.catalogue):
         new, vanished = measured.catalogue["new"], measured.catalogue["vanished"]
         items = evidence.candidate.description.catalogue.items
         kept = "" if evidence.reference == "base" else " Reference lists hold the items of both."
-        yield f"Of the {items} items of the catalogue, {new} are new since the champion; {vanished} of the champion's are gone.{kept}"
+        yield (
+            f"Of the {items} items of the catalogue, {new} are new since the champion; {vanished} of the champion's "
+            f"are gone.{kept}"
+        )
     if champion.after_cut is None:
-        yield "The champion's lists do not say which instances are after its cut: it may have been trained on some, which favours it."
+        yield (
+            "The champion's lists do not say which instances are after its cut: it may have been trained on some, "
+            "which favours it."
+        )
 
 
 def _power(measured: Measured, config: Gate) -> Iterator[str]:
@@ -121,7 +139,8 @@ def _power(measured: Measured, config: Gate) -> Iterator[str]:
         if not np.isfinite(ratio.standard_error):
             continue
         yield (
-            f"Against {whose}, the smallest drop in MRR that this run detects in half of the cases, at 95% confidence, is "
+            f"Against {whose}, the smallest drop in MRR that this run detects in half of the cases, at 95% "
+            "confidence, is "
             f"{detectable_drop(ratio):.1%} (standard error {ratio.standard_error:.1%})."
         )
         if margin < 3 * ratio.standard_error:

@@ -1,4 +1,4 @@
-"""How a rule says what it found."""
+"""Makes the results by which a rule says what it found."""
 
 from finest.gate.statistic import Statistic
 from finest.gate.verdict import RuleResult, finite
@@ -16,7 +16,17 @@ def decide(
     interval: Interval = (None, None),
     option: str | None = None,
 ) -> RuleResult:
-    """A rule that holds or not; the rule's own name is the first part of `name`. What is not a finite number is left out."""
+    """Returns the result of a rule that holds or not.
+
+    Args:
+        name: The rule's name, or that and what was checked: `stability.rbo`.
+        holds: Whether it holds.
+        sentence: What was found, in one sentence.
+        value: The measured number. It, like all numbers here, is left out where it is not finite.
+        bound: What it was held against.
+        interval: One-sided 95% bounds of the number.
+        option: The key of the rule's config that sets the bound.
+    """
     return RuleResult(
         rule=name.split(".")[0],
         name=name,
@@ -30,7 +40,10 @@ def decide(
 
 
 def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleResult:
-    """A rule that has nothing to say here; neither holds the candidate back nor speaks for it."""
+    """Returns the result of a rule that has nothing to say here.
+
+    It neither holds the candidate back nor speaks for it.
+    """
     return RuleResult(
         rule=name.split(".")[0],
         name=name,
@@ -43,5 +56,5 @@ def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleR
 
 
 def interval(statistic: Statistic) -> Interval:
-    """One-sided 95% bounds."""
+    """Returns the one-sided 95% bounds of a statistic."""
     return statistic.low, statistic.high

@@ -7,8 +7,8 @@ A rule is a function with what it needs declared beside it:
     def calm(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
         ...
 
-Another installed package registers by an entry point of the group `finest.rules` in place of the first line, and may bring
-options of its own: `@rule(needs=..., config=Calm)`, with `class Calm(RuleOptions)`.
+Another installed package registers by an entry point of the group `finest.rules` in place of the first line, and may
+bring options of its own: `@rule(needs=..., config=Calm)`, with `class Calm(RuleOptions)`.
 """
 
 from collections.abc import Callable, Sequence

@@ -28,7 +28,10 @@ class Resampling:
     seed: int
 
     def means(self, values: list[Floats], among: npt.NDArray[np.bool_] | None = None) -> list[Statistic]:
-        """Returns the mean of each of `values` [M], over all instances or those of the mask `among`; NaN where that has none."""
+        """Returns the mean of each of `values` [M].
+
+        With the mask `among`, over its instances; NaN where it has none.
+        """
         columns = np.stack(values, axis=1)
         if among is None:
             drawn = bootstrap.mean_draws(self.user, columns, self.draws, self.seed)
@@ -44,7 +47,10 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Compared:
-    """Holds how a variant compares with the clean variant of its group. Keys are stages (`tuned`, `base`), then similarities."""
+    """Holds how a variant compares with its group's clean variant.
+
+    Keys are stages (`tuned`, `base`), then similarities.
+    """
 
     name: str
     role: str
@@ -65,7 +71,8 @@ def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str
         evidence: The rank lists.
         resampling: What means are computed by.
         role: `probe` or `control`.
-        protocol: Protocol of the tuned lists; without one, that of the headline. Another one shares the headline's base lists.
+        protocol: Protocol of the tuned lists; without one, that of the headline. Another one shares the
+            headline's base lists.
     """
     result = []
     for group, name in evidence.variants(role, protocol):
@@ -105,8 +112,8 @@ def same(one: Listed, other: Listed) -> bool:
 def over_scenarios(statistics: list[Statistic]) -> tuple[float, float, float]:
     """Returns the mean over S >= 2 scenarios and its one-sided 95% bounds: mean -+ t(S-1) sqrt(s^2 / S + SE^2).
 
-    s is the spread between scenarios, SE the bootstrap error of the mean over them: an interval over instances alone would say how sure
-    these scenarios' numbers are, not what another scenario would give.
+    s is the spread between scenarios, SE the bootstrap error of the mean over them: an interval over instances alone
+    would say how sure these scenarios' numbers are, not what another scenario would give.
     """
     mean = average(statistics)
     count = len(statistics)

@@ -12,7 +12,8 @@ Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
 """Confidence of every one-sided bound."""
 Z = 1.645
-"""Standard errors from a normal's mean to its one-sided 95% bound. Not scipy's 1.6448...: verdicts would change in the last digits."""
+"""Standard errors from a normal's mean to its one-sided 95% bound. Not scipy's 1.6448...: verdicts would change in the
+last digits."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Estimate(Part):
 
 
 class ScenarioResult(Part):
-    """Holds the RLS of one probe or control. Keys are the registered similarities: `rbo`, `frbo`, `jaccard_at_10`, ..."""
+    """Holds the RLS of one probe or control. Keys are registered similarities: `rbo`, `jaccard_at_10`, ..."""
 
     name: str
     role: Literal["probe", "control"]
@@ -71,7 +71,7 @@ class ScenarioResult(Part):
 
 
 class Accuracy(Part):
-    """Holds one model's means over all instances; further keys are the registered metrics: `mrr`, `recall_at_10`, ..."""
+    """Holds one model's means over all instances. Further keys are registered metrics: `mrr`, `recall_at_10`, ..."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
     __pydantic_extra__: dict[str, float]
@@ -128,8 +128,8 @@ class Verdict(Part):
     scenarios: list[ScenarioResult] = []
     accuracy: list[Accuracy] = []
     metrics: dict[str, float] = {}
-    """Flat, named as in MLflow: `rls/rbo`, `noise_floor/rbo`, `accuracy/mrr`, ... All are finite: what is not is left out, and
-    named by the rule `sanity`."""
+    """Flat, named as in MLflow: `rls/rbo`, `noise_floor/rbo`, `accuracy/mrr`, ... All are finite: what is not is left
+    out, and named by the rule `sanity`."""
     moved: list[Example] = []
     """The lists that moved most, for reading."""
     notes: list[str] = []
@@ -145,7 +145,7 @@ class Verdict(Part):
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
-    """Writes JSON with sorted keys, so that equal verdicts are equal bytes; what is not a finite number becomes null."""
+    """Writes JSON with sorted keys: equal verdicts are equal bytes. A number that is not finite becomes null."""
     with atomic.file(path) as partial:
         partial.write_text(as_json(verdict) + "\n", encoding="utf-8")
 

@@ -1,0 +1,1 @@
+"""Accuracy of rank lists, their similarity, and what stability must not be bought with."""

@@ -1,7 +1,7 @@
 """Accuracy of next-item rankings over the full catalogue, a value an instance.
 
-The functions of target ranks take [M]: the mean rank under ties, from 1, NaN where the target cannot be ranked, which counts as
-not found.
+The functions of target ranks take [M]: the mean rank under ties, from 1, NaN where the target cannot be ranked, which
+counts as not found.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def recall_at(target_rank: Values, k: int = 10) -> Values:
 
 
 def ndcg_at(target_rank: Values, k: int = 10) -> Values:
-    """Returns 1 / log2(1 + rank) where the target is among the first `k`, else 0 [M]: the target is the only relevant item.
+    """Returns 1 / log2(1 + rank) where the target, the only relevant item, is among the first `k`; else 0 [M].
 
     >>> ndcg_at(np.array([1, 3, 11, np.nan])).tolist()
     [1.0, 0.5, 0.0, 0.0]

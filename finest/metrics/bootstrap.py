@@ -1,7 +1,7 @@
 """Bootstrap draws of means over instances, clustered by user: a user's instances are drawn together.
 
-They cover the choice of users, not the noise of training. Draws are keyed by the seed alone, so that all means over the same
-instances are resampled alike and can be compared draw by draw.
+They cover the choice of users, not the noise of training. Draws are keyed by the seed alone, so that all means over the
+same instances are resampled alike and can be compared draw by draw.
 """
 
 from typing import Any

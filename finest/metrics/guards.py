@@ -1,4 +1,4 @@
-"""Qualities that a model could trade for stability: coverage, difference between users, niche items, following the history."""
+"""Qualities that a model could trade for stability: coverage, difference between users, plasticity."""
 
 from typing import Any
 
@@ -32,8 +32,8 @@ def last_of_user(user: npt.NDArray[Any], position: npt.NDArray[np.int64]) -> npt
 def overlap_between_users(lists: Lists, k: int = HEAD) -> Values:
     """Returns the mean share of the first k that each user's list has in common with another user's [U].
 
-    Exact over all pairs of users, by counting items. `lists` [U, D] holds one list a user: take each user's last instance
-    (`last_of_user`), or users with many instances count as many.
+    Exact over all pairs of users, by counting items. `lists` [U, D] holds one list a user: take each user's last
+    instance (`last_of_user`), or users with many instances count as many.
 
     >>> overlap_between_users(np.array([[1, 2], [1, 3], [1, 2]]), k=2).tolist()
     [0.75, 0.5, 0.75]
@@ -47,10 +47,11 @@ def overlap_between_users(lists: Lists, k: int = HEAD) -> Values:
 
 
 def popularity_bias(lists: Lists, counts: npt.NDArray[np.int64], k: int = HEAD) -> Values:
-    """Returns the mean popularity percentile of the first k [M]: 0.5 for items drawn uniformly, towards 1 for the most popular.
+    """Returns the mean popularity percentile of the first k [M].
 
-    An item's percentile is the share of the catalogue with fewer training interactions, items with as many counting half.
-    `counts` holds the training interactions by code, negative where the code is no item of the catalogue (padding, or another
+    It is 0.5 for items drawn uniformly, and towards 1 for the most popular ones alone. An item's percentile is the
+    share of the catalogue with fewer training interactions, items with as many counting half. `counts` holds the
+    training interactions by code, negative where the code is no item of the catalogue (padding, or another
     catalogue's).
 
     >>> popularity_bias(np.array([[0, 1], [2, 3]]), np.array([9, 5, 5, 1]), k=2).tolist()
@@ -70,8 +71,8 @@ def plasticity(
 ) -> tuple[Values, npt.NDArray[np.int64]]:
     """Returns 1 - rbo between a user's lists at an instance and at the next: how far lists move when the history grows.
 
-    `user`, `position` [M] and `lists` [M, D] are of the same instances, in any order. There is a value a pair [Q], and the row
-    of the pair's later instance [Q]; users with a single instance have none.
+    `user`, `position` [M] and `lists` [M, D] are of the same instances, in any order. There is a value a pair [Q], and
+    the row of the pair's later instance [Q]; users with a single instance have none.
 
     >>> plasticity(np.array(["a", "a", "b"]), np.array([4, 5, 9]), np.array([[1, 2], [3, 4], [1, 2]]))
     (array([1.]), array([1]))

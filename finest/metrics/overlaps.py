@@ -1,9 +1,9 @@
 """Common items of rank lists at every depth: the work that list similarities share.
 
-X and Y are two sets of rank lists [M, D], best item first, as codes of one vocabulary, -1 behind a short list; a list holds no
-item twice. A_d is the share of items that the first d of both have in common. Rank-biased overlap: Webber, Moffat and Zobel, A
-similarity measure for indefinite rankings (TOIS 2010). Two empty lists are equal; an empty list has nothing in common with any
-other.
+X and Y are two sets of rank lists [M, D], best item first, as codes of one vocabulary, -1 behind a short list; a list
+holds no item twice. A_d is the share of items that the first d of both have in common. Rank-biased overlap: Webber,
+Moffat and Zobel, A similarity measure for indefinite rankings (TOIS 2010). Two empty lists are equal; an empty list has
+nothing in common with any other.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 P = 0.9
-"""Persistence: how much an overlap at depth d + 1 weighs against one at d. The first 10 places carry 86% of the weight."""
+"""Persistence: how much an overlap at depth d + 1 weighs against one at d. The first 10 places carry 86% of
+the weight."""
 HEAD = 10
 """Number of items that a user sees at once; the k of `jaccard_at_10`."""
 ROWS = 512
@@ -76,11 +77,12 @@ def _lengths(X: Lists) -> Lists:
 def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
     """Yields chunks of rows: the depth index since which both lists hold each item of X, and the chunk's X and Y.
 
-    The index is D or more for an item that Y does not hold: for X = [5, 7, 9] and Y = [7, 5, 8] it is [1, 1, 3 or more].
+    The index is D or more for an item that Y does not hold: for X = [5, 7, 9] and Y = [7, 5, 8] it is [1, 1, 3 or
+    more].
 
-    A table [rows, vocabulary] holds where each item stands in Y, counted from a base that falls by D from chunk to chunk:
-    what earlier chunks have left lies at base + D or above, as good as absent. Chunks keep the table in the processor's
-    cache.
+    A table [rows, vocabulary] holds where each item stands in Y, counted from a base that falls by D from chunk to
+    chunk: what earlier chunks have left lies at base + D or above, as good as absent. Chunks keep the table in the
+    processor's cache.
     """
     import torch  # here, since names and labels of metrics are asked for where nothing is computed
 
@@ -113,11 +115,12 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
 
 
 def _weights(depth: int, p: float) -> Values:
-    """Returns what an item adds to finite RBO, times 1 - p^n, by the depth index since which both lists hold it [depth + 1].
+    """Returns what an item adds to finite RBO, times 1 - p^n, by the depth index since which both lists hold it.
 
-    That is the sum of (1-p) p^(d-1) / d over the depths behind it.
+    Its shape is [depth + 1]; the weight is the sum of (1-p) p^(d-1) / d over the depths behind it.
 
-    Cut to 52 binary places: sums of them, none over 1, are exact in any order. So equal lists give exactly 1, and X, Y the same as Y, X.
+    Cut to 52 binary places: sums of them, none over 1, are exact in any order. So equal lists give exactly 1, and X, Y
+    the same as Y, X.
     """
     d = np.arange(1, depth + 1)
     behind = np.cumsum(((1 - p) * p ** (d - 1.0) / d)[::-1])[::-1]
@@ -126,14 +129,18 @@ def _weights(depth: int, p: float) -> Values:
 
 
 class _RankBiased:
-    """Computes RBO_ext and finite RBO of a chunk, from what is missing from full agreement. Holds what the chunks share."""
+    """Computes RBO_ext and finite RBO of chunks from what is missing from full agreement.
+
+    Holds what the chunks share.
+    """
 
     def __init__(self, X: Lists, p: float):
         D = X.shape[1]
         n = np.arange(D + 1)
         length = np.maximum(n, 1)
         self.weight = _weights(D, p)
-        # By the shorter list's length n: what full agreement adds up to, the largest sum, and the weight of an item behind depth n.
+        # By the shorter list's length n: what full agreement adds up to, the largest sum, and the weight of an item
+        # behind depth n.
         self.full, self.most, self.beyond = (
             np.cumsum(self.weight) - self.weight - n * self.weight,
             1 - p**length,
@@ -160,7 +167,7 @@ class _RankBiased:
 
 
 def _count(there: npt.NDArray[np.bool_]) -> Values:
-    """Returns the number of true values of each row, by a matrix product, which is several times as fast as counting."""
+    """Returns the number of true values of each row by a matrix product, several times as fast as counting."""
     return (there.astype(np.float32) @ np.ones(there.shape[1], np.float32)).astype(np.float64)
 
 

@@ -7,8 +7,8 @@ What is registered is measured in every verdict, and shown and logged by itself,
     def hit_at_3(ranked: Ranked) -> Values:
         return (ranked.target_rank <= 3).astype(np.float64)
 
-Another installed package registers by an entry point of the group `finest.metrics` or `finest.similarities` in place of the
-first line.
+Another installed package registers by an entry point of the group `finest.metrics` or `finest.similarities` in place of
+the first line.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,8 @@ class Metric:
     """Holds an accuracy metric. Verdicts have its mean over all instances."""
 
     values: Callable[[Ranked], Values]
-    """Returns a finite value an instance [M], whatever else is ranked; a target that cannot be ranked counts as not found."""
+    """Returns a finite value an instance [M], whatever else is ranked; a target that cannot be ranked counts as not
+    found."""
     label: str
     """Heading of its column, like `Recall@10`."""
     form: Form = "number"
@@ -56,7 +57,8 @@ class Similarity:
     """Holds a list similarity. Verdicts have its means over all instances: the RLS by that similarity."""
 
     values: Callable[[Pair], Values]
-    """Returns a value an instance [M]: 1 for equal lists, 0 for lists without a common item, the same if X and Y swap."""
+    """Returns a value an instance [M]: 1 for equal lists, 0 for lists without a common item, the same if X
+    and Y swap."""
     label: str
     """Heading of its columns, like `Jaccard@10`."""
     shown: Shown = "everywhere"

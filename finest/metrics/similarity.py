@@ -1,4 +1,7 @@
-"""Similarities of rank lists, a value an instance: what RLS is measured by. finest/metrics/overlaps.py has the definitions."""
+"""Similarities of rank lists, a value an instance: RLS is their mean.
+
+The definitions are in finest/metrics/overlaps.py.
+"""
 
 import numpy as np
 

@@ -1,6 +1,7 @@
-"""The report's charts: small SVG panels to be put inline, with the page's fonts and colours, so that dark mode and print follow the page.
+"""Draws the report's charts: small SVG panels for the page, with its fonts and colours, in dark mode and print too.
 
-Panels are narrow (a unit is about a CSS pixel) and stand in a grid, so that their text stays readable on a phone."""
+Panels are narrow (a unit is about a CSS pixel) and stand in a grid, so that their text stays readable on a phone.
+"""
 
 import io
 import math
@@ -56,7 +57,7 @@ SETTINGS: dict[Any, Any] = {
 
 
 class Point(NamedTuple):
-    """A mean and its interval."""
+    """Holds a mean and its interval."""
 
     mean: float
     low: float
@@ -64,7 +65,7 @@ class Point(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of a dumbbell chart."""
+    """Holds one row of a dumbbell chart."""
 
     label: str
     without: Point | None
@@ -74,14 +75,14 @@ class Row(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A labelled vertical line of a dumbbell chart."""
+    """Holds a labelled vertical line of a dumbbell chart."""
 
     label: str
     x: float
 
 
 class Curve(NamedTuple):
-    """One line of a chart over epochs."""
+    """Holds one line of a chart over epochs."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -89,7 +90,10 @@ class Curve(NamedTuple):
 
 
 def dumbbells(name: str, alt: str, rows: list[Row], floor: Mark | None, ceiling: Mark | None) -> Markup:
-    """A lane a scenario from `without` to `with_`, their intervals as brackets; below the floor and above the ceiling it is shaded."""
+    """Draws a lane a scenario from `without` to `with_`, with their intervals as brackets.
+
+    What lies below the floor and above the ceiling is shaded.
+    """
     header = 40 if floor or ceiling else 6
     bottom = ROW * len(rows)
     marks = [mark.x for mark in (floor, ceiling) if mark]
@@ -179,7 +183,10 @@ def _dumbbell(axes: Axes, row: Row, top: float) -> None:
 def histogram(
     name: str, alt: str, title: str, without: Sequence[float] | None, with_: Sequence[float], top: float
 ) -> Markup:
-    """Shares of instances by rbo in equal bins from 0 to 1: bars with FINEST, an outline without; `top` ends the y axis."""
+    """Draws shares of instances by rbo in equal bins from 0 to 1.
+
+    Bars with FINEST, an outline without; `top` ends the y axis.
+    """
     edges = [index / len(with_) for index in range(len(with_) + 1)]
 
     def draw(figure: Figure) -> None:
@@ -204,7 +211,7 @@ def histogram(
 def bars(
     name: str, alt: str, title: str, values: dict[str, float], form: Callable[[float], str], strong: str
 ) -> Markup:
-    """A horizontal bar a model; the one named `strong` in colour."""
+    """Draws a horizontal bar a model; the one named `strong` in colour."""
     height = 30 + 25 * len(values)
     longest = max(values.values()) or 1
 
@@ -226,7 +233,7 @@ def bars(
 
 
 def curves(name: str, alt: str, title: str, lines: list[Curve]) -> Markup:
-    """Lines over epochs: strong ones in colour and on top, the others faint."""
+    """Draws lines over epochs: strong ones in colour and on top, the others faint."""
 
     def draw(figure: Figure) -> None:
         axes = _axes(figure, left=40, right=8, top=26, bottom=36)
@@ -247,7 +254,7 @@ def curves(name: str, alt: str, title: str, lines: list[Curve]) -> Markup:
 
 
 def stacks(name: str, alt: str, rows: dict[str, list[float]], colours: list[str]) -> Markup:
-    """A horizontal bar a row, of one piece a colour, its sum (seconds) at the end."""
+    """Draws a horizontal bar a row, of one piece a colour, with its sum (seconds) at the end."""
     height = 4 + 36 * len(rows)
     longest = max(sum(pieces) for pieces in rows.values()) or 1
 
@@ -271,25 +278,28 @@ def stacks(name: str, alt: str, rows: dict[str, list[float]], colours: list[str]
 
 
 def _short(label: str, width: float) -> str:
-    """The label, cut to what fits into `width` points."""
+    """Returns the label, cut to what fits into `width` points."""
     longest = int(width / LETTER)
     return label if len(label) <= longest else label[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _axes(figure: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Axes with margins in points: the charts must line up whatever their labels are."""
+    """Returns axes with margins in points: the charts must line up whatever their labels are."""
     width, height = figure.get_size_inches() * 72
     return figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height))
 
 
 def _points(figure: Figure) -> matplotlib.transforms.Transform:
-    """From points off the figure's top left corner to the canvas."""
+    """Returns the transform from points off the figure's top left corner to the canvas."""
     width, height = figure.get_size_inches() * 72
     return matplotlib.transforms.Affine2D().translate(0, -height).scale(1 / width, -1 / height) + figure.transFigure
 
 
 def _svg(name: str, alt: str, width: float, height: float, draw: Callable[[Figure], None]) -> Markup:
-    """`draw`'s figure as an SVG element whose ids start with `name`, without the fixed size, metadata and page-wide style of Matplotlib."""
+    """Returns the figure that `draw` draws as an SVG element whose ids start with `name`.
+
+    It lacks the fixed size, metadata and page-wide style of Matplotlib.
+    """
     out = io.StringIO()
     with matplotlib.rc_context(SETTINGS):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72)

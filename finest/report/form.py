@@ -43,7 +43,7 @@ def metric_columns(models: Iterable[Accuracy]) -> list[Column]:
 
 
 def similarity_columns(scenarios: Iterable[ScenarioResult], *shown: Shown) -> dict[str, str]:
-    """Returns the headings, by name, of all list similarities that any of the scenarios has and that are shown like that.
+    """Returns the headings, by name, of the list similarities that scenarios have and that are shown like that.
 
     Those that are not registered here, in a verdict of another installation, come last, headed by their names.
     """

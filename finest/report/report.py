@@ -25,8 +25,8 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
     """Writes the report to `out`. Equal input gives equal bytes.
 
     `histories` maps a variant to its training history (`finest.training.history`). Without histories or without
-    `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason and ids only.
-    `profile`: the page of a profiled run.
+    `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason
+    and ids only. `profile`: the page of a profiled run.
     """
     here = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
@@ -63,14 +63,14 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
 
 
 def control(verdict: Verdict, name: str) -> ScenarioResult | None:
-    """That control's result; rank lists from elsewhere may come without controls."""
+    """Returns that control's result, None where there is none: rank lists from elsewhere may come without controls."""
     return next(
         (scenario for scenario in verdict.scenarios if scenario.role == "control" and scenario.name == name), None
     )
 
 
 def key_figures(verdict: Verdict) -> list[dict[str, str]]:
-    """The headline's tiles: label, value, and what to compare it with."""
+    """Returns the headline's tiles: label, value, and what to compare it with."""
     metrics = verdict.metrics
     models = {model.name: model for model in verdict.accuracy}
     tiles = []
@@ -109,7 +109,7 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
 
 
 def stability(verdict: Verdict) -> dict[str, Any]:
-    """Dumbbell charts and their table: probes first, then the controls that have a meaning of their own."""
+    """Returns dumbbell charts and their table: probes first, then the controls that have a meaning of their own."""
     shown = [scenario for scenario in verdict.scenarios if scenario.name != "identity"]
     shown.sort(key=lambda scenario: scenario.role == "control")
     seed, rounding = control(verdict, "seed"), control(verdict, "rounding")
@@ -136,7 +136,7 @@ def stability(verdict: Verdict) -> dict[str, Any]:
 
 
 def row_of(scenario: ScenarioResult, similarity: str) -> charts.Row:
-    """A scenario's lane, under its name and, for a control, what it does."""
+    """Returns a scenario's lane, under its name and, for a control, what it does."""
     controls = {"seed": "seed: data untouched, another seed", "rounding": "rounding: data untouched, rounding alone"}
     faint = scenario.role == "control"
     label = controls.get(scenario.name, scenario.name) if faint else scenario.name
@@ -145,18 +145,18 @@ def row_of(scenario: ScenarioResult, similarity: str) -> charts.Row:
 
 
 def told(row: charts.Row) -> str:
-    """A lane for those who cannot see it."""
+    """Returns a lane in words, for those who cannot see it."""
     without = f"{row.without.mean:.3f} without FINEST, " if row.without else ""
     return f"{row.label}: {without}{row.with_.mean:.3f} with it."
 
 
 def point(estimate: Estimate) -> charts.Point:
-    """The estimate as a chart takes it."""
+    """Returns the estimate as a chart takes it."""
     return charts.Point(estimate.mean, estimate.low, estimate.high)
 
 
 def histograms(verdict: Verdict) -> list[Markup]:
-    """A panel a probe and one for the `seed` control, on one y axis."""
+    """Returns a panel a probe and one for the `seed` control, on one y axis."""
     shown = [scenario for scenario in verdict.scenarios if scenario.role == "probe" or scenario.name == "seed"]
     shown.sort(key=lambda scenario: scenario.role == "control")
     top = (
@@ -178,7 +178,7 @@ def histograms(verdict: Verdict) -> list[Markup]:
 
 
 def accuracy(verdict: Verdict) -> dict[str, Any]:
-    """Bars and table of every model that was scored."""
+    """Returns bars and table of every model that was scored."""
     rows = verdict.accuracy
 
     def panel(name: str, title: str, values: dict[str, float], form: Any) -> Markup:
@@ -215,12 +215,12 @@ def cells(row: Accuracy, columns: list[Column]) -> dict[str, str]:
 
 
 def against(row: Accuracy, base_mrr: float) -> str:
-    """A model's MRR relative to the base model's, in words of a table."""
+    """Returns a model's MRR relative to the base model's, in words of a table."""
     return signed(mrr(row) / base_mrr - 1) if base_mrr and row.name != "base" else "\N{EN DASH}"
 
 
 def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
-    """Loss an epoch and stage, every variant, and the sum of the regulariser's terms."""
+    """Draws the loss an epoch and stage, every variant, and the sum of the regulariser's terms."""
     panels = []
     for stage, title in (("pretrain", "Pretraining: next-item loss"), ("finetune", "Fine-tuning: whole loss")):
         panels.append((stage, title, {name: epochs(table, stage, "loss") for name, table in sorted(histories.items())}))
@@ -234,7 +234,10 @@ def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
         lines = {name: line for name, line in lines.items() if line[0]}
         if lines:
             strong = "clean" if "clean" in lines else next(iter(lines))
-            alt = f"{title}, {len(lines)} variants. {strong} goes from {lines[strong][1][0]:.3f} to {lines[strong][1][-1]:.3f}."
+            alt = (
+                f"{title}, {len(lines)} variants. {strong} goes from {lines[strong][1][0]:.3f} to "
+                f"{lines[strong][1][-1]:.3f}."
+            )
             drawn.append(
                 charts.curves(
                     f"curve-{stage}", alt, title, [charts.Curve(*line, name == strong) for name, line in lines.items()]
@@ -244,13 +247,16 @@ def training_curves(histories: dict[str, pa.Table]) -> list[Markup]:
 
 
 def epochs(table: pa.Table, stage: str, *terms: str) -> tuple[list[int], list[float]]:
-    """Epochs of that stage, and the sum of these terms in each."""
+    """Returns the epochs of that stage, and the sum of these terms in each."""
     rows = [row for row in table.select(["stage", "epoch", *terms]).to_pylist() if row["stage"] == stage]
     return [row["epoch"] for row in rows], [sum(row[term] for term in terms) for row in rows]
 
 
 def cost(measured: dict[str, Any]) -> dict[str, Any] | None:
-    """CPU seconds a variant and stage, wall seconds a step, what the proof cost beyond the candidate; None where not measured."""
+    """Returns CPU seconds a variant and stage, wall seconds a step, and what the proof cost beyond the candidate.
+
+    None where nothing was measured.
+    """
     variants: dict[str, dict[str, float]] = measured.get("variants", {})
     steps: dict[str, float] = measured.get("steps", {})
     if not variants and not steps:
@@ -276,12 +282,15 @@ def cost(measured: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def cpu_seconds(spent: dict[str, float], stage: str) -> float:
-    """CPU seconds of a variant's stage; of a resumed training, those of the epochs before it stopped too."""
+    """Returns CPU seconds of a variant's stage; of a resumed training, those of the epochs before it stopped too."""
     return max(spent.get(f"{stage}_cpu_seconds", 0.0), spent.get(f"{stage}_epochs_cpu_seconds", 0.0))
 
 
 def marks(before: list[str], after: list[str]) -> list[dict[str, Any]]:
-    """Two lists row by row: was the old item dropped, and where does the new one come from (`moved`: places up, None for a new item)?"""
+    """Returns two lists row by row: was the old item dropped, and where does the new one come from?
+
+    `moved` is the number of places that it went up; None for a new item.
+    """
     place = {item: rank for rank, item in enumerate(before)}
     return [
         {"before": old, "gone": old not in after, "after": new, "moved": place[new] - rank if new in place else None}

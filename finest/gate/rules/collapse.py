@@ -12,14 +12,15 @@ from finest.gate.verdict import RuleResult
 @RULES.register("collapse")
 @rule(needs=[CANDIDATE, BASE, POPULARITY, REPEAT_LAST])
 def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Coverage and overlap between users within bounds of the base model's; MRR above popularity and repeat-last, lower bound."""
+    """Checks coverage and overlap between users against the base model's, and MRR against the two simple baselines'."""
     candidate, base = measured.accuracy["candidate"], measured.accuracy["base"]
     results = []
 
     least = config.min_coverage_ratio * base.coverage_at_10
     covers = candidate.coverage_at_10 >= least and candidate.coverage_at_10 > 0
     sentence = (
-        f"The top 10 of all lists show {candidate.coverage_at_10:.1%} of the catalogue, {'at least' if covers else 'less than'} "
+        f"The top 10 of all lists show {candidate.coverage_at_10:.1%} of the catalogue, "
+        f"{'at least' if covers else 'less than'} "
         f"{config.min_coverage_ratio:.0%} of the base model's {base.coverage_at_10:.1%}."
     )
     value = candidate.coverage_at_10 / base.coverage_at_10 if base.coverage_at_10 else None
@@ -36,7 +37,8 @@ def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
 
     differs = candidate.overlap <= config.max_overlap_ratio * base.overlap
     sentence = (
-        f"Two users' top 10 share {candidate.overlap:.1%} of their items on average, {'at most' if differs else 'more than'} "
+        f"Two users' top 10 share {candidate.overlap:.1%} of their items on average, "
+        f"{'at most' if differs else 'more than'} "
         f"{config.max_overlap_ratio:g} times the base model's {base.overlap:.1%}."
     )
     value = candidate.overlap / base.overlap if base.overlap else None

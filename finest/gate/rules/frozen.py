@@ -14,14 +14,15 @@ from finest.gate.verdict import RuleResult
 TRAINING_NOISE = 0.01
 """Standard error of the difference of two RLS by rounding alone: .007 each, as measured on ml-100k."""
 COPIED = 3 * TRAINING_NOISE
-"""An RLS above the ceiling by more than this, or by half of what is left to 1, is no accident; from one time the noise on the verdict has a
-note. One time alone would refuse an honest run in six for a scenario whose edits cost as little as rounding does."""
+"""An RLS above the ceiling by more than this, or by half of what is left to 1, is no accident. From one time the noise
+on, the verdict has a note; one time alone would refuse an honest run in six for a scenario whose edits cost as
+little as rounding does."""
 
 
 @RULES.register("frozen")
 @rule(needs=[CANDIDATE, BASE, control("rounding", "base"), control("rounding", "tuned"), PROBES])
 def frozen(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Lists follow the history, differ from the reference model's, stay under the ceiling, and gain from new data."""
+    """Checks that lists follow the history, are no copy of the reference's, and gain from new data."""
     return [
         _plasticity(measured, config),
         _reference(evidence, measured),
@@ -34,7 +35,8 @@ def _plasticity(measured: Measured, config: Gate) -> RuleResult:
     name, option = "frozen.plasticity", "min_plasticity"
     if not measured.plasticity:
         sentence = (
-            "No user has two instances, so nothing shows whether lists follow the history: hold out more than one interaction a user, "
+            "No user has two instances, so nothing shows whether lists follow the history: hold out more than "
+            "one interaction a user, "
             "or drop frozen from gate.rules."
         )
         return decide(name, False, sentence, bound=config.min_plasticity, option=option)
@@ -51,11 +53,12 @@ def _plasticity(measured: Measured, config: Gate) -> RuleResult:
 
 
 def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
-    """Nothing honest comes nearer to its reference than rounding alone leaves a training to itself.
+    """Checks that the candidate is no nearer to its reference than rounding alone leaves a training to itself.
 
-    A champion is another training's model: the bound is what rounding leaves of the base lists, which no retraining reaches. The base
-    model is the candidate's own past, and fine-tuning that keeps its lists may come as near (measured: .956 against .951): there the bound
-    is what rounding leaves of the candidate, and the noise of training. A copy has 1.
+    A champion is another training's model: the bound is what rounding leaves of the base lists, which no retraining
+    reaches. The base model is the candidate's own past, and fine-tuning that keeps its lists may come as near
+    (measured: .956 against .951): there the bound is what rounding leaves of the candidate, and the noise of training.
+    A copy has 1.
     """
     own = evidence.reference == "base"
     name, rounding = "frozen.reference", measured.control("rounding", "tuned" if own else "base")
@@ -92,7 +95,8 @@ def _ceiling(measured: Measured) -> RuleResult:
     bound = _beyond_noise(top)
     under = value <= bound
     sentence = (
-        f"The most stable scenario, {best.name}, has an RLS (rbo) of {value:.3f}, {'not above' if under else 'above'} {bound:.3f}: "
+        f"The most stable scenario, {best.name}, has an RLS (rbo) of {value:.3f}, "
+        f"{'not above' if under else 'above'} {bound:.3f}: "
         f"the ceiling of {top:.3f} and the noise of training"
         f"{'.' if under else ': edits cannot cost less than rounding, so something is copied.'}"
     )
@@ -100,12 +104,15 @@ def _ceiling(measured: Measured) -> RuleResult:
 
 
 def _beyond_noise(similarity: float) -> float:
-    """What only a copy is above, where training alone leaves `similarity`."""
+    """Returns the bound that only a copy is above, where training alone leaves `similarity`."""
     return similarity + min(COPIED, (1 - similarity) / 2)
 
 
 def _new_data(measured: Measured, config: Gate) -> RuleResult:
-    """Of what the base model learns from data that the champion has not seen, fine-tuning must keep a share."""
+    """Checks the share that fine-tuning keeps of what the base model learns from data that the champion has not seen.
+
+    It is (MRR_candidate - MRR_champion) / (MRR_base - MRR_champion), on instances after the champion's cut.
+    """
     name, option, newer = "frozen.new_data", "min_new_data_gain", measured.newer
     if newer is None or newer.base is None:
         return not_applicable(name, "There is no champion to gain on.", option)
@@ -119,7 +126,8 @@ def _new_data(measured: Measured, config: Gate) -> RuleResult:
     kept = (newer.candidate - newer.champion) / available
     learns = kept.value >= config.min_new_data_gain
     sentence = (
-        f"On instances after the champion's cut, the candidate keeps {kept.value:.0%} of the {available.value:+.4f} MRR that its base "
+        f"On instances after the champion's cut, the candidate keeps {kept.value:.0%} of the "
+        f"{available.value:+.4f} MRR that its base "
         f"gains, {'at least' if learns else 'less than'} {config.min_new_data_gain:.0%}."
     )
     return decide(

@@ -14,7 +14,10 @@ from finest.gate.verdict import RuleResult
 @RULES.register("gain")
 @rule(needs=[CANDIDATE, BASE, PROBES, PROBES_BASE])
 def gain(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Mean over scenarios of RLS with FINEST minus RLS without; the point estimate, with its interval beside it."""
+    """Checks that RLS with FINEST minus RLS without is not negative, as the mean over scenarios.
+
+    The number itself decides.
+    """
     results = []
     for measure in HEADLINE:
         gains = [probe.means["tuned"][measure] - probe.means["base"][measure] for probe in measured.probes]

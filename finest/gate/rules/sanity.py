@@ -15,7 +15,7 @@ from finest.gate.verdict_metrics import verdict_metrics
 @RULES.register("sanity")
 @rule(needs=[CANDIDATE, BASE, control("identity", "tuned"), control("identity", "base")])
 def sanity(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Training is reproducible, every number is one, and the data is new."""
+    """Checks that training is reproducible, that every number is one, and that the data is new."""
     return [
         _identity(measured),
         _finite(evidence, measured),
@@ -25,7 +25,7 @@ def sanity(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleRes
 
 
 def _identity(measured: Measured) -> RuleResult:
-    """The clean variant trained once more gives the same lists to the last item: anything else makes RLS measure the machine."""
+    """Checks that the clean variant trained once more gives the same lists: else RLS measures the machine too."""
     controls = [control for control in measured.controls if control.name == "identity"]
     worst = min(
         (control.means[stage]["rbo"].value for control in controls for stage in ("base", "tuned")), default=math.nan
@@ -35,7 +35,8 @@ def _identity(measured: Measured) -> RuleResult:
         sentence = "The clean variant trained once more gives exactly the same lists, before and after fine-tuning."
     else:
         sentence = (
-            f"Training is not reproducible: the clean variant trained once more gives other lists (mean rbo {worst:.6f} instead of 1), "
+            "Training is not reproducible: the clean variant trained once more gives other lists (mean rbo "
+            f"{worst:.6f} instead of 1), "
             "so RLS measures the machine too; check thread counts, device and seeds."
         )
     return decide("sanity.identity", holds, sentence, value=worst, bound=1.0)
@@ -54,7 +55,7 @@ def _finite(evidence: Evidence, measured: Measured) -> RuleResult:
 
 
 def _age(measured: Measured, config: Gate) -> RuleResult:
-    """The hours stand in the verdict's `age`, apart from what the lists alone decide."""
+    """Checks the age of the data. The hours stand in the verdict's `age`, apart from what the lists alone decide."""
     name, option, limit = "sanity.age", "max_age_hours", config.max_age_hours
     if limit is None:
         return not_applicable(name, "gate.max_age_hours is not set.", option)

@@ -12,8 +12,9 @@ from finest.gate.roles import BASE, CANDIDATE, PROBES, Need, control
 from finest.gate.verdict import RuleResult
 
 LEAST_SCENARIOS = 3
-"""Fewer say nothing about the spread between scenarios."""
+"""Least number of scenarios; fewer say nothing about the spread between them."""
 WORDS = {"rbo": "rbo", "jaccard_at_10": "Jaccard at 10"}
+"""Names of the gated similarities in sentences."""
 
 
 def _needs(config: Gate) -> list[Need]:
@@ -26,10 +27,13 @@ def _needs(config: Gate) -> list[Need]:
 @RULES.register("stability")
 @rule(needs=_needs)
 def stability(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Lower bound of the mean over scenarios, and the worst scenario: between noise floor and ceiling, and in absolute terms."""
+    """Checks the lower bound of mean RLS over the scenarios, and the worst scenario."""
     count = len(measured.probes)
     if count < LEAST_SCENARIOS:
-        sentence = f"There are {count} scenarios, too few to know the spread between them: add to perturb.scenarios until there are 3."
+        sentence = (
+            f"There are {count} scenarios, too few to know the spread between them: add to perturb.scenarios until "
+            "there are 3."
+        )
         return [decide("stability", False, sentence, value=count, bound=LEAST_SCENARIOS)]
     results = [
         result
@@ -44,7 +48,10 @@ def stability(evidence: Evidence, measured: Measured, config: Gate) -> list[Rule
 
 def _mean(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResult]:
     mean, low, high = over_scenarios([probe.means["tuned"][measure] for probe in measured.probes])
-    said = f"Mean RLS ({WORDS[measure]}) over {len(measured.probes)} scenarios is {mean:.3f}, with 95% confidence at least {low:.3f}"
+    said = (
+        f"Mean RLS ({WORDS[measure]}) over {len(measured.probes)} scenarios is {mean:.3f}, with 95% confidence at "
+        f"least {low:.3f}"
+    )
     absolute, option = {
         "rbo": (config.min_rls_rbo, "min_rls_rbo"),
         "jaccard_at_10": (config.min_rls_jaccard, "min_rls_jaccard"),
@@ -74,14 +81,18 @@ def _worst(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResul
 
 
 def _on_the_way(measured: Measured, measure: str, share: float) -> tuple[float | None, str]:
-    """The bound that lies `share` of the way from floor to ceiling, and what it is; or None, and why there is none."""
+    """Returns the bound that lies `share` of the way from floor to ceiling, and what it is.
+
+    Or None, and why there is none.
+    """
     if measured.floor is None or measured.ceiling is None:
         return None, "the control `seed` or `rounding` is missing"
     floor, ceiling = measured.floor[measure].value, measured.ceiling[measure].value
     if not ceiling > floor:
         return (
             None,
-            f"the ceiling, {ceiling:.3f}, is not above the noise floor, {floor:.3f} (rounding moves lists as much as another seed)",
+            f"the ceiling, {ceiling:.3f}, is not above the noise floor, {floor:.3f} (rounding moves lists as "
+            "much as another seed)",
         )
     return floor + share * (
         ceiling - floor
@@ -101,7 +112,7 @@ def _at_least(
 
 
 def _churn(measured: Measured, config: Gate) -> list[RuleResult]:
-    """Similarity with the champion's lists, where that is bounded."""
+    """Checks the similarity with the champion's lists, where that is bounded."""
     bound = config.min_churn_rbo
     if bound is None:
         return []
