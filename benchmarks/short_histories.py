@@ -23,7 +23,7 @@ from finest.perturb.plan import Variant
 from finest.training.config import Pretrain
 from finest.training.device import prepare
 from finest.training.unit import TrainUnit
-from finest.training.windows import slots
+from finest.training.windows import plan_windows
 
 USERS, ITEMS, MEAN, STACK = 6_000, 3_000, 9, 4
 EPOCHS = 3
@@ -35,7 +35,7 @@ def main() -> None:
     prepare(CPU)
     data = short()
     rows = data.training_rows()
-    print(f"{len(rows)} training rows; slots by width: {slots(rows, Pretrain().model.max_length).by_width()}")
+    print(f"{len(rows)} training rows; slots by width: {plan_windows(rows, Pretrain().model.max_length).by_width()}")
     variants = [clean(seed) for seed in range(STACK)]
     for name, chosen in (("alone", variants[:1]), (f"a stack of {STACK}", variants)):
         taken: dict[bool, list[float]] = {False: [], True: []}

@@ -1,4 +1,4 @@
-"""Keys for everything random: each use names itself, so that none shares a stream or depends on the order of calls."""
+"""Gives keys to everything random: each use names itself, so that no two share a stream or depend on call order."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # half of the users of keys never train, and torch takes seco
 
 
 def key(*words: str | int | float) -> int:
-    """A 63-bit integer that depends on every word and on their order.
+    """Returns a 63-bit integer that depends on every word and on their order.
 
     >>> key("a", 1) == key("a", 1), key("a", 1) == key("a", "1")
     (True, False)
@@ -21,12 +21,12 @@ def key(*words: str | int | float) -> int:
 
 
 def numpy_generator(*words: str | int | float) -> np.random.Generator:
-    """A generator of its own for the use that `words` name."""
+    """Returns a NumPy generator for the use that `words` name, and for no other."""
     return np.random.Generator(np.random.PCG64(key(*words)))
 
 
 def torch_generator(*words: str | int | float, device: "torch.device | str" = "cpu") -> "torch.Generator":
-    """A generator of its own for the use that `words` name, on `device`."""
+    """Returns a torch generator on `device` for the use that `words` name, and for no other."""
     import torch
 
     return torch.Generator(device=device).manual_seed(key(*words))

@@ -1,4 +1,4 @@
-"""Riding out what passes: a service that is away is waited for, a line in the log for each wait, until it is back or a limit is over."""
+"""Waits for a service that is away until it is back or a limit is over, with a line in the log for each wait."""
 
 import contextlib
 import logging
@@ -15,12 +15,13 @@ from finest.errors import ConfigError, UnavailableError
 
 T = TypeVar("T")
 Reason = Callable[[BaseException], str | None]
-"""Why an error may well be gone in a minute, in words without secrets; None for one that will not."""
+"""Tells why an error may well be gone in a minute, in words without secrets; None for one that will not."""
 
 VARIABLE = "FINEST_PATIENCE_SECONDS"
-"""Environment variable: how long a service may be away. Unset, not at all: somebody waits for an answer."""
+"""Environment variable: seconds that a service may be away. Where it is unset nothing is waited for: a person waits for
+an answer."""
 FIRST_SECONDS, LONGEST_SECONDS = 0.5, 30.0
-"""Of the waits between two tries, which double."""
+"""First and longest wait between two tries; waits double."""
 
 logger = logging.getLogger(__name__)
 _jitter = random.Random()
@@ -28,7 +29,11 @@ _most: ContextVar[float] = ContextVar("most", default=math.inf)
 
 
 def limit() -> float:
-    """Seconds that a service may be away. Raises ConfigError where the environment's word for it is no number."""
+    """Returns the number of seconds that a service may be away.
+
+    Raises:
+        ConfigError: The value of the environment variable is no number.
+    """
     return min(_configured(), _most.get())
 
 
@@ -42,7 +47,7 @@ def _configured() -> float:
 
 @contextlib.contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """A shorter limit for a block of this thread."""
+    """Sets a shorter limit for a block of this thread."""
     token = _most.set(seconds)
     try:
         yield
@@ -51,8 +56,17 @@ def at_most(seconds: float) -> Iterator[None]:
 
 
 def patiently(service: str, call: Callable[[], T], reason: Reason) -> T:
-    """What the call returns, once the service is there. Raises its own error where that does not pass, or where there is no patience at
-    all; UnavailableError where the limit is over."""
+    """Repeats a call while the service is away, and returns what it returns.
+
+    Args:
+        service: Name of the service, for the log.
+        call: The call, repeated until it succeeds.
+        reason: Says of an error whether it passes.
+
+    Raises:
+        UnavailableError: The limit is over.
+        Exception: The call's own error, where it does not pass or nothing is waited for.
+    """
     absence: Absence | None = None
     while True:
         try:
@@ -72,19 +86,19 @@ def patiently(service: str, call: Callable[[], T], reason: Reason) -> T:
 
 
 def pause(waits: int) -> float:
-    """Returns the seconds until the next try, after so many waits before: twice as long each time, and a little random."""
+    """Returns the seconds until the next try, after so many waits: twice as long each time, and a little random."""
     doubled: float = min(FIRST_SECONDS * 2**waits, LONGEST_SECONDS)
     return doubled * _jitter.uniform(0.75, 1.0)
 
 
 class Absence:
-    """A service that is away: since when, and how long until it is asked again."""
+    """Holds since when a service is away, and decides when it is asked again."""
 
     def __init__(self, service: str):
         self.service, self.began, self.waits, self.limit = service, time.monotonic(), 0, limit()
 
     def wait(self, why: str) -> float | None:
-        """Seconds until the next try, said in the log; None once the limit is over."""
+        """Returns the seconds until the next try and says so in the log; None once the limit is over."""
         left = self.limit - (time.monotonic() - self.began)
         if left < 0.001:
             return None
@@ -96,11 +110,11 @@ class Absence:
         return seconds
 
     def ended(self) -> None:
-        """Says that the service is back."""
+        """Says in the log that the service is back."""
         logger.warning("%s is back after %s", self.service, duration(time.monotonic() - self.began))
 
     def given_up(self, why: str) -> str:
-        """One line for whoever must hear of it."""
+        """Returns one line for the person who must hear that the limit is over."""
         away = duration(time.monotonic() - self.began)
         longer = ", longer than steps.patience_minutes allows" if self.limit == _configured() else ""
         return f"{self.service} has been away for {away}{longer}: {why}"

@@ -1,4 +1,4 @@
-"""Processes that work for this one: they import what they need and nothing else, tell of their work, and end with it."""
+"""Starts processes that work for this one: they import only what they need, report on their work, and end with it."""
 
 import logging
 import logging.handlers
@@ -19,39 +19,45 @@ from finest.errors import FinestError, KilledError
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 10.0
-"""How long a process may take to end by itself."""
+"""Seconds that a process may take to end by itself."""
 
 Job = Callable[[Callable[[Any], None]], Any]
 """A piece of work that can be pickled: takes what it tells its events to, and returns its result."""
 
 
 class Told(NamedTuple):
-    """A job has told of something."""
+    """Carries an event that a job has reported."""
 
     event: Any
 
 
 class Returned(NamedTuple):
-    """A job is done."""
+    """Carries the result of a job."""
 
     result: Any
 
 
 class Raised(NamedTuple):
-    """A job has failed."""
+    """Carries the error that a job has raised."""
 
     error: Exception
 
 
 class Worker:
-    """A process that does jobs, one at a time. As a context, it has ended afterwards.
+    """Runs jobs in a process of its own, one at a time. As a context, ends that process.
 
-    Whatever it is at when it dies, this process gets an end of file: it has a pipe to itself, and shares no lock and no queue. A job goes
-    through that pipe too: what a process is started with is written to another one, without end where it dies before it has read it.
+    Whatever the process is doing when it dies, this one gets an end of file: it has a pipe to itself, and shares no
+    lock and no queue. A job goes through that pipe too: what a process is started with is written to another one,
+    without end where it dies before it has read it.
     """
 
     def __init__(self, name: str, setup: Callable[[], object]):
-        """Starts it. `name`: for messages. `setup`: can be pickled, and is called there first."""
+        """Starts the process.
+
+        Args:
+            name: Name of the process, for messages.
+            setup: Called in the process first; can be pickled.
+        """
         context = multiprocessing.get_context("spawn")
         self.name = name
         self.connection, theirs = context.Pipe()
@@ -70,16 +76,23 @@ class Worker:
         self.end(at_once=error is not None)
 
     def give(self, job: Job) -> None:
-        """Hands it a job, when it has none. Raises like `hear` where it has ended."""
+        """Hands the process a job, when it has none.
+
+        Raises:
+            FinestError: The process has ended; as `hear` raises.
+        """
         try:
             self.connection.send(job)
         except OSError as error:
             raise self._ended() from error
 
     def hear(self, seconds: float | None = None) -> Told | Returned | None:
-        """What it says next, for `seconds` at most; None where that is nothing, or was for the log.
+        """Returns what the process says next; None if that is nothing within `seconds`, or was for the log.
 
-        Raises what the job has raised; KilledError where a signal has ended the process, FinestError where anything else has.
+        Raises:
+            KilledError: A signal has ended the process.
+            FinestError: The process has ended otherwise.
+            Exception: What the job has raised.
         """
         if not self.connection.poll(seconds):
             return None
@@ -102,7 +115,7 @@ class Worker:
         return FinestError(f"{self.name} {ended}; its log says more")
 
     def end(self, at_once: bool = False) -> None:
-        """Ends it: by itself if it can, and not `at_once`."""
+        """Ends the process: by itself if it can, and not `at_once`."""
         self.connection.close()
         if not at_once:
             self.process.join(GRACE_SECONDS)
@@ -133,7 +146,7 @@ def _work(connection: Connection, parent: int, setup: Callable[[], object]) -> N
 
 
 def received(connection: Connection) -> Iterator[Any]:
-    """What comes through a pipe, until nobody is at its other end any more, whatever they were at."""
+    """Yields what comes through a pipe until nobody is at its other end any more, whatever they were doing."""
     while True:
         try:
             raw = connection.recv_bytes()
@@ -143,7 +156,10 @@ def received(connection: Connection) -> Iterator[Any]:
 
 
 def portable(error: Exception) -> Exception:
-    """The error as another process can make it again, with its own words: one of ours, one of Python's, else what it was as text."""
+    """Returns the error as another process can make it again, with its own words.
+
+    That is the error itself where it is one of ours or of Python's, else a RuntimeError with its text.
+    """
     if isinstance(error, KilledError) or type(error).__module__ == "builtins":
         return error
     if isinstance(error, FinestError):
@@ -202,7 +218,7 @@ def forward(send: Callable[[logging.LogRecord], object]) -> None:
 
 
 def log(record: logging.LogRecord) -> None:
-    """A record of another process, where this one would have made it."""
+    """Handles a record of another process where this one would have made it."""
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)

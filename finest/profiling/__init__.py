@@ -1,0 +1,1 @@
+"""Measures where a run's time went."""

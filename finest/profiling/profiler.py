@@ -1,6 +1,7 @@
-"""Profiling of a training step: a trace of some batches by torch's profiler, and the time of parts that histories do not tell.
+"""Profiles a training step: a trace of some batches, and the time of the parts that histories say nothing of.
 
-On where the environment names a folder, which a step's worker processes inherit. Off, everything here hands through what it is given.
+Profiling is on where the environment names a folder, which a step's worker processes inherit. Where it is off,
+everything here passes through what it is given.
 """
 
 import json
@@ -21,17 +22,22 @@ from finest.profiling.summary import BATCHES, FOLDER
 Batch = TypeVar("Batch")
 
 VARIABLE = "FINEST_PROFILE"
+"""Environment variable: folder that processes write their measurements into."""
 WARM = 3
-"""Batches of the traced epoch that are left out first."""
+"""Number of batches of the traced epoch that are left out first, while caches fill."""
 OPERATORS = 15
-"""That a summary names."""
+"""Number of operators that a summary names."""
 
 
 @contextmanager
 def into(out: Path, stage: str, on: bool, earlier: Path | None = None) -> Iterator[None]:
-    """Profiles the block where `on`, and puts what was measured into `out`, which the block has written.
+    """Profiles the block and puts what was measured into the folder that the block has written.
 
-    `earlier`: the folder of the step before, whose profile is put beside this one's.
+    Args:
+        out: The folder.
+        stage: `pretrain` or `finetune`.
+        on: Whether to profile at all.
+        earlier: Folder of the step before, whose profile is put beside this one's.
     """
     if not on:
         yield
@@ -56,9 +62,16 @@ def into(out: Path, stage: str, on: bool, earlier: Path | None = None) -> Iterat
 
 
 def traced(batches: Sequence[Batch], stage: str, epoch: int, epochs: int) -> Iterable[Batch]:
-    """The batches of an epoch (from 0), of which some are traced where profiling is on.
+    """Returns the batches of an epoch, some of which are traced as they are taken.
 
-    Once a step: in the first training that comes to its second epoch, or to its only one. All variants compute the same.
+    One epoch a step is traced: the second of the first training that comes to one, or its only one. All variants
+    compute the same.
+
+    Args:
+        batches: The epoch's batches.
+        stage: `pretrain` or `finetune`.
+        epoch: Number of the epoch, from 0.
+        epochs: Number of epochs of the training.
     """
     folder = os.environ.get(VARIABLE)
     if not folder or (epoch == 0 and epochs > 1) or not _first(Path(folder, f"{stage}.claim")):
@@ -68,7 +81,7 @@ def traced(batches: Sequence[Batch], stage: str, epoch: int, epochs: int) -> Ite
 
 @contextmanager
 def clocked(part: str) -> Iterator[None]:
-    """Adds the block's time to that of the `part` where profiling is on."""
+    """Adds the block's wall and CPU time to that of `part`, where profiling is on."""
     if not (folder := os.environ.get(VARIABLE)):
         yield
         return
@@ -105,7 +118,7 @@ def _operators(stage: str) -> str:
 
 
 def _first(claim: Path) -> bool:
-    """Whether nobody has made the file before."""
+    """Returns whether nobody has made the file before, and makes it."""
     try:
         claim.touch(exist_ok=False)
     except FileExistsError:
@@ -114,7 +127,7 @@ def _first(claim: Path) -> bool:
 
 
 def _parts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Times, and wall and CPU seconds, of every part that was clocked."""
+    """Returns how often every part was clocked, and its wall and CPU seconds."""
     found: dict[str, dict[str, Any]] = {}
     lines = folder / "parts.jsonl"
     for spent in map(json.loads, lines.read_text().splitlines() if lines.exists() else []):

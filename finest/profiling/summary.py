@@ -1,4 +1,4 @@
-"""Where a run's time went, on one page: its steps, the parts of its trainings, the operators of a traced piece."""
+"""Shows where a run's time went, on one page: its steps, the parts of its trainings, and a traced epoch's operators."""
 
 import json
 from collections.abc import Mapping
@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 PAGE, NUMBERS = "profile.txt", "profile.json"
-"""The page, and what it is made from beside the steps."""
+"""File of the page, and file of the numbers that it is made from beside the steps."""
 FOLDER = "profile"
-"""In a training step's folder: `<stage>.json`, and `<stage>-trace.json.gz` for chrome://tracing or Perfetto."""
+"""Folder in that of a training step: `<stage>.json`, and `<stage>-trace.json.gz` for chrome://tracing or Perfetto."""
 BATCHES = 50
-"""That are traced: a trace of millions of operators opens nowhere."""
+"""Number of batches that the profiler traces. More would make a trace that no viewer opens."""
 STAGES = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+"""Names of the stages in words."""
 PARTS = {"lists": "rank lists", "references": "reference lists", "checkpoints": "checkpoints"}
-"""What is clocked, in words."""
+"""Names in words of the parts that are clocked."""
 
 
 class StepCost(NamedTuple):
@@ -29,7 +30,11 @@ class StepCost(NamedTuple):
 
 
 def measured(groups: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """What a page says of every profiled group, by id the folder that `finetune` wrote. Empty where the run was not profiled."""
+    """Returns what a page says of every profiled group; nothing where the run was not profiled.
+
+    Args:
+        groups: Folder that `finetune` wrote, by the group's id.
+    """
     found = []
     for id, group in groups.items():
         if (group / FOLDER).is_dir():
@@ -40,7 +45,12 @@ def measured(groups: Mapping[str, Path]) -> list[dict[str, Any]]:
 
 
 def page(steps: list[StepCost], groups: list[dict[str, Any]]) -> str:
-    """The page, plain text. `groups`: what `measured` gave."""
+    """Returns the page as plain text.
+
+    Args:
+        steps: Cost of each step of the run.
+        groups: What `measured` gave.
+    """
     lines = []
     if steps:
         total = StepCost("all", sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps))
@@ -65,7 +75,7 @@ def page(steps: list[StepCost], groups: list[dict[str, Any]]) -> str:
 
 
 def _parts(group: Path, profiles: dict[str, Any]) -> list[dict[str, Any]]:
-    """Epochs from the histories, the rest from what was clocked."""
+    """Returns the cost of epochs, from the histories, and of the parts that were clocked."""
     epochs = [row for file in sorted((group / "history").glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
     found = []
     for stage, words in STAGES.items():

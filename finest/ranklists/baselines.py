@@ -1,4 +1,4 @@
-"""Rank lists of two baselines that any model must beat."""
+"""Makes the rank lists of two baselines that any model must beat."""
 
 from collections.abc import Iterator
 
@@ -6,15 +6,17 @@ import numpy as np
 
 from finest.data.dataset import Dataset, Ints
 from finest.keys import numpy_generator
-from finest.ranklists.build import build, describe_catalogue
-from finest.ranklists.schema import Description, RankLists, Role
+from finest.ranklists.schema import Description, RankLists, Role, build, describe_catalogue
 
 CHUNK = 1024
-"""Instances whose whole histories are held at a time."""
+"""Number of instances whose whole histories are held at a time."""
 
 
 def popularity(data: Dataset) -> RankLists:
-    """Items by training interactions, without the history's where the data excludes seen items; ties by a keyed permutation."""
+    """Ranks items by their training interactions; ties by a keyed permutation.
+
+    Items of the history are left out where the data excludes seen items.
+    """
     counts = data.item_counts
     order = np.lexsort((numpy_generator("popularity").permutation(data.items), -counts[1:])) + 1
     place = np.empty(data.items + 1, dtype=np.int64)
@@ -48,9 +50,10 @@ def popularity(data: Dataset) -> RankLists:
 
 
 def repeat_last(data: Dataset) -> RankLists:
-    """The history's distinct items, the last one first; the rest of the catalogue is tied behind them, and not listed.
+    """Ranks the history's distinct items, the last one first; the others are tied behind them, and not listed.
 
-    Never masked, for nothing would be left. Where the data excludes seen items, a target in the history cannot be ranked, as for any model.
+    The history is never left out, for nothing would be left. Where the data excludes seen items, a target in the
+    history cannot be ranked, as for any model.
     """
     items, scores, rank = _empty(data)
     for part, row, target, history, item in _histories(data):
@@ -85,9 +88,10 @@ def _description(data: Dataset, name: Role) -> Description:
 
 
 def _histories(data: Dataset) -> Iterator[tuple[Ints, Ints, Ints, Ints, Ints]]:
-    """Chunks of instances: their numbers [B], rows [B], targets [B] and the distinct catalogue items of their whole histories.
+    """Yields chunks of instances with the distinct items of their histories.
 
-    These as pairs of a place in the chunk and an item [S], by instance, oldest first by the item's last interaction.
+    A chunk is: numbers of the instances [B], their rows [B], targets [B], and pairs of a place in the chunk [S] and a
+    catalogue item [S], by instance, oldest first by the item's last interaction.
     """
     again = _next_of_the_same(data)
     instances = data.instances()
@@ -103,7 +107,7 @@ def _histories(data: Dataset) -> Iterator[tuple[Ints, Ints, Ints, Ints, Ints]]:
 
 
 def _next_of_the_same(data: Dataset) -> Ints:
-    """[N] the user's next row with the same item; N where there is none."""
+    """Returns the user's next row with the same item [N]; N where there is none."""
     N = len(data.item)
     order = np.lexsort((data.item, data.user))  # stable: rows of one user and item stay in order
     same = (np.diff(data.user[order]) == 0) & (np.diff(data.item[order]) == 0)

@@ -1,28 +1,38 @@
-"""What a candidate must beat: the champion's rank lists on today's instances, in its own catalogue."""
+"""Takes the champion's rank lists on today's instances, in its own catalogue: what a candidate must beat."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.data.dataset import Dataset
+from finest.data.schema import USERS_SCHEMA
 from finest.models.saved import load
-from finest.ranklists.build import describe_catalogue
 from finest.ranklists.match import match
-from finest.ranklists.schema import Description, RankLists
+from finest.ranklists.schema import Description, RankLists, describe_catalogue
 from finest.ranklists.take import take
 
 CUT = "cut.parquet"
-"""Beside a model: each user's last training time, columns `user` and `last_train_timestamp` (microseconds)."""
+"""File beside a model: each user's last training time, columns `user` and `last_train_timestamp` (microseconds)."""
+
+CUT_SCHEMA = pa.schema([USERS_SCHEMA.field("user"), USERS_SCHEMA.field("last_train_timestamp")])
+"""Columns of that file."""
 
 
 def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDArray[np.bool_]]:
-    """The champion's lists on the instances of `data`, and which instances `[M]` come after its own cut.
+    """Returns the champion's lists on the instances of `data`, and which instances `[M]` come after its own cut.
 
-    It reads the histories without the items that it lacks and ranks its own catalogue; a target that it lacks cannot be ranked.
-    An instance is after the cut where the user's last training row of the champion is older, or the data is the champion's own.
+    It reads the histories without the items that it lacks and ranks its own catalogue; a target that it lacks cannot be
+    ranked. An instance is after the cut where the user's last training row of the champion is older, or the data is the
+    champion's own.
+
+    Args:
+        model: Folder of the saved model, with its cut.
+        data: Today's data set.
+        version: Version of the champion in the registry.
     """
     saved = load(model)
     code = {item: number for number, item in enumerate(saved.item_ids) if number}
@@ -50,3 +60,14 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
     never = np.iinfo(np.int64).min
     user_cut = np.array([last.get(user, never) for user in data.user_ids], np.int64)
     return lists, data.timestamp[instances.row] > user_cut[instances.user]
+
+
+def write_cut(data: Dataset, model: Path) -> None:
+    """Writes each user's last training time beside a model.
+
+    That is what it has seen: a later model is judged on newer instances.
+    """
+    last = np.full(len(data.user_ids), np.iinfo(np.int64).min)
+    np.maximum.at(last, data.user[data.train], data.timestamp[data.train])
+    trained = np.flatnonzero(last > np.iinfo(np.int64).min)
+    pq.write_table(pa.table([data.user_ids[trained].tolist(), last[trained]], schema=CUT_SCHEMA), model / CUT)

@@ -1,4 +1,4 @@
-"""Rank lists on disk: Parquet, with their description in the schema's metadata."""
+"""Writes rank lists to Parquet, with their description in the schema's metadata, and reads them."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,12 @@ from finest.errors import DataError
 from finest.ranklists.schema import METADATA_KEY, RANK_LISTS_SCHEMA, Description, RankLists
 
 AFTER_CUT = pa.field("after_cut", pa.bool_(), nullable=False)
-"""Only in a champion's file: whether the instance is later than the champion's own training rows of that user."""
+"""Column of a champion's file alone: whether the instance is later than the champion's own training rows of that user.
+"""
 
 BATCH = 32_768
-"""Rows written and read at a time, so that a catalogue's worth of text is never in memory for all instances."""
+"""Number of rows that are written or read at a time, so that a catalogue's worth of text is never in memory for all
+instances."""
 
 
 def write(lists: RankLists, path: Path) -> None:
@@ -34,10 +36,15 @@ def write(lists: RankLists, path: Path) -> None:
 def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
     """Reads a rank-list file, whoever wrote it; rows keep the file's order.
 
-    `vocabulary` maps item ids to codes, from 0 without gaps, and grows by the file's items: give the same one for every file whose
-    codes are to be compared. Any integer, text, float or dictionary type of Arrow does for a column of its kind.
+    Any integer, text, float or dictionary type of Arrow does for a column of its kind.
 
-    Raises DataError where the file is not what finest/ranklists/schema.py describes.
+    Args:
+        path: The file.
+        vocabulary: Code of each item id, from 0 without gaps. It grows by the file's items: give the same one for every
+            file whose codes are to be compared.
+
+    Raises:
+        DataError: The file is not what finest/ranklists/schema.py describes.
     """
     vocabulary = {} if vocabulary is None else vocabulary
     try:
@@ -104,7 +111,7 @@ def _description(path: Path, schema: pa.Schema) -> Description:
 
 
 def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, int]) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a batch as arrays, items as codes."""
+    """Returns the columns of a batch as arrays, items as codes."""
     items, scores = (_lists(path, batch, name) for name in ("items", "scores"))
     lengths = np.asarray(items.value_lengths(), dtype=np.int64)
     if not np.array_equal(lengths, np.asarray(scores.value_lengths())):
@@ -113,7 +120,8 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
         )
     if lengths.max() > depth:
         raise DataError(
-            f"{path}: {_where(batch, lengths > depth)}: list of {lengths.max()} items, but the metadata's depth is {depth}"
+            f"{path}: {_where(batch, lengths > depth)}: list of {lengths.max()} items, "
+            f"but the metadata's depth is {depth}"
         )
     held = np.arange(depth) < lengths[:, None]
     codes = np.full(held.shape, -1, dtype=np.int64)
@@ -129,7 +137,8 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
     )
     if (impossible := (rank < 1) | np.isinf(rank)).any():
         raise DataError(
-            f"{path}: {_where(batch, impossible)}: target_rank {rank[impossible][0]:g}; ranks start at 1, null: not ranked"
+            f"{path}: {_where(batch, impossible)}: target_rank {rank[impossible][0]:g}; "
+            "ranks start at 1, null: not ranked"
         )
     result: dict[str, npt.NDArray[Any]] = {
         "user": _text(path, batch, "user"),
@@ -146,7 +155,7 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
 
 
 def _codes(values: pa.Array, vocabulary: dict[str, int]) -> npt.NDArray[np.int64]:
-    """Codes of item ids; only ids that the batch brings for the first time cost a step in Python each."""
+    """Returns codes of item ids; only ids that the batch brings for the first time cost a step in Python each."""
     encoded = values.dictionary_encode()
     known = np.array(
         [vocabulary.setdefault(item, len(vocabulary)) for item in encoded.dictionary.to_pylist()], dtype=np.int64
@@ -180,7 +189,7 @@ _KINDS = {
 
 
 def _cast(path: Path, name: str, values: pa.Array, wanted: pa.DataType, nulls: bool = False) -> pa.Array:
-    """`values` as the type that the schema wants, from any type of the same kind."""
+    """Returns `values` as the type that the schema wants, from any type of the same kind."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     words, of_kind = _KINDS[wanted]
@@ -208,7 +217,7 @@ def _no_instance_twice(path: Path, user: npt.NDArray[np.object_], position: npt.
 
 
 def _where(batch: pa.RecordBatch, wrong: npt.NDArray[np.bool_]) -> str:
-    """The first wrong row, as its user and position say."""
+    """Names the first wrong row by its user and position."""
     row = int(np.flatnonzero(wrong)[0])
     return f"user {json.dumps(str(batch.column('user')[row]))}, position {batch.column('position')[row]}"
 

@@ -1,4 +1,4 @@
-"""Two catalogues, matched by item id."""
+"""Matches two catalogues by item id."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from finest.data.schema import PADDING
 
 @dataclass(frozen=True)
 class Match:
-    """Codes of two catalogues in terms of each other; 0, no item, where the other one lacks it."""
+    """Holds the codes of two catalogues in terms of each other; 0, no item, where the other one lacks it."""
 
     forward: Ints
     """[I + 1] the second catalogue's code of each of the first's."""
@@ -20,17 +20,17 @@ class Match:
 
     @property
     def common(self) -> int:
-        """Items that both hold."""
+        """Returns the number of items that both hold."""
         return int(np.count_nonzero(self.forward))
 
     @property
     def vanished(self) -> int:
-        """Items of the first alone."""
+        """Returns the number of items that the first alone holds."""
         return len(self.forward) - 1 - self.common
 
     @property
     def new(self) -> int:
-        """Items of the second alone."""
+        """Returns the number of items that the second alone holds."""
         return len(self.backward) - 1 - self.common
 
 

@@ -1,5 +1,8 @@
-"""Rank lists and their file: the contract between training and judging."""
+"""Describes rank lists and their file: the contract between training and judging."""
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from finest.data.dataset import Dataset, Instances, Ints
 from finest.section import Section
 
 METADATA_KEY = b"rank_lists"
@@ -25,48 +29,49 @@ RANK_LISTS_SCHEMA = pa.schema(
         pa.field("scores", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""A row an instance, sorted by user (as the data set orders them) and position. A target cannot be ranked where it is outside the
-catalogue or, with exclude_seen, in the history: null, reciprocal rank 0."""
+"""Columns of a rank-list file: a row an instance, sorted by user (as the data set orders them) and position. A target
+cannot be ranked where it is outside the catalogue or, with exclude_seen, in the history: null, reciprocal rank 0."""
 
 Role = Literal["clean", "probe", "control", "champion", "popularity", "repeat_last"]
 Stage = Literal["base", "tuned"]
 
 
 class Catalogue(Section):
-    """The items that a model can rank."""
+    """Identifies the items that a model can rank."""
 
     items: int
+    """Number of items."""
     digest: str
     """Any text that is equal where the catalogues are; ours is sha256 over the sorted item ids."""
 
 
 class Description(Section):
-    """What the lists of a file are."""
+    """Describes the lists of a file."""
 
     catalogue: Catalogue
     model: str
-    """Of a recommender: sasrec, gru4rec, or any other name."""
+    """Name of the recommender: sasrec, gru4rec, or any other name."""
     role: Role
     stage: Stage
-    """`base`: before FINEST; `tuned`: after. Of a champion and of baselines: tuned."""
+    """`base`: before FINEST; `tuned`: after. Lists of a champion and of baselines are tuned."""
     group: str = "0"
     scenario: str | None = None
-    """Of a probe: its scenario's name. Of a control: identity, rounding or seed."""
+    """Name of a probe's scenario; of a control: identity, rounding or seed."""
     depth: int
     exclude_seen: bool
     seed: int | None = None
     protocol: Literal["anchored", "independent"] | None = None
     reference: str | None = None
-    """Whose lists fine-tuning kept: `base`, or `champion/<version>`."""
+    """Model whose lists fine-tuning kept: `base`, or `champion/<version>`."""
     data_fingerprint: str | None = None
     extra: dict[str, Any] = Field(default={})
-    """Of a probe from this library: the edits' `kind` and their number, `edits`. Of a champion: `new_items`, those of the data's catalogue
-    that it lacks, and `vanished_items`, those that it has alone."""
+    """Other facts. Of a probe from this library: the edits' `kind` and their number, `edits`. Of a champion:
+    `new_items`, those of the data's catalogue that it lacks, and `vanished_items`, those that it has alone."""
 
 
 @dataclass(frozen=True)
 class RankLists:
-    """Rank lists in memory. M instances, D depth; items are codes of `vocabulary`, -1 behind a short list."""
+    """Holds rank lists in memory: M instances, depth D; items are codes of `vocabulary`, -1 behind a short list."""
 
     user: npt.NDArray[np.object_]
     position: npt.NDArray[np.int64]
@@ -78,10 +83,50 @@ class RankLists:
     scores: npt.NDArray[np.float32]
     """[M, D]; NaN behind a short list."""
     vocabulary: npt.NDArray[np.object_]
-    """Item id by code."""
+    """Item ids by code."""
     description: Description
     after_cut: npt.NDArray[np.bool_] | None = None
-    """Of a champion: whether the instance is later than the champion's own training rows of that user."""
+    """Whether the instance is later than the champion's own training rows of that user; of a champion's lists alone."""
 
     def __len__(self) -> int:
         return len(self.user)
+
+
+def describe_catalogue(item_ids: Iterable[str]) -> Catalogue:
+    """Returns the catalogue of these item ids, in any order; the padding's empty id is none of them.
+
+    >>> describe_catalogue(["b", "", "a"]) == describe_catalogue(["a", "b"])
+    True
+    """
+    ids = sorted(str(item) for item in item_ids if item != "")
+    return Catalogue(items=len(ids), digest=hashlib.sha256(json.dumps(ids).encode()).hexdigest())
+
+
+def build(
+    data: Dataset,
+    instances: Instances,
+    items: Ints,
+    scores: npt.NDArray[np.float32],
+    target_rank: npt.NDArray[np.float64],
+    description: Description,
+) -> RankLists:
+    """Returns rank lists of `instances`.
+
+    Args:
+        data: Data set of the instances, in the catalogue that `items` are codes of.
+        instances: M instances.
+        items: [M, D] codes, best first; -1 behind a short list.
+        scores: [M, D] scores of the items; NaN behind a short list.
+        target_rank: [M] ranks of the targets; NaN where the target cannot be ranked.
+        description: Description of the lists.
+    """
+    return RankLists(
+        user=data.user_ids[instances.user],
+        position=instances.position,
+        target=data.target_ids[instances.row],
+        target_rank=target_rank.astype(np.float64),
+        items=items.astype(np.int64),
+        scores=scores.astype(np.float32),
+        vocabulary=data.item_ids.astype(object),
+        description=description,
+    )

@@ -1,4 +1,4 @@
-"""Rank lists of a model for a data set's instances."""
+"""Takes rank lists of a model for a data set's instances."""
 
 import numpy as np
 
@@ -6,16 +6,20 @@ from finest.data.dataset import Dataset, Instances, Ints
 from finest.models.ranking import rank, scored, top
 from finest.models.recommender import Recommender
 from finest.profiling.profiler import clocked
-from finest.ranklists.build import build
-from finest.ranklists.schema import Description, RankLists
+from finest.ranklists.schema import Description, RankLists, build
 
 
 @clocked("lists")
 def take(model: Recommender, data: Dataset, description: Description, instances: Instances | None = None) -> RankLists:
-    """Lists `[instances, depth]` from the unperturbed history before each instance, with depth and seen items by the description.
+    """Takes the model's lists from the unperturbed history before each instance.
 
-    `data` in the model's own catalogue; `instances`: others than the data's own. An instance whose history the model knows nothing of
-    gets an empty list and no rank.
+    An instance whose history the model knows nothing of gets an empty list and no rank.
+
+    Args:
+        model: The model.
+        data: Data set in the model's own catalogue.
+        description: Description of the lists; decides their depth and whether seen items are left out.
+        instances: Instances; the data's own where not given.
     """
     instances = instances or data.instances()
     histories = data.histories(instances.row, model.max_length)
@@ -32,7 +36,7 @@ def take(model: Recommender, data: Dataset, description: Description, instances:
 
 
 def seen_items(data: Dataset, instances: Instances) -> tuple[Ints, Ints]:
-    """Number of an instance and the code of an item in its history, all pairs, sorted by instance."""
+    """Returns all pairs of an instance's number and the code of an item in its history, sorted by instance."""
     start = data.starts[instances.user]
     count = instances.row - start
     instance = np.repeat(np.arange(len(instances)), count)

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.ranklists import file
-from finest.ranklists.build import describe_catalogue
-from finest.ranklists.schema import Description, RankLists
+from finest.ranklists.schema import Description, RankLists, describe_catalogue
 
 Scores = npt.NDArray[np.float64]
 Name = tuple[str, str]

@@ -1,0 +1,1 @@
+"""Trains the variants of a group: base models from random weights, then FINEST's fine-tuning."""

@@ -1,6 +1,6 @@
-"""Checkpoints: everything that a training needs to go on bit for bit, without pickle.
+"""Saves everything that a training needs to go on bit for bit, without pickle.
 
-Each is kept under a key of everything that decides the training's weights.
+Each checkpoint is kept under a key of everything that decides the training's weights.
 """
 
 import ast
@@ -24,7 +24,7 @@ from finest.training.store import Store
 
 @cache
 def code_version() -> str:
-    """Returns a digest of the code that decides weights, without its comments and docstrings, and of the torch release."""
+    """Returns a digest of the code that decides weights, without comments and docstrings, and of the torch release."""
     digest = hashlib.sha256(torch.__version__.encode())
     for file in deciding():
         digest.update(file.relative_to(ROOT).as_posix().encode() + meaning(file.read_bytes()).encode())
@@ -43,7 +43,8 @@ def meaning(source: bytes) -> str:
 def deciding() -> list[Path]:
     """Returns the files of finest that decide weights.
 
-    They are the training modules and all that these import; of a registry among them, everything that it imports by name.
+    They are the training modules and all that these import; of a registry among them, everything that it imports by
+    name.
     """
     entries = modules_of("finest.training")
     files, before = closure(entries)[0], 0
@@ -74,7 +75,7 @@ class Checkpoint:
         self.store, self.name = store, f"{name}.safetensors"
 
     def read_only(self) -> "Checkpoint":
-        """Returns this checkpoint for a process that another one saves for."""
+        """Returns the checkpoint for a process that another one saves for."""
         return _Followed(self.store, self.name.removesuffix(".safetensors"))
 
     @clocked("checkpoints")

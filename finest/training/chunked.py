@@ -1,10 +1,10 @@
-"""The loss of finest/training/objective.py without the scores of all targets: for catalogues whose scores would not fit.
+"""Computes the loss of finest/training/objective.py without holding the scores of all targets, for large catalogues.
 
-A chunk holds the scores of some targets over the whole catalogue. Their softmax, and so their gradient, is complete within it: every
-product is computed once, as without chunks (chunks of the catalogue would need a second pass over the scores), and what stays is of the
-size of the weights. Hidden states, not scores, are what autograd keeps.
+A chunk holds the scores of some targets over the whole catalogue. Their softmax, and so their gradient, is complete
+within it: every product is computed once, as without chunks (chunks of the catalogue would need a second pass over the
+scores), and what stays is of the size of the weights. Hidden states, not scores, are what autograd keeps.
 
-Shapes: N targets, C targets of a chunk, M targets with a reference list, I items, D hidden units, K items whose order is kept.
+Shapes: N targets, C targets of a chunk, M targets with a reference list, L items of a list, I items, D hidden units.
 """
 
 from typing import Any
@@ -16,24 +16,33 @@ from torch.autograd.function import once_differentiable
 from finest.training.objective import Penalty, loss, terms_of, total
 
 SCORES_BYTES = {"cpu": 2**24, "cuda": 2**30}
-"""Scores of a batch that are held at once; more are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on, a tenth
-faster beyond, and a quarter with the hinge. On a GPU chunks cost launches, and 1 GiB, held three times in a step (scores, softmax, its
-gradient), is what a small one can spare."""
+"""Size of a batch's scores from which they are chunked. On a CPU chunks stay in the cache: as fast from some 8 MiB on,
+a tenth faster beyond, and a quarter with the hinge. On a GPU chunks cost launches, and 1 GiB, held three times in a
+step (scores, softmax, its gradient), is what a small one can spare."""
 CHUNK_SCORES = 2**24
-"""Scores of a chunk, 64 MiB in float32."""
+"""Number of scores in a chunk, 64 MiB in float32."""
 FEWEST, MOST = 64, 256
-"""Targets of a chunk. Each chunk passes over the whole gradient of the embedding: with fewer targets than hidden units that would take
-longer than the scores themselves."""
+"""Least and largest number of targets in a chunk. Each chunk passes over the whole gradient of the embedding: with
+fewer targets than hidden units that would take longer than the scores themselves."""
 
 
 def pays(targets: int, items: int, device: torch.device) -> bool:
-    """Whether a batch of up to `targets` targets is better chunked. Ask once a training, with what its largest batch can hold (windows
-    times length), so that variants whose batches differ by an edit are computed alike."""
+    """Returns whether a batch of up to `targets` targets is better chunked.
+
+    Ask once a training, with the most that a batch can hold (windows times length), so that variants whose batches
+    differ by an edit are computed alike.
+    """
     return 4 * targets * items > SCORES_BYTES[device.type]
 
 
 def chunk_of(items: int) -> int:
-    """Targets of a chunk."""
+    """Returns the number of targets of a chunk.
+
+    With 2**24 scores a chunk, 100 000 items give 167 targets; 10 000 items would give 1 677, more than MOST.
+
+    >>> chunk_of(100_000), chunk_of(10_000), chunk_of(1_000_000)
+    (167, 256, 64)
+    """
     return min(max(CHUNK_SCORES // items, FEWEST), MOST)
 
 
@@ -47,7 +56,7 @@ def catalogue_loss(
     in_chunks: bool,
     counts: tuple[int, int] | None = None,
 ) -> Tensor:
-    """`chunked_loss`, or the same over all scores at once."""
+    """Computes `chunked_loss`, or the same loss with all scores at once."""
     if in_chunks:
         return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, penalty, counts)
     return loss(torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float(), target_N, ids_N, penalty, counts)
@@ -63,10 +72,22 @@ def chunked_loss(
     counts: tuple[int, int] | None = None,
     chunk: int | None = None,
 ) -> Tensor:
-    """Computes `objective.loss` of `recommender.scores(hidden_ND)`, `[1 + T]`; only the loss itself has a gradient.
+    """Computes `objective.loss` of `recommender.scores(hidden_ND)`.
 
-    `embedding`: [I + 1, D] and `bias`: [I + 1], padding at 0. `chunk`: targets of a chunk; what suits the catalogue where not given.
     Under autocast products are taken in its type; sums and gradients of the weights are float32.
+
+    Args:
+        hidden_ND: Hidden states at the targets.
+        embedding: [I + 1, D] item embeddings, padding at 0.
+        bias: [I + 1] item biases, padding at 0.
+        target_N: Item codes, from 1.
+        ids_N: Clean row ids of the targets; -1 for a simulated one.
+        penalty: What is added to the cross-entropy.
+        counts: Numbers of targets and of lists in the whole batch, where these are a part of it.
+        chunk: Number of targets of a chunk; what suits the catalogue where not given.
+
+    Returns:
+        `[1 + T]`, the loss and the regulariser's terms; only the loss has a gradient.
     """
     if penalty is None:
         held_M = target_N.new_empty(0)
@@ -84,7 +105,7 @@ def chunked_loss(
 
 
 class _Chunked(torch.autograd.Function):
-    """Gradients are made on the way forward, chunk by chunk, and handed out backward."""
+    """Makes gradients on the way forward, chunk by chunk, and hands them out backward."""
 
     @staticmethod
     def forward(

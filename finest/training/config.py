@@ -1,4 +1,4 @@
-"""Config of pretraining and of FINEST fine-tuning."""
+"""Defines the config of pretraining and of FINEST fine-tuning."""
 
 from typing import Annotated, Literal, Self
 
@@ -23,18 +23,20 @@ class Pretrain(Section):
     """Windows in a batch; where they are bucketed, on average."""
     bucketed: bool | None = None
     """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled.
-    Unset: where that saves a quarter of all positions. It decides who shares a batch, and with that the weights. A batch
-    then has `batch_size` windows on average: more short ones, fewer long ones."""
+    Unset: where that saves a quarter of all positions. It decides who shares a batch, and with that the weights. A
+    batch then has `batch_size` windows on average: more short ones, fewer long ones."""
     shifted: bool = False
-    """Whether pretraining's windows begin elsewhere in every epoch, as many targets earlier for all users, so that a target is read after
-    histories of many lengths: more accurate where histories are long and epochs enough (docs/benchmarks.md, convergence). Pretraining then
-    has no buckets, and a user whose rows fit one window has two, of which one is often empty."""
+    """Whether pretraining's windows begin elsewhere in every epoch, as many targets earlier for all users, so that a
+    target is read after histories of many lengths: more accurate where histories are long and epochs enough
+    (docs/benchmarks.md, convergence). Pretraining then has no buckets, and a user whose rows fit one window has two,
+    of which one is often empty."""
     lr: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     weight_decay: float = Field(default=0.5, ge=0)
     """AdamW's decoupled weight decay. Steadies lists on its own, and costs coverage: docs/choices.md."""
     ema_decay: float = Field(default=0.99, ge=0, lt=1)
-    """Decay of the exponential average of the weights that is the model: min(ema_decay, (1 + t) / (10 + t)) at step t."""
+    """Decay of the exponential average of the weights that is the model: min(ema_decay, (1 + t) / (10 + t)) at step t.
+    """
     max_grad_norm: float = Field(default=5.0, gt=0)
     """Largest norm of a gradient, over all weights."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -44,11 +46,12 @@ class Pretrain(Section):
     processes: int | None = Field(default=None, ge=1)
     """CPU: variants trained at a time, each in a process of one thread; as many as cores where unset."""
     data_parallel: int = Field(default=1, ge=1)
-    """GPUs of the pod that share each training, a part of every batch each (on a CPU: processes). For data that keeps one busy too long;
-    variants then train one after the other."""
+    """GPUs of the pod that share each training, a part of every batch each (on a CPU: processes). For data that keeps
+    one busy too long; variants then train one after the other."""
     replicas: Literal["auto", "stacked", "separate"] = "auto"
-    """`stacked`: a group's variants train as one, which pays where one alone leaves the device idle; `separate`: each alone; `auto`:
-    on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `group.json` and the log say what it found."""
+    """`stacked`: a group's variants train as one, which pays where one alone leaves the device idle; `separate`: each
+    alone; `auto`: on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `group.json`
+    and the log say what it found."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -58,7 +61,7 @@ class Pretrain(Section):
 
 
 class Finetune(Section):
-    """FINEST (arXiv 2402.03481): cross-entropy on simulated perturbations, plus a regulariser that keeps reference lists."""
+    """FINEST (arXiv 2402.03481): cross-entropy on simulated perturbations, and a regulariser that keeps lists."""
 
     epochs: int = Field(default=5, ge=1)
     """Passes over the training targets."""
@@ -68,8 +71,8 @@ class Finetune(Section):
         default="rank_hinge",
         validate_default=True,
     )
-    """What keeps the reference lists: `rank_hinge`, with its `margin`; `none` is cross-entropy and simulation alone, the baseline that
-    FINEST must beat. A name, or a section with the name and its options."""
+    """What keeps the reference lists: `rank_hinge`, with its `margin`; `none` is cross-entropy and simulation alone,
+    the baseline that FINEST must beat. A name, or a section with the name and its options."""
     alpha: float = Field(default=1.0, ge=0)
     """Weight of the regulariser against the cross-entropy; independent of the batch size."""
     top_k: int = Field(default=100, ge=2)
@@ -77,11 +80,13 @@ class Finetune(Section):
     simulated_share: float = Field(default=0.01, ge=0, lt=1)
     """Share of the training rows edited anew in every epoch. Paper: 1%."""
     protocol: Literal["anchored", "independent", "both"] = "anchored"
-    """Whose reference lists a probe keeps: the clean variant's (or the champion's), or its own base model's. `both` trains each."""
+    """Whose reference lists a probe keeps: the clean variant's (or the champion's), or its own base model's. `both`
+    trains each."""
     reference: Literal["base", "champion"] = "base"
-    """`champion`: reference lists come from the model in production, matched by item id, so that its lists survive; base without one."""
+    """`champion`: reference lists come from the model in production, matched by item id, so that its lists survive;
+    base without one."""
 
     @property
     def list_length(self) -> int:
-        """Number of items that a reference list must hold for the regulariser; 0 where it needs no lists."""
+        """Returns the number of items that a reference list must hold for the regulariser; 0 where it needs none."""
         return REGULARISERS[self.regulariser.name].list_length(self.top_k)

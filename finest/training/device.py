@@ -1,4 +1,4 @@
-"""Where a training runs, and what that decides."""
+"""Chooses the device of a training, and makes its results depend on nothing else."""
 
 import os
 import platform
@@ -10,12 +10,16 @@ import torch
 from finest.errors import ConfigError
 
 THREADS = 1
-"""Threads of a training on the CPU. Results differ between thread counts, so all variants use one; two processes of one thread do half
-as much again as one process of two."""
+"""Number of threads of a training on the CPU. Results differ between thread counts, so all variants use one; two
+processes of one thread do half as much again as one process of two."""
 
 
 def choose(asked: str) -> torch.device:
-    """The device of `pretrain.device`: CUDA where there is one, else the CPU."""
+    """Returns the device of `pretrain.device`: CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: CUDA was asked for, and there is none.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a driver that is too old is told as "no device" below
         there = torch.cuda.is_available()
@@ -36,12 +40,12 @@ def prepare(device: torch.device) -> None:
 
 
 def precision(device: torch.device, amp: bool) -> AbstractContextManager[object]:
-    """Autocast to bfloat16 on CUDA where `amp`."""
+    """Returns a context of autocast to bfloat16 on CUDA where `amp`, else of nothing."""
     return torch.autocast("cuda", torch.bfloat16) if amp and device.type == "cuda" else nullcontext()
 
 
 def hardware(device: torch.device) -> str:
-    """The device in words."""
+    """Returns the name of the device, for people."""
     return (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"

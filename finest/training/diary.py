@@ -1,4 +1,4 @@
-"""What a training's log says: where it begins, a line every half minute, and how it ended.
+"""Writes a training's log: where it begins, a line every half minute, and how it ended.
 
 A record's `extra` holds the same figures by name, for whoever formats them otherwise.
 """
@@ -16,20 +16,31 @@ from finest.durations import duration
 from finest.training.progress import LINE_SECONDS
 
 TOP = 10
+"""Number of best items among which a target is a hit."""
 HIT_TARGETS = 256
-"""Targets of a batch that the share of hits is taken over: a batch's scores over a large catalogue would not fit."""
+"""Number of a batch's targets that the share of hits is taken over: a batch's scores over a large catalogue would not
+fit."""
 WORDS = {"pretrain": "pretraining", "finetune": "fine-tuning"}
+"""Names of the stages in words."""
 NAMED = 2
-"""Variants of a stack that a line names."""
+"""Number of a stack's variants that a line names."""
 
 logger = logging.getLogger(__name__)
 
 
 class Diary:
-    """The lines of one training, of a variant or of a stack. `seconds` are of this process."""
+    """Writes the lines of one training, of a variant or of a stack. Seconds are those of this process."""
 
     def __init__(self, variants: Sequence[str], stage: str, epochs: int, batches: int, done: int):
-        """`done`: epochs that are in the checkpoint."""
+        """Writes the first line.
+
+        Args:
+            variants: Names of the variants; "" for one that fills up a stack.
+            stage: `pretrain` or `finetune`.
+            epochs: Number of epochs of the stage.
+            batches: Number of batches of an epoch.
+            done: Number of epochs that are in the checkpoint.
+        """
         self.who = _who([name for name in variants if name])
         self.stage, self.epochs, self.batches, self.first = stage, epochs, batches, done * batches
         self.began = self.last = time.monotonic()
@@ -42,11 +53,17 @@ class Diary:
         self._say("begins", f"{WORDS[stage]} {place}", steps_done=self.first, steps=steps)
 
     def due(self) -> bool:
-        """Whether it is time for another line."""
+        """Returns whether it is time for another line."""
         return time.monotonic() - self.last >= LINE_SECONDS
 
     def line(self, step: int, loss: float, hits: float) -> None:
-        """After so many steps in all. `loss`: of the epoch so far; `hits`: what `hit_share` gave of the last batch."""
+        """Writes a line on the training's progress.
+
+        Args:
+            step: Number of steps taken in all.
+            loss: Mean loss of the epoch so far.
+            hits: What `hit_share` gave of the last batch.
+        """
         self.last = time.monotonic()
         seconds, steps = self.last - self.began, self.epochs * self.batches
         left = seconds / (step - self.first) * (steps - step)
@@ -63,7 +80,7 @@ class Diary:
         self._say("trains", text, steps_done=step, steps=steps, left_seconds=round(left, 1), **figures)
 
     def end(self, loss: float) -> None:
-        """After the last step."""
+        """Writes the line after the last step."""
         seconds, steps = time.monotonic() - self.began, self.epochs * self.batches
         figures = {"steps_done": steps, "steps": steps, "loss": loss, "seconds": round(seconds, 1)}
         self._say(
@@ -77,7 +94,14 @@ class Diary:
 
 
 def hit_share(scores_NI: Tensor, target_N: Tensor) -> float:
-    """Share of the targets (codes from 1) that are among the TOP items by score; nan without targets. Leading axes are averaged over."""
+    """Returns the share of the targets that are among the TOP items by score; nan without targets.
+
+    Leading axes are averaged over.
+
+    Args:
+        scores_NI: Scores of all items.
+        target_N: Item codes, from 1.
+    """
     if not target_N.numel():
         return math.nan
     own = scores_NI.gather(-1, target_N[..., None] - 1)

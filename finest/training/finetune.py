@@ -1,4 +1,4 @@
-"""The FINEST step: a group's base models, fine-tuned to keep their reference lists' order, and their rank lists."""
+"""Runs the FINEST step: fine-tunes a group's base models to keep reference lists, and takes the tuned rank lists."""
 
 import hashlib
 import logging
@@ -10,20 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from finest import atomic
 from finest.data.dataset import Dataset, Ints, Rows
-from finest.data.schema import USERS_SCHEMA
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
 from finest.perturb.plan import Plan
 from finest.ranklists import file as list_file
-from finest.ranklists.champion import CUT
+from finest.ranklists.champion import write_cut
 from finest.ranklists.take import take
 from finest.training import checkpoint, group, references
 from finest.training.config import Finetune, Pretrain
@@ -39,22 +36,20 @@ from finest.training.replicas.plan import Arrangement
 from finest.training.simulate import simulate
 from finest.training.store import Store
 from finest.training.unit import TrainUnit, fit, units_of
-from finest.training.windows import Slots, Windows, fill, slots
+from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from finest.training.workers import Event, Job, run
 
 CANDIDATE = "candidate"
+"""Folder of the clean variant's tuned model, in the step's output."""
 
 logger = logging.getLogger(__name__)
 
 
 class Openable(Protocol):
-    """Reference lists that are opened in the process that needs them, such as `references.SharedLists`."""
+    """Opens reference lists in the process that needs them, such as `references.SharedLists`."""
 
     def open(self, data: Dataset, device: torch.device) -> ReferenceLists:
         """Returns the lists."""
-
-
-CUT_SCHEMA = pa.schema([USERS_SCHEMA.field("user"), USERS_SCHEMA.field("last_train_timestamp")])
 
 
 def finetune(
@@ -70,10 +65,21 @@ def finetune(
     out: Path,
     report: Report,
 ) -> None:
-    """Fine-tunes the group's variants and writes `out`: base and tuned rank lists, histories, the clean model, `group.json`.
+    """Fine-tunes the group's variants and writes rank lists, histories, the clean model and `group.json`.
 
-    `bases`: what `pretrain` wrote. `champion`: the model in production, whose lists are kept where `config.reference` says so; with
-    none, or with one that shares too few items with this data, the base's are.
+    Args:
+        data: The data set.
+        edits: Edit table of all scenarios.
+        plan: Plan of trainings.
+        group_id: Id of the group.
+        pretrain: Section `pretrain`, for the model, its batches and the device.
+        config: Section `finetune`.
+        bases: Folder that `pretrain` wrote.
+        champion: Folder of the model in production, whose lists are kept where `config.reference` says so. With none,
+            or one that shares too few items with this data, the base's lists are kept.
+        store: Place of the checkpoints.
+        out: Folder to write.
+        report: Told of progress.
     """
     device = choose(pretrain.device)
     variants = plan.group(group_id).variants
@@ -108,22 +114,24 @@ def finetune(
         for variant in variants:
             shutil.copyfile(*(place / "lists" / "base" / f"{variant.name}.parquet" for place in (bases, folder)))
             write_history(folder, variant.name, histories[variant.name], terms)
-        _write_cut(data, folder / CANDIDATE / CUT)
+        write_cut(data, folder / CANDIDATE)
         group.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
 
 
 @dataclass(frozen=True)
 class SharedReference:
-    """Reference lists that every variant of a group keeps; `digest` names the model they are of, `source` it in words."""
+    """Holds reference lists that every variant of a group keeps."""
 
     lists: references.SharedLists
     digest: str
+    """Digest of the model that the lists are of."""
     source: str
+    """Name of that model: `base`, or `champion/<version>`."""
 
 
 @dataclass(frozen=True)
 class FinetuneJob:
-    """A unit's fine-tuning, complete, as a worker process takes it."""
+    """Describes a unit's fine-tuning in full, as a worker process takes it."""
 
     data: Dataset
     unit: TrainUnit
@@ -132,7 +140,7 @@ class FinetuneJob:
     config: Finetune
     protocol: Literal["anchored", "independent"]
     shared: SharedReference | None
-    """None: each variant's own base model gives its lists."""
+    """Lists that all variants keep; None where each keeps those of its own base model."""
     bases: Path
     store: Store
     out: Path
@@ -180,12 +188,12 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[gro
                 model_facts(job.data, variant, job.pretrain, "tuned"),
                 list(job.data.item_ids),
             )
-        results.append(group.Trained(history, group.cost("finetune", trained, unit.kept, clock.lap(), history)))
+        results.append(group.Trained(history, group.cost("finetune", trained, unit.num_own, clock.lap(), history)))
     return results
 
 
 def _references_of(job: FinetuneJob, folders: list[Path]) -> str | list[str]:
-    """Digests of the models that the reference lists are of."""
+    """Returns digests of the models that the reference lists are of."""
     if job.shared:
         return job.shared.digest
     return [_digest(folder) for folder in folders]
@@ -201,22 +209,34 @@ def tuned(
     saved: checkpoint.Checkpoint,
     on_event: Callable[[Event], None],
 ) -> Records:
-    """Fine-tunes `models`, the unit's base models, in place; returns its own variants' histories.
+    """Fine-tunes `models`, the unit's base models, in place, and returns its own variants' histories.
 
-    `shared`: reference lists that all keep; None: each keeps those of its own base model.
+    Args:
+        data: The data set.
+        unit: The variants that train together.
+        models: Base model of each variant.
+        pretrain: Section `pretrain`.
+        config: Section `finetune`.
+        shared: Reference lists that all keep; None: each keeps those of its own base model.
+        saved: Checkpoint of the training.
+        on_event: Told of every finished epoch.
     """
     clean = data.training_rows()
-    slotting = slots(clean, pretrain.model.max_length, pretrain.bucketed)
+    window_plan = plan_windows(clean, pretrain.model.max_length, pretrain.bucketed)
     penalty = _penalty(data, models, config, shared) if config.list_length else None
     every = []
     for variant, edits in zip(unit.variants, unit.edits, strict=True):
         rows = apply(clean, edits) if edits else clean
-        every.append(partial(_simulated, rows, clean, slotting, data.item_counts, config.simulated_share, variant.seed))
-    return fit(unit, models, slotting, every, settings(pretrain, config), penalty, saved, on_event)
+        every.append(
+            partial(_simulated, rows, clean, window_plan, data.item_counts, config.simulated_share, variant.seed)
+        )
+    return fit(unit, models, window_plan, every, settings(pretrain, config), penalty, saved, on_event)
 
 
-def _simulated(rows: Rows, clean: Rows, slotting: Slots, counts: Ints, share: float, seed: int, epoch: int) -> Windows:
-    return fill(simulate(rows, clean, counts, share, seed, epoch), slotting)
+def _simulated(
+    rows: Rows, clean: Rows, window_plan: WindowPlan, counts: Ints, share: float, seed: int, epoch: int
+) -> Windows:
+    return fill(simulate(rows, clean, counts, share, seed, epoch), window_plan)
 
 
 def _penalty(data: Dataset, models: list[Recommender], config: Finetune, shared: Openable | None) -> Penalty:
@@ -228,7 +248,7 @@ def _penalty(data: Dataset, models: list[Recommender], config: Finetune, shared:
 
 
 def settings(pretrain: Pretrain, config: Finetune) -> Settings:
-    """The fine-tuning stage's settings: a fresh optimizer like pretraining's, its rate falling to zero."""
+    """Returns the settings of fine-tuning: a fresh optimizer like pretraining's, its learning rate falling to zero."""
     return Settings(
         stage="finetune",
         seed=0,
@@ -246,7 +266,7 @@ def settings(pretrain: Pretrain, config: Finetune) -> Settings:
 
 
 def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:
-    """The protocols to train under; without a regulariser nothing is shared, whatever is configured."""
+    """Returns the protocols to train under; without a regulariser nothing is shared, whatever is configured."""
     if not config.list_length:
         return ["independent"]
     return ["anchored", "independent"] if config.protocol == "both" else [config.protocol]
@@ -255,7 +275,10 @@ def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:
 def _shared_reference(
     data: Dataset, config: Finetune, clean_base: Path, champion: Path | None, scratch: Path, device: torch.device
 ) -> tuple[SharedReference | None, str]:
-    """The lists that an anchored run's variants keep, and the reference's name; none where each variant keeps its own."""
+    """Returns the lists that an anchored run's variants keep, and their model's name.
+
+    There are none where each variant keeps its own.
+    """
     name = champion_name(champion) if champion and config.reference == "champion" else None
     if "anchored" not in _protocols(config):
         return None, "base"
@@ -269,17 +292,9 @@ def _shared_reference(
 
 
 def champion_name(champion: Path) -> str:
-    """`champion/<version>`, from the file beside the model that says which version it is."""
+    """Returns `champion/<version>`, from the file beside the model that says which version it is."""
     return f"champion/{(champion / 'version').read_text().strip()}"
 
 
 def _digest(model: Path) -> str:
     return hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
-
-
-def _write_cut(data: Dataset, file: Path) -> None:
-    """Each user's last training time: what the model has seen, for judging a later candidate on newer instances."""
-    last = np.full(len(data.user_ids), np.iinfo(np.int64).min)
-    np.maximum.at(last, data.user[data.train], data.timestamp[data.train])
-    trained = np.flatnonzero(last > np.iinfo(np.int64).min)
-    pq.write_table(pa.table([data.user_ids[trained].tolist(), last[trained]], schema=CUT_SCHEMA), file)

@@ -1,4 +1,4 @@
-"""What a training step leaves behind: the group's folder, with facts and costs in `group.json`."""
+"""Writes what a training step leaves in its group's folder beside the models: facts and costs in `group.json`."""
 
 import json
 import logging
@@ -19,13 +19,14 @@ from finest.training.progress import Progress, Report
 from finest.training.workers import Event
 
 FACTS = "group.json"
+"""File of the group's facts."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training returns beside the files that it writes."""
+    """Holds what a training returns beside the files that it writes."""
 
     history: list[dict[str, Any]]
     cost: dict[str, float]
@@ -33,13 +34,13 @@ class Trained:
 
 
 class Clock:
-    """Wall and CPU seconds of this process between laps."""
+    """Measures wall and CPU seconds of this process between laps."""
 
     def __init__(self) -> None:
         self.last = self._now()
 
     def lap(self) -> tuple[float, float]:
-        """Since the last lap."""
+        """Returns the wall and CPU seconds since the last lap."""
         before, self.last = self.last, self._now()
         return self.last[0] - before[0], self.last[1] - before[1]
 
@@ -50,7 +51,15 @@ class Clock:
 def cost(
     stage: str, trained: tuple[float, float], variants: int, listed: tuple[float, float], history: list[dict[str, Any]]
 ) -> dict[str, float]:
-    """A variant's cost of a stage, in seconds: its share of what training took, and what its lists took."""
+    """Computes a variant's cost of a stage, in seconds: its share of the training's, and what its lists took.
+
+    Args:
+        stage: `pretrain` or `finetune`.
+        trained: Wall and CPU seconds that the training took.
+        variants: Number of variants that share it.
+        listed: Wall and CPU seconds that the variant's lists took.
+        history: The variant's history.
+    """
     return {
         f"{stage}_seconds": trained[0] / variants,
         f"{stage}_cpu_seconds": trained[1] / variants,
@@ -66,13 +75,13 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What `write_facts` wrote."""
+    """Returns the facts that `write_facts` wrote."""
     facts: dict[str, Any] = json.loads((folder / FACTS).read_text())
     return facts
 
 
 def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:
-    """Says in the log what is trained, where, and how many at a time."""
+    """Logs what is trained, where, and how many at a time."""
     if len(units) < len(variants):
         how = f"in {len(units)} stack{'s' if len(units) > 1 else ''}"
     else:
@@ -87,7 +96,7 @@ def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[
 
 
 def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], None]:
-    """Turns the events of a step's trainings into its progress."""
+    """Returns a function that turns the events of a step's trainings into its progress."""
     finished: dict[str, int] = {}
     over: Counter[str] = Counter()  # epochs of a variant's trainings before its present one, under another protocol
 
@@ -107,5 +116,5 @@ def progress(report: Report, epochs: int, trainings: int) -> Callable[[Event], N
 
 
 def default_processes() -> int:
-    """Trainings at a time on a CPU: as many as this process may use cores."""
+    """Returns the number of trainings at a time on a CPU: as many as this process may use cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The history of a training: a record an epoch, with the loss, the regulariser's terms and what the epoch took."""
+"""Describes a training's history: a record an epoch, with the loss, the regulariser's terms and the epoch's cost."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The training loop: a variant, or several as one, through the epochs of one stage, resumable after any of them.
+"""Trains a variant, or several as one, through the epochs of one stage, resumable after any of them.
 
 Shapes: R variants, T loss terms.
 """
@@ -17,42 +17,43 @@ from torch import Tensor
 
 from finest.errors import FinestError
 from finest.profiling.profiler import traced
-from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint
 from finest.training.diary import Diary
-from finest.training.windows import Slots
+from finest.training.windows import WindowPlan
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a stage trains."""
+    """Holds how a stage trains."""
 
     stage: str
+    """`pretrain` or `finetune`."""
     seed: int
     epochs: int
     batch_size: int
     lr: float
     cosine: bool
-    """The rate falls to zero along a half cosine over the stage's steps; else it is constant."""
+    """Whether the learning rate falls to zero along a half cosine over the stage's steps; else it is constant."""
     weight_decay: float
     ema_decay: float
     max_grad_norm: float
     dropout: float
     amp: bool
     parallel: int = 1
-    """Devices that share a training."""
+    """Number of devices that share a training."""
 
 
-class Trainee(ABC):
-    """What the loop trains: a variant's model, or a stack of several variants' as one."""
+class Trainer(ABC):
+    """Computes the gradients that the loop steps by: of a variant's model, or of several variants' as one stack."""
 
     weights: dict[str, Tensor]
-    """Trained in place."""
+    """Weights by name, trained in place."""
     buffers: dict[str, Tensor]
     """The rest of the model's state, which a step may change but no gradient moves."""
-    slots: Slots
+    window_plan: WindowPlan
+    """Slots of the clean windows."""
     variants: Sequence[str]
-    """[R]"""
+    """[R] names of the variants."""
     terms: Sequence[str]
     """Names of the T loss terms beside the loss itself."""
     leads = True
@@ -64,11 +65,18 @@ class Trainee(ABC):
 
     @abstractmethod
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
-        """Adds up the gradients of the epoch's batch `number`; returns its loss and terms `[R, 1 + T]` and its numbers of targets `[R]`."""
+        """Adds up the gradients of the epoch's batch `number`.
+
+        Returns:
+            Its loss and terms `[R, 1 + T]`, and its numbers of targets `[R]`.
+        """
 
     @abstractmethod
     def hits(self, number: int) -> float:
-        """Share of some targets of the epoch's batch `number` that the model has among its best, `diary.hit_share`; changes nothing."""
+        """Returns the share of hits among some targets of the epoch's batch `number`, by `diary.hit_share`.
+
+        Nothing is changed by it.
+        """
 
     @abstractmethod
     def clip(self, norm: float) -> None:
@@ -80,59 +88,88 @@ class Trainee(ABC):
 
     @property
     def device(self) -> torch.device:
+        """Returns the device that the weights are on."""
         return next(iter(self.weights.values())).device
 
 
+class Average:
+    """Averages weights exponentially, with decay min(`decay`, (1 + t) / (10 + t)) at step t.
+
+    The average is the model that is kept; the first steps are soon forgotten.
+    """
+
+    def __init__(self, weights: list[Tensor], decay: float):
+        self.decay = decay
+        self.weights = [weight.detach().clone() for weight in weights]
+
+    @torch.no_grad()
+    def update(self, weights: list[Tensor], step: int) -> None:
+        """Takes the weights after optimizer step `step`, from 0, into the average."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.weights, list(weights), 1 - decay)
+
+    @torch.no_grad()
+    def copy_to(self, weights: list[Tensor]) -> None:
+        """Puts the averages in place of `weights`."""
+        torch._foreach_copy_(list(weights), self.weights)
+
+
 Records = list[list[dict[str, Any]]]
-"""A history for each variant of a trainee, a record an epoch."""
+"""Histories of a trainer's variants, each a record an epoch."""
 
 
 def train(
-    trainee: Trainee, settings: Settings, checkpoint: Checkpoint, report: Callable[[str, dict[str, Any]], None]
+    trainer: Trainer, settings: Settings, checkpoint: Checkpoint, report: Callable[[str, dict[str, Any]], None]
 ) -> Records:
-    """Trains in place and leaves the averaged weights; returns the histories. `report` takes a variant and its record of an epoch; of the
-    last epoch that was found in the checkpoint, with `resumed`.
+    """Trains in place, leaves the averaged weights, and returns the histories.
 
-    Goes on from `checkpoint` where that holds a started training, and ends with the same weights as if it had never stopped. Seconds in
-    a record are the variant's share of the trainee's.
+    Goes on from `checkpoint` where that holds a started training, and ends with the same weights as if it had never
+    stopped. Seconds in a record are the variant's share of the trainer's.
+
+    Args:
+        trainer: What is trained.
+        settings: How it is trained.
+        checkpoint: Where its state is saved after every epoch.
+        report: Told a variant and its record of an epoch; of the last epoch that was found in the checkpoint, with
+            `resumed`.
     """
-    names, weights = zip(*trainee.weights.items(), strict=True)
-    R = len(trainee.variants)
+    names, weights = zip(*trainer.weights.items(), strict=True)
+    R = len(trainer.variants)
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     average = Average(list(weights), settings.ema_decay)
-    histories: Records = _resume(checkpoint, names, weights, trainee.buffers, optimizer, average) or [
+    histories: Records = _resume(checkpoint, names, weights, trainer.buffers, optimizer, average) or [
         [] for _ in range(R)
     ]
-    batches = trainee.slots.batches(settings.batch_size)
+    batches = trainer.window_plan.batches(settings.batch_size)
     steps = settings.epochs * batches
     diary = (
-        Diary(trainee.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainee.leads else None
+        Diary(trainer.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainer.leads else None
     )
     if histories[0]:
-        for variant, history in zip(trainee.variants, histories, strict=True):
+        for variant, history in zip(trainer.variants, histories, strict=True):
             report(variant, {**history[-1], "resumed": True})
     for epoch in range(len(histories[0]), settings.epochs):
         began, cpu_began = time.perf_counter(), time.process_time()
-        trainee.load(epoch)
-        total_RT = torch.zeros((R, 1 + len(trainee.terms)), dtype=torch.float64, device=trainee.device)
+        trainer.load(epoch)
+        total_RT = torch.zeros((R, 1 + len(trainer.terms)), dtype=torch.float64, device=trainer.device)
         targets_R = np.zeros(R, np.int64)
         for number in traced(range(batches), settings.stage, epoch, settings.epochs):
             step = epoch * batches + number
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)
-            terms_RT, count_R = trainee.step(number)
-            trainee.clip(settings.max_grad_norm)
+            terms_RT, count_R = trainer.step(number)
+            trainer.clip(settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             average.update(list(weights), step)
-            total_RT += terms_RT.double() * torch.from_numpy(count_R).to(trainee.device, non_blocking=True)[:, None]
+            total_RT += terms_RT.double() * torch.from_numpy(count_R).to(trainer.device, non_blocking=True)[:, None]
             targets_R += count_R
             if diary and diary.due():
-                diary.line(step + 1, float(total_RT[:, 0].sum()) / max(int(targets_R.sum()), 1), trainee.hits(number))
+                diary.line(step + 1, float(total_RT[:, 0].sum()) / max(int(targets_R.sum()), 1), trainer.hits(number))
         mean_RT = (total_RT.cpu() / torch.from_numpy(targets_R).clamp(min=1)[:, None]).tolist()
         seconds, cpu_seconds = (time.perf_counter() - began) / R, (time.process_time() - cpu_began) / R
         for variant, history, (loss, *terms), targets in zip(
-            trainee.variants, histories, mean_RT, targets_R.tolist(), strict=True
+            trainer.variants, histories, mean_RT, targets_R.tolist(), strict=True
         ):
             if not math.isfinite(loss):
                 where = f"{settings.stage}: the loss of {variant} is {loss} in epoch {epoch + 1}"
@@ -142,13 +179,13 @@ def train(
                 "epoch": epoch + 1,
                 "step": (epoch + 1) * batches,
                 "loss": loss,
-                **dict(zip(trainee.terms, terms, strict=True)),
+                **dict(zip(trainer.terms, terms, strict=True)),
             }
             history.append(
                 {**record, "lr": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets}
             )
-        checkpoint.save(_state(names, weights, trainee.buffers, optimizer, average), {"histories": histories})
-        for variant, history in zip(trainee.variants, histories, strict=True):
+        checkpoint.save(_state(names, weights, trainer.buffers, optimizer, average), {"histories": histories})
+        for variant, history in zip(trainer.variants, histories, strict=True):
             report(variant, history[-1])
     if diary and histories[0]:
         diary.end(sum(history[-1]["loss"] for history in histories) / R)

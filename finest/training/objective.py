@@ -1,7 +1,7 @@
-"""What training minimises: cross-entropy over the catalogue, and in fine-tuning a regulariser of the scores of reference lists.
+"""Computes what training minimises: cross-entropy over the catalogue, and in fine-tuning a regulariser of list scores.
 
-Shapes: N targets, M of them with a reference list, L items of a list, I items, T terms of the regulariser; in a stack R replicas and
-P positions.
+Shapes: N targets, M of them with a reference list, L items of a list, I items, T terms of the regulariser; in a stack R
+replicas and P positions.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from finest.training.regularisers.base import Regulariser
 
 @dataclass(frozen=True)
 class Penalty:
-    """What fine-tuning adds to the loss: which lists are kept, by what, and how much that counts."""
+    """Holds what fine-tuning adds to the loss: which lists are kept, by which regulariser, and how much that counts."""
 
     regulariser: Regulariser
     lists: ReferenceLists
@@ -117,7 +117,8 @@ def stacked_loss(
 ) -> Tensor:
     """Computes the loss of a part of a stack's batch.
 
-    A position without a target (code 0) stands for nothing, so that every shape is the same whatever the replicas' rows are.
+    A position without a target (code 0) stands for nothing, so that every shape is the same whatever the replicas' rows
+    are.
 
     Args:
         scores_RPI: Scores of all items at each position.

@@ -1,7 +1,7 @@
-"""One training on several devices of a machine, for data that would keep one busy for too long.
+"""Trains a variant on several devices of a machine, for data that would keep one busy for too long.
 
-Every process holds all windows and takes every `world`-th of a batch's. Gradients are added up before each step, so the result is the
-one of a single device up to rounding, and the same bit for bit for a number of devices.
+Every process holds all windows and takes every `world`-th of a batch's. Gradients are added up before each step, so the
+result is the one of a single device up to rounding, and the same bit for bit for a number of devices.
 """
 
 import contextlib
@@ -28,7 +28,8 @@ from finest.training.loop import Records, Settings, train
 from finest.training.single import Share, Single
 
 Result = tuple[dict[str, NDArray[Any]], Records]
-"""Arrays, since tensors are shared by files of the process that sends them, which may have ended by then."""
+"""State of the model by name, and histories. Arrays, since tensors are shared by files of the process that sends them,
+which may have ended by then."""
 Work = Callable[[Callable[[str, dict[str, Any]], None]], Result | None]
 
 
@@ -39,9 +40,16 @@ def train_shared(
     device: torch.device,
     report: Callable[[str, dict[str, Any]], None],
 ) -> tuple[dict[str, Tensor], Records]:
-    """Trains in `settings.parallel` processes, one a device, and returns the state and histories.
+    """Trains in `settings.parallel` processes, one a device, and returns the model's state and the histories.
 
-    `single` makes a process's trainee; it and `checkpoint` are pickled to the processes. An error in one of them ends all and is raised.
+    An error in one of the processes ends all of them and is raised.
+
+    Args:
+        single: Makes a process's trainer; can be pickled.
+        settings: How it is trained.
+        checkpoint: Where its state is saved; can be pickled.
+        device: Kind of the devices.
+        report: Told a variant and its record of an epoch.
     """
     processes = settings.parallel
     if device.type == "cuda" and torch.cuda.device_count() < processes:
@@ -85,7 +93,10 @@ def train_shared(
 def _attend(
     connection: Connection, work: Work, report: Callable[[str, dict[str, Any]], None], results: list[Result]
 ) -> None:
-    """Hands a process its work and hears what it says, to the end of its pipe, which is its own. An error here ends the process too."""
+    """Hands a process its work and hears what it says, to the end of its pipe, which no other process has.
+
+    An error here ends the process too.
+    """
     with connection:
         with contextlib.suppress(OSError):  # it has ended, and so has what is heard
             connection.send(work)
@@ -100,7 +111,7 @@ def _attend(
 
 @record
 def _share(connections: list[Connection]) -> None:
-    """A process of them all."""
+    """Does one process's part of the training."""
     connection = connections[int(os.environ["LOCAL_RANK"])]
     work: Work = connection.recv()
     forward(connection.send)
@@ -122,13 +133,13 @@ def _train_share(
     prepare(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        trainee = single(Share(rank, world), device)
+        trainer = single(Share(rank, world), device)
         leads = rank == 0  # all read the checkpoint before anybody can have finished another epoch
         histories = train(
-            trainee, settings, checkpoint if leads else checkpoint.read_only(), report if leads else _silent
+            trainer, settings, checkpoint if leads else checkpoint.read_only(), report if leads else _silent
         )
         return (
-            ({name: tensor.detach().cpu().numpy() for name, tensor in trainee.model.state_dict().items()}, histories)
+            ({name: tensor.detach().cpu().numpy() for name, tensor in trainer.model.state_dict().items()}, histories)
             if leads
             else None
         )

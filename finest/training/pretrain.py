@@ -1,4 +1,4 @@
-"""The pretraining step: a group's variants from random weights to base models and their rank lists."""
+"""Runs the pretraining step: trains a group's variants from random weights to base models with their rank lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,8 +19,7 @@ from finest.perturb.edits import Edits, apply, from_table
 from finest.perturb.plan import Plan, Variant
 from finest.perturb.registry import EDITS
 from finest.ranklists import file as list_file
-from finest.ranklists.build import describe_catalogue
-from finest.ranklists.schema import Description, Stage
+from finest.ranklists.schema import Description, Stage, describe_catalogue
 from finest.ranklists.take import take
 from finest.training import checkpoint, group
 from finest.training.config import Pretrain
@@ -31,11 +30,11 @@ from finest.training.progress import Report
 from finest.training.replicas.plan import arrange
 from finest.training.store import Store
 from finest.training.unit import TrainUnit, fit, units_of
-from finest.training.windows import Slots, Windows, fill, slots
+from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from finest.training.workers import Event, Job, run
 
 ROUNDING = 1e-7
-"""What the rounding control adds to a weight, in its tensor's root mean squares."""
+"""Size of what the rounding control adds to a weight, in its tensor's root mean squares."""
 
 
 def pretrain(
@@ -49,10 +48,10 @@ def pretrain(
     variants = plan.group(group_id).variants
     processes = config.processes or group.default_processes()
     clean = data.training_rows()
-    slotting = _slots(clean, config)
+    window_plan = _window_plan(clean, config)
     prepare(device)
-    windows = fill(clean, slotting)
-    arrangement = arrange(len(variants), config, settings(config), data.items, slotting, windows, device, processes)
+    windows = fill(clean, window_plan)
+    arrangement = arrange(len(variants), config, settings(config), data.items, window_plan, windows, device, processes)
     units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
     group.announce(variants, device, units, workers)
@@ -76,7 +75,7 @@ def pretrain(
                 "threads": THREADS,
                 "processes": min(workers, len(jobs)) if device.type == "cpu" else 0,
                 "replicas": arrangement.facts(),
-                "slots": slotting.by_width(),
+                "slots": window_plan.by_width(),
                 "cost": {variant.name: result.cost for variant, result in zip(variants, results, strict=True)},
             },
         )
@@ -84,7 +83,7 @@ def pretrain(
 
 @dataclass(frozen=True)
 class PretrainJob:
-    """A unit's pretraining, complete, as a worker process takes it."""
+    """Describes a unit's pretraining in full, as a worker process takes it."""
 
     data: Dataset
     unit: TrainUnit
@@ -114,7 +113,7 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
         )
         lists = take(model, job.data, describe(job.data, variant, edits, job.group, config, "base", None, None))
         list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
-        results.append(group.Trained(history, group.cost("pretrain", trained, job.unit.kept, clock.lap(), history)))
+        results.append(group.Trained(history, group.cost("pretrain", trained, job.unit.num_own, clock.lap(), history)))
     return results
 
 
@@ -126,10 +125,10 @@ def pretrained(
     saved: checkpoint.Checkpoint,
     on_event: Callable[[Event], None],
 ) -> tuple[list[Recommender], Records]:
-    """The base models of a unit, and its own variants' histories."""
+    """Trains the base models of a unit and returns them with its own variants' histories."""
     prepare(device)
     clean = data.training_rows()
-    slotting = _slots(clean, config)
+    window_plan = _window_plan(clean, config)
     models, windows = [], []
     for variant, edits in zip(unit.variants, unit.edits, strict=True):
         model = build(config.model, data.items)
@@ -141,13 +140,13 @@ def pretrained(
         windows.append(
             partial(shifted, rows, clean, config, variant.seed)
             if config.shifted
-            else partial(_always, fill(rows, slotting))
+            else partial(_always, fill(rows, window_plan))
         )
-    return models, fit(unit, models, slotting, windows, settings(config), None, saved, on_event)
+    return models, fit(unit, models, window_plan, windows, settings(config), None, saved, on_event)
 
 
-def _slots(clean: Rows, config: Pretrain, offset: int = 0) -> Slots:
-    return slots(clean, config.model.max_length, config.bucketed, offset if config.shifted else None)
+def _window_plan(clean: Rows, config: Pretrain, offset: int = 0) -> WindowPlan:
+    return plan_windows(clean, config.model.max_length, config.bucketed, offset if config.shifted else None)
 
 
 def _always(windows: Windows, epoch: int) -> Windows:
@@ -155,9 +154,9 @@ def _always(windows: Windows, epoch: int) -> Windows:
 
 
 def shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
-    """The windows of `rows` in an epoch: all variants of a seed are shifted alike."""
+    """Returns the windows of `rows` in an epoch: all variants of a seed are shifted alike."""
     offset = numpy_generator("offset", seed, epoch).integers(config.model.max_length)
-    return fill(rows, _slots(clean, config, int(offset)))
+    return fill(rows, _window_plan(clean, config, int(offset)))
 
 
 @torch.no_grad()
@@ -169,7 +168,7 @@ def add_rounding(model: Recommender, seed: int) -> None:
 
 
 def settings(config: Pretrain) -> Settings:
-    """The pretraining stage's settings."""
+    """Returns the settings of pretraining."""
     return Settings(
         stage="pretrain",
         seed=0,
@@ -187,7 +186,10 @@ def settings(config: Pretrain) -> Settings:
 
 
 def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch.device) -> dict[str, Any]:
-    """Everything besides code that decides base models' weights, and the variants' names, which no two trainings may share."""
+    """Returns everything besides code that decides base models' weights.
+
+    The variants' names are in it, so that no two trainings share a checkpoint.
+    """
     variants = [
         {
             "variant": variant.name,
@@ -216,7 +218,7 @@ def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
 
 
 def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -> Facts:
-    """What is saved beside a variant's weights."""
+    """Returns what is saved beside a variant's weights."""
     manifest = data.manifest
     return Facts(
         model=config.model,
@@ -238,7 +240,7 @@ def describe(
     protocol: Literal["anchored", "independent"] | None,
     reference: str | None,
 ) -> Description:
-    """The description of a variant's rank lists."""
+    """Returns the description of a variant's rank lists."""
     return Description(
         catalogue=describe_catalogue(data.item_ids),
         model=config.model.name,

@@ -1,6 +1,6 @@
-"""Common random numbers: everything random that is not the perturbation is the same in two trainings of one seed.
+"""Draws common random numbers: all that is random, but for the perturbation, is equal in two trainings of one seed.
 
-Shapes: B windows of a batch, S dropout sites, T positions, D hidden units.
+Shapes: W slots, B windows of a batch, E extra windows, S dropout sites, T positions, D hidden units.
 """
 
 from typing import NamedTuple
@@ -11,55 +11,69 @@ from torch import Tensor
 
 from finest.data.dataset import Ints
 from finest.keys import torch_generator
-from finest.training.windows import Slots
+from finest.training.windows import WindowPlan
 
 Shape = tuple[int, int, int, int]
 Words = tuple[str | int, ...]
 
 
-def order(slots: Slots, size: int, seed: int, epoch: int) -> tuple[Tensor, Ints]:
-    """Slots in the order of an epoch `[W]`, batch after batch (`slots.shapes`), and the batch of each slot `[W]`, in which its extra
-    windows ride. Keyed by (seed, epoch): edits never move them."""
-    drawn_W = torch.randperm(slots.count, generator=torch_generator("order", seed, epoch))
-    width_W, (width_Q, count_Q) = slots.width[drawn_W.numpy()], slots.shapes(size)
-    batch_W = np.empty(slots.count, np.int64)
+def slot_order(window_plan: WindowPlan, size: int, seed: int, epoch: int) -> tuple[Tensor, Ints]:
+    """Draws the order of an epoch's slots, keyed by (seed, epoch): edits never move them.
+
+    Args:
+        window_plan: The slots.
+        size: Number of slots of a batch, as `WindowPlan.shapes` takes it.
+        seed: Seed of the variant.
+        epoch: Number of the epoch, from 0.
+
+    Returns:
+        Slots in their order `[W]`, batch after batch, and the batch of each slot `[W]`, which its extra windows join.
+    """
+    drawn_W = torch.randperm(window_plan.count, generator=torch_generator("order", seed, epoch))
+    width_W, (width_Q, count_Q) = window_plan.width[drawn_W.numpy()], window_plan.shapes(size)
+    batch_W = np.empty(window_plan.count, np.int64)
     for width in np.unique(width_Q):
         its = np.flatnonzero(width_Q == width)
         batch_W[width_W == width] = np.repeat(its, count_Q[its])
-    of_slot_W = np.empty(slots.count, np.int64)
+    of_slot_W = np.empty(window_plan.count, np.int64)
     of_slot_W[drawn_W.numpy()] = batch_W
     return drawn_W[torch.from_numpy(np.argsort(batch_W, kind="stable"))], of_slot_W
 
 
 class Batch(NamedTuple):
-    """Window numbers, how many of them, the last, are extra ones, and the positions that are computed."""
+    """Holds a batch's window numbers, how many of them, the last, are extra ones, and the number of positions."""
 
     window_B: Tensor
     extra: int
     width: int
 
 
-def batches(slots: Slots, home_E: Ints, size: int, seed: int, epoch: int) -> list[Batch]:
-    """The epoch's batches on the CPU. Extra windows ride with the slot that overflowed."""
-    (order_W, of_slot_W), (width_Q, count_Q) = order(slots, size, seed, epoch), slots.shapes(size)
-    batch_of_extra = torch.from_numpy(of_slot_W[home_E])
+def batches(window_plan: WindowPlan, slot_of_extra_E: Ints, size: int, seed: int, epoch: int) -> list[Batch]:
+    """Returns the epoch's batches, on the CPU. Extra windows join the batch of the slot that overflowed."""
+    (order_W, of_slot_W), (width_Q, count_Q) = slot_order(window_plan, size, seed, epoch), window_plan.shapes(size)
+    batch_of_extra = torch.from_numpy(of_slot_W[slot_of_extra_E])
     result = []
     for number, (batch, width) in enumerate(zip(order_W.split(count_Q.tolist()), width_Q.tolist(), strict=True)):
         extra = torch.nonzero(batch_of_extra == number)[:, 0]
-        result.append(Batch(torch.cat([batch, slots.count + extra]), len(extra), width))
+        result.append(Batch(torch.cat([batch, window_plan.count + extra]), len(extra), width))
     return result
 
 
 def dropout_masks(shape: Shape, extra: int, p: float, words: Words, device: torch.device) -> Tensor:
-    """Masks `[S, B, T, D]` of 0 and 1 / (1 - p). The batch's `extra` last windows draw from streams of their own, so that they leave
-    the slots' masks as they are."""
+    """Draws masks `[S, B, T, D]` of 0 and 1 / (1 - p).
+
+    The batch's `extra` last windows draw from streams of their own, so that they leave the slots' masks as they are.
+    """
     S, B, T, D = shape
     masks_SBTD = _draw((S, B - extra, T, D), p, ("slots", *words), device)
     return torch.cat([masks_SBTD, extra_masks((S, extra, T, D), 0, p, words, device)], 1) if extra else masks_SBTD
 
 
 def extra_masks(shape: Shape, first: int, p: float, words: Words, device: torch.device) -> Tensor:
-    """Masks of a batch's extra windows from number `first` on; each has a stream, so that it has the same whoever else rides along."""
+    """Draws the masks of a batch's extra windows from number `first` on.
+
+    Each has a stream of its own, so that its mask is the same whichever others are in the batch.
+    """
     S, E, T, D = shape
     return torch.cat(
         [_draw((S, 1, T, D), p, ("extra", number, *words), device) for number in range(first, first + E)], 1

@@ -1,6 +1,6 @@
-"""Where the reference lists of a training come from, as the loss asks for them; what they are kept by is a regulariser.
+"""Gives the reference lists of a training as the loss asks for them, wherever they come from.
 
-Lists are columns of the score matrix (item code - 1), best first.
+What keeps them is a regulariser. Lists are columns of the score matrix (item code - 1), best first.
 
 Shapes: N targets, M of them with a list, L items of a list; in a stack R replicas and P positions.
 """
@@ -28,7 +28,7 @@ class ReferenceLists(ABC):
         """Returns these lists on another device."""
 
     def stacked_lists_of(self, ids_RP: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns which targets of a stack have a list `[R, P]`, and lists for all `[R x P, L]`, any for those without."""
+        """Returns which targets of a stack have a list `[R, P]`, and lists `[R x P, L]`, any list for one without."""
         held_M, lists_ML = self.lists_of(ids_RP.reshape(-1))
         lists = lists_ML.new_zeros(ids_RP.numel(), lists_ML.shape[1])
         lists[held_M] = lists_ML

@@ -1,8 +1,10 @@
 """Takes reference lists: what a reference model ranks on the clean history, for every training target.
 
-Stored in one pass, in memory or in a file that is mapped; or, where they would fill the disk, taken anew for every batch.
+They are stored in one pass, in memory or in a file that is mapped; or, where they would fill the disk, taken anew for
+every batch.
 
-Shapes: W windows, T positions, D hidden units, N targets, M of them with a list, B targets of a block, L items of a list.
+Shapes: W windows, T positions, D hidden units, N targets, M of them with a list, B targets of a block, L items of a
+list.
 """
 
 import copy
@@ -23,18 +25,20 @@ from finest.models.saved import load
 from finest.profiling.profiler import clocked
 from finest.ranklists.match import match
 from finest.training.reference_lists import ReferenceLists, StoredLists
-from finest.training.windows import Windows, fill, slots
+from finest.training.windows import Windows, fill, plan_windows
 
 CHUNK = 64
-"""Windows of a pass's step."""
+"""Number of windows that a pass reads at a time."""
 SCORES = 2**26
-"""Scores of a pass's step that are held at once, 256 MiB in float32; where a step has more they are taken in blocks of targets."""
+"""Number of a pass's scores that are held at once, 256 MiB in float32; where a step has more they are taken in blocks
+of targets."""
 DEVICE_BYTES = 2**32
-"""Stored lists up to this size are put on the training's device; larger ones stay where they are, and a batch's are copied."""
+"""Largest size of stored lists that are put on the training's device; larger ones stay where they are, and a batch's
+are copied."""
 MEMORY_BYTES = 2**30
-"""Lists of a variant's own base model up to this size are kept in memory: as many as variants train at a time."""
+"""Largest size of a variant's own lists that are kept in memory: as many as variants train at a time."""
 DISK_SHARE = 0.5
-"""Lists that all variants share are written to a file where they take at most this share of what is free."""
+"""Largest share of the free disk that lists which all variants share may take; larger ones are not written."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +61,10 @@ class ListArrays:
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """Holds a model that lists are taken of, and the windows that it reads, with the clean row id of every target that has a list."""
+    """Holds a model that lists are taken of, and the windows that it reads.
+
+    The windows' ids are the clean row ids of the targets that have a list.
+    """
 
     model: Recommender
     windows: Windows
@@ -106,7 +113,8 @@ class ReferenceModel:
     def best(self, hidden_ND: Tensor, in_blocks: bool) -> Tensor:
         """Returns columns of our score matrix `[N, L]`, best first.
 
-        In blocks of one size, the last one padded: a product may round by its shape, and a list must not depend on who shares its batch.
+        Scores are taken in blocks of one size, the last one padded: a product may round by its shape, and a list must
+        not depend on who shares its batch.
         """
         model, N = self.model, len(hidden_ND)
         block = block_of(model.items) if in_blocks else N
@@ -177,7 +185,10 @@ class RecomputedLists(ReferenceLists):
 
 @dataclass(frozen=True)
 class SharedLists:
-    """Tells a worker process where the lists are that a group's variants share: a file to map, or the model to take them of."""
+    """Tells a worker process where the lists are that a group's variants share.
+
+    They are in a file that is mapped, or are taken of the model.
+    """
 
     model: Path
     """A saved model."""
@@ -208,9 +219,18 @@ class SharedLists:
 def share(
     model: Path, matched: bool, data: Dataset, length: int, folder: Path, device: torch.device
 ) -> SharedLists | None:
-    """Takes the saved model's lists for all variants: into a file in `folder` where there is room, else anew for every batch.
+    """Takes the saved model's lists for all variants: into a file where there is room, else anew for every batch.
 
-    Returns None where the model's catalogue shares too few items with the data.
+    Args:
+        model: Folder of the saved model.
+        matched: Whether it is of another catalogue, matched by item id.
+        data: The data set.
+        length: Items of a list.
+        folder: Folder of the file.
+        device: Device to take them on.
+
+    Returns:
+        Where the lists are; None where the model's catalogue shares too few items with the data.
     """
     shared = SharedLists(model, matched, length, folder / "lists.npy")
     reference = shared.reference(data, device)
@@ -260,8 +280,9 @@ def take(model: Recommender, rows: Rows, length: int, file: Path | None = None) 
 def reference_model(model: Recommender, rows: Rows, length: int, ours_to_theirs: Ints | None = None) -> ReferenceModel:
     """Makes ready to take lists of a model's top `length` items for the clean `rows`.
 
-    For a model of another catalogue, lists hold items of both catalogues; the model reads histories without the items that it
-    lacks. A target that follows such an item has no list, and none has where the catalogues share fewer than `length` items.
+    For a model of another catalogue, lists hold items of both catalogues; the model reads histories without the items
+    that it lacks. A target that follows such an item has no list, and none has where the catalogues share fewer than
+    `length` items.
 
     Args:
         model: The model; of this data's own catalogue unless `ours_to_theirs` is given.
@@ -269,14 +290,14 @@ def reference_model(model: Recommender, rows: Rows, length: int, ours_to_theirs:
         length: Items of a list.
         ours_to_theirs: [I + 1] the model's code of each of our codes, 0 where it lacks the item.
     """
-    windows, size, to_ours = fill(rows, slots(rows, model.max_length)), int(rows.id.max()) + 1, None
+    windows, size, to_ours = fill(rows, plan_windows(rows, model.max_length)), int(rows.id.max()) + 1, None
     if ours_to_theirs is not None:
         windows = _without_unknown(windows, ours_to_theirs)
         to_ours = np.zeros(model.items + 1, np.int64)
         shared = np.flatnonzero(ours_to_theirs > 0)
         to_ours[ours_to_theirs[shared]] = shared
         if len(shared) < length:
-            windows = Windows(windows.inputs[:0], windows.targets[:0], windows.ids[:0], windows.home[:0])
+            windows = Windows(windows.inputs[:0], windows.targets[:0], windows.ids[:0], windows.slot_of_extra[:0])
     return ReferenceModel(model, windows, size, length, to_ours)
 
 
@@ -285,7 +306,10 @@ def _of_row(file: Path) -> Path:
 
 
 def _without_unknown(windows: Windows, ours_to_theirs: Ints) -> Windows:
-    """Windows in the other model's codes, closed up over the items it lacks. A target is asked for at its last known input."""
+    """Returns windows in the other model's codes, closed up over the items that it lacks.
+
+    A target is asked for at its last known input.
+    """
     inputs = ours_to_theirs[windows.inputs]
     known = inputs > 0
     place = np.cumsum(known, 1) - 1  # of the last known input at or before each position
@@ -296,4 +320,4 @@ def _without_unknown(windows: Windows, ours_to_theirs: Ints) -> Windows:
         (windows.ids >= 0) & known
     )  # a target behind an unknown input would ask the same place twice
     ids[row, place[row, column]] = windows.ids[row, column]
-    return Windows(packed, (ids >= 0).astype(np.int64), ids, windows.home)
+    return Windows(packed, (ids >= 0).astype(np.int64), ids, windows.slot_of_extra)

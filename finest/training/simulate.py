@@ -1,4 +1,4 @@
-"""Perturbations simulated while fine-tuning: every epoch edits a few training rows anew (arXiv 2402.03481, section 4.2)."""
+"""Simulates perturbations while fine-tuning: every epoch edits a few training rows (arXiv 2402.03481, section 4.2)."""
 
 import numpy as np
 
@@ -11,10 +11,18 @@ KINDS = ("deletion", "replacement", "insertion")
 
 
 def simulate(rows: Rows, clean: Rows, counts: Ints, share: float, seed: int, epoch: int) -> Rows:
-    """`rows` (a variant's training rows) with `share` of the clean rows edited, all in one way that the epoch draws.
+    """Edits `share` of the clean rows in a variant's training rows, all in one way that the epoch draws.
 
-    Rows are drawn by clean id, so that every variant of a seed simulates the same edits; those that a variant lacks are skipped.
-    New items are least popular ones by `counts`, the clean data's.
+    Rows are drawn by clean id, so that every variant of a seed simulates the same edits; those that a variant lacks are
+    skipped.
+
+    Args:
+        rows: The variant's training rows.
+        clean: The clean training rows.
+        counts: [I + 1] training rows of each item in the clean data; new items are among the least popular.
+        share: Share of the clean rows.
+        seed: Seed of the variant.
+        epoch: Number of the epoch, from 0.
     """
     generator = numpy_generator("simulation", seed, epoch)
     kind = KINDS[generator.integers(len(KINDS))]

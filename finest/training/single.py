@@ -1,4 +1,4 @@
-"""One variant, trained alone: on the CPU in a process of its own, beside others.
+"""Trains one variant alone: on the CPU in a process of its own, beside others.
 
 Shapes: B windows of a batch, T positions, P = B x T, N targets of a batch.
 """
@@ -16,21 +16,21 @@ from finest.models.recommender import Recommender, Task
 from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
-from finest.training.loop import Settings, Trainee
+from finest.training.loop import Settings, Trainer
 from finest.training.objective import Penalty, terms_of
 from finest.training.randomness import Batch, Words, batches, dropout_masks, uniforms
-from finest.training.windows import Slots, Windows
+from finest.training.windows import WindowPlan, Windows
 
 
 @dataclass(frozen=True)
 class Share:
-    """The part of a batch that a process takes."""
+    """Describes the part of every batch that a process takes."""
 
     rank: int
     world: int
 
     def of(self, x: Tensor, axis: int = 0) -> Tensor:
-        """Every `world`-th along an axis."""
+        """Returns every `world`-th element along an axis, from number `rank` on."""
         return x[(slice(None),) * axis + (slice(self.rank, None, self.world),)]
 
     def add_up(self, tensors: list[Tensor]) -> None:
@@ -43,7 +43,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Resident:
-    """Windows as tensors on the training's device, and the epoch's batches of them."""
+    """Holds windows as tensors on the training's device, and the epoch's batches of them."""
 
     inputs: Tensor
     targets: Tensor
@@ -52,6 +52,7 @@ class Resident:
 
     @classmethod
     def of(cls, windows: Windows, dealt: list[Batch], device: torch.device) -> "Resident":
+        """Puts windows and batches on the device."""
         inputs, targets, ids = (torch.from_numpy(x).to(device) for x in (windows.inputs, windows.targets, windows.ids))
         return cls(inputs, targets, ids, [batch._replace(window_B=batch.window_B.to(device)) for batch in dealt])
 
@@ -60,8 +61,8 @@ class Resident:
         return Task(*(array[:, :width].index_select(0, window_B) for array in (self.inputs, self.targets, self.ids)))
 
 
-class Single(Trainee):
-    """A variant's model; `windows` by the epoch's number; `share`: where other processes take the rest of every batch."""
+class Single(Trainer):
+    """Trains one variant's model."""
 
     data: Resident
 
@@ -69,26 +70,45 @@ class Single(Trainee):
         self,
         variant: str,
         model: Recommender,
-        slots: Slots,
+        window_plan: WindowPlan,
         windows: Callable[[int], Windows],
         settings: Settings,
         penalty: Penalty | None,
         share: Share | None = None,
     ):
+        """Makes the trainer.
+
+        Args:
+            variant: Name of the variant.
+            model: Its model, trained in place.
+            window_plan: Slots of the clean windows.
+            windows: Gives the variant's windows of an epoch.
+            settings: How it is trained.
+            penalty: What is added to the cross-entropy.
+            share: This process's part of every batch, where other processes take the rest.
+        """
         self.variants = [variant]
-        self.model, self.slots, self.windows, self.settings, self.penalty = model, slots, windows, settings, penalty
+        self.model, self.window_plan, self.windows, self.settings, self.penalty = (
+            model,
+            window_plan,
+            windows,
+            settings,
+            penalty,
+        )
         self.share, self.terms = share, tuple(terms_of(penalty))
         self.leads = share is None or share.rank == 0
         # By what a batch can hold at most, so that variants whose batches differ by an edit are computed alike.
-        self.in_chunks = pays(settings.batch_size * slots.length, model.items, model.embedding.device)
+        self.in_chunks = pays(settings.batch_size * window_plan.length, model.items, model.embedding.device)
         self.weights, self.buffers = model.trained(), model.untrained()
 
     def load(self, epoch: int) -> None:
+        """Makes the windows of an epoch, by its number from 0; see the base class."""
         windows = self.windows(epoch)
-        dealt = batches(self.slots, windows.home, self.settings.batch_size, self.settings.seed, epoch)
+        dealt = batches(self.window_plan, windows.slot_of_extra, self.settings.batch_size, self.settings.seed, epoch)
         self.epoch, self.data = epoch, Resident.of(windows, dealt, self.device)
 
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
+        """Adds up the gradients of a batch, over all processes that share it; see the base class."""
         model, data, settings = self.model, self.data, self.settings
         window_B, extra, width = data.batches[number]
         masks = None
@@ -142,6 +162,7 @@ class Single(Trainee):
 
     @torch.no_grad()
     def hits(self, number: int) -> float:
+        """Returns the share of hits among the first targets of a batch; see the base class."""
         task = self._task(number)
         targets_P = task.targets.flatten()
         place_N = torch.nonzero(targets_P)[:HIT_TARGETS, 0]
@@ -150,4 +171,5 @@ class Single(Trainee):
             return hit_share(self.model.scores(hidden_ND), targets_P[place_N])
 
     def clip(self, norm: float) -> None:
+        """Scales the gradient down to `norm`."""
         torch.nn.utils.clip_grad_norm_(self.weights.values(), norm, foreach=True)

@@ -1,4 +1,4 @@
-"""Variants that train in one trainee: one alone, or a stack of them."""
+"""Trains the variants of a unit: one alone, or a stack of them."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -12,33 +12,38 @@ from finest.models.recommender import Recommender
 from finest.perturb.edits import Edits
 from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
-from finest.training.loop import Records, Settings, Trainee, train
+from finest.training.loop import Records, Settings, Trainer, train
 from finest.training.objective import Penalty
 from finest.training.parallel import train_shared
 from finest.training.replicas.stack import Stack
 from finest.training.single import Share, Single
-from finest.training.windows import Slots, Windows
+from finest.training.windows import WindowPlan, Windows
 from finest.training.workers import Event
 
 
 @dataclass(frozen=True)
 class TrainUnit:
-    """`edits` by variant. A stack may be filled up with variants that another stack holds: the first `kept` are this unit's own."""
+    """Names the variants that train together.
+
+    A stack may be filled up with variants that another stack trains too; their results count there.
+    """
 
     variants: tuple[Variant, ...]
     edits: tuple[Edits | None, ...]
-    kept: int
+    """Edits of each variant; None for one without."""
+    num_own: int
+    """Number of variants, the first ones, whose results are this unit's."""
     stacked: bool
 
     def own(self) -> tuple[Variant, ...]:
-        """The variants whose results are this unit's."""
-        return self.variants[: self.kept]
+        """Returns the variants whose results are this unit's."""
+        return self.variants[: self.num_own]
 
 
 def units_of(
     variants: Sequence[Variant], by_scenario: dict[str, Edits], units: Sequence[Sequence[Variant]], stacked: bool
 ) -> list[TrainUnit]:
-    """The units of an arrangement; every variant is some unit's own, in order."""
+    """Returns the units of an arrangement; every variant is some unit's own, in order."""
     result, left = [], len(variants)
     for members in units:
         edits = tuple(by_scenario[variant.scenario] if variant.scenario else None for variant in members)
@@ -50,15 +55,26 @@ def units_of(
 def fit(
     unit: TrainUnit,
     models: Sequence[Recommender],
-    slots: Slots,
+    window_plan: WindowPlan,
     windows: Sequence[Callable[[int], Windows]],
     settings: Settings,
     penalty: Penalty | None,
     saved: Checkpoint,
     on_event: Callable[[Event], None],
 ) -> Records:
-    """Trains the variants' models in place; returns the histories of the unit's own. `settings.seed` is each variant's."""
-    names = [variant.name if place < unit.kept else "" for place, variant in enumerate(unit.variants)]
+    """Trains the variants' models in place and returns the histories of the unit's own.
+
+    Args:
+        unit: The variants.
+        models: Model of each variant.
+        window_plan: Slots of the clean windows.
+        windows: Gives each variant's windows of an epoch.
+        settings: How they are trained; the seed is each variant's own, whatever is given.
+        penalty: What is added to the cross-entropy.
+        saved: Checkpoint of the training.
+        on_event: Told of every finished epoch.
+    """
+    names = [variant.name if place < unit.num_own else "" for place, variant in enumerate(unit.variants)]
 
     def report(variant: str, record: dict[str, Any]) -> None:
         if variant:
@@ -66,38 +82,40 @@ def fit(
 
     for model in models:
         model.train()
-    trainee: Trainee
+    trainer: Trainer
     if settings.parallel > 1:
-        return _fit_shared(unit, models[0], slots, windows[0], settings, penalty, saved, report)
+        return _fit_shared(unit, models[0], window_plan, windows[0], settings, penalty, saved, report)
     if unit.stacked:
-        trainee = Stack(names, models, slots, windows, [variant.seed for variant in unit.variants], settings, penalty)
+        trainer = Stack(
+            names, models, window_plan, windows, [variant.seed for variant in unit.variants], settings, penalty
+        )
     else:
         settings = replace(settings, seed=unit.variants[0].seed)
-        trainee = Single(names[0], models[0], slots, windows[0], settings, penalty)
-    histories = train(trainee, settings, saved, report)
-    trainee.finish()
+        trainer = Single(names[0], models[0], window_plan, windows[0], settings, penalty)
+    histories = train(trainer, settings, saved, report)
+    trainer.finish()
     for model in models:
         model.eval()
-    return histories[: unit.kept]
+    return histories[: unit.num_own]
 
 
 def _fit_shared(
     unit: TrainUnit,
     model: Recommender,
-    slots: Slots,
+    window_plan: WindowPlan,
     windows: Callable[[int], Windows],
     settings: Settings,
     penalty: Penalty | None,
     saved: Checkpoint,
     report: Callable[[str, dict[str, Any]], None],
 ) -> Records:
-    """The same for a variant alone, by several processes."""
+    """Trains one variant by several processes, and puts the weights into its model."""
     device, settings = model.embedding.device, replace(settings, seed=unit.variants[0].seed)
     single = partial(
         _shared_single,
         unit.variants[0].name,
         model.cpu(),
-        slots,
+        window_plan,
         windows,
         settings,
         penalty.to("cpu") if penalty else None,
@@ -111,7 +129,7 @@ def _fit_shared(
 def _shared_single(
     name: str,
     model: Recommender,
-    slots: Slots,
+    window_plan: WindowPlan,
     windows: Callable[[int], Windows],
     settings: Settings,
     penalty: Penalty | None,
@@ -121,4 +139,4 @@ def _shared_single(
     own = copy.deepcopy(model).to(
         device
     )  # what comes here from another process is shared with it, and with the other shares
-    return Single(name, own, slots, windows, settings, penalty.to(device) if penalty else None, share)
+    return Single(name, own, window_plan, windows, settings, penalty.to(device) if penalty else None, share)

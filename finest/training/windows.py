@@ -1,4 +1,4 @@
-"""Windows over training rows, and the slots that keep an edit from moving anybody else's.
+"""Cuts training rows into windows, and assigns them to slots, so that an edit moves nobody else's.
 
 Shapes: N rows, W slots (clean windows), E extra windows, T positions, Q batches of an epoch.
 """
@@ -12,39 +12,51 @@ from finest.data.dataset import Ints, Rows
 
 Codes = npt.NDArray[np.int64]
 PAYS = 0.25
-"""The share of all positions from which buckets pay for their smaller batches."""
+"""Share of all positions that buckets must save to pay for their smaller batches."""
 NARROWEST = 4
-"""Positions from which a width is not halved again."""
+"""Number of positions from which a width is not halved again."""
 
 
 @dataclass(frozen=True)
-class Slots:
-    """The clean data's windows. Each clean row belongs to one, whatever is edited later; where windows are shifted, to another one in
-    another epoch, of the same number of slots."""
+class WindowPlan:
+    """Assigns every clean row to a slot, the place of one clean window, whatever is edited later.
+
+    Where windows are shifted, a row has another slot in another epoch; the number of slots is the same.
+    """
 
     length: int
+    """Number of positions of a window, T."""
     count: int
-    """W"""
+    """Number of slots, W."""
     of_row: Ints
     """[largest clean row id + 1] slot of each clean training row."""
     width: Ints
-    """[W] positions that are computed of a slot's windows: all `length`, or what its clean rows need and one more, rounded up."""
+    """[W] positions that are computed of a slot's windows: all `length`, or as many as its clean rows need and one
+    more, rounded up."""
 
     def by_width(self) -> dict[int, int]:
-        """How many slots there are of each width."""
+        """Returns the number of slots of each width."""
         widths, slots = np.unique(self.width, return_counts=True)
         return dict(zip(widths.tolist(), slots.tolist(), strict=True))
 
     def batches(self, size: int) -> int:
-        """Q"""
+        """Returns the number of batches of an epoch, Q."""
         return len(self.shapes(size)[0])
 
     def shapes(self, size: int) -> tuple[Ints, Ints]:
-        """Width and number of slots of each batch `[Q]`, the same in every epoch and for every seed.
+        """Returns width and number of slots of each batch `[Q]`, the same in every epoch and for every seed.
 
-        A batch holds slots of one width; widths are spread evenly over the epoch. Where there are several, batches have `size` slots on
-        average and about the same number of positions, more of the narrow slots than of the wide ones: each step is a mean over its
-        targets, so the targets of a batch with few of them would weigh more than others. For the same reason slots are dealt evenly then.
+        A batch holds slots of one width; widths are spread evenly over the epoch. Where there are several, batches have
+        `size` slots on average and about the same number of positions, more of the narrow slots than of the wide ones:
+        each step is a mean over its targets, so the targets of a batch with few of them would weigh more than others.
+        For the same reason slots are dealt evenly then.
+
+        Six slots of 4 positions and two of 8 are 5 wide on average, so batches of 2 slots have 10 positions: 2 narrow
+        slots, or 1 wide one. That makes three narrow batches and two wide ones, in turn.
+
+        >>> plan = WindowPlan(8, 8, np.zeros(0, np.int64), np.array([4, 4, 4, 4, 4, 4, 8, 8]))
+        >>> [values.tolist() for values in plan.shapes(2)]
+        [[4, 8, 4, 8, 4], [2, 1, 2, 1, 2]]
         """
         widths, slots = np.unique(self.width, return_counts=True)
         sizes = np.maximum(np.rint(size * self.width.mean() / widths).astype(np.int64), 1) if self.count else widths
@@ -61,7 +73,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class Windows:
-    """Shifted sequences: the model reads `inputs` and predicts `targets`. Padded behind with 0."""
+    """Holds shifted sequences, padded behind with 0: the model reads `inputs` and predicts `targets`."""
 
     inputs: Codes
     """[W + E, T] item codes."""
@@ -69,19 +81,24 @@ class Windows:
     """[W + E, T] item codes; 0 where nothing is predicted."""
     ids: Ints
     """[W + E, T] clean row id of the target; -1 for none, or for an edited row."""
-    home: Ints
-    """[E] the slot whose batch an extra window rides in: the one that overflowed."""
+    slot_of_extra: Ints
+    """[E] slot of each extra window, the one that overflowed; the extra window is in its batch."""
 
 
-def slots(rows: Rows, length: int, bucketed: bool | None = None, offset: int | None = None) -> Slots:
-    """Slots of the clean `rows`: a user's targets, all rows but the first, in runs of `length`. A user of one row has an empty slot,
-    since an insertion can give it a target.
+def plan_windows(rows: Rows, length: int, bucketed: bool | None = None, offset: int | None = None) -> WindowPlan:
+    """Assigns the clean `rows` to slots: a user's targets, all rows but the first, in runs of `length`.
 
-    `bucketed`: see `Pretrain`. `offset`: the first run of every user is so many targets shorter; slots are as many as any offset needs, so
-    some are empty, and all of one width.
+    A user of one row has an empty slot, since an insertion can give it a target.
+
+    Args:
+        rows: Clean training rows.
+        length: Number of positions of a window.
+        bucketed: Whether slots of few rows are narrower; where unset, whether that saves a quarter of all positions.
+        offset: Number of targets by which the first run of every user is shorter. Slots are as many as any offset
+            needs, so some are empty, and all of one width.
     """
     if len(rows) == 0:
-        return Slots(length, 0, np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return WindowPlan(length, 0, np.zeros(0, np.int64), np.zeros(0, np.int64))
     start = np.flatnonzero(np.r_[True, rows.user[1:] != rows.user[:-1]])
     size = np.diff(start, append=len(rows))
     spare = 0 if offset is None else length - 1
@@ -93,36 +110,44 @@ def slots(rows: Rows, length: int, bucketed: bool | None = None, offset: int | N
     of_row[rows.id] = number
     whole = np.full(slots_of_user.sum(), length)
     if offset is not None:
-        return Slots(length, len(whole), of_row, whole)
+        return WindowPlan(length, len(whole), of_row, whole)
     width = _widths(np.bincount(np.delete(number, start), minlength=len(whole)), length)
     if bucketed is None:
         bucketed = width.sum() <= (1 - PAYS) * whole.sum()
-    return Slots(length, len(whole), of_row, width if bucketed else whole)
+    return WindowPlan(length, len(whole), of_row, width if bucketed else whole)
 
 
 def _widths(targets_W: Ints, length: int) -> Ints:
-    """The least of `length` and its halves that leaves room for one insertion more than a slot holds."""
+    """Returns for each slot the least of `length` and its halves that leaves room for one insertion."""
     widths = [length]
     while widths[0] > NARROWEST:
         widths.insert(0, -(-widths[0] // 2))
     return np.array(widths)[np.minimum(np.searchsorted(widths, targets_W, side="right"), len(widths) - 1)]
 
 
-def fill(rows: Rows, slots: Slots) -> Windows:
-    """Windows of `rows`, clean or edited. A deletion leaves its window shorter, an insertion joins its neighbour's, and what overflows
-    a window goes to an extra one."""
+def fill(rows: Rows, plan: WindowPlan) -> Windows:
+    """Fills the slots with `rows`, clean or edited.
+
+    A deletion leaves its window shorter, an insertion joins its neighbour's, and what overflows a window goes to an
+    extra one.
+
+    >>> rows = Rows(np.zeros(5, np.int64), np.array([11, 12, 13, 14, 15]), np.arange(5), np.arange(5))
+    >>> windows = fill(rows, plan_windows(rows, 2))
+    >>> windows.inputs.tolist(), windows.targets.tolist()
+    ([[11, 12], [13, 14]], [[12, 13], [14, 15]])
+    """
     target = np.flatnonzero(np.r_[False, rows.user[1:] == rows.user[:-1]])
-    slot = slots.of_row[rows.anchor[target]]
+    slot = plan.of_row[rows.anchor[target]]
     fresh = np.r_[True, slot[1:] != slot[:-1]] if len(slot) else np.zeros(0, bool)
     order = np.arange(len(slot))
     place = order - np.maximum.accumulate(np.where(fresh, order, 0))
-    spill, place = np.divmod(place, slots.width[slot])
-    key = spill * slots.count + slot
+    spill, place = np.divmod(place, plan.width[slot])
+    key = spill * plan.count + slot
     extra = np.unique(key[spill > 0])
-    window = np.where(spill > 0, slots.count + np.searchsorted(extra, key), slot)
-    shape = (slots.count + len(extra), slots.length)
+    window = np.where(spill > 0, plan.count + np.searchsorted(extra, key), slot)
+    shape = (plan.count + len(extra), plan.length)
     inputs, targets, ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
     inputs[window, place] = rows.item[target - 1]
     targets[window, place] = rows.item[target]
     ids[window, place] = rows.id[target]
-    return Windows(inputs, targets, ids, extra % max(slots.count, 1))
+    return Windows(inputs, targets, ids, extra % max(plan.count, 1))

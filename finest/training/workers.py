@@ -1,4 +1,7 @@
-"""Trainings side by side, on the CPU in processes of one thread each; one by one on a GPU, or where each takes several devices."""
+"""Runs trainings side by side: on the CPU in processes of one thread each, on a GPU one by one.
+
+Where each training takes several devices, they run one by one too.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -16,13 +19,20 @@ Result = TypeVar("Result")
 Event = tuple[str, dict[str, Any]]
 """Variant, and the history record of the epoch that it has finished."""
 Job = Callable[[Callable[[Event], None]], Result]
-"""A training, picklable for the CPU: takes what to call after an epoch."""
+"""A training that can be pickled, for the CPU: takes what to call after an epoch."""
 
 
 def run(
     jobs: list[Job[Result]], device: torch.device, processes: int, on_event: Callable[[Event], None]
 ) -> list[Result]:
-    """Runs all jobs and returns their results in order; `processes` 0: in this one. An error in one ends the rest and is raised."""
+    """Runs all jobs and returns their results in order. An error in one ends the rest and is raised.
+
+    Args:
+        jobs: The trainings.
+        device: Their device.
+        processes: Number of processes on a CPU; 0: run in this one.
+        on_event: Told of every finished epoch.
+    """
     if device.type != "cpu" or not processes:
         prepare(device)
         return [job(on_event) for job in jobs]

@@ -1,1 +1,4 @@
-"""What fine-tuning adds to the cross-entropy, a file each; where the lists that it keeps come from is another thing: `reference_lists`."""
+"""Holds what fine-tuning adds to the cross-entropy, a file each.
+
+Where the lists that a regulariser keeps come from is another thing: `finest.training.reference_lists`.
+"""

@@ -1,4 +1,4 @@
-"""The interface of a regulariser: what it makes of a model's scores of the items in a reference list.
+"""Defines a regulariser: what it makes of a model's scores of the items in a reference list.
 
 Shapes: M lists, L items of a list.
 """
@@ -23,8 +23,8 @@ class RegulariserConfig(Section):
 class Regulariser(ABC):
     """Penalises scores that depart from a reference list.
 
-    It knows neither the model nor where lists come from, and gives its gradient itself: the loss that calls it may hold a
-    part of a batch's scores only, for one training or for several that are stacked.
+    It knows neither the model nor where lists come from, and gives its gradient itself: the loss that calls it may hold
+    a part of a batch's scores only, for one training or for several that are stacked.
     """
 
     Config: ClassVar[type[RegulariserConfig]]
@@ -47,11 +47,11 @@ class Regulariser(ABC):
 
         Args:
             scores_ML: The model's scores of each list's items, best item first.
-            lists: Number of lists that the means are over, `[M, 1]` where it differs; infinite for a row that stands for no
-                list. The M lists may be a part of them, so that the terms of all parts add up to the means.
+            lists: Number of lists that the means are over, `[M, 1]` where it differs; infinite for a row that stands
+                for no list. The M lists may be a part of them, so that the terms of all parts add up to the means.
             alpha: Weight of the penalty in the loss.
 
         Returns:
-            A tensor `[M]` for each of `terms`: the list's share in the term's mean. And the gradient `[M, L]` of `alpha`
-            times the sum of all terms with respect to the scores.
+            A tensor `[M]` for each of `terms`: the list's share in the term's mean. And the gradient `[M, L]` of
+                `alpha` times the sum of all terms with respect to the scores.
         """

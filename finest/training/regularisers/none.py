@@ -1,4 +1,4 @@
-"""No regulariser: cross-entropy on simulated perturbations alone, the baseline that FINEST must beat."""
+"""Fine-tunes without a regulariser, on simulated perturbations alone: the baseline that FINEST must beat."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal

@@ -1,4 +1,4 @@
-"""FINEST's regulariser: a hinge on the order within a reference list (arXiv 2402.03481, section 4.2).
+"""Implements FINEST's regulariser: a hinge on the order within a reference list (arXiv 2402.03481, section 4.2).
 
 Shapes: M lists, K items whose order is kept, followed by K items that are kept below them.
 """

@@ -1,4 +1,4 @@
-"""The regularisers that `finetune.regulariser` can name."""
+"""Registers the regularisers that `finetune.regulariser` can name."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Whether variants train as one or each alone, and how many fit into a stack."""
+"""Decides whether variants train as one or each alone, and how many fit into a stack."""
 
 import logging
 import os
@@ -11,23 +11,25 @@ import torch
 
 from finest.models.registry import MODELS, build
 from finest.training.config import Pretrain
-from finest.training.loop import Settings, Trainee
+from finest.training.loop import Settings, Trainer
 from finest.training.replicas.stack import Stack
 from finest.training.single import Single
-from finest.training.windows import Slots, Windows
+from finest.training.windows import WindowPlan, Windows
 
 GAIN = 1.25
-"""How much sooner than alone a stack must be done in the trial: the choice is part of what decides weights, so noise must not make it."""
+"""How many times faster than variants alone a stack must be in the trial: the choice is part of what decides weights,
+so noise must not make it."""
 STEPS = 3
-"""Timed steps of a trial, after one that warms up."""
+"""Number of timed steps of a trial, after one that warms up."""
 MEMORY_SHARE = 0.8
-"""Of what is free."""
+"""Share of the free memory that a stack may take."""
 SCORE_COPIES = 3
-"""Buffers of a part's scores at the largest moment: the scores, their gradient, and what a product of it needs."""
+"""Number of buffers of a part's scores at the largest moment: the scores, their gradient, and what a product of it
+needs."""
 STATE_COPIES = 6
-"""Of the weights: themselves, gradient, two moments, average, and the checkpoint's copy."""
+"""Number of copies of the weights: themselves, gradient, two moments, average, and the checkpoint's copy."""
 LAYER_COPIES = 14
-"""Activations of a layer that the backward pass needs, in windows' hidden states."""
+"""Size of a layer's activations that the backward pass needs, in windows' hidden states."""
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -35,21 +37,24 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How a group's variants train; recorded in its facts."""
+    """Holds how a group's variants train; recorded in its facts."""
 
     size: int
-    """Replicas of a stack; 0: each variant alone."""
+    """Number of replicas of a stack; 0: each variant trains alone."""
     why: str
     alone_ms: float | None = None
-    """Measured by the trial: a step of one variant, and of the stack."""
+    """Milliseconds of a step of one variant, measured by the trial."""
     stacked_ms: float | None = None
+    """Milliseconds of a step of the stack, measured by the trial."""
 
     def facts(self) -> dict[str, Any]:
-        """For `group.json`."""
+        """Returns the arrangement as `group.json` holds it."""
         return asdict(self)
 
     def units(self, variants: Sequence[Item]) -> list[list[Item]]:
-        """The variants of each trainee. Stacks have equal sizes, filled up with the first variant, which is clean.
+        """Returns the variants that each trainer trains.
+
+        Stacks have equal sizes, filled up with the first variant, which is clean.
 
         >>> Arrangement(3, "").units(["clean", "a", "b", "c"])
         [['clean', 'a', 'b'], ['c', 'clean', 'clean']]
@@ -66,16 +71,26 @@ def arrange(
     config: Pretrain,
     settings: Settings,
     items: int,
-    slots: Slots,
+    window_plan: WindowPlan,
     windows: Windows,
     device: torch.device,
     processes: int,
 ) -> Arrangement:
-    """Decides by `pretrain.replicas`.
+    """Decides how variants train, by `pretrain.replicas`.
 
-    `auto`: on a GPU what a trial of both ways finds; on a CPU each alone, without a trial. There a stack takes longer (on two
-    cores and ml-100k: 8 variants as one take 2.6 times the seconds of two processes), and where it would not, for models that do not fill a
-    core, noise would decide about the weights' last bits.
+    `auto`: on a GPU what a trial of both ways finds; on a CPU each alone, without a trial. There a stack takes longer
+    (on two cores and ml-100k: 8 variants as one take 2.6 times the seconds of two processes), and where it would not,
+    for models that do not fill a core, noise would decide about the weights' last bits.
+
+    Args:
+        variants: Number of variants of the group.
+        config: Section `pretrain`.
+        settings: Settings of pretraining.
+        items: Number of items of the catalogue.
+        window_plan: Slots of the clean windows.
+        windows: Clean windows, for the trial.
+        device: Device of the trainings.
+        processes: Number of trainings at a time on a CPU.
     """
     if not MODELS[config.model.name].stackable:
         return Arrangement(0, f"{config.model.name} has no stacked form")
@@ -85,12 +100,12 @@ def arrange(
         return Arrangement(0, "as configured" if config.replicas == "separate" else "a single variant")
     if config.replicas == "auto" and device.type == "cpu":
         return Arrangement(0, "on a CPU, where a stack takes longer")
-    fits = max(1, min(variants, int(MEMORY_SHARE * free_bytes(device) // replica_bytes(config, items, slots))))
+    fits = max(1, min(variants, int(MEMORY_SHARE * free_bytes(device) // replica_bytes(config, items, window_plan))))
     stacks = -(-variants // fits)
     size = -(-variants // stacks)
     if config.replicas == "stacked":
         return Arrangement(size, "as configured")
-    return trial(variants, size, config, settings, items, slots, windows, device, processes)
+    return trial(variants, size, config, settings, items, window_plan, windows, device, processes)
 
 
 def trial(
@@ -99,7 +114,7 @@ def trial(
     config: Pretrain,
     settings: Settings,
     items: int,
-    slots: Slots,
+    window_plan: WindowPlan,
     windows: Windows,
     device: torch.device,
     processes: int,
@@ -114,10 +129,10 @@ def trial(
     def given(epoch: int) -> Windows:
         return windows
 
-    alone = _step_seconds(Single("trial", model(), slots, given, settings, None), settings)
+    alone = _step_seconds(Single("trial", model(), window_plan, given, settings, None), settings)
     names, seeds = ["trial"] * size, [settings.seed] * size
     stacked = _step_seconds(
-        Stack(names, [model() for _ in range(size)], slots, [given] * size, seeds, settings, None), settings
+        Stack(names, [model() for _ in range(size)], window_plan, [given] * size, seeds, settings, None), settings
     )
     at_once = 1 if device.type == "cuda" else min(processes, variants)
     one_by_one, as_one = alone * -(-variants // at_once), stacked * -(-variants // size)
@@ -127,18 +142,18 @@ def trial(
     return Arrangement(size if faster >= GAIN else 0, why, round(1e3 * alone, 2), round(1e3 * stacked, 2))
 
 
-def _step_seconds(trainee: Trainee, settings: Settings) -> float:
-    trainee.load(0)
-    batches = trainee.slots.batches(settings.batch_size)
-    wait: Callable[[], None] = torch.cuda.synchronize if trainee.device.type == "cuda" else lambda: None
-    optimizer = torch.optim.AdamW(trainee.weights.values(), fused=True)
+def _step_seconds(trainer: Trainer, settings: Settings) -> float:
+    trainer.load(0)
+    batches = trainer.window_plan.batches(settings.batch_size)
+    wait: Callable[[], None] = torch.cuda.synchronize if trainer.device.type == "cuda" else lambda: None
+    optimizer = torch.optim.AdamW(trainer.weights.values(), fused=True)
     began = 0.0
     for number in range(1 + STEPS):
         if number == 1:
             wait()
             began = time.perf_counter()
-        trainee.step(number % batches)
-        trainee.clip(settings.max_grad_norm)
+        trainer.step(number % batches)
+        trainer.clip(settings.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     wait()
@@ -146,14 +161,14 @@ def _step_seconds(trainee: Trainee, settings: Settings) -> float:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of the device."""
+    """Returns the free memory of the device, in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def replica_bytes(config: Pretrain, items: int, slots: Slots) -> int:
-    """What one replica of a stack takes, estimated from above."""
+def replica_bytes(config: Pretrain, items: int, window_plan: WindowPlan) -> int:
+    """Estimates from above what one replica of a stack takes, in bytes."""
     model = config.model
     positions = config.batch_size * model.max_length
     with torch.device("meta"):
@@ -162,5 +177,5 @@ def replica_bytes(config: Pretrain, items: int, slots: Slots) -> int:
         SCORE_COPIES * positions * items,
         (LAYER_COPIES * model.num_layers + 4) * positions * model.hidden_size,
     )
-    windows = 3 * slots.count * model.max_length
+    windows = 3 * window_plan.count * model.max_length
     return 4 * (STATE_COPIES * weights + scores + hidden + windows)

@@ -1,6 +1,7 @@
-"""A stack of variants as what the loop trains.
+"""Trains a stack of variants as one.
 
-Shapes: R replicas, U distinct seeds, W slots, B slots of a batch, T positions, P = B x T, D hidden units, I items, S dropout sites.
+Shapes: R replicas, U distinct seeds, W slots, B slots of a batch, T positions, P = B x T, D hidden units, I items, S
+dropout sites.
 """
 
 import copy
@@ -16,13 +17,14 @@ from finest.data.dataset import Ints
 from finest.models.recommender import Recommender
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
-from finest.training.loop import Settings, Trainee
+from finest.training.loop import Settings, Trainer
 from finest.training.objective import Penalty, stacked_loss, terms_of
-from finest.training.randomness import dropout_masks, extra_masks, order
-from finest.training.windows import Slots, Windows
+from finest.training.randomness import dropout_masks, extra_masks, slot_order
+from finest.training.windows import WindowPlan, Windows
 
 EXTRAS = 8
-"""Windows of a chunk of extra ones. The chunk's shape is fixed, so that it tells a replica nothing about how many another one has."""
+"""Number of windows in a chunk of extra ones. The chunk's shape is fixed, so that it tells a replica nothing about how
+many another one has."""
 
 
 def stack(models: Sequence[Recommender]) -> Recommender:
@@ -47,7 +49,7 @@ def unstack(stacked: Recommender, models: Iterable[Recommender]) -> None:
 
 @dataclass(frozen=True)
 class Windowed:
-    """Windows of all replicas on the device, each array `[R, windows, T]`."""
+    """Holds the windows of all replicas on the device, each array `[R, windows, T]`."""
 
     inputs: Tensor
     targets: Tensor
@@ -55,11 +57,12 @@ class Windowed:
 
     @classmethod
     def of(cls, parts: Sequence[tuple[npt.NDArray[np.int64], ...]], device: torch.device) -> "Windowed":
+        """Puts each replica's arrays side by side, on the device."""
         arrays = (np.stack(arrays).astype(np.int32) for arrays in zip(*parts, strict=True))
         return cls(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
 
     def take(self, window_RB: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs `[R, B, T]`, targets and ids `[R, B x T]` of those windows' first positions."""
+        """Returns the inputs `[R, B, T]`, targets and ids `[R, B x T]` of those windows' first positions."""
         replica = torch.arange(len(window_RB), device=window_RB.device)[:, None]
         inputs, targets, ids = (
             array[replica, window_RB, :width].long() for array in (self.inputs, self.targets, self.ids)
@@ -67,26 +70,37 @@ class Windowed:
         return inputs, targets.flatten(1), ids.flatten(1)
 
 
-class Stack(Trainee):
-    """Several variants of one architecture; the variants' `models` get their weights from `finish`.
+class Stack(Trainer):
+    """Trains several variants of one architecture as one; `finish` puts their weights into their models.
 
-    `windows` by replica and epoch; `seeds` [R]: variants of one seed see the same order, masks and mates.
+    Variants of one seed see the same order, masks and mates.
     """
 
     def __init__(
         self,
         variants: Sequence[str],
         models: Sequence[Recommender],
-        slots: Slots,
+        window_plan: WindowPlan,
         windows: Sequence[Callable[[int], Windows]],
         seeds: Sequence[int],
         settings: Settings,
         penalty: Penalty | None,
     ):
-        self.variants, self.models, self.slots, self.windows, self.settings, self.penalty = (
+        """Stacks the models.
+
+        Args:
+            variants: [R] names of the variants.
+            models: [R] their models.
+            window_plan: Slots of the clean windows.
+            windows: [R] gives each variant's windows of an epoch.
+            seeds: [R] their seeds.
+            settings: How they are trained.
+            penalty: What is added to the cross-entropy.
+        """
+        self.variants, self.models, self.window_plan, self.windows, self.settings, self.penalty = (
             variants,
             models,
-            slots,
+            window_plan,
             windows,
             settings,
             penalty,
@@ -96,15 +110,16 @@ class Stack(Trainee):
         self.weights, self.buffers = self.model.trained(), self.model.untrained()
         self.seeds = sorted(set(seeds))
         self.seed_R = [self.seeds.index(seed) for seed in seeds]
-        width_Q, count_Q = slots.shapes(settings.batch_size)
+        width_Q, count_Q = window_plan.shapes(settings.batch_size)
         self.widths, self.ends = width_Q.tolist(), np.cumsum(count_Q).tolist()
 
     def load(self, epoch: int) -> None:
+        """Makes the windows of an epoch, by its number from 0; see the base class."""
         windows_R = [windows(epoch) for windows in self.windows]
         orders, batches = zip(
-            *(order(self.slots, self.settings.batch_size, seed, epoch) for seed in self.seeds), strict=True
+            *(slot_order(self.window_plan, self.settings.batch_size, seed, epoch) for seed in self.seeds), strict=True
         )
-        W, device = self.slots.count, self.device
+        W, device = self.window_plan.count, self.device
         self.epoch = epoch
         self.of_slots = Windowed.of([(one.inputs[:W], one.targets[:W], one.ids[:W]) for one in windows_R], device)
         self.order_RW = torch.stack([orders[seed] for seed in self.seed_R]).to(device)
@@ -114,8 +129,8 @@ class Stack(Trainee):
 
     def _load_extras(self, windows_R: Sequence[Windows], batch_RW: Sequence[Ints]) -> None:
         """Packs the extra windows by batch, in chunks; windows of code 0 fill up."""
-        W, T, batches = self.slots.count, self.slots.length, len(self.ends)
-        batch_RE = [batch_W[one.home] for batch_W, one in zip(batch_RW, windows_R, strict=True)]
+        W, T, batches = self.window_plan.count, self.window_plan.length, len(self.ends)
+        batch_RE = [batch_W[one.slot_of_extra] for batch_W, one in zip(batch_RW, windows_R, strict=True)]
         most = np.zeros(batches, np.int64)
         for batch_E in batch_RE:
             most = np.maximum(most, np.bincount(batch_E, minlength=batches))
@@ -137,14 +152,15 @@ class Stack(Trainee):
         self.of_extras = Windowed.of(parts, self.device)
 
     def _count(self, windows_R: Sequence[Windows], batch_RW: Sequence[Ints]) -> None:
-        """Targets a batch `[batches, R]`: known here, so that no step waits for the device."""
+        """Counts the targets of each batch `[batches, R]`, so that no step waits for the device."""
         rows = []
         for batch_W, one in zip(batch_RW, windows_R, strict=True):
-            rows.append(np.bincount(np.r_[batch_W, batch_W[one.home]], weights=(one.targets > 0).sum(1)))
+            rows.append(np.bincount(np.r_[batch_W, batch_W[one.slot_of_extra]], weights=(one.targets > 0).sum(1)))
         self.counts = np.stack(rows, 1).astype(np.int64)
         self.count_NR = torch.from_numpy(self.counts).to(self.device, torch.float32, non_blocking=True)
 
     def step(self, number: int) -> tuple[Tensor, npt.NDArray[np.int64]]:
+        """Adds up the replicas' gradients of a batch; see the base class."""
         width = self.widths[number]
         window_RB = self.order_RW[:, self.ends[number - 1] if number else 0 : self.ends[number]]
         parts = [(*self.of_slots.take(window_RB, width), self._masks(number, window_RB.shape[1], None))]
@@ -168,7 +184,10 @@ class Stack(Trainee):
         return total_RT, self.counts[number]
 
     def _masks(self, number: int, windows: int, first: int | None) -> Tensor | None:
-        """Masks `[S, R, windows, T, D]` of the batch's slots, or of its extra windows from number `first` on; one draw a seed."""
+        """Draws masks `[S, R, windows, T, D]`, one draw a seed.
+
+        They are those of the batch's slots, or of its extra windows from number `first` on.
+        """
         settings = self.settings
         if not settings.dropout:
             return None
@@ -186,6 +205,7 @@ class Stack(Trainee):
 
     @torch.no_grad()
     def hits(self, number: int) -> float:
+        """Returns the share of hits among some targets of a batch that every replica has; see the base class."""
         width = self.widths[number]
         window_RB = self.order_RW[:, self.ends[number - 1] if number else 0 : self.ends[number]]
         inputs_RBT, targets_RP, _ = self.of_slots.take(window_RB, width)
@@ -195,6 +215,7 @@ class Stack(Trainee):
             return hit_share(self.model.scores(hidden_RND), targets_RP[:, place_N])
 
     def clip(self, norm: float) -> None:
+        """Scales each replica's gradient down to `norm`."""
         gradients = [weight.grad for weight in self.weights.values() if weight.grad is not None]
         norm_R = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         scale_R = (norm / (norm_R + 1e-6)).clamp_(max=1.0)

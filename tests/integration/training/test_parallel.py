@@ -46,17 +46,17 @@ def shared(folder, report):
 
 
 @pytest.mark.parametrize(
-    ("slotting", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"]
+    ("window_plan", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"]
 )
 def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(
-    monkeypatch: pytest.MonkeyPatch, slotting: Any, batch: Any
+    monkeypatch: pytest.MonkeyPatch, window_plan: Any, batch: Any
 ) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
     shares = None, Share(0, 3), Share(1, 3), Share(2, 3)
-    settings, windows = replace(TWO, batch_size=batch), fill(stacks.VARIANTS["insertion"][0], slotting)
+    settings, windows = replace(TWO, batch_size=batch), fill(stacks.VARIANTS["insertion"][0], window_plan)
     of = [
-        Single("x", stacks.made("clean"), slotting, lambda epoch: windows, settings, stacks.penalty(), share)
+        Single("x", stacks.made("clean"), window_plan, lambda epoch: windows, settings, stacks.penalty(), share)
         for share in shares
     ]
     for one in of:

@@ -12,8 +12,7 @@ from finest.models.ranking import rank, top
 from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
-from finest.ranklists.build import describe_catalogue
-from finest.ranklists.schema import Description
+from finest.ranklists.schema import Description, describe_catalogue
 from finest.ranklists.take import take
 from finest.testing import check_model
 from finest.training.config import Pretrain

@@ -6,8 +6,7 @@ import pytest
 
 from finest.data.dataset import Dataset
 from finest.ranklists import baselines, file
-from finest.ranklists.build import describe_catalogue
-from finest.ranklists.schema import RankLists
+from finest.ranklists.schema import RankLists, describe_catalogue
 from tests.builders import written_dataset
 from tests.unit.gate.made_up_run import mean_rank
 

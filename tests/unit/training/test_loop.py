@@ -8,12 +8,11 @@ import torch
 from finest.errors import FinestError
 from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
-from finest.training.average import Average
 from finest.training.checkpoint import Checkpoint, key
-from finest.training.loop import Settings, train
+from finest.training.loop import Average, Settings, train
 from finest.training.references import take
 from finest.training.single import Single
-from finest.training.windows import fill, slots
+from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
 from tests.unit.training.penalties import stored
@@ -47,14 +46,14 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     model.initialise(seed)
     lists = take(model, rows, 4)
     penalty = stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
-    slotting = slots(rows, 6)
-    windows = fill(rows, slotting)
+    window_plan = plan_windows(rows, 6)
+    windows = fill(rows, window_plan)
 
     def report(variant, record):
         if record["epoch"] == stop_after:
             raise InterruptedTrainingError
 
-    single = Single("clean", model, slotting, lambda epoch: windows, SETTINGS, penalty)
+    single = Single("clean", model, window_plan, lambda epoch: windows, SETTINGS, penalty)
     (history,) = train(single, SETTINGS, Checkpoint(store, name), report)
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}, history
 
@@ -109,12 +108,12 @@ def test_every_fact_that_decides_weights_changes_a_checkpoints_name() -> None:
 def test_a_training_that_diverges_stops_in_one_line(tmp_path: Path) -> None:
     data = random_dataset()
     rows = data.training_rows()
-    slotting = slots(rows, 6)
-    windows = fill(rows, slotting)
+    window_plan = plan_windows(rows, 6)
+    windows = fill(rows, window_plan)
     model = build(SASRecConfig(hidden_size=8, num_layers=1, max_length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 3, 5, 1e30, False, 0.0, 0.9, 1.0, 0.0, True)
-    single = Single("clean", model, slotting, lambda epoch: windows, settings, None)
+    single = Single("clean", model, window_plan, lambda epoch: windows, settings, None)
     with pytest.raises(FinestError, match=r"pretrain: the loss of clean is nan in epoch \d.*lower pretrain.lr"):
         train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
 
@@ -125,13 +124,13 @@ def test_a_batch_of_slots_without_targets_is_skipped(tmp_path: Path) -> None:
     alone = rows.id[np.r_[True, rows.user[1:] != rows.user[:-1]]]
     keep = np.isin(rows.id, alone) | (rows.user == 0)
     rows = type(rows)(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep])
-    slotting = slots(rows, 6)
-    windows = fill(rows, slotting)
+    window_plan = plan_windows(rows, 6)
+    windows = fill(rows, window_plan)
     model = build(SASRecConfig(hidden_size=8, num_layers=1, max_length=6), data.items)
     model.initialise(0)
     settings = Settings("pretrain", 0, 2, 1, 0.01, False, 0.1, 0.9, 1.0, 0.0, True)
     checkpoint = Checkpoint(checkpoint_store(str(tmp_path)), "x")
-    single = Single("clean", model, slotting, lambda epoch: windows, settings, None)
+    single = Single("clean", model, window_plan, lambda epoch: windows, settings, None)
     (history,) = train(single, settings, checkpoint, lambda variant, record: None)
     assert history[0]["targets"] == (windows.targets > 0).sum()
     assert all(torch.isfinite(weight).all() for weight in model.parameters())

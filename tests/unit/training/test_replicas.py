@@ -24,7 +24,7 @@ from finest.training.replicas.plan import Arrangement, arrange
 from finest.training.replicas.stack import Stack, stack, unstack
 from finest.training.simulate import simulate
 from finest.training.single import Single
-from finest.training.windows import fill, slots
+from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
 from tests.unit.training.penalties import stored
@@ -45,8 +45,8 @@ SETTINGS = Settings(
     dropout=0.3,
     amp=True,
 )
-SLOTS = slots(CLEAN, MODEL.max_length, bucketed=False)
-BUCKETS = slots(CLEAN, MODEL.max_length, bucketed=True)
+SLOTS = plan_windows(CLEAN, MODEL.max_length, bucketed=False)
+BUCKETS = plan_windows(CLEAN, MODEL.max_length, bucketed=True)
 
 
 def edited(kind, rows) -> Rows:
@@ -73,9 +73,9 @@ def made(name: str, device: str = "cpu"):
     return model.to(device)
 
 
-def windows(name: str, slotting=SLOTS):
+def windows(name: str, window_plan=SLOTS):
     rows, seed = VARIANTS[name]
-    return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), slotting)
+    return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), window_plan)
 
 
 def penalty():
@@ -83,12 +83,18 @@ def penalty():
     return stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
 
 
-def together(store, names, stop_after=None, device="cpu", slotting=SLOTS):
+def together(store, names, stop_after=None, device="cpu", window_plan=SLOTS):
     prepare(torch.device(device))
     models = [made(name, device) for name in names]
     seeds = [VARIANTS[name][1] for name in names]
     one = Stack(
-        names, models, slotting, [windows(name, slotting) for name in names], seeds, SETTINGS, penalty().to(device)
+        names,
+        models,
+        window_plan,
+        [windows(name, window_plan) for name in names],
+        seeds,
+        SETTINGS,
+        penalty().to(device),
     )
 
     def report(variant, record):
@@ -105,38 +111,38 @@ def same(one, other) -> bool:
 
 
 @pytest.fixture(scope="module", params=[SLOTS, BUCKETS], ids=["whole", "bucketed"])
-def slotting(request):
+def window_plan(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def stacked(tmp_path_factory, slotting):
+def stacked(tmp_path_factory, window_plan):
     store = checkpoint_store(str(tmp_path_factory.mktemp("stack")))
-    return together(store, ["clean", "deletion", "insertion", "seed", "many"], slotting=slotting)
+    return together(store, ["clean", "deletion", "insertion", "seed", "many"], window_plan=window_plan)
 
 
 def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(
-    stacked: Any, slotting: Any, tmp_path: Path
+    stacked: Any, window_plan: Any, tmp_path: Path
 ) -> None:
     models, _ = stacked
     for names in (
         ["many", "seed", "deletion", "clean", "insertion"],
         ["clean", "clean", "clean", "insertion", "clean"],
     ):
-        again, _ = together(checkpoint_store(str(tmp_path)), names, slotting=slotting)
+        again, _ = together(checkpoint_store(str(tmp_path)), names, window_plan=window_plan)
         assert all(same(again[name], models[name]) for name in set(names))
     assert not same(models["clean"], models["deletion"])
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_stack_trains_each_replica_as_it_would_train_alone(
-    stacked: Any, slotting: Any, tmp_path: Path, name: Any
+    stacked: Any, window_plan: Any, tmp_path: Path, name: Any
 ) -> None:
     models, histories = stacked
     _, seed = VARIANTS[name]
     alone = made(name)
     settings = Settings(**{**SETTINGS.__dict__, "seed": seed})
-    single = Single(name, alone, slotting, windows(name, slotting), settings, penalty())
+    single = Single(name, alone, window_plan, windows(name, window_plan), settings, penalty())
     (history,) = train(single, settings, Checkpoint(checkpoint_store(str(tmp_path)), "x"), lambda variant, record: None)
     for ours, theirs in zip(histories[name], history, strict=True):
         assert ours["targets"] == theirs["targets"]
@@ -150,17 +156,17 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(
 @pytest.mark.parametrize("name", ["clean", "insertion"])
 def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path: Path, name: Any) -> None:
     rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
-    slotting = slots(SPARSE, MODEL.max_length)
+    window_plan = plan_windows(SPARSE, MODEL.max_length)
     settings = Settings(**{**SETTINGS.__dict__, "batch_size": 1, "epochs": 2})
     model, stacked = made("clean"), made("clean")
     store = checkpoint_store(str(tmp_path))
     train(
-        Single(name, model, slotting, lambda epoch: fill(rows, slotting), settings, None),
+        Single(name, model, window_plan, lambda epoch: fill(rows, window_plan), settings, None),
         settings,
         Checkpoint(store, "1"),
         quiet,
     )
-    stack_of_one = Stack([name], [stacked], slotting, [lambda epoch: fill(rows, slotting)], [4], settings, None)
+    stack_of_one = Stack([name], [stacked], window_plan, [lambda epoch: fill(rows, window_plan)], [4], settings, None)
     train(stack_of_one, settings, Checkpoint(store, "2"), quiet)
     stack_of_one.finish()
     for part, weight in model.named_parameters():
@@ -171,12 +177,14 @@ def quiet(variant, record):
     pass
 
 
-def test_a_stack_that_was_interrupted_ends_with_the_same_weights(stacked: Any, slotting: Any, tmp_path: Path) -> None:
+def test_a_stack_that_was_interrupted_ends_with_the_same_weights(
+    stacked: Any, window_plan: Any, tmp_path: Path
+) -> None:
     models, _ = stacked
     store = checkpoint_store(str(tmp_path))
     with pytest.raises(InterruptedError):
-        together(store, list(models), stop_after=1, slotting=slotting)
-    resumed, histories = together(store, list(models), slotting=slotting)
+        together(store, list(models), stop_after=1, window_plan=window_plan)
+    resumed, histories = together(store, list(models), window_plan=window_plan)
     assert all(same(resumed[name], models[name]) for name in models)
     assert [record["epoch"] for record in histories["seed"]] == [1, 2, 3]
 
