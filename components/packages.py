@@ -34,7 +34,7 @@ def check(packages: Iterable[Any]) -> None:
         except metadata.PackageNotFoundError as error:
             raise ConfigError(
                 f"packages: {text}, which this config needs, is not installed here; install it where the run starts "
-                "and in the image of its steps"
+                "and in the image of its steps (docs/extending.md)"
             ) from error
         if not wanted.specifier.contains(version, prereleases=True):
             raise ConfigError(f"packages: this config needs {text}, but {wanted.name} {version} is installed here")
