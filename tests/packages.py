@@ -7,6 +7,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+WHEEL = ("finest", "components", "pipeline", "storage", "tracking", "pyproject.toml", "README.md", "LICENSE")
+"""Files and folders that the wheel is made of."""
 
 
 def checked_in(*under: str) -> list[str]:
@@ -21,15 +23,18 @@ def checked_in(*under: str) -> list[str]:
     return [name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
 
 
+def copied(project: Path, folder: Path, *names: str) -> Path:
+    """Copies a project's files, or those `names` of them, to `folder` and returns it: setuptools writes beside what it builds."""
+    for name in checked_in(*(str(project / name) for name in names or ("",))):
+        place = folder / (ROOT / name).relative_to(project)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, place)
+    return folder
+
+
 def build_wheel(folder: Path) -> Path:
-    """Builds the checkout's wheel in `folder` and returns it. The checkout is left as it is: setuptools writes beside what it builds."""
-    source = folder / "source"
-    for name in checked_in(
-        "finest", "components", "pipeline", "storage", "tracking", "pyproject.toml", "README.md", "LICENSE"
-    ):
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, source / name)
-    return build(source, folder)
+    """Builds the checkout's wheel in `folder` and returns it."""
+    return build(copied(ROOT, folder / "source", *WHEEL), folder)
 
 
 def build(source: Path, folder: Path) -> Path:
@@ -56,3 +61,9 @@ def install(python: Path, *wheels: Path) -> None:
     """Installs wheels, without what they need, into the environment of `python`."""
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*pip, "--disable-pip-version-check", *map(str, wheels)], check=True)
+
+
+def uninstall(python: Path, name: str) -> None:
+    """Removes a package from the environment of `python`."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "uninstall", "--quiet", "--yes"]
+    subprocess.run([*pip, "--disable-pip-version-check", name], check=True)
