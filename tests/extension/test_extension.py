@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests import packages, small_data
+from tests import packages
+from tests.builders import write_walks
 from tests.services.images import docker
 
 EXAMPLE = Path(__file__).parent / "example"
@@ -19,7 +20,7 @@ CONFIG = """
 ingest: {evaluation: {depth: 20, exclude_seen: false}}
 perturb: {scenarios: [{kind: deletion, family: {name: longest, users: 20}, share: 0.01}]}
 pretrain: {model: {name: fading, hidden_size: 16, max_length: 20, fading: 0.6}, epochs: 2}
-finetune: {epochs: 2, top_k: 20}
+finetune: {regulariser: {name: soft_order, temperature: 0.5}, epochs: 2, top_k: 20}
 gate: {rules: [sanity], bootstrap_draws: 200}
 preflight: {min_free_gb: 0}
 """
@@ -52,7 +53,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     built = tmp_path_factory.mktemp("wheels")
     example = packages.build(packages.copied(EXAMPLE, built / "example"), built)
     folder = tmp_path_factory.mktemp("desk")
-    small_data.write(folder / "data.csv")
+    write_walks(folder / "data.csv")
     (folder / "mine.yaml").write_text(CONFIG)
     python = packages.environment(tmp_path_factory.mktemp("environment"), packages.build_wheel(built), example)
     return Desk(folder, python, example)
