@@ -80,6 +80,18 @@ def test_it_is_small_and_finest_does_not_know_it() -> None:
     assert known.stdout == ""
 
 
+def test_each_thing_does_what_every_such_thing_must(desk: Desk) -> None:
+    program = """
+from finest.testing import check_family, check_model, check_regulariser
+from finest_example.family import Longest
+check_model("fading")
+check_regulariser("soft_order")
+check_family(Longest, users=3)
+"""
+    checked = subprocess.run([desk.python, "-c", program], cwd=desk.folder, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_all_that_it_adds_is_in_the_verdict_and_in_the_report(ran: Path) -> None:
     assert_all_there(ran)
 

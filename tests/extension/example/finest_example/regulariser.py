@@ -1,11 +1,12 @@
 """Regulariser `soft_order`: keeps the order of a reference list without a hinge."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from finest.training.regularisers.base import Regulariser, RegulariserConfig
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
+
+from finest.training.regularisers.base import Regulariser, RegulariserConfig
 
 
 class SoftOrderConfig(RegulariserConfig):
@@ -20,7 +21,7 @@ class SoftOrder(Regulariser):
     """Penalises neighbours out of order by softplus((s[i + 1] - s[i]) / temperature), the mean over pairs and lists."""
 
     Config = SoftOrderConfig
-    terms = {"soft_order": "train/soft_order"}
+    terms: ClassVar = {"soft_order": "train/soft_order"}
 
     @staticmethod
     def list_length(top_k: int) -> int:
