@@ -14,6 +14,8 @@ from tests import packages
 from tests.builders import write_walks
 from tests.services.images import docker
 
+pytestmark = pytest.mark.timeout(1200)
+
 EXAMPLE = Path(__file__).parent / "example"
 PACKAGE = "finest-example==1.0"
 CONFIG = """
@@ -21,7 +23,7 @@ ingest: {evaluation: {depth: 20, exclude_seen: false}}
 perturb: {scenarios: [{kind: deletion, family: {name: longest, users: 20}, share: 0.01}]}
 pretrain: {model: {name: fading, hidden_size: 16, max_length: 20, fading: 0.6}, epochs: 2}
 finetune: {regulariser: {name: soft_order, temperature: 0.5}, epochs: 2, top_k: 20}
-gate: {rules: [sanity], bootstrap_draws: 200}
+gate: {rules: [sanity, {name: answers, min_items: 5}], bootstrap_draws: 200}
 preflight: {min_free_gb: 0}
 """
 
@@ -38,9 +40,7 @@ class Desk:
         """Runs the pipeline in the folder."""
         command = [self.python.with_name("finest"), "run", "--source", "data.csv", "--config", config, "--state", state]
         plain = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "DOCKER_HOST")}
-        return subprocess.run(
-            [*command, *arguments], cwd=self.folder, env=plain, capture_output=True, text=True, timeout=280
-        )
+        return subprocess.run([*command, *arguments], cwd=self.folder, env=plain, capture_output=True, text=True)
 
     def run(self, state: str) -> Path:
         """Returns the folder of the state's one run."""
@@ -82,10 +82,12 @@ def test_it_is_small_and_finest_does_not_know_it() -> None:
 
 def test_each_thing_does_what_every_such_thing_must(desk: Desk) -> None:
     program = """
-from finest.testing import check_family, check_model, check_regulariser
+from finest.testing import check_family, check_metric, check_model, check_regulariser, check_rule
 from finest_example.family import Longest
 check_model("fading")
 check_regulariser("soft_order")
+check_rule("answers", {"min_items": 3})
+check_metric("hit_at_3")
 check_family(Longest, users=3)
 """
     checked = subprocess.run([desk.python, "-c", program], cwd=desk.folder, capture_output=True, text=True)
@@ -101,7 +103,11 @@ def assert_all_there(run: Path) -> None:
     report = (run / "report.html").read_text()
     assert verdict["verdict"] == "pass"
     assert "longest-deletion-0.01-s0-users20" in [scenario["name"] for scenario in verdict["scenarios"]]
-    assert "longest-deletion-0.01-s0-users20" in report and "fading" in report
+    (rule,) = [rule for rule in verdict["rules"] if rule["rule"] == "answers"]
+    assert (rule["status"], rule["bound"], rule["option"]) == ("pass", 5, "gate.rules.answers.min_items")
+    assert 0 <= verdict["metrics"]["accuracy/hit_at_3"] <= 1
+    for word in ("longest-deletion-0.01-s0-users20", "fading", "soft_order", rule["sentence"], "Hit@3"):
+        assert word in report, word
 
 
 def test_the_recorded_config_says_which_package_it_needs(ran: Path) -> None:

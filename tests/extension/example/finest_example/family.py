@@ -1,7 +1,5 @@
 """Perturbation family `longest`: edits hit the users with the longest histories."""
 
-from typing import Literal
-
 import numpy as np
 from pydantic import Field
 
@@ -12,7 +10,6 @@ from finest.perturb.registry import Family, Options
 class LongestOptions(Options):
     """Holds how many users are hit."""
 
-    name: Literal["longest"] = "longest"
     users: int = Field(default=10, ge=1)
     """Number of users, those with most training rows."""
 
