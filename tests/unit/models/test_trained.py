@@ -20,7 +20,7 @@ from finest.training.randomness import uniforms
 from finest.training.references import reference_model
 from finest.training.single import Share, Single
 from finest.training.unit import TrainUnit
-from finest.training.windows import fill, slots
+from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import written_dataset
 from tests.unit.models.plugins import Masked
@@ -122,7 +122,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit_buffers_too(tmp_path: Path,
     for weight, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[weight], value)
     if name == "plain":
-        batches = slots(data.training_rows(), LENGTH).batches(config.batch_size)
+        batches = plan_windows(data.training_rows(), LENGTH).batches(config.batch_size)
         assert whole.calls == batches * (config.epochs + FINETUNE.epochs)
 
 
@@ -143,13 +143,13 @@ class PartialShare(Share):
 def test_shares_of_a_masked_batch_add_up_to_the_whole() -> None:
     data, config = walks(), recipe("masked")
     rows = data.training_rows()
-    slotting = slots(rows, LENGTH)
-    windows = fill(rows, slotting)
+    plan = plan_windows(rows, LENGTH)
+    windows = fill(rows, plan)
 
     def gradients(share: Share | None) -> tuple[dict[str, torch.Tensor], int]:
         model = Masked(config.model, data.items)
         model.initialise(0, 0.2)
-        single = Single("clean", model, slotting, lambda epoch: windows, settings(config), None, share)
+        single = Single("clean", model, plan, lambda epoch: windows, settings(config), None, share)
         single.load(0)
         _, (count,) = single.step(0)
         return {name: weight.grad for name, weight in single.weights.items()}, count
