@@ -1,0 +1,1 @@
+"""Benchmarks: ratios against named peers, and what the defaults of the config were chosen on."""

@@ -1,6 +1,7 @@
-"""Average overlap over whole catalogues: what published code computes under the name RBO. For comparison with it, never part of a run.
+"""Average overlap of rankings of whole catalogues, which published code computes under the name RBO.
 
-The `rbo` package's default p of 1 weighs all depths alike: random lists score 0.5, and swapping the whole top 10 of 1,682 scores 0.998.
+It is here for comparison with that code and is never part of a run. The `rbo` package's default p of 1 weighs all
+depths alike: random lists score 0.5, and swapping the whole top 10 of 1,682 scores 0.998.
 """
 
 import numpy as np
@@ -9,14 +10,21 @@ import torch
 from finest.metrics.overlaps import Lists, Values
 
 TABLE_BYTES = 2**19
-"""Of a chunk's table: half of a usual core's own cache."""
+"""Size of a chunk's table in bytes: half of a usual core's own cache."""
 
 
 def average_overlap_full(X: Lists, Y: Lists) -> Values:
-    """Mean over all depths of the share of common items [M], of rankings of the whole catalogue [M, I].
+    """Computes the mean, over all depths, of the share of common items.
 
-    An item at place i of X and j of Y is common at all depths d > max(i, j), and adds 1 / d at each: a weight that falls with the place,
-    so the item adds the smaller of its two places' weights.
+    An item at place i of X and j of Y is common at all depths d > max(i, j), and adds 1 / d at each: a weight that
+    falls with the place, so the item adds the smaller of its two places' weights.
+
+    Args:
+        X: Rankings of the whole catalogue, item codes [M, I].
+        Y: Rankings of the same instances by another model, item codes [M, I].
+
+    Returns:
+        The average overlap of each pair, from 0 to 1, [M].
 
     >>> average_overlap_full(np.array([[1, 2, 3], [1, 2, 3]]), np.array([[1, 2, 3], [3, 2, 1]])).round(3).tolist()
     [1.0, 0.5]

@@ -1,8 +1,8 @@
-"""The benchmarks' table: `python -m benchmarks.bench [--gpu] [--only GROUP ...] [--check]`.
+"""Measures the benchmarks' table: `python -m benchmarks.bench [--gpu] [--only GROUP ...] [--check]`.
 
-Runs the groups of rows, prints them and writes benchmarks/latest.json (of `--gpu`: latest-gpu.json): hardware, date, commit, rows. A group
-that was not asked for keeps its rows. `--check` runs nothing: it compares a table (`--table`) with the committed one, by ratios. Neither
-does `--markdown`, which prints a table for docs/benchmarks.md.
+Runs the groups of rows, prints them and writes benchmarks/latest.json (with `--gpu`: latest-gpu.json): hardware, date,
+commit, rows. A group that was not asked for keeps its rows. `--check` runs nothing: it compares a table (`--table`)
+with the committed one, by ratios. `--markdown` runs nothing either: it prints a table for docs/benchmarks.md.
 """
 
 import argparse
@@ -26,17 +26,20 @@ GROUPS = ("list_metrics", "cascades", "ingest", "training", "convergence", "vari
 GPU_GROUPS = ("gpu",)
 """Modules of this folder; each has `rows() -> list[Row]`."""
 TOLERANCE = 0.25
-"""How much worse than the committed one a ratio may be. Ratios of one machine and hour differ by a tenth between runs."""
+"""How much worse than the committed one a ratio may be, as a share.
+
+Ratios of one machine and hour differ by a tenth between runs.
+"""
 
 
 class Group(Section):
-    """A group's rows, and what they were measured on."""
+    """The rows of a group, and what they were measured on."""
 
     date: str
     commit: str
     hardware: str
     load: float
-    """Processes that wanted a core when the group began (mean of a minute), this one among them."""
+    """Number of processes that wanted a core when the group began (mean of a minute), this one among them."""
     rows: list[Row]
 
 
@@ -44,6 +47,7 @@ Table = dict[str, Group]
 
 
 def main() -> int:
+    """Runs the command and returns its exit code."""
     asked = argparse.ArgumentParser(description="Ratios against named peers.")
     asked.add_argument("--gpu", action="store_true", help="the rows of a GPU")
     asked.add_argument("--only", nargs="+", default=[], metavar="GROUP", help=f"of {', '.join(GROUPS + GPU_GROUPS)}")
@@ -63,16 +67,14 @@ def main() -> int:
         return 2
     for group in given.only or (GPU_GROUPS if given.gpu else GROUPS):
         measured = measure(group)
-        file.write_text(
-            json.dumps({name: one.model_dump() for name, one in (read(file) | {group: measured}).items()}, indent=1)
-            + "\n"
-        )
+        table = {name: one.model_dump() for name, one in (read(file) | {group: measured}).items()}
+        file.write_text(json.dumps(table, indent=1) + "\n")
         show(measured.rows)
     return 0
 
 
 def measure(group: str) -> Group:
-    """Runs a group."""
+    """Runs a group and returns its rows with the date, the commit and the hardware."""
     about = {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
@@ -86,30 +88,33 @@ def measure(group: str) -> Group:
 
 
 def read(file: Path) -> Table:
+    """Reads a table; a file that is not there is an empty one."""
     return parse(file.read_text()) if file.is_file() else {}
 
 
 def parse(text: str) -> Table:
+    """Parses a table from JSON."""
     return {name: Group.model_validate(group) for name, group in json.loads(text).items()}
 
 
 def committed(path: str) -> Table:
-    """The table at HEAD."""
+    """Returns the table at HEAD; `path` counts from the root of the repository."""
     found = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=FOLDER.parent, capture_output=True, text=True)
     return parse(found.stdout) if found.returncode == 0 else {}
 
 
 def check(found: Table, before: Table) -> int:
-    """Prints what got worse; 1 where anything did."""
+    """Prints what got worse, and returns 1 if anything did."""
     worse = regressions(rows_of(found), rows_of(before))
     print("\n".join(worse) or f"no ratio is worse than the committed one by more than {TOLERANCE:.0%}")
     return 1 if worse else 0
 
 
 def regressions(found: Iterable[Row], before: Iterable[Row], tolerance: float = TOLERANCE) -> list[str]:
-    """A sentence for each row that got worse: its ratio by more than `tolerance`, a target that was met and is not, a row that is gone.
+    """Returns a sentence for each row that got worse.
 
-    Ratios, never times: they hold on another machine.
+    A row got worse if its ratio is worse by more than `tolerance`, if it misses a target that it met, or if it is gone.
+    Ratios are compared, never times: they hold on another machine.
     """
     rows = {row.row: row for row in found}
     return [sentence for old in before if (sentence := _regression(rows.get(old.row), old, tolerance))]
@@ -128,37 +133,35 @@ def _regression(new: Row | None, old: Row, tolerance: float) -> str | None:
 
 
 def rows_of(table: Table) -> list[Row]:
+    """Returns the rows of all groups."""
     return [row for group in table.values() for row in group.rows]
 
 
 def show(rows: Iterable[Row]) -> None:
+    """Prints rows for a terminal."""
     print(f"{'row':90} {'ours':>9} {'peer':>9} {'ratio':>8}  {'':4} target")
     for row in rows:
-        print(
-            f"{row.row:90} {row.ours:>9.4g} {row.peer:>9.4g} {row.ratio:>8.3g}  {'met' if row.met else 'MISS':4} {row.target}",
-            flush=True,
-        )
+        numbers = f"{row.ours:>9.4g} {row.peer:>9.4g} {row.ratio:>8.3g}"
+        print(f"{row.row:90} {numbers}  {'met' if row.met else 'MISS':4} {row.target}", flush=True)
 
 
 def markdown(table: Table) -> str:
-    """The table of docs/benchmarks.md: medians, and CPU or wall seconds as the row says."""
+    """Returns the table of docs/benchmarks.md: medians, and whether a row compares CPU or wall seconds."""
     lines = [
         "| row | by | ours | peer | ratio | target | met | commit, date, load |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for group in table.values():
         for row in group.rows:
-            measure, sides = (
-                row.detail.get("by", ""),
-                " | ".join(f"{value:.4g}" for value in (row.ours, row.peer, row.ratio)),
-            )
+            by = row.detail.get("by", "")
+            sides = " | ".join(f"{value:.4g}" for value in (row.ours, row.peer, row.ratio))
             about = f"{group.commit}, {group.date}, {group.load:.0f}"
-            lines.append(f"| {row.row} | {measure} | {sides} | {row.target} | {'yes' if row.met else 'no'} | {about} |")
+            lines.append(f"| {row.row} | {by} | {sides} | {row.target} | {'yes' if row.met else 'no'} | {about} |")
     return "\n".join(lines)
 
 
 def commit() -> str:
-    """What is checked out, with `+` behind it where files were changed."""
+    """Returns the commit that is checked out, with `+` behind it if files were changed."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=FOLDER.parent, capture_output=True, text=True).stdout.strip()
@@ -168,6 +171,7 @@ def commit() -> str:
 
 
 def hardware() -> str:
+    """Describes the machine in one line."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{os.cpu_count()} cores {_cpu()}{gpu}, torch {torch.__version__}, Python {platform.python_version()}"
 

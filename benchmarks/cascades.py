@@ -1,7 +1,8 @@
-"""CASPER's exact counts against a breadth-first search of the same graph: `python -m benchmarks.bench --only cascades`, 5 minutes.
+"""CASPER's exact counts against a breadth-first search: `python -m benchmarks.bench --only cascades`, 5 minutes.
 
-On ml-100k's training rows, all start nodes, look-back 50. Ours builds the graph inside its time; the search gets it built, as adjacency
-lists. Beside it ours at larger sizes, on made-up interactions (benchmarks/scale.py).
+Both count on the graph of ml-100k's training rows, from all start nodes, look-back 50. Ours builds the graph inside its
+time; the search gets it built, as adjacency lists. The row's detail has ours at larger sizes, on made-up interactions
+(benchmarks/scale.py).
 """
 
 import json
@@ -26,10 +27,11 @@ from storage import resolve
 LOOK_BACK = 50
 REPEATS = 5
 SIZES = ((100_000, 1_700), (1_000_000, 10_000), (3_000_000, 25_000))
-"""Interactions and items."""
+"""Numbers of interactions and of items."""
 
 
 def rows() -> list[Row]:
+    """Measures the row, and fails if one count differs from the search's."""
     data = ml_100k()
     start, reached = cascades(data, LOOK_BACK)
     ours = [measured(lambda: cascades(data, LOOK_BACK)) for _ in range(REPEATS)]
@@ -45,7 +47,10 @@ def rows() -> list[Row]:
 
 
 def adjacency(data: Dataset) -> dict[int, list[int]]:
-    """Rows after each training row, by the definition: the next of its user, the next of its item, among the last `LOOK_BACK - 1`."""
+    """Returns the rows that follow each training row in the graph, by its definition.
+
+    These are the next row of its user and the next of its item, among the last `LOOK_BACK - 1` of the chain.
+    """
     after: dict[int, list[int]] = {row: [] for row in np.flatnonzero(data.train).tolist()}
     chains: dict[tuple[str, int], list[int]] = {}
     for node in after:
@@ -60,7 +65,7 @@ def adjacency(data: Dataset) -> dict[int, list[int]]:
 
 
 def search(after: dict[int, list[int]], start: int) -> int:
-    """Nodes reachable from `start`."""
+    """Counts the nodes that can be reached from `start`."""
     seen, waiting = {start}, deque([start])
     while waiting:
         for node in after[waiting.popleft()]:
@@ -71,7 +76,7 @@ def search(after: dict[int, list[int]], start: int) -> int:
 
 
 def larger(interactions: int, items: int) -> dict[str, Any]:
-    """Ours at a size, in a process of its own; `peak_gib` is that process's, with the data set in it."""
+    """Measures ours at a size, in a process of its own, whose `peak_gib` includes the data set."""
     with tempfile.TemporaryDirectory() as folder:
         write(interactions, items, Path(folder, "source.parquet"))
         source = resolve(str(Path(folder, "source.parquet")))
@@ -81,22 +86,13 @@ def larger(interactions: int, items: int) -> dict[str, Any]:
 
 
 def counted(folder: Path) -> None:
-    """Prints what counting takes on the data set in `folder`."""
+    """Prints what counting takes on the data set in `folder`, as JSON."""
     data = load(folder / "data")
     before = peak_gib()
     spent = measured(lambda: cascades(data, LOOK_BACK))
     start, reached = cascades(data, LOOK_BACK)
-    print(
-        json.dumps(
-            {
-                **spent._asdict(),
-                "peak_gib": peak_gib(),
-                "loaded_gib": before,
-                "start nodes": len(start),
-                "visits": int(reached.sum()),
-            }
-        )
-    )
+    graph = {"start nodes": len(start), "visits": int(reached.sum())}
+    print(json.dumps({**spent._asdict(), "peak_gib": peak_gib(), "loaded_gib": before, **graph}))
 
 
 if __name__ == "__main__":

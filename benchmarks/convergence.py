@@ -1,10 +1,11 @@
-"""Trained to convergence by validation, ours against RecBole's curve: `python -m benchmarks.bench --only convergence`, 10 minutes.
+"""Trained to convergence, ours against RecBole's curve: `python -m benchmarks.bench --only convergence`, 10 minutes.
 
-ml-100k, leave-one-out (benchmarks/leave_one_out.py), the same 943 targets, full ranking. RecBole masks no history of a sequential model,
-so ours does not either. Its catalogue is all 1,682 items; ours is the 1,679 of training rows, and a target outside it counts as not found.
-Both train in one thread, are validated after every epoch, stop when no epoch of the last ones brings a better MRR@10, RecBole after more
-than its default of 10 and ours after more than 25, and the best epoch is tested. Time is CPU seconds of all epochs, validation apart.
-RecBole's are those of the committed curves, which `make bench-peers` makes anew.
+ml-100k, leave-one-out (benchmarks/leave_one_out.py), the same 943 targets, full ranking. RecBole masks no history of a
+sequential model, so ours does not either. Its catalogue is all 1,682 items; ours is the 1,679 of training rows, and a
+target outside it counts as not found. Both train in one thread and are validated after every epoch; they stop when a
+number of epochs in a row bring no better MRR@10 (RecBole after more than 10, its default, ours after more than 25), and
+the best epoch is tested. Time is CPU seconds of all epochs, validation apart. RecBole's are those of the committed
+curves, which `make bench-peers` makes anew.
 """
 
 import json
@@ -37,14 +38,17 @@ from finest.training.pretrain import describe, pretrained
 from storage import checkpoint_store
 
 PATIENCE = 25
-"""Epochs, of some two seconds each: over 943 targets the MRR is noisy enough to stop some seeds in their first ten."""
+"""Number of epochs without a better MRR@10 after which ours stops.
+
+An epoch takes two seconds, and over 943 targets the MRR is noisy enough to stop some seeds in their first ten.
+"""
 RECIPES = {
     "sasrec": Pretrain(epochs=200, weight_decay=0.03, ema_decay=0.998, shifted=True),
     "gru4rec": Pretrain(epochs=200, weight_decay=0.03, shifted=True, model=GRU4RecConfig(num_layers=1, dropout=0.4)),
 }
 """Chosen on validation; `python -m benchmarks.convergence --choose` shows what was tried."""
 TARGETS = {"sasrec": "<= 0.05", "gru4rec": "<= 0.125"}
-"""And MRR@10 and NDCG@10 on the test rows, medians over seeds, at least RecBole's."""
+"""Bounds of the ratio; MRR@10 and NDCG@10 on the test rows, medians over seeds, must be at least RecBole's too."""
 SEEDS = (0, 1, 2)
 CURVES = Path(__file__).parent / "peers"
 PEER_SEEDS = {"sasrec": (RECBOLE_SEED,), "gru4rec": (RECBOLE_SEED, 2021)}
@@ -52,11 +56,15 @@ PEER_SEEDS = {"sasrec": (RECBOLE_SEED,), "gru4rec": (RECBOLE_SEED, 2021)}
 
 
 def rows() -> list[Row]:
+    """Measures a row for each model."""
     return [against(model, target) for model, target in TARGETS.items()]
 
 
 def against(model: str, target: str) -> Row:
-    """Medians over seeds on both sides. A training that has not ended is no peer to meet a target against."""
+    """Measures a model's row: medians over seeds on both sides.
+
+    A training of the peer that has not ended meets no target.
+    """
     curves = [json.loads((CURVES / f"{PEERS[model]}-{seed}.json").read_text()) for seed in PEER_SEEDS[model]]
     runs = [in_python("benchmarks.convergence", model, str(seed)) for seed in SEEDS]
     peer = [
@@ -89,7 +97,7 @@ def against(model: str, target: str) -> Row:
 
 @dataclass
 class Converging:
-    """What is kept of a training that stops by validation."""
+    """A training that stops by validation, and what is kept of it."""
 
     data: Dataset
     config: Pretrain
@@ -99,7 +107,11 @@ class Converging:
     best_epoch: int = 0
 
     def on_epoch(self, event: tuple[str, dict[str, Any]]) -> None:
-        """Validates the averaged weights that the checkpoint holds; raises Converged when patience is over."""
+        """Validates the averaged weights that the checkpoint holds.
+
+        Raises:
+            Converged: The last PATIENCE epochs brought nothing better.
+        """
         began = time.process_time()
         tensors, _ = self.checkpoint.load() or ({}, {})
         weights = {
@@ -118,7 +130,11 @@ class Converged(Exception):  # noqa: N818 not an error
 
 
 def converge(data: Dataset, config: Pretrain, seed: int = 0) -> dict[str, Any]:
-    """Trains until validation says stop; the curve, the best epoch and its test metrics, as in benchmarks/peers."""
+    """Trains until validation says stop.
+
+    Returns:
+        The curve, the best epoch and its test metrics, with the keys of the files in benchmarks/peers.
+    """
     with tempfile.TemporaryDirectory() as folder:
         run = Converging(data, config, Checkpoint(checkpoint_store(folder), "checkpoint"))
         try:
@@ -138,13 +154,14 @@ def converge(data: Dataset, config: Pretrain, seed: int = 0) -> dict[str, Any]:
 
 
 def model_of(config: Pretrain, data: Dataset, weights: dict[str, Tensor]) -> Recommender:
+    """Returns a model with these weights."""
     model = build(config.model, data.items)
     model.load_state_dict(weights)
     return model.eval()
 
 
 def metrics(model: Recommender, data: Dataset, instances: Instances) -> dict[str, float]:
-    """Means over all instances; a target outside the catalogue counts as not found."""
+    """Computes means over all instances; a target outside the catalogue counts as not found."""
     description = describe(data, clean(0), None, "0", Pretrain(), "base", None, None)
     rank = take(model, data, description, instances).target_rank
     at_10: dict[str, Callable[[Any], Any]] = {
@@ -163,7 +180,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "decay .1, dropout .5": {"weight_decay": 0.1, "model": {"dropout": 0.5}},
     "decay .03, dropout .5": {"weight_decay": 0.03, "model": {"dropout": 0.5}},
     "decay .1, 2 heads": {"weight_decay": 0.1, "model": {"num_heads": 2}},
-    "decay .1, rate 1e-3": {"weight_decay": 0.1, "lr": 1e-3},
+    "decay .1, lr 1e-3": {"weight_decay": 0.1, "lr": 1e-3},
     "decay .03, average .998": {"weight_decay": 0.03, "ema_decay": 0.998},
     "decay .03, average .998, shifted": {"weight_decay": 0.03, "ema_decay": 0.998, "shifted": True},
     "a layer, dropout .4, decay .03": {"weight_decay": 0.03, "model": {"num_layers": 1, "dropout": 0.4}},
@@ -173,11 +190,11 @@ CHOICES: dict[str, dict[str, Any]] = {
         "model": {"num_layers": 1, "dropout": 0.4},
     },
 }
-"""What was tried, on either model; the recipes are among it."""
+"""Changes of the config that were tried, on either model; the recipes are among them."""
 
 
 def choose(names: list[str]) -> None:
-    """Prints validation metrics of recipes. Test metrics are never looked at here."""
+    """Prints the validation metrics of recipes. Test metrics are never looked at here."""
     data = leave_one_out()
     for model in names or RECIPES:
         for name, change in CHOICES.items():

@@ -1,4 +1,7 @@
-"""Rows that need a GPU: `python -m benchmarks.bench --gpu`. The whole DAG, and trainings of eight variants at two sizes."""
+"""Rows that need a GPU: `python -m benchmarks.bench --gpu`.
+
+They are trainings of eight variants against one at two sizes, and the whole DAG.
+"""
 
 import sys
 import tempfile
@@ -16,11 +19,12 @@ from storage import resolve
 
 REPEATS = 3
 INTERACTIONS, ITEMS = 20_000_000, 27_000
-"""Of ml-20m."""
+"""Numbers of interactions and of items of ml-20m."""
 LARGE = Pretrain(device="cuda", epochs=1, batch_size=256)
 
 
 def rows() -> list[Row]:
+    """Measures the rows."""
     found = []
     sizes = (("ml-100k", ml_100k(), Pretrain(device="cuda"), "<= 2"), ("ml-20m's size", ml_20m(), LARGE, "<= 4"))
     for name, data, config, target in sizes:
@@ -42,7 +46,7 @@ def rows() -> list[Row]:
 
 
 def ml_20m() -> Dataset:
-    """Made-up interactions, as many as ml-20m's."""
+    """Makes up as many interactions as ml-20m has."""
     with tempfile.TemporaryDirectory() as folder:
         write(INTERACTIONS, ITEMS, Path(folder, "source.parquet"))
         source = resolve(str(Path(folder, "source.parquet")))

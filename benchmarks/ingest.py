@@ -1,7 +1,8 @@
-"""Ingest against pandas and RecBole on the same made-up interactions: `python -m benchmarks.ingest`, about 15 minutes of two cores.
+"""Ingest against pandas and RecBole: `python -m benchmarks.ingest`, about 15 minutes of two cores.
 
-Every measurement is a process of its own and counts the work after its imports: CPU seconds of all threads, wall seconds, and the
-process's peak of resident memory. Both sides read the same file and must keep the same rows.
+Both sides read the same file of made-up interactions and must keep the same rows. Every measurement is a process of its
+own and counts the work after its imports: CPU seconds of all threads, wall seconds, and the process's peak of resident
+memory.
 """
 
 import argparse
@@ -22,18 +23,18 @@ import pyarrow.parquet as pq
 from benchmarks.row import Row, holds, peak_gib
 
 PER_USER, PER_ITEM = 20, 100
-"""Rows a user and an item on average, whatever the size: the share that the k-core keeps stays the same."""
+"""Mean numbers of rows of a user and of an item at every size: the share that the k-core keeps stays the same."""
 MIN_USER, MIN_ITEM = 5, 10
 HELD_OUT_PER_MILLE = 100
 MINUTE, MINUTES = 60, 90 * 24 * 60
 END_SECONDS = 7_289_654_400  # 2201-01-01
 CHUNK = 1 << 20
 MEMORY_BOUND = 3.5
-"""GiB."""
+"""Bound of the peak of memory for 60 M rows, in GiB."""
 
 
 def rows(repeats: int = 3) -> list[Row]:
-    """The rows of the table of benchmarks; takes the time of all of them."""
+    """Measures the rows of the benchmarks' table."""
     with tempfile.TemporaryDirectory() as folder:
         files = {n: Path(folder, f"{n // 1_000_000}m.parquet") for n in (2_000_000, 20_000_000, 60_000_000)}
         for n, file in files.items():
@@ -87,11 +88,11 @@ def _row(name: str, ours: list[Run], peer: list[Run], by: str, target: str, met:
 
 
 def _median(runs: list[Run], value: str) -> float:
-    return statistics.median(run[value] for run in runs)
+    return float(statistics.median(run[value] for run in runs))
 
 
 def _spread(runs: list[Run]) -> dict[str, tuple[float, float, float]]:
-    """Minimum, median and maximum over repeats."""
+    """Returns minimum, median and maximum over repeats."""
     values = {name: [run[name] for run in runs] for name in ("cpu_s", "wall_s", "peak_gib")}
     return {name: (min(those), statistics.median(those), max(those)) for name, those in values.items()}
 
@@ -111,7 +112,7 @@ def measured(side: str, file: Path) -> Run:
 
 
 def measured_recbole(file: Path) -> Run:
-    """Runs RecBole's in a process of its own."""
+    """Runs RecBole's loading and filtering in a process of its own."""
     from benchmarks.peers import recbole
 
     run = _run(
@@ -128,7 +129,10 @@ def _run(command: list[str]) -> Run:
 
 
 def write(interactions: int, file: Path) -> None:
-    """A Parquet source: items by Zipf's law, users' activity log-normal, times in whole minutes, so that ties occur."""
+    """Writes a Parquet source of made-up interactions.
+
+    Items follow Zipf's law, users' activity is log-normal, and times are whole minutes, so that ties occur.
+    """
     random = np.random.default_rng(interactions)
     users, items = interactions // PER_USER, interactions // PER_ITEM
     by_user = np.cumsum(random.lognormal(size=users))
@@ -148,7 +152,7 @@ def write(interactions: int, file: Path) -> None:
 
 
 def write_inter(source: Path, file: Path) -> None:
-    """The same as RecBole's atomic file."""
+    """Writes a Parquet source as RecBole's atomic file."""
     from pyarrow import csv
 
     file.parent.mkdir()
@@ -160,7 +164,7 @@ def write_inter(source: Path, file: Path) -> None:
 
 
 def ours(file: Path, out: Path) -> Callable[[], dict[str, int]]:
-    """Ingest as the pipeline runs it."""
+    """Returns ingest as the pipeline runs it, ready to be timed."""
     import ibis.backends.duckdb  # noqa: F401 (there before the clock starts, as pandas and RecBole are)
     import pyarrow.fs as pafs
 
@@ -189,9 +193,10 @@ def ours(file: Path, out: Path) -> Callable[[], dict[str, int]]:
 
 
 def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
-    """The same steps, files and fingerprint in pandas: the least work that gives what ingest gives.
+    """Returns the same steps, files and fingerprint in pandas: the least work that gives what ingest gives.
 
-    Its timestamps are whole seconds, so they are only checked for range, and ties are broken by pandas' own hash of user and item.
+    Its timestamps are whole seconds, so they are only checked for range, and ties are broken by pandas' own hash of
+    user and item.
     """
     import pandas as pd
 
@@ -295,6 +300,7 @@ def pandas(file: Path, out: Path) -> Callable[[], dict[str, int]]:
 
 
 def main() -> None:
+    """Prints all rows, or runs and measures one side if `--side` is given."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--side")
     parser.add_argument("--file", type=Path)

@@ -1,15 +1,17 @@
-"""What a large catalogue costs: `python -m benchmarks.large_catalogue`, about 15 minutes of one core.
+"""The cost of a large catalogue: `python -m benchmarks.large_catalogue`, about 15 minutes of one core.
 
-SASRec of 64 hidden units, batches of 32 windows of 50 targets, float32, one thread. First one optimizer step by the size of the catalogue,
-the loss once over the scores of the whole batch and once in chunks; then a short training with a million items: pretraining, rank lists,
-reference lists, FINEST. Every line is a process of its own that the kernel lets hold 8 GiB: one that needs more says so.
-Columns: microseconds of CPU a target, peak memory of the process.
+SASRec of 64 hidden units, batches of 32 windows of 50 targets, float32, one thread. First one optimizer step by the
+size of the catalogue, the loss once over the scores of the whole batch and once in chunks; then a short training with a
+million items: pretraining, rank lists, reference lists, FINEST. Every line is a process of its own that the kernel lets
+hold 8 GiB: one that needs more says so. Columns: microseconds of CPU a target, peak memory of the process.
 """
 
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +29,17 @@ GIB = 2**30
 MEMORY = 8 * GIB
 BATCH, LENGTH = 32, 50
 WHOLE = (3_500, 50_000, 100_000, 200_000, 300_000, 400_000, 500_000, 600_000, 700_000)
-"""Items of the loss without chunks, until it does not fit."""
+"""Numbers of items for the loss without chunks; the first that does not fit is the last."""
 MILLION = 1_000_000
 REPEATS = 3
 USERS, HISTORY = 100, 40
-"""Of the short training."""
+"""Number of users of the short training, and of interactions of each."""
+Job = Callable[..., dict[str, float]]
+"""A function of the number of items that measures microseconds of CPU a target, by part."""
 
 
 def main() -> None:
+    """Prints the table."""
     print(f"{'':<34} {'items':>9} {'us a target':>12} {'peak GB':>8}", flush=True)
     largest = WHOLE[0]
     for items in WHOLE:
@@ -48,35 +53,40 @@ def main() -> None:
         show(name, MILLION, kind)
 
 
-def show(name: str, items: int, job: object, *arguments: object) -> object:
-    """Prints a line of the table, or one of each part that the job measured; returns None where it did not fit."""
+def show(name: str, items: int, job: Job, *arguments: bool) -> dict[str, float] | None:
+    """Prints a line of the table, or one for each part that the job measured.
+
+    Returns:
+        Microseconds of CPU a target by part, or None if the job did not fit.
+    """
     # A process each: the peak of memory is a process's.
     with multiprocessing.get_context("spawn").Pool(1, limited) as pool:
         took, peak = pool.apply(measured, (job, items, *arguments))
-    for part, microseconds in (took or {"": None}).items():
-        value = "does not fit" if microseconds is None else f"{microseconds:,.1f}"
+    parts = {"": "does not fit"} if took is None else {part: f"{value:,.1f}" for part, value in took.items()}
+    for part, value in parts.items():
         print(f"{f'{name}{part}':<34} {items:>9,} {value:>12} {peak:>8.2f}", flush=True)
     return took
 
 
 def limited() -> None:
+    """Limits the memory of this process to MEMORY."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 
 
-def measured(job: object, items: int, *arguments: object) -> tuple[dict[str, float] | None, float]:
-    """What the job took, None where memory was short, and the peak in GB."""
+def measured(job: Job, items: int, *arguments: bool) -> tuple[dict[str, float] | None, float]:
+    """Runs a job; returns what it took, None if memory was short, and the peak in GB."""
     torch.set_num_threads(1)
+    took: dict[str, float] | None = None
     try:
-        took = job(items, *arguments)  # type: ignore[operator]
+        took = job(items, *arguments)
     except (RuntimeError, MemoryError) as error:
         if "alloc" not in str(error).lower():
             raise
-        took = None
     return took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def step(items: int, chunked: bool) -> dict[str, float]:
-    """The fastest of some steps of one training."""
+    """Measures one optimizer step: the fastest of some."""
     model = build(SASRecConfig(max_length=LENGTH), items)
     model.initialise(0)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
@@ -95,7 +105,7 @@ def step(items: int, chunked: bool) -> dict[str, float]:
 
 
 def training(items: int) -> dict[str, float]:
-    """An epoch of pretraining, the pass that takes reference lists, an epoch of FINEST."""
+    """Measures an epoch of pretraining, the pass that takes reference lists, and an epoch of FINEST."""
     data, recipe, tuning = dataset(items, USERS, HISTORY), Pretrain(epochs=1), Finetune(epochs=1)
     clock = [time.process_time()]
     model = base_model(data, recipe, 0)
@@ -109,7 +119,7 @@ def training(items: int) -> dict[str, float]:
 
 
 def ranking(items: int) -> dict[str, float]:
-    """Lists of depth 100, with the target's rank and without the history's items."""
+    """Measures lists of depth 100, with the target's rank and without the history's items."""
     data = dataset(items, 1000, 3)
     model = build(SASRecConfig(max_length=LENGTH), items)
     model.initialise(0)
@@ -119,11 +129,16 @@ def ranking(items: int) -> dict[str, float]:
 
 
 def dataset(items: int, users: int, history: int) -> Dataset:
-    """Made-up users of a catalogue most of whose items nobody has chosen; each user's last interaction is held out."""
+    """Makes up users of a catalogue most of whose items nobody has chosen.
+
+    Each user's last interaction is held out.
+    """
     user, position = np.repeat(np.arange(users), history), np.tile(np.arange(history), users)
     item = np.random.default_rng(0).integers(1, items + 1, len(user))
     names = np.array(["", *map(str, range(1, items + 1))], dtype=object)
-    manifest = Manifest.model_construct(depth=100, exclude_seen=True, fingerprint=f"{items} {users} {history}")
+    # Of the manifest, only what trainings and rank lists read.
+    facts: dict[str, Any] = {"depth": 100, "exclude_seen": True, "fingerprint": f"{items} {users} {history}"}
+    manifest = Manifest.model_construct(**facts)
     ids = np.array([*map(str, range(users))], dtype=object)
     return Dataset(
         user, item, np.arange(len(user)), position, position < history - 1, names, ids, names[item], manifest

@@ -1,4 +1,7 @@
-"""ml-100k cut as recommender papers cut it, the same for us and for peers: each user's last interaction tests, the one before validates."""
+"""ml-100k cut as recommender papers cut it, the same for us and for peers.
+
+Each user's last interaction tests, the one before validates.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -15,7 +18,10 @@ from storage import demo_data
 
 @cache
 def leave_one_out() -> Dataset:
-    """All rows, with the last two of each user held out. Seen items are not left out of lists: RecBole leaves them in."""
+    """Returns all rows, with the last two of each user held out.
+
+    Seen items are not left out of lists: RecBole leaves them in.
+    """
     config = Ingest.model_validate(
         {"split": {"method": "leave_one_out"}, "evaluation": {"exclude_seen": False}, "min_user_interactions": 1}
     )
@@ -24,17 +30,20 @@ def leave_one_out() -> Dataset:
 
 
 def validating(data: Dataset) -> Instances:
-    """The interaction before the last of each user."""
+    """Returns the instance of the interaction before the last of each user."""
     return _from_end(data, 2)
 
 
 def testing(data: Dataset) -> Instances:
-    """The last interaction of each user."""
+    """Returns the instance of the last interaction of each user."""
     return _from_end(data, 1)
 
 
 def write_inter(data: Dataset, folder: Path) -> Path:
-    """Writes `folder/rows/rows.inter`, in this data's order: RecBole's sort by time is stable, so ties stay as they are here."""
+    """Writes `folder/rows/rows.inter` in this data's order.
+
+    RecBole's sort by time is stable, so ties stay as they are here.
+    """
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     rows = zip(data.user_ids[data.user], data.target_ids, data.timestamp // 1_000_000, strict=True)
     lines = ["user_id:token\titem_id:token\ttimestamp:float", *(f"{user}\t{item}\t{at}" for user, item, at in rows)]
@@ -50,6 +59,5 @@ def _length(data: Dataset) -> Ints:
 def _from_end(data: Dataset, place: int) -> Instances:
     instances = data.instances()
     chosen = data.position[instances.row] == _length(data)[instances.row] - place
-    return replace(
-        instances, **{name: getattr(instances, name)[chosen] for name in ("row", "user", "position", "target")}
-    )
+    columns = {name: getattr(instances, name)[chosen] for name in ("row", "user", "position", "target")}
+    return replace(instances, **columns)

@@ -1,8 +1,8 @@
-"""List metrics against the `rbo` package, in one thread: `python -m benchmarks.bench --only list_metrics`, 2 minutes.
+"""List metrics against the `rbo` package: `python -m benchmarks.bench --only list_metrics`, 2 minutes.
 
-On as many pairs of rankings as ml-100k has instances. The pairs are made up: each is a ranking and the same with noise, like a
-model's and its retrained copy's. Both sides start from the same arrays. The package gets Python lists, with which it is nearly twice as
-fast as with arrays; the conversion is part of its time.
+Both run in one thread on as many pairs of rankings as ml-100k has instances. The pairs are made up: each is a ranking
+and the same with noise, like a model's and its retrained copy's. Both sides start from the same arrays. The package
+gets Python lists, with which it is nearly twice as fast as with arrays; the conversion is part of its time.
 """
 
 from collections.abc import Callable
@@ -25,6 +25,7 @@ P = 0.9
 
 
 def rows() -> list[Row]:
+    """Measures the rows, after a check that both sides agree."""
     prepare(CPU)
     X, Y = pairs()
     X_top, Y_top = np.ascontiguousarray(X[:, :DEPTH]), np.ascontiguousarray(Y[:, :DEPTH])
@@ -71,7 +72,7 @@ def rows() -> list[Row]:
 
 
 def pairs() -> tuple[Lists, Lists]:
-    """Two rankings of the catalogue for each instance `[M, I]`, as item codes."""
+    """Makes up two rankings of the catalogue for each instance, as item codes [M, I]."""
     random = np.random.default_rng(0)
     scores = random.standard_normal((INSTANCES, ITEMS), np.float32)
     moved = scores + np.float32(NOISE) * random.standard_normal((INSTANCES, ITEMS), np.float32)

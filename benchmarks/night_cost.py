@@ -1,7 +1,7 @@
-"""How long a night trains, computed by the formula of docs/operations.md: `python -m benchmarks.night_cost`, at once.
+"""The hours that a night trains, by the formula of docs/operations.md: `python -m benchmarks.night_cost`, at once.
 
-Nothing is measured here. The CPU's time a target is fitted to what `benchmarks.scale` measured. A GPU is held back by two things: reading
-and writing the scores of all items, in float32, and starting a batch.
+Nothing is measured here. The CPU's time a target is fitted to what `benchmarks.scale` measured. A GPU is held back by
+two things: reading and writing the scores of all items, in float32, and starting a batch.
 """
 
 from typing import NamedTuple
@@ -9,23 +9,26 @@ from typing import NamedTuple
 from finest.training.config import Finetune, Pretrain
 
 TRAININGS = 7
-"""Of a night with one group: the candidate, three probes, three controls."""
+"""Number of trainings of a night with one group: the candidate, three probes, three controls."""
 SCORE_BYTES = 24
-"""A score is written or read six times a step: forward, log-sum-exp, gradient, and the products that use it."""
+"""Bytes of memory traffic a score and step.
+
+A score is written or read six times: forward, log-sum-exp, gradient, and the products that use it.
+"""
 BATCH_SECONDS = 2e-3
-"""Of a batch on a GPU, whatever is in it: some two hundred kernels. Assumed."""
+"""Seconds that starting a batch on a GPU takes, whatever is in it: some two hundred kernels. Assumed."""
 TARGETS_A_WINDOW = 40
-"""Of 50: windows are not all full."""
+"""Mean number of targets in a window of 50 positions: windows are not all full."""
 FINETUNE = 1.2
 """Time of an epoch of fine-tuning over one of pretraining; measured .75 to 1.24 on CPU."""
 SIZES = ((100_000, 1_700), (1_000_000, 10_000), (10_000_000, 50_000), (100_000_000, 200_000))
-"""Interactions of the window, items."""
+"""Numbers of interactions of the window and of items."""
 REFERENCE_BYTES = 4
 REFERENCES = 2
 
 
 class Node(NamedTuple):
-    """What a training runs on."""
+    """A machine that a training runs on."""
 
     name: str
     memory_bytes_a_second: float
@@ -45,27 +48,27 @@ CPU_FIXED, CPU_ITEM = 12e-6, 8e-9
 
 
 def seconds_a_target(node: Node, items: int, batch: int) -> float:
-    """Of one epoch of pretraining."""
+    """Returns the seconds that a target takes in one epoch of pretraining."""
     if not node.memory_bytes_a_second:
         return (CPU_FIXED + CPU_ITEM * items) / min(CORES, TRAININGS)  # a training takes one core
     return BATCH_SECONDS / (batch * TARGETS_A_WINDOW) + SCORE_BYTES * items / node.memory_bytes_a_second
 
 
 def hours(node: Node, interactions: int, items: int) -> float:
-    """Of all trainings of a night on one node, one after the other on its GPU."""
+    """Returns the hours of all trainings of a night on one node, one after the other on its GPU."""
     pretrain, finetune = Pretrain(), Finetune()
     epochs = pretrain.epochs + FINETUNE * finetune.epochs
     return TRAININGS * epochs * interactions * seconds_a_target(node, items, pretrain.batch_size) / 3600
 
 
 def main() -> None:
+    """Prints the table."""
     names = " | ".join(node.name for node in NODES)
     print(f"| interactions | items | {names} | references |\n|{'---|' * (len(NODES) + 3)}")
     for interactions, items in SIZES:
         spent = " | ".join(f"{hours(node, interactions, items):.2g}" for node in NODES)
-        print(
-            f"| {interactions:,} | {items:,} | {spent} | {REFERENCES * Finetune().top_k * REFERENCE_BYTES * interactions / 1e9:.2g} GB |"
-        )
+        references_gb = REFERENCES * Finetune().top_k * REFERENCE_BYTES * interactions / 1e9
+        print(f"| {interactions:,} | {items:,} | {spent} | {references_gb:.2g} GB |")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Nine nights of a made-up service, each a whole run of nightly.yaml over S3: `python -m benchmarks.nights`, 7 minutes of 2 cores.
+"""Nine nights of a made-up service, each a whole run of nightly.yaml over S3: `python -m benchmarks.nights`, 7 minutes.
 
-The feed brings rows late, loses a day, delivers one twice, has one with nothing in it; two nights' windows are poisoned, one lightly
-and one badly, by shuffling the items of some rows. Every night is the nightly command with a small model. Fails where a verdict, an
-exit code or an alias is not what the night should end in; else draws docs/pictures/nights.png and prints docs/nights.md's table.
+The feed brings rows late, loses a day, delivers one twice, has one with nothing in it; two nights' windows are
+poisoned, one lightly and one badly, by shuffling the items of some rows. Every night is the nightly command with a
+small model. Fails if a verdict, an exit code or an alias is not what the night should end in; otherwise draws
+docs/pictures/nights.png and prints the table of docs/nights.md.
 """
 
 import tempfile
@@ -45,6 +46,7 @@ COLUMNS = ["night", "as of", "verdict", "champion after it", *MEASURED, "new ite
 
 
 def main() -> None:
+    """Runs the nights, prints the table and draws the picture."""
     with tempfile.TemporaryDirectory() as name, s3.serve(Path(name)) as server:
         folder = Path(name)
         feed = Feed(
@@ -61,7 +63,7 @@ def main() -> None:
 
 
 def cells(one: Ended) -> list[str]:
-    """A night as a row of the table."""
+    """Returns a night as a row of the table."""
     metrics = one.verdict["metrics"]
     measured = [f"{metrics[name]:.3f}" if name in metrics else "" for name in MEASURED.values()]
     counts = [f"{metrics[name]:.0f}" if name in metrics else "" for name in ("catalogue/new", "catalogue/vanished")]
@@ -69,7 +71,10 @@ def cells(one: Ended) -> list[str]:
 
 
 def draw(ended: Sequence[Ended]) -> None:
-    """RLS, churn and accuracy over the nights; what was not promoted is hollow, what was skipped is a grey band."""
+    """Draws RLS, churn and accuracy over the nights.
+
+    The point of a night that was not promoted is hollow; a skipped night is a grey band, a refused one a red band.
+    """
     figure, panels = plt.subplots(3, 1, figsize=(9, 8), sharex=True, layout="constrained")
     rows = [
         (

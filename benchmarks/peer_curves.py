@@ -1,6 +1,7 @@
-"""RecBole trained to convergence: `python -m benchmarks.peer_curves`, two hours of two cores. Stopped, it goes on where it was.
+"""RecBole trained to convergence: `python -m benchmarks.peer_curves`, two hours of two cores.
 
-Writes benchmarks/peers/MODEL-SEED.json. Two train at once, a process of one thread each; CPU seconds count.
+Writes benchmarks/peers/MODEL-SEED.json. Two train at once, a process of one thread each; CPU seconds count. A call that
+was stopped goes on from where it was.
 """
 
 import os
@@ -16,6 +17,7 @@ from benchmarks.training import PEERS
 
 
 def main() -> None:
+    """Trains RecBole's models with all seeds and copies their curves."""
     folder = FOLDER / "curves"
     data = write_inter(leave_one_out(), folder)
     trainings = [

@@ -1,6 +1,7 @@
-"""RecBole's loading and filtering: run by the interpreter of `benchmarks.peers`, which has none of the product's packages.
+"""RecBole's loading and filtering: `python benchmarks/peer_ingest.py DATA MIN_USER MIN_ITEM`.
 
-`python benchmarks/peer_ingest.py DATA MIN_USER MIN_ITEM`: DATA is a file NAME/NAME.inter. Prints what it took and kept, as JSON.
+The interpreter of `benchmarks.peers` runs this, which has none of the product's packages. DATA is a file
+NAME/NAME.inter. Prints what it took and kept, as JSON.
 """
 
 import json
@@ -15,6 +16,7 @@ from recbole.data import create_dataset
 
 
 def main() -> None:
+    """Runs the command."""
     data, min_user, min_item = Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3]
     os.chdir(data.parent)  # RecBole leaves logs where it runs
     sys.argv = sys.argv[:1]  # and reads the command line

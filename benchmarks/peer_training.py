@@ -1,8 +1,11 @@
-"""RecBole's training to convergence, one thread: run by the interpreter of `benchmarks.peers`, which has none of the product's packages.
+"""RecBole's training to convergence, one thread: `python benchmarks/peer_training.py MODEL DATA FOLDER`.
 
-`python benchmarks/peer_training.py MODEL DATA FOLDER`: RecBole's name of a model, a folder with `rows/rows.inter`, and the folder that
-holds the checkpoint and gets `MODEL-SEED.json`, written anew after every epoch. The same command goes on where a stopped one was.
-Leave-one-out, full ranking without a mask (RecBole masks no history of a sequential model), cross-entropy; RecBole's defaults for the rest.
+The interpreter of `benchmarks.peers` runs this, which has none of the product's packages. MODEL is RecBole's name of a
+model, DATA a folder with `rows/rows.inter`, and FOLDER holds the checkpoint and gets `MODEL-SEED.json`, written anew
+after every epoch. The same command goes on from where a stopped one was.
+
+Leave-one-out, full ranking without a mask (RecBole masks no history of a sequential model), cross-entropy; RecBole's
+defaults for the rest.
 """
 
 import argparse
@@ -41,6 +44,7 @@ COMMON: dict[str, Any] = {
 
 
 def main() -> None:
+    """Runs the command."""
     asked = argparse.ArgumentParser()
     asked.add_argument("model", choices=SETTINGS)
     asked.add_argument("data", type=Path)
@@ -96,7 +100,7 @@ def main() -> None:
         )
         curve["best"] = float(best)
         if better:
-            # The test metrics of the best epoch so far, known even of a training that is cut short; nothing is chosen by them.
+            # The best epoch's test metrics are known even of a training that is cut short; nothing is chosen by them.
             curve |= {"best_epoch": record["epoch"], "test": dict(trainer.evaluate(test, load_best_model=False))}
         status = Path("/proc/self/status").read_text()
         curve |= {
@@ -109,6 +113,7 @@ def main() -> None:
 
 
 def save(file: Path, curve: dict[str, Any], model: Any, trainer: Any, training: Any) -> None:
+    """Writes the state of a training."""
     partial = file.with_suffix(".partial")
     generators = {"torch": torch.get_rng_state(), "numpy": np.random.get_state(), "python": random.getstate()}
     order = training.generator.get_state()
@@ -118,6 +123,7 @@ def save(file: Path, curve: dict[str, Any], model: Any, trainer: Any, training: 
 
 
 def restore(file: Path, model: Any, trainer: Any, training: Any) -> dict[str, Any]:
+    """Puts a training into the state of a checkpoint; returns its curve."""
     state = torch.load(file, weights_only=False)
     model.load_state_dict(state["model"])
     trainer.optimizer.load_state_dict(state["optimizer"])
@@ -130,6 +136,7 @@ def restore(file: Path, model: Any, trainer: Any, training: Any) -> dict[str, An
 
 
 def replace(file: Path, content: bytes) -> None:
+    """Writes a file in one go: a reader sees the old content or the new."""
     partial = file.with_suffix(".partial")
     partial.write_bytes(content)
     partial.replace(file)

@@ -1,6 +1,7 @@
 """`make run` after installation: `python -m benchmarks.bench --only quickstart`, about 4 minutes of two quiet cores.
 
-The bounds are in seconds, so they hold for a machine like the one that docs/benchmarks.md names, when nothing else runs on it.
+The bounds are in seconds, so they hold for a machine like the one that docs/benchmarks.md names, when nothing else runs
+on it.
 """
 
 import sys
@@ -14,6 +15,7 @@ WALL_S, CPU_S = 300.0, 430.0
 
 
 def rows() -> list[Row]:
+    """Measures the rows."""
     spent = [run() for _ in range(REPEATS)]
     bound = Spent(CPU_S, WALL_S)
     return [
@@ -23,7 +25,7 @@ def rows() -> list[Row]:
 
 
 def run() -> Spent:
-    """The whole pipeline from nothing, promoted or refused."""
+    """Runs the whole pipeline from nothing, promoted or refused."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pipeline", "run", "--config", str(QUICKSTART), "--state", folder]
         return in_process(command, codes=(0, 3))[0]

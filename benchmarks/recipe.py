@@ -1,8 +1,9 @@
-"""How the training recipe trades accuracy, coverage and stability: `python -m benchmarks.recipe`, 15 minutes of one core.
+"""Accuracy, coverage and stability by training recipe: `python -m benchmarks.recipe`, 15 minutes of one core.
 
-On ml-100k's training rows, each user's last tenth held out. Columns: MRR and catalogue coverage at 10, of the base model and after FINEST;
-and rbo between the base lists of two seeds (the noise floor), between the base model and its rounding control, between the base model and
-the candidate, and between the candidate and its rounding control (the ceiling; rule `frozen` wants the one before below it).
+On ml-100k's training rows, each user's last tenth held out. Columns: MRR and catalogue coverage at 10, of the base
+model and after FINEST; and rbo between the base lists of two seeds (the noise floor), between the base model and its
+rounding control, between the base model and the candidate, and between the candidate and its rounding control (the
+ceiling; rule `frozen` wants the one before below it).
 """
 
 import time
@@ -25,13 +26,14 @@ RECIPES = {
     "decay 0.1": Pretrain(weight_decay=0.1),
     "decay 0.3": Pretrain(weight_decay=0.3),
     "decay 1": Pretrain(weight_decay=1.0),
-    "rate 1e-3": Pretrain(lr=1e-3),
+    "lr 1e-3": Pretrain(lr=1e-3),
     "20 epochs": Pretrain(epochs=20),
     "gru4rec": Pretrain(model=GRU4RecConfig()),
 }
 
 
 def main() -> None:
+    """Prints the table."""
     data = validation(ml_100k())
     rbos = f"{'floor':>6} {'rounding':>8} {'candidate':>9} {'ceiling':>7}"
     print(f"{'recipe':10} {'seed':4} {'MRR':>13} {'coverage':>13} {rbos} {'CPU s':>6}")
@@ -40,6 +42,7 @@ def main() -> None:
 
 
 def row(data: Dataset, name: str, recipe: Pretrain) -> None:
+    """Trains a recipe with all seeds and prints a line for each."""
     bases: list[RankLists] = []
     for seed in SEEDS:
         began = time.process_time()
@@ -62,6 +65,7 @@ def row(data: Dataset, name: str, recipe: Pretrain) -> None:
 
 
 def near(first: RankLists, second: RankLists) -> float:
+    """Returns the mean rbo of two models' lists."""
     return float(np.mean(rbo(first.items, second.items)))
 
 

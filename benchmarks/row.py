@@ -1,4 +1,4 @@
-"""A row of the benchmarks' table, and what is measured for it."""
+"""A row of the benchmarks' table, and how its seconds and bytes are measured."""
 
 import json
 import operator
@@ -23,17 +23,20 @@ GIB = 2**30
 
 
 class Spent(NamedTuple):
-    """What one repeat took."""
+    """Time and memory that one repeat took."""
 
     cpu_s: float
-    """Of all threads and finished children."""
+    """CPU seconds of all threads and finished children."""
     wall_s: float
     peak_gib: float = 0.0
     """Resident memory of the largest process; 0 where it is not measured."""
 
 
 class Row(Section):
-    """A ratio against a named peer. Where more is better the ratio is how many times better ours is, else ours over the peer's."""
+    """A ratio against a named peer.
+
+    If more is better the ratio says how many times better ours is, otherwise it is ours over the peer's.
+    """
 
     row: str
     ours: float
@@ -55,7 +58,17 @@ def row(
     met: bool = True,
     **detail: Any,
 ) -> Row:
-    """A row of medians. `met`: the conditions in words, besides the bound of the ratio."""
+    """Makes a row of the medians over repeats.
+
+    Args:
+        name: What the row compares, like `rbo at depth 100 : `rbo` package`.
+        ours: Our repeats.
+        peer: The peer's repeats.
+        target: A bound of the ratio, like `>= 50`, and further conditions in words behind a comma.
+        by: The quantity that is compared.
+        met: Whether the conditions in words hold.
+        **detail: What must be known to read the row.
+    """
     ours_median, peer_median = (statistics.median(getattr(spent, by) for spent in side) for side in (ours, peer))
     ratio = peer_median / ours_median if target.startswith(">=") else ours_median / peer_median
     return Row(
@@ -70,7 +83,7 @@ def row(
 
 
 def bound(target: str) -> tuple[Callable[[float, float], bool], float]:
-    """The comparison and the number at a target's start.
+    """Returns the comparison and the number at a target's start.
 
     >>> compare, number = bound(">= 50, < 1 GB")
     >>> compare(51.0, number), compare(49.0, number)
@@ -83,18 +96,19 @@ def bound(target: str) -> tuple[Callable[[float, float], bool], float]:
 
 
 def holds(ratio: float, target: str) -> bool:
+    """Tells whether the ratio keeps the bound at the target's start."""
     compare, number = bound(target)
     return compare(ratio, number)
 
 
 def spread(repeats: Sequence[Spent]) -> dict[str, list[float]]:
-    """Minimum, median and maximum of each quantity over repeats."""
+    """Returns minimum, median and maximum over repeats of each quantity that was measured."""
     values = {name: [getattr(spent, name) for spent in repeats] for name in Spent._fields}
     return {name: [min(those), statistics.median(those), max(those)] for name, those in values.items() if any(those)}
 
 
 def measured(call: Callable[[], Any]) -> Spent:
-    """What a call takes in this process and in children that it waits for."""
+    """Measures what a call takes in this process and in children that it waits for."""
     wall, cpu = time.perf_counter(), _cpu()
     call()
     return Spent(_cpu() - cpu, time.perf_counter() - wall)
@@ -106,13 +120,22 @@ def _cpu() -> float:
 
 
 def alternating(ours: Callable[[], Any], peer: Callable[[], Any], repeats: int) -> tuple[list[Spent], list[Spent]]:
-    """Both sides in turn, so that a busy machine is busy for both."""
+    """Measures both sides in turn, so that a busy machine is busy for both."""
     pairs = [(measured(ours), measured(peer)) for _ in range(repeats)]
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 def in_process(command: Sequence[str], codes: tuple[int, ...] = (0,), **environment: str) -> tuple[Spent, str]:
-    """What a command takes, its finished children included, and what it printed."""
+    """Runs a command; returns what it took, its finished children included, and what it printed.
+
+    Args:
+        command: The program and its arguments.
+        codes: The exit codes that are no failure.
+        **environment: Variables beside this process's.
+
+    Raises:
+        FinestError: The command ended with another exit code.
+    """
     wall = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, **environment}) as process:
         assert process.stdout is not None
@@ -125,13 +148,16 @@ def in_process(command: Sequence[str], codes: tuple[int, ...] = (0,), **environm
 
 
 def in_python(module: str, *arguments: str) -> dict[str, Any]:
-    """Runs a module of this repository in a process of its own; the JSON of its last printed line."""
+    """Runs a module of this repository in a process of its own; returns the JSON of its last printed line."""
     _, printed = in_process([sys.executable, "-m", module, *arguments])
     found: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return found
 
 
 def peak_gib() -> float:
-    """Most resident memory of this process so far. Not by getrusage: a child starts there from what its parent had."""
+    """Returns the most resident memory of this process so far, in GiB.
+
+    Not by getrusage: a child starts there from what its parent had.
+    """
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 / GIB for line in lines if line.startswith("VmHWM"))

@@ -1,8 +1,9 @@
-"""What a night costs by the size of its window: `python -m benchmarks.scale`, 10 minutes of two cores.
+"""The cost of a night by the size of its window: `python -m benchmarks.scale`, 10 minutes of two cores.
 
-Made-up interactions (100 a user, items by Zipf's law), default config, float32 on CPU. Columns: CPU seconds and peak memory of ingest;
-microseconds of CPU that a training target takes in an epoch of pretraining, in one of fine-tuning, and in the one pass that takes
-reference lists. Everything that docs/operations.md computes for larger windows follows from these.
+Made-up interactions (100 a user, items by Zipf's law), default config, float32 on CPU. Columns: CPU seconds and peak
+memory of ingest; microseconds of CPU that a training target takes in an epoch of pretraining, in one of fine-tuning,
+and in the one pass that takes reference lists. Everything that docs/operations.md computes for larger windows follows
+from these.
 """
 
 import multiprocessing
@@ -28,7 +29,7 @@ from finest.training.config import Finetune, Pretrain
 from storage import resolve
 
 SIZES = ((100_000, 1_700, True), (1_000_000, 10_000, True), (10_000_000, 50_000, False))
-"""Interactions, items, and whether a model is trained too."""
+"""Numbers of interactions and of items, and whether a model is trained too."""
 COLUMNS = {
     "interactions": 12,
     "items": 6,
@@ -38,12 +39,13 @@ COLUMNS = {
     "finetune us": 11,
     "references us": 13,
 }
-"""Titles and widths."""
+"""Title and width of each column."""
 PER_USER = 100
 DAY = 86_400
 
 
 def main() -> None:
+    """Prints the table."""
     print(" ".join(f"{name:>{width}}" for name, width in COLUMNS.items()))
     for interactions, items, trained in SIZES:
         with tempfile.TemporaryDirectory() as name:
@@ -53,37 +55,30 @@ def main() -> None:
 
 
 def _in_a_process(work: Callable[..., Any], *arguments: Any) -> Any:
-    """The peak of memory is a process's."""
+    """Runs the work in a process of its own: the peak of memory is a process's."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
 
 
 def row(interactions: int, items: int, trained: bool, file: Path) -> str:
-    """A line of the table."""
+    """Returns a line of the table."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         source = resolve(str(file))
         before = time.process_time()
-        ingest(
-            source.filesystem,
-            source.files,
-            Ingest.model_validate({"evaluation": {"exclude_seen": False}}),
-            Path(folder, "data"),
-        )
+        config = Ingest.model_validate({"evaluation": {"exclude_seen": False}})
+        ingest(source.filesystem, source.files, config, Path(folder, "data"))
         spent, peak = time.process_time() - before, peak_gib() * GIB / 1e9
         training = per_target(Path(folder, "data")) if trained else ()
-    values = [
-        str(interactions),
-        str(items),
-        f"{spent:.1f}",
-        f"{peak:.2f}",
-        *(f"{microseconds:.1f}" for microseconds in training),
-    ]
+    values = [str(interactions), str(items), f"{spent:.1f}", f"{peak:.2f}", *(f"{us:.1f}" for us in training)]
     return " ".join(f"{value:>{width}}" for value, width in zip(values, COLUMNS.values(), strict=False))
 
 
 def per_target(folder: Path) -> tuple[float, float, float]:
-    """Microseconds of CPU a training target: an epoch of pretraining, an epoch of fine-tuning, the pass that takes references."""
+    """Returns the microseconds of CPU that a training target takes.
+
+    In this order: an epoch of pretraining, an epoch of fine-tuning, the pass that takes reference lists.
+    """
     data, recipe, tuning = load(folder), Pretrain(epochs=1), Finetune(epochs=1)
     rows = data.training_rows()
     clock = [time.process_time()]
@@ -98,7 +93,7 @@ def per_target(folder: Path) -> tuple[float, float, float]:
 
 
 def write(interactions: int, items: int, file: Path) -> None:
-    """A source of that size."""
+    """Writes a source of that size."""
     random = np.random.default_rng(0)
     users = np.repeat(np.arange(interactions // PER_USER), PER_USER)
     weight = 1.0 / np.arange(1, items + 1)

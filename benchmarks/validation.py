@@ -1,4 +1,7 @@
-"""What choices are made on: ml-100k's training rows, each user's last tenth or two held out. Test rows are never looked at."""
+"""The data and the trainings that choices are made on.
+
+Choices are made on ml-100k's training rows, each user's last tenth or two held out. Test rows are never looked at.
+"""
 
 import tempfile
 from collections.abc import Iterator
@@ -30,12 +33,12 @@ CPU = torch.device("cpu")
 
 
 def ml_100k() -> Dataset:
-    """The whole data set, as quickstart.yaml ingests it."""
+    """Returns the whole data set, as quickstart.yaml ingests it."""
     return ingested(demo_data.fetch("ml-100k"), Ingest())
 
 
 def ingested(file: Path, config: Ingest) -> Dataset:
-    """The data set of a file, whose folder is not kept."""
+    """Returns the data set of a file; its folder is not kept."""
     with tempfile.TemporaryDirectory() as folder:
         source = resolve(str(file))
         ingest(source.filesystem, source.files, config, Path(folder) / "data")
@@ -43,6 +46,7 @@ def ingested(file: Path, config: Ingest) -> Dataset:
 
 
 def clean(seed: int, rounding: bool = False) -> Variant:
+    """Returns a variant without edits: the clean one, or its rounding control."""
     return Variant(
         name="rounding" if rounding else "clean", role="control" if rounding else "clean", seed=seed, rounding=rounding
     )
@@ -50,7 +54,7 @@ def clean(seed: int, rounding: bool = False) -> Variant:
 
 @dataclass(frozen=True)
 class Taken:
-    """Reference lists at hand, as fine-tuning takes them."""
+    """Reference lists at hand, in the form that fine-tuning takes."""
 
     arrays: ListArrays
 
@@ -60,12 +64,12 @@ class Taken:
 
 
 def alone(variant: Variant) -> TrainUnit:
-    """A variant without edits that trains by itself."""
+    """Returns a unit of one variant without edits that trains by itself."""
     return TrainUnit((variant,), (None,), 1, stacked=False)
 
 
 def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = False) -> Recommender:
-    """A base model, from nothing."""
+    """Pretrains a base model from nothing."""
     with _checkpoint() as checkpoint:
         return pretrained(data, alone(clean(seed, rounding)), config, CPU, checkpoint, lambda event: None)[0][0]
 
@@ -80,11 +84,12 @@ def fine_tune(
 
 
 def lists_of(model: Recommender, data: Dataset) -> RankLists:
-    """Rank lists for the held-out tenth."""
+    """Takes rank lists for the held-out tenth."""
     return take(model, data, describe(data, clean(0), None, "0", Pretrain(), "base", None, None))
 
 
 def mrr(lists: RankLists) -> float:
+    """Computes the mean reciprocal rank of the targets."""
     return float(reciprocal_rank(lists.target_rank).mean())
 
 

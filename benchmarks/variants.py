@@ -1,7 +1,8 @@
-"""What proving costs: eight trainings against one, and the whole DAG against a bare training script. 15 minutes of two cores.
+"""The cost of proving: eight trainings against one, and the whole DAG against a bare script.
 
-`python -m benchmarks.bench --only variants`. ml-100k, quickstart.yaml with a fourth scenario: the candidate, four probes, three controls.
-Two processes of one thread each on our side, whatever the number of cores; wall time counts, so a busy machine shows.
+`python -m benchmarks.bench --only variants`, 15 minutes of two cores. ml-100k, quickstart.yaml with a fourth scenario:
+the candidate, four probes, three controls. Two processes of one thread each on our side, whatever the number of cores;
+wall time counts, so a busy machine shows.
 """
 
 import sys
@@ -29,6 +30,7 @@ FOURTH = {"family": "earliest", "kind": "deletion"}
 
 
 def rows() -> list[Row]:
+    """Measures the rows."""
     data, config = ml_100k(), Pretrain(processes=PROCESSES, device="cpu")
     calls = [(trained(data, 1, config), trained(data, 8, config)) for _ in range(REPEATS)]
     one, eight = zip(*calls, strict=True)
@@ -47,7 +49,7 @@ def rows() -> list[Row]:
 
 
 def trained(data: Dataset, variants: int, config: Pretrain) -> Spent:
-    """The pretraining step of a group of so many variants, processes and their start included."""
+    """Measures the pretraining step of a group of so many variants, processes and their start included."""
     table, dealt = plan(data, Perturb(scenarios=[*Perturb().scenarios, Scenario.model_validate(FOURTH)]), 0)
     group = Group(id="0", variants=dealt.groups[0].variants[:variants])
     only = Plan(seed=0, groups=[group])
@@ -57,27 +59,22 @@ def trained(data: Dataset, variants: int, config: Pretrain) -> Spent:
 
 
 def dag(device: str = "cpu") -> Spent:
-    """`finest run` from nothing, with MLflow, gate and report; promoted or refused."""
+    """Measures `finest run` from nothing, with MLflow, gate and report; promoted or refused."""
     with tempfile.TemporaryDirectory() as folder:
         config = yaml.safe_load(QUICKSTART.read_text())
         config["perturb"]["scenarios"].append(FOURTH)
         config["pretrain"] |= {"processes": PROCESSES, "device": device}
         Path(folder, "config.yaml").write_text(yaml.safe_dump(config))
-        command = [
-            sys.executable,
-            "-m",
-            "pipeline",
-            "run",
-            "--config",
-            f"{folder}/config.yaml",
-            "--state",
-            f"{folder}/state",
-        ]
+        run = [sys.executable, "-m", "pipeline", "run"]
+        command = [*run, "--config", f"{folder}/config.yaml", "--state", f"{folder}/state"]
         return in_process(command, codes=(0, 3))[0]
 
 
 def bare() -> None:
-    """What a script does without this product: read the data, pretrain and fine-tune one model in one thread, print its accuracy."""
+    """Does what a script does without this product.
+
+    It reads the data, pretrains and fine-tunes one model in one thread, and prints its accuracy.
+    """
     prepare(CPU)
     data, recipe, tuning = ml_100k(), Pretrain(device="cpu"), Finetune()
     model = base_model(data, recipe, 0)

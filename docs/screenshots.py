@@ -1,6 +1,7 @@
-"""A picture of a page as a browser shows it: `python docs/screenshots.py PAGE OUT.png [--width 1200] [--height 900] [--dark]`.
+"""Takes a picture of a page as a browser shows it: `python docs/screenshots.py PAGE OUT.png`.
 
-PAGE is an HTML file or a URL; height 0 takes the whole page. Needs selenium, Chromium and its driver (Debian: chromium, chromium-driver).
+Options: [--width 1200] [--height 900] [--dark]. PAGE is an HTML file or a URL; height 0 takes the whole page. Needs
+selenium, Chromium and its driver (Debian: chromium, chromium-driver).
 """
 
 import argparse
@@ -28,7 +29,10 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
 )
-STATE = "return [document.readyState, performance.getEntriesByType('resource').length, document.body && document.body.innerHTML.length]"
+STATE = (
+    "return [document.readyState, performance.getEntriesByType('resource').length, "
+    "document.body && document.body.innerHTML.length]"
+)
 
 
 def take(
@@ -40,9 +44,16 @@ def take(
     wait: str | None = None,
     click: str | None = None,
 ) -> None:
-    """Writes `page` to `out` as PNG at `width` x `height` CSS pixels, once nothing has been loaded or changed for two seconds.
+    """Writes `page` to `out` as PNG, once nothing has been loaded or changed for two seconds.
 
-    `wait`, `click`: CSS selectors of what must be there first, and of what is then clicked.
+    Args:
+        page: A file or a URL.
+        out: The file that is written.
+        width: CSS pixels.
+        height: CSS pixels; 0 takes the whole page.
+        dark: Whether the page is shown as on a dark desktop.
+        wait: CSS selector of an element that must be visible first.
+        click: CSS selector of an element that is then clicked.
     """
     with tempfile.TemporaryDirectory() as profile:
         options = Options()
@@ -70,7 +81,10 @@ def take(
 
 
 def settle(browser: webdriver.Chrome, quiet: float = 2.0, longest: float = 60.0) -> None:
-    """Returns once the page is loaded and has not changed for `quiet` seconds, or after `longest`: some pages never rest."""
+    """Returns once the page is loaded and has not changed for `quiet` seconds, or after `longest`.
+
+    Some pages never rest.
+    """
     end = time.monotonic() + longest
     before, since = None, time.monotonic()
     while time.monotonic() < end:
@@ -83,6 +97,7 @@ def settle(browser: webdriver.Chrome, quiet: float = 2.0, longest: float = 60.0)
 
 
 def main() -> None:
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("page")
     parser.add_argument("out", type=Path)

@@ -1,4 +1,7 @@
-"""Writes rank lists for the gate: `python write_rank_lists.py FOLDER [MOVE]`. Random here; yours come from your models."""
+"""Writes rank lists for the gate: `python write_rank_lists.py FOLDER [MOVE]`.
+
+They are random here; yours come from your models.
+"""
 
 import json
 import random
@@ -14,13 +17,15 @@ gauss, items = random.Random(0).gauss, [f"film-{number}" for number in range(50)
 held_out = [(f"user-{number}", position) for number in range(100) for position in (20, 21, 22)]
 
 
-def moved(scores, size):  # as models err: alike for all of a user's instances
+def moved(scores, size):
+    """Moves scores as models err: alike for all of a user's instances."""
     errors = {user: {item: gauss(0, size) for item in items} for user, _ in held_out}
     pairs = zip(held_out, scores, strict=True)
     return [{item: row[item] + errors[user][item] for item in items} for (user, _), row in pairs]
 
 
 def write(scores, role, stage="tuned", scenario=None):
+    """Writes the lists of one training."""
     about = {"role": role, "stage": stage, "scenario": scenario, "model": "mine", "depth": 20, "exclude_seen": False}
     about["catalogue"] = {"items": len(items), "digest": "films of today"}
     ranked = [sorted(items, key=row.get, reverse=True) for row in scores]
