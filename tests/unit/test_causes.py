@@ -5,7 +5,6 @@ import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import boto3
 import pytest
@@ -19,7 +18,7 @@ CLOSED = "127.0.0.1:9"
 
 
 @contextmanager
-def listening(answer: Callable[[socket.socket], Any] | None = None) -> Iterator[str]:
+def listening(answer: Callable[[socket.socket], object] | None = None) -> Iterator[str]:
     """A server that takes connections and does `answer` with each; without one it never says a word."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -35,23 +34,23 @@ def listening(answer: Callable[[socket.socket], Any] | None = None) -> Iterator[
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def by_urllib3(url: str) -> Any:
+def by_urllib3(url: str) -> object:
     return urllib3.PoolManager(retries=1, timeout=0.3).request("GET", url)
 
 
-def by_urllib3_once(url: str) -> Any:
+def by_urllib3_once(url: str) -> object:
     return urllib3.PoolManager(retries=False, timeout=0.3).request("GET", url)
 
 
-def by_requests(url: str) -> Any:
+def by_requests(url: str) -> object:
     return requests.get(f"{url}?X-Amz-Signature=secret", timeout=0.3)
 
 
-def by_the_standard_library(url: str) -> Any:
+def by_the_standard_library(url: str) -> object:
     return urllib.request.urlopen(url, timeout=0.3)
 
 
-def by_botocore(url: str) -> Any:
+def by_botocore(url: str) -> object:
     config = Config(connect_timeout=0.3, read_timeout=0.3, retries={"total_max_attempts": 1})
     given = {"aws_access_key_id": "x", "aws_secret_access_key": "secret", "region_name": "eu-central-1"}
     return boto3.client("s3", endpoint_url=url, config=config, **given).list_buckets()
@@ -60,7 +59,7 @@ def by_botocore(url: str) -> Any:
 CLIENTS = [by_urllib3, by_urllib3_once, by_requests, by_the_standard_library, by_botocore]
 
 
-def said(client: Callable[[str], Any], url: str) -> str:
+def said(client: Callable[[str], object], url: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         with pytest.raises(Exception) as caught:
@@ -71,7 +70,7 @@ def said(client: Callable[[str], Any], url: str) -> str:
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_name_that_does_not_resolve_is_told_with_its_port(client: Callable[[str], Any]) -> None:
+def test_a_name_that_does_not_resolve_is_told_with_its_port(client: Callable[[str], object]) -> None:
     assert (
         said(client, "http://s3.finest.invalid:9000")
         == "no connection to s3.finest.invalid:9000: the name does not resolve"
@@ -79,18 +78,18 @@ def test_a_name_that_does_not_resolve_is_told_with_its_port(client: Callable[[st
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_refusal_is_told_with_its_address(client: Callable[[str], Any]) -> None:
+def test_a_refusal_is_told_with_its_address(client: Callable[[str], object]) -> None:
     assert said(client, f"http://{CLOSED}/path") == f"no connection to {CLOSED}: refused"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_silence_is_told_with_its_address(client: Callable[[str], Any]) -> None:
+def test_silence_is_told_with_its_address(client: Callable[[str], object]) -> None:
     with listening() as place:
         assert said(client, f"http://{place}/path") == f"no answer from {place} in time"
 
 
 @pytest.mark.parametrize("client", [by_urllib3, by_requests, by_the_standard_library])
-def test_a_connection_that_ends_without_an_answer_is_told(client: Callable[[str], Any]) -> None:
+def test_a_connection_that_ends_without_an_answer_is_told(client: Callable[[str], object]) -> None:
     def hang_up(connection: socket.socket) -> None:
         connection.recv(1)
         connection.close()
@@ -124,7 +123,8 @@ def test_what_a_redirect_led_to_is_what_did_not_answer() -> None:
 
 def test_a_cause_of_which_a_library_kept_the_text_alone_is_still_told() -> None:
     text = (
-        "The following failures occurred: {'a': ConnectionError(MaxRetryError(\"HTTPConnectionPool(host='s3.finest.svc', port=9000): Max "
+        "The following failures occurred: {'a': ConnectionError(MaxRetryError("
+        "\"HTTPConnectionPool(host='s3.finest.svc', port=9000): Max "
         'retries exceeded with url: /bucket?X-Amz-Signature=secret (Caused by NameResolutionError(...))"))}'
     )
     assert (

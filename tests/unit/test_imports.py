@@ -60,7 +60,7 @@ def violations(package: str, source: str) -> list[str]:
 
 
 def circle(modules: dict[str, str]) -> list[str]:
-    """Returns modules that import each other in a circle, the first one again at the end; none if there is no circle."""
+    """Returns modules that import each other in a circle, the first one again at the end; none where there is none."""
     uses = {}
     for module, source in modules.items():
         found = {name if name in modules else name.rpartition(".")[0] for name in imported(source)}

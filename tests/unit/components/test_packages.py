@@ -37,10 +37,9 @@ def another_package(monkeypatch: pytest.MonkeyPatch) -> None:
     MODELS._things, RULES._things = {"own": SimpleNamespace(Config=Own)}, {}
     MODELS._points = RULES._points = None
     package = SimpleNamespace(name="example", version="1.0")
-    points = {
-        MODELS.group: [SimpleNamespace(name="tiny", value="m:T", dist=package, load=lambda: SimpleNamespace(Config=Tiny))],
-        RULES.group: [SimpleNamespace(name="strict", value="m:s", dist=package, load=lambda: object())],
-    }  # fmt: skip
+    tiny = SimpleNamespace(name="tiny", value="m:T", dist=package, load=lambda: SimpleNamespace(Config=Tiny))
+    strict = SimpleNamespace(name="strict", value="m:s", dist=package, load=lambda: object())
+    points = {MODELS.group: [tiny], RULES.group: [strict]}
     monkeypatch.setattr(metadata, "entry_points", lambda group: points[group])
 
 

@@ -111,10 +111,13 @@ def test_an_old_key_is_refused_with_its_new_name(old: str, new: str) -> None:
     ("values", "text"),
     [
         ({"perturb": {"look_back": 9}}, "perturb.look_back is now an option of its family"),
-        ({"perturb": {"scenarios": [{"kind": "insertion", "new_item": "random"}]}}, "perturb.scenarios.0.new_item is now an"),
+        (
+            {"perturb": {"scenarios": [{"kind": "insertion", "new_item": "random"}]}},
+            "perturb.scenarios.0.new_item is now an",
+        ),
     ],
-)  # fmt: skip
-def test_a_key_that_has_moved_is_refused_with_its_new_place(values: Any, text: str) -> None:
+)
+def test_a_key_that_has_moved_is_refused_with_its_new_place(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Config, values)
     assert str(caught.value).startswith(text)
@@ -142,7 +145,8 @@ class Trained(Section):
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"model": {"name": "bert", "mask_shar": 1}}, "t.model.mask_shar: there is no such config key; did you mean t.model.mask_share?"),
+        ({"model": {"name": "bert", "mask_shar": 1}},
+         "t.model.mask_shar: there is no such config key; did you mean t.model.mask_share?"),
         ({"model": {"name": "gru", "mask_share": 1}}, "t.model.mask_share: there is no such config key"),
         ({"model": {"name": "bert", "mask_share": 0}}, "t.model.mask_share = 0: must be greater than 0"),
         ({"others": ["gru", {"name": "bert", "mask_shar": 1}]},
@@ -151,7 +155,7 @@ class Trained(Section):
     ],
 )  # fmt: skip
 def test_an_error_in_a_section_that_a_name_decides_has_the_full_key_and_that_section_s_own(
-    values: Any, text: str
+    values: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(Trained, values, "t")

@@ -1,5 +1,7 @@
-"""The order inside a tie teaches nothing: a first-order Markov model gains nothing from ours, and much from ties in item order."""
+"""The order inside a tie teaches nothing: a first-order Markov model gains nothing from ours, much from item order."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,10 @@ from storage import demo_data, resolve
 
 
 def markov_mrr(user: NDArray[Any], item: NDArray[Any], train: NDArray[Any]) -> float:
-    """MRR of ranking held-out items by how often they followed the item before them in training rows (mean rank under ties)."""
+    """MRR of ranking held-out items by how often they followed the item before them in training rows.
+
+    Ties have their mean rank.
+    """
     counts = np.zeros((item.max() + 1, item.max() + 1))
     follows = user[1:] == user[:-1]
     pairs = follows & train[1:] & train[:-1]
@@ -32,7 +37,7 @@ def with_ties(data: Dataset, key: NDArray[Any]) -> float:
     return markov_mrr(data.user, data.item[order], data.train)
 
 
-def generated(folder: Any) -> Dataset:
+def generated(folder: Path) -> Dataset:
     """Sessions of one timestamp, of items drawn without regard to each other, in a file that is sorted by item."""
     rng = np.random.default_rng(0)
     rows = [
@@ -50,7 +55,7 @@ def generated(folder: Any) -> Dataset:
     return dataset.load(folder / "out")
 
 
-def ml_100k(folder: Any) -> Dataset:
+def ml_100k(folder: Path) -> Dataset:
     try:
         source = resolve(str(demo_data.fetch("ml-100k")))
     except FinestError as error:
@@ -62,14 +67,13 @@ def ml_100k(folder: Any) -> Dataset:
         0,
         482,
     )
-    assert (
-        manifest.fingerprint == "4ab822f88498f8365d144ef9f4e6187fbc983ad484fb91811680f356f1d6a163"
-    )  # changes only with a reason
+    # changes only with a reason
+    assert manifest.fingerprint == "4ab822f88498f8365d144ef9f4e6187fbc983ad484fb91811680f356f1d6a163"
     return dataset.load(folder / "out")
 
 
 @pytest.mark.parametrize("source", [generated, ml_100k])
-def test_a_markov_model_gains_nothing_from_our_ties(source: Any, tmp_path: Any) -> None:
+def test_a_markov_model_gains_nothing_from_our_ties(source: Callable[[Path], Dataset], tmp_path: Path) -> None:
     data = source(tmp_path)
     ours = markov_mrr(data.user, data.item, data.train)
     rng = np.random.default_rng(1)

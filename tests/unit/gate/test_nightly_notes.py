@@ -2,23 +2,25 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from finest.data.schema import Manifest
 from finest.gate.judge import skipped
 from finest.gate.notes import notes_on_data
 from tests.unit.gate.made_up_run import judged, made_up
 
-STRANGE = Manifest.model_construct(
-    since=date(2026, 11, 10),
-    until=date(2026, 11, 23),
-    missing_days=(date(2026, 11, 12), date(2026, 11, 16)),
-    late_rows=7,
-    quarantined_by_reason={"duplicate": 60, "item missing": 1},
-    fingerprint="today",
-    instances=0,
-    users=9,
-    items=40,
-)
+FACTS: dict[str, Any] = {
+    "since": date(2026, 11, 10),
+    "until": date(2026, 11, 23),
+    "missing_days": (date(2026, 11, 12), date(2026, 11, 16)),
+    "late_rows": 7,
+    "quarantined_by_reason": {"duplicate": 60, "item missing": 1},
+    "fingerprint": "today",
+    "instances": 0,
+    "users": 9,
+    "items": 40,
+}
+STRANGE = Manifest.model_construct(**FACTS)
 
 
 def test_lost_days_late_rows_and_repeats_are_named() -> None:

@@ -1,6 +1,7 @@
-"""Metrics and similarities: what every one must do, and that a new one is in verdict, report, terminal and Markdown by itself."""
+"""Metrics and similarities: what each must do; a new one is in verdict, report, terminal and Markdown by itself."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ def miss_at_3(ranked: Ranked) -> Values:
 
 @similarity(label="Same top 2")
 def same_top_2(pair: Pair) -> Values:
-    return (pair.X[:, :2] == pair.Y[:, :2]).all(axis=1).astype(np.float64)
+    same: Values = (pair.X[:, :2] == pair.Y[:, :2]).all(axis=1).astype(np.float64)
+    return same
 
 
 @pytest.fixture
@@ -76,9 +78,9 @@ def test_a_verdict_of_another_installation_is_shown_by_its_names(
         (lambda ranked: np.where(ranked.target_rank < 5, 0.0, 1.0), "counts for less than one that is ranked last"),
     ],
 )
-def test_a_wrong_metric_is_found(values: object, text: str) -> None:
+def test_a_wrong_metric_is_found(values: Callable[[Ranked], Values], text: str) -> None:
     with pytest.raises(AssertionError, match=text):
-        check_metric(Metric(values, "Wrong"))  # type: ignore[arg-type]
+        check_metric(Metric(values, "Wrong"))
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,6 @@ def test_a_wrong_metric_is_found(values: object, text: str) -> None:
         (lambda pair: np.zeros(len(pair.X)), "equal lists do not have 1"),
     ],
 )
-def test_a_wrong_similarity_is_found(values: object, text: str) -> None:
+def test_a_wrong_similarity_is_found(values: Callable[[Pair], Values], text: str) -> None:
     with pytest.raises(AssertionError, match=text):
-        check_similarity(Similarity(values, "Wrong"))  # type: ignore[arg-type]
+        check_similarity(Similarity(values, "Wrong"))

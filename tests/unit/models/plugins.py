@@ -23,6 +23,7 @@ class Plain(Recommender):
 
     Config = PlainConfig
     sites = 1
+    calls: Tensor
 
     def __init__(self, config: PlainConfig, items: int):
         """Makes the layers."""
@@ -40,7 +41,8 @@ class Plain(Recommender):
         x_BTD = F.embedding(inputs_BT, self.embedding) + self.positions.weight[:T]
         weight_TT = 0.5 ** (torch.arange(T)[:, None] - torch.arange(T)).clamp(min=0)
         mixed_BTD = weight_TT.tril().to(x_BTD) @ dropped(x_BTD, masks_SBTD, 0)
-        return self.linear(self.norm(mixed_BTD))
+        hidden_BTD: Tensor = self.linear(self.norm(mixed_BTD))
+        return hidden_BTD
 
 
 class MaskedConfig(ModelConfig):
@@ -74,7 +76,8 @@ class Masked(Recommender):
         x_BTD = dropped(x_BTD, masks_SBTD, 0)
         query, key, value = self.project(self.norm(x_BTD)).chunk(3, -1)
         seen_BT = (inputs_BT > 0) | (torch.arange(T, device=x_BTD.device) == 0)  # an empty window sees its padding
-        return self.final(x_BTD + F.scaled_dot_product_attention(query, key, value, seen_BT[:, None]))
+        hidden_BTD: Tensor = self.final(x_BTD + F.scaled_dot_product_attention(query, key, value, seen_BT[:, None]))
+        return hidden_BTD
 
     def task(self, window: Task, draw: Callable[[], Tensor]) -> Task:
         """Returns windows whose last item alone is masked, half of them, and others with a share masked anywhere.

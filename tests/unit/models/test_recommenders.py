@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -7,8 +6,10 @@ import torch
 
 from components.sections import parse
 from finest.errors import ConfigError, DataError
+from finest.models.config import ModelConfig
 from finest.models.gru4rec import GRU4RecConfig
 from finest.models.ranking import rank, top
+from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
@@ -19,20 +20,20 @@ from finest.training.config import Pretrain
 from tests.builders import random_dataset
 
 
-def model_of(name: str, items: int = 40, length: int = 8):
-    config = MODELS[name].Config(hidden_size=16, num_layers=2, max_length=length)
+def model_of(name: str, items: int = 40, length: int = 8) -> tuple[ModelConfig, Recommender]:
+    config = MODELS[name].Config.model_validate({"hidden_size": 16, "num_layers": 2, "max_length": length})
     model = build(config, items)
     model.initialise(0, 0.3)
     return config, model.eval()
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_every_model_keeps_the_contract(name: Any) -> None:
+def test_every_model_keeps_the_contract(name: str) -> None:
     check_model(name)
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name: Any) -> None:
+def test_weights_depend_on_the_seed_alone_and_not_on_the_catalogues_size(name: str) -> None:
     _, small = model_of(name, items=40)
     _, again = model_of(name, items=40)
     _, large = model_of(name, items=41)
@@ -82,7 +83,7 @@ def test_a_list_that_runs_out_of_items_is_short() -> None:
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("exclude_seen", [True, False])
 def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(
-    tmp_path: Path, name: Any, exclude_seen: Any
+    tmp_path: Path, name: str, exclude_seen: bool
 ) -> None:
     data = random_dataset(users=30, items=40, exclude_seen=exclude_seen)
     config, model = model_of(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.events import Event
+from components.events import Event, Kind
 from components.orphan import VARIABLE
 from finest.errors import ConfigError, FinestError
 from pipeline import containers
@@ -143,8 +143,8 @@ def test_without_an_engine_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\n" not in str(error.value) and "DOCKER_HOST" in str(error.value)
 
 
-def event(kind: str, step: str, time: float, text: str = "") -> Event:
-    return Event(kind=kind, step=step, time=time, text=text)  # type: ignore[arg-type]
+def event(kind: Kind, step: str, time: float, text: str = "") -> Event:
+    return Event(kind=kind, step=step, time=time, text=text)
 
 
 def test_a_step_that_was_killed_is_named_and_not_the_one_that_missed_its_outputs() -> None:

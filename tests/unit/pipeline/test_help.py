@@ -13,16 +13,16 @@ from finest import __version__
 from pipeline import cli
 
 
-def commands(group: Any = None, name: str = "finest") -> Iterator[tuple[str, Any]]:
-    """Yields every command with its full name."""
-    for word, command in (group or get_command(cli.app)).commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{name} {word}")
-        else:
-            yield f"{name} {word}", command
+def commands(command: Any, name: str = "finest") -> Iterator[tuple[str, Any]]:
+    """Yields every command below this one with its full name."""
+    if hasattr(command, "commands"):
+        for word, inner in command.commands.items():
+            yield from commands(inner, f"{name} {word}")
+    else:
+        yield name, command
 
 
-@pytest.mark.parametrize(("name", "command"), [pytest.param(*one, id=one[0]) for one in commands()])
+@pytest.mark.parametrize(("name", "command"), [pytest.param(*one, id=one[0]) for one in commands(get_command(cli.app))])
 def test_every_command_has_examples_that_its_own_options_understand(name: str, command: Any) -> None:
     said = [line.strip() for line in (command.epilog or "").splitlines()]
     examples = [shlex.split(line) for line in said if line.startswith("finest ")]

@@ -1,13 +1,14 @@
 import io
+from typing import Any
 
 from rich.console import Console
 
-from components.events import Event
+from components.events import Event, Kind
 from pipeline.progress import Live, Plain, left, title
 
 
-def event(kind: str, time: float, **values: object) -> Event:
-    return Event(kind=kind, step="pretrain", group="0", time=time, **values)  # type: ignore[arg-type]
+def event(kind: Kind, time: float, **values: Any) -> Event:
+    return Event(kind=kind, step="pretrain", group="0", time=time, **values)
 
 
 def lines(*events: Event) -> list[str]:

@@ -1,7 +1,7 @@
 import random
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import kfp_server_api as kfp
 import pytest
@@ -20,9 +20,12 @@ Facts = tuple[str, int, int | None]
 """State, first and last second."""
 
 
-def workflow(pods: dict[str, Facts]) -> Any:
-    """A run as KFP gives it, of pods by what their nodes' names have after the workflow's: their nodes, and those that they lie in."""
-    full = {f"finest-abc12(0).{pod}": facts for pod, facts in pods.items()}
+def workflow(pods: Mapping[str, Facts]) -> kfp.V2beta1Run:
+    """A run as KFP gives it, with the nodes of these pods and those that they lie in.
+
+    Pods are named by what their nodes' names have after the workflow's.
+    """
+    full: dict[str, Facts] = {f"finest-abc12(0).{pod}": facts for pod, facts in pods.items()}
     ways = {way[-1]: way for pod in full for way in all_ways(pod)}
     tasks = []
     for name, way in ways.items():
@@ -48,7 +51,7 @@ def around(below: list[Facts]) -> Facts:
     return "FAILED" if state == "FAILED" else "SUCCEEDED", began, ended
 
 
-def task(name: str, state: str, began: int, ended: int | None, children: list[str]) -> Any:
+def task(name: str, state: str, began: int, ended: int | None, children: list[str]) -> kfp.V2beta1PipelineTaskDetail:
     moment = START + timedelta(seconds=began)
     return kfp.V2beta1PipelineTaskDetail(
         task_id=name,
@@ -72,7 +75,7 @@ def said(found: list[Step]) -> list[tuple[str, list[State]]]:
     ]
 
 
-def recorded_run(name: str) -> Any:
+def recorded_run(name: str) -> kfp.V2beta1Run:
     return fake_kfp.model(recorded.answer(name), kfp.V2beta1Run)
 
 
@@ -122,7 +125,7 @@ def test_whatever_is_missing_nothing_is_said_twice(name: str, seed: int, nameles
 
 
 @pytest.mark.parametrize("details", [None, kfp.V2beta1RunDetails(), kfp.V2beta1RunDetails(task_details=[])])
-def test_a_run_that_has_just_been_made_has_no_steps(details: Any) -> None:
+def test_a_run_that_has_just_been_made_has_no_steps(details: kfp.V2beta1RunDetails | None) -> None:
     assert steps(kfp.V2beta1Run(run_id="run", state="PENDING", run_details=details)) == []
 
 

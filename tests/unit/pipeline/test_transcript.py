@@ -1,13 +1,12 @@
 import io
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import kfp_server_api as kfp
 import pytest
 from rich.console import Console
 
 from pipeline.cluster.pods import Pods
-from pipeline.cluster.steps import Attempt, Step
+from pipeline.cluster.steps import Attempt, State, Step
 from pipeline.cluster.transcript import cancelled, ending, failure, lines
 from pipeline.options import say
 
@@ -20,7 +19,7 @@ def ago(minutes: float) -> datetime:
 
 
 def attempt(
-    state: Any, created: float, running: float | None = None, ended: float | None = None, number: int = 0
+    state: State, created: float, running: float | None = None, ended: float | None = None, number: int = 0
 ) -> Attempt:
     """Times in minutes before now."""
     known = [None if minutes is None else ago(minutes) for minutes in (created, running, ended)]
@@ -33,7 +32,7 @@ def step(
     return Step(component, title, driver, open, attempts, f"{component} {driver}")
 
 
-def told(*steps: Step, run: Any = None) -> list[tuple[str, bool]]:
+def told(*steps: Step, run: kfp.V2beta1Run | None = None) -> list[tuple[str, bool]]:
     """What is said, and whether that is worth a line while the run is followed."""
     return [
         (said.text, said.news)

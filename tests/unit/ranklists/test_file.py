@@ -45,7 +45,10 @@ def ids(lists: RankLists) -> list[list[str]]:
 
 
 def foreign(path: Path, metadata: object = None, **columns: Any) -> Path:
-    """A file as another program writes it, with plain Arrow types; `columns` take the place of the right ones, None leaves one out."""
+    """A file as another program writes it, with plain Arrow types.
+
+    `columns` take the place of the right ones; None leaves one out.
+    """
     rows: dict[str, Any] = {
         "user": ["ann", "bob"],
         "position": [3, 5],

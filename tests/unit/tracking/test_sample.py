@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from tracking.sample import Sample, compare, take
 SAMPLE = Sample(histories=[["a"], ["b"]], items=[["x", "y"], ["y", "z"]], scores=[[2.0, 1.0], [3.0, 2.5]])
 
 
-def served(items: list[list[str]], scores: list[list[float]]):
+def served(items: list[list[str]], scores: list[list[float]]) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def predict(request: pd.DataFrame) -> pd.DataFrame:
         assert list(request["history"]) == SAMPLE.histories and list(request["k"]) == [2, 2]
         return pd.DataFrame({"items": items, "scores": scores})

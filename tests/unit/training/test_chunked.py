@@ -1,40 +1,48 @@
+from collections.abc import Callable, Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from finest.training.chunked import catalogue_loss, chunked_loss, pays
-from finest.training.objective import loss
+from finest.training.objective import Penalty, loss
 from tests.unit.training.penalties import stored
 
 D, K = 6, 3
 
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of hidden states, embedding and bias."""
 
-def batch(N: int, I: int, seed: int, dtype: torch.dtype = torch.float64):
+
+def batch(
+    N: int, I: int, seed: int, dtype: torch.dtype = torch.float64
+) -> tuple[list[Tensor], Tensor, Tensor, Penalty]:
     """Hidden states, weights, targets, row ids (some simulated, some without a list), and a penalty."""
     generator = torch.Generator().manual_seed(seed)
-    hidden, embedding, bias = (
-        torch.randn(*shape, generator=generator, dtype=dtype) for shape in ((N, D), (I + 1, D), (I + 1,))
-    )
+    weights = [torch.randn(shape, generator=generator, dtype=dtype) for shape in ((N, D), (I + 1, D), (I + 1,))]
     target, ids = torch.randint(1, I + 1, (N,), generator=generator), torch.randint(-1, N, (N,), generator=generator)
     of_row = torch.randint(-1, 4, (N,), generator=generator)
     lists = torch.stack([torch.randperm(I, generator=generator)[: 2 * K] for _ in range(4)]).int()
-    return (hidden, embedding, bias), target, ids, stored(lists, of_row, 0.7, 0.1)
+    return weights, target, ids, stored(lists, of_row, 0.7, 0.1)
 
 
-def terms_and_gradients(weights, function):
+def terms_and_gradients(weights: Sequence[Tensor], function: Loss) -> list[Tensor]:
     """The loss's terms and the gradients of hidden states, embedding and bias, from upstream's factor 3."""
-    weights = [weight.clone().requires_grad_() for weight in weights]
-    terms = function(*weights)
+    hidden, embedding, bias = (weight.clone().requires_grad_() for weight in weights)
+    terms = function(hidden, embedding, bias)
     (3 * terms[0]).backward()
-    return [terms.detach(), *(weight.grad for weight in weights)]
+    gradients = [weight.grad for weight in (hidden, embedding, bias) if weight.grad is not None]
+    assert len(gradients) == 3
+    return [terms.detach(), *gradients]
 
 
-def whole(target, ids, penalty):
+def whole(target: Tensor, ids: Tensor, penalty: Penalty | None) -> Loss:
     return lambda hidden, embedding, bias: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), target, ids, penalty)
 
 
-def in_chunks(target, ids, penalty, chunk):
+def in_chunks(target: Tensor, ids: Tensor, penalty: Penalty | None, chunk: int | None) -> Loss:
     return lambda hidden, embedding, bias: chunked_loss(hidden, embedding, bias, target, ids, penalty, None, chunk)
 
 
@@ -61,9 +69,8 @@ def test_loss_and_gradients_are_those_without_chunks_for_any_chunk(
 
 def test_the_same_in_float32_with_chunks_of_the_catalogues_own_choice() -> None:
     weights, target, ids, penalty = batch(300, 2000, 1, torch.float32)
-    ours, theirs = (
-        terms_and_gradients(weights, one(target, ids, penalty)) for one in (lambda *of: in_chunks(*of, None), whole)
-    )
+    ways = in_chunks(target, ids, penalty, None), whole(target, ids, penalty)
+    ours, theirs = (terms_and_gradients(weights, way) for way in ways)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
@@ -71,12 +78,14 @@ def test_the_same_in_float32_with_chunks_of_the_catalogues_own_choice() -> None:
 @pytest.mark.parametrize("low", [False, True])
 def test_either_way_of_the_loss_is_one_call_under_autocast_too(low: bool) -> None:
     weights, target, ids, penalty = batch(60, 400, 5, torch.float32)
+
+    def way(in_chunks: bool) -> Loss:
+        return lambda hidden, embedding, bias: catalogue_loss(hidden, embedding, bias, target, ids, penalty, in_chunks)
+
     found = []
     for in_chunks in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            found.append(
-                terms_and_gradients(weights, lambda *of, way=in_chunks: catalogue_loss(*of, target, ids, penalty, way))
-            )
+            found.append(terms_and_gradients(weights, way(in_chunks)))
     for one, other in zip(*found, strict=True):
         assert (one - other).norm() < (0.05 if low else 1e-5) * other.norm()  # scores around 8 are bfloat16 to 0.03
 
@@ -94,9 +103,8 @@ def test_under_autocast_weights_gradients_stay_float32_and_do_not_lose_small_chu
         low = terms_and_gradients(weights, in_chunks(target, ids, penalty, 5))
     for one, other in zip(low, exact, strict=True):
         assert one.dtype == torch.float32
-        assert (
-            one - other
-        ).norm() < 0.02 * other.norm()  # bfloat16 keeps 8 bits; sums over 80 chunks in it would be off by more
+        # bfloat16 keeps 8 bits; sums over 80 chunks in it would be off by more
+        assert (one - other).norm() < 0.02 * other.norm()
 
 
 def test_it_never_allocates_the_scores_of_all_targets() -> None:

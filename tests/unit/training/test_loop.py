@@ -1,17 +1,19 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from finest.errors import FinestError
 from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
 from finest.training.checkpoint import Checkpoint, key
+from finest.training.history import Record
 from finest.training.loop import Average, Settings, train
 from finest.training.references import take
 from finest.training.single import Single
+from finest.training.store import Store
 from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
@@ -37,11 +39,13 @@ SETTINGS = Settings(
 )
 
 
-def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = None, seed: int = 4):
+def run(
+    store: Store, name: str, model_name: str = "sasrec", stop_after: int | None = None, seed: int = 4
+) -> tuple[dict[str, Tensor], list[Record]]:
     torch.set_num_threads(1)
     data = random_dataset()
     rows = data.training_rows()
-    config = MODELS[model_name].Config(hidden_size=8, num_layers=2, max_length=6)
+    config = MODELS[model_name].Config.model_validate({"hidden_size": 8, "num_layers": 2, "max_length": 6})
     model = build(config, data.items)
     model.initialise(seed)
     lists = take(model, rows, 4)
@@ -49,7 +53,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
     window_plan = plan_windows(rows, 6)
     windows = fill(rows, window_plan)
 
-    def report(variant, record):
+    def report(variant: str, record: Record) -> None:
         if record["epoch"] == stop_after:
             raise InterruptedTrainingError
 
@@ -60,7 +64,7 @@ def run(store, name: str, model_name: str = "sasrec", stop_after: int | None = N
 
 @pytest.mark.parametrize("model_name", list(MODELS))
 def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_for_bit(
-    tmp_path: Path, model_name: Any
+    tmp_path: Path, model_name: str
 ) -> None:
     store = checkpoint_store(str(tmp_path))
     whole, history = run(store, "whole", model_name)

@@ -1,13 +1,15 @@
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from finest.training.objective import loss
+from finest.training.objective import Penalty, loss
+from finest.training.reference_lists import StoredLists
 from tests.unit.training.penalties import stored
 
 N, I, K, ALPHA, MARGIN = 7, 30, 5, 0.7, 0.1
 
 
-def example(seed: int = 0):
+def example(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Penalty]:
     generator = torch.Generator().manual_seed(seed)
     scores = torch.randn(N, I, generator=generator, dtype=torch.float64)
     target = torch.randint(1, I + 1, (N,), generator=generator)
@@ -17,16 +19,18 @@ def example(seed: int = 0):
     return scores, target, ids, stored(lists, of_row, ALPHA, MARGIN)
 
 
-def written_out(scores, target, ids, penalty):
+def written_out(scores: Tensor, target: Tensor, ids: Tensor, penalty: Penalty) -> tuple[Tensor, Tensor, Tensor]:
     """The formulas of the loss, term by term, left to autograd."""
-    order, top = [], []
+    kept = penalty.lists
+    assert isinstance(kept, StoredLists)
+    orders, tops = [], []
     for n, id in enumerate(ids.tolist()):
-        if id < 0 or penalty.lists.of_row[id] < 0:
+        if id < 0 or kept.of_row[id] < 0:
             continue
-        s = scores[n][penalty.lists.lists[penalty.lists.of_row[id]].long()]
-        order.append(torch.stack([(MARGIN - (s[k] - s[k + 1])).clamp_min(0) for k in range(K - 1)]).mean())
-        top.append(torch.stack([(MARGIN - (s[k] - s[K + k])).clamp_min(0) for k in range(K)]).mean())
-    order, top = torch.stack(order).mean(), torch.stack(top).mean()
+        s = scores[n][kept.lists[kept.of_row[id]].long()]
+        orders.append(torch.stack([(MARGIN - (s[k] - s[k + 1])).clamp_min(0) for k in range(K - 1)]).mean())
+        tops.append(torch.stack([(MARGIN - (s[k] - s[K + k])).clamp_min(0) for k in range(K)]).mean())
+    order, top = torch.stack(orders).mean(), torch.stack(tops).mean()
     return F.cross_entropy(scores, target - 1) + ALPHA * (order + top), order, top
 
 
@@ -67,10 +71,9 @@ def test_a_batch_of_simulated_rows_alone_has_no_regulariser() -> None:
 
 def test_scores_in_the_reference_order_beyond_the_margin_cost_nothing() -> None:
     _, target, ids, penalty = example(4)
-    scores = torch.zeros(N, I, dtype=torch.float64)
+    kept, scores = penalty.lists, torch.zeros(N, I, dtype=torch.float64)
+    assert isinstance(kept, StoredLists)
     for n, id in enumerate(ids.tolist()):
-        if id >= 0 and penalty.lists.of_row[id] >= 0:
-            scores[n, penalty.lists.lists[penalty.lists.of_row[id]].long()] = torch.linspace(
-                5, 1, 2 * K, dtype=torch.float64
-            )
+        if id >= 0 and kept.of_row[id] >= 0:
+            scores[n, kept.lists[kept.of_row[id]].long()] = torch.linspace(5, 1, 2 * K, dtype=torch.float64)
     assert loss(scores, target, ids, penalty)[1:].tolist() == [0.0, 0.0]

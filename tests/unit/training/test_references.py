@@ -1,10 +1,10 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, save
@@ -15,12 +15,12 @@ from finest.training.simulate import simulate
 from tests.builders import random_dataset
 
 SIZE = {"hidden_size": 8, "num_layers": 1, "max_length": 6, "dropout": 0.0}
-MODEL = SASRecConfig(**SIZE)
+MODEL = SASRecConfig.model_validate(SIZE)
 CPU = torch.device("cpu")
 
 
-def trained_like(items: int, seed: int = 0, name: str = "sasrec"):
-    model = build(MODELS[name].Config(**SIZE), items)
+def trained_like(items: int, seed: int = 0, name: str = "sasrec") -> Recommender:
+    model = build(MODELS[name].Config.model_validate(SIZE), items)
     model.initialise(seed, 0.5)
     return model.eval()
 
@@ -95,15 +95,14 @@ def test_simulated_edits_are_the_same_for_every_variant_and_new_every_epoch() ->
 @pytest.mark.parametrize("name", list(MODELS))
 @pytest.mark.parametrize("matched", [False, True])
 def test_lists_taken_anew_for_any_batch_are_those_that_are_stored(
-    name: Any, matched: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str, matched: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(references, "SCORES", 60 * 7)  # a catalogue whose scores are taken in blocks of 7 targets
     data = random_dataset(users=30)
     rows, model = data.training_rows(), trained_like(data.items, name=name)
-    to_theirs = np.r_[0, np.random.default_rng(1).permutation(data.items) + 1] if matched else None
-    if matched:
-        to_theirs[5] = 0
-    reference = reference_model(model, rows, 8, to_theirs)
+    to_theirs = np.r_[0, np.random.default_rng(1).permutation(data.items) + 1]
+    to_theirs[5] = 0
+    reference = reference_model(model, rows, 8, to_theirs if matched else None)
     stored, anew = reference.take(tmp_path / "lists.npy").on(CPU), reference.recomputed()
     generator = np.random.default_rng(0)
     for size in (0, 1, 5, 40, 3 * len(rows)):

@@ -1,30 +1,36 @@
 """Replicas trained as one: the result of each is its own, and what training alone gives, up to rounding."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import ArrayLike
 
 from finest.data.dataset import Rows
 from finest.models.config import ModelConfig
 from finest.models.gru4rec import GRU4RecConfig
+from finest.models.recommender import Recommender
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
 from finest.perturb.edits import Edits, apply
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.device import prepare
+from finest.training.history import Record
 from finest.training.loop import Settings, train
-from finest.training.reference_lists import OwnLists
+from finest.training.objective import Penalty
+from finest.training.reference_lists import OwnLists, ReferenceLists
 from finest.training.references import reference_model, take
 from finest.training.replicas import plan
 from finest.training.replicas.plan import Arrangement, arrange
 from finest.training.replicas.stack import Stack, stack, unstack
 from finest.training.simulate import simulate
 from finest.training.single import Single
-from finest.training.windows import fill, plan_windows
+from finest.training.store import Store
+from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
 from tests.unit.training.penalties import stored
@@ -49,7 +55,7 @@ SLOTS = plan_windows(CLEAN, MODEL.max_length, bucketed=False)
 BUCKETS = plan_windows(CLEAN, MODEL.max_length, bucketed=True)
 
 
-def edited(kind, rows) -> Rows:
+def edited(kind: str, rows: ArrayLike) -> Rows:
     ids = CLEAN.id[np.array(rows)]
     return apply(CLEAN, Edits(kind, ids, np.full(len(ids), 0 if kind == "deletion" else 7)))
 
@@ -67,23 +73,33 @@ VARIANTS = {
 }
 
 
-def made(name: str, device: str = "cpu"):
+Trained = tuple[dict[str, Recommender], dict[str, list[Record]]]
+"""Models and histories, by variant."""
+
+
+def made(name: str, device: str = "cpu") -> Recommender:
     model = build(MODEL, DATA.items)
     model.initialise(VARIANTS[name][1])
     return model.to(device)
 
 
-def windows(name: str, window_plan=SLOTS):
+def windows(name: str, window_plan: WindowPlan = SLOTS) -> Callable[[int], Windows]:
     rows, seed = VARIANTS[name]
     return lambda epoch: fill(simulate(rows, CLEAN, DATA.item_counts, 0.05, seed, epoch), window_plan)
 
 
-def penalty():
+def penalty() -> Penalty:
     lists = take(made("clean"), CLEAN, 8)
     return stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
 
 
-def together(store, names, stop_after=None, device="cpu", window_plan=SLOTS):
+def together(
+    store: Store,
+    names: Sequence[str],
+    stop_after: int | None = None,
+    device: str = "cpu",
+    window_plan: WindowPlan = SLOTS,
+) -> Trained:
     prepare(torch.device(device))
     models = [made(name, device) for name in names]
     seeds = [VARIANTS[name][1] for name in names]
@@ -97,7 +113,7 @@ def together(store, names, stop_after=None, device="cpu", window_plan=SLOTS):
         penalty().to(device),
     )
 
-    def report(variant, record):
+    def report(variant: str, record: Record) -> None:
         if record["epoch"] == stop_after:
             raise InterruptedError
 
@@ -106,23 +122,24 @@ def together(store, names, stop_after=None, device="cpu", window_plan=SLOTS):
     return dict(zip(names, models, strict=True)), dict(zip(names, histories, strict=True))
 
 
-def same(one, other) -> bool:
+def same(one: Recommender, other: Recommender) -> bool:
     return all(torch.equal(weight, other.get_parameter(name)) for name, weight in one.named_parameters())
 
 
 @pytest.fixture(scope="module", params=[SLOTS, BUCKETS], ids=["whole", "bucketed"])
-def window_plan(request):
-    return request.param
+def window_plan(request: pytest.FixtureRequest) -> WindowPlan:
+    plan: WindowPlan = request.param
+    return plan
 
 
 @pytest.fixture(scope="module")
-def stacked(tmp_path_factory, window_plan):
+def stacked(tmp_path_factory: pytest.TempPathFactory, window_plan: WindowPlan) -> Trained:
     store = checkpoint_store(str(tmp_path_factory.mktemp("stack")))
     return together(store, ["clean", "deletion", "insertion", "seed", "many"], window_plan=window_plan)
 
 
 def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(
-    stacked: Any, window_plan: Any, tmp_path: Path
+    stacked: Trained, window_plan: WindowPlan, tmp_path: Path
 ) -> None:
     models, _ = stacked
     for names in (
@@ -136,7 +153,7 @@ def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_stack_trains_each_replica_as_it_would_train_alone(
-    stacked: Any, window_plan: Any, tmp_path: Path, name: Any
+    stacked: Trained, window_plan: WindowPlan, tmp_path: Path, name: str
 ) -> None:
     models, histories = stacked
     _, seed = VARIANTS[name]
@@ -154,7 +171,7 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(
 
 
 @pytest.mark.parametrize("name", ["clean", "insertion"])
-def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path: Path, name: Any) -> None:
+def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path: Path, name: str) -> None:
     rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
     window_plan = plan_windows(SPARSE, MODEL.max_length)
     settings = Settings(**{**SETTINGS.__dict__, "batch_size": 1, "epochs": 2})
@@ -173,12 +190,12 @@ def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path: Pat
         torch.testing.assert_close(stacked.get_parameter(part), weight, rtol=0, atol=2e-3)
 
 
-def quiet(variant, record):
+def quiet(variant: str, record: Record) -> None:
     pass
 
 
 def test_a_stack_that_was_interrupted_ends_with_the_same_weights(
-    stacked: Any, window_plan: Any, tmp_path: Path
+    stacked: Trained, window_plan: WindowPlan, tmp_path: Path
 ) -> None:
     models, _ = stacked
     store = checkpoint_store(str(tmp_path))
@@ -190,7 +207,7 @@ def test_a_stack_that_was_interrupted_ends_with_the_same_weights(
 
 
 def test_replicas_with_reference_lists_of_their_own_keep_those() -> None:
-    own = [take(made(name), CLEAN, 8).on(torch.device("cpu")) for name in ("clean", "seed")]
+    own: list[ReferenceLists] = [take(made(name), CLEAN, 8).on(torch.device("cpu")) for name in ("clean", "seed")]
     ids = torch.from_numpy(np.stack([CLEAN.id, CLEAN.id]))
     held, lists = OwnLists(own).stacked_lists_of(ids)
     assert torch.equal(held, OwnLists(own).held(ids)) and held.any() and not held.all()
@@ -214,7 +231,9 @@ def test_stacking_keeps_every_weight() -> None:
     assert same(back[0], models[0]) and same(back[1], models[1])
 
 
-def arranged(replicas: str = "auto", model: ModelConfig = MODEL, variants: int = 5) -> Arrangement:
+def arranged(
+    replicas: Literal["auto", "stacked", "separate"] = "auto", model: ModelConfig = MODEL, variants: int = 5
+) -> Arrangement:
     config = Pretrain(model=model, batch_size=5, replicas=replicas)
     return arrange(variants, config, SETTINGS, DATA.items, SLOTS, fill(CLEAN, SLOTS), torch.device("cpu"), 2)
 

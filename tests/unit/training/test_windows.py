@@ -11,7 +11,7 @@ from finest.perturb.edits import Edits, apply
 from finest.training.config import Pretrain
 from finest.training.pretrain import shifted
 from finest.training.randomness import batches, dropout_masks
-from finest.training.windows import fill, plan_windows
+from finest.training.windows import Windows, fill, plan_windows
 from tests.builders import random_dataset
 
 LENGTH = 5
@@ -23,17 +23,23 @@ def rows_of(lengths: list[int]) -> Rows:
     return Rows(user, np.arange(1, len(user) + 1), id, id)
 
 
-def contents(windows) -> list[tuple[int, int]]:
+def contents(windows: Windows) -> list[tuple[int, int]]:
     return sorted(
         zip(windows.inputs[windows.targets > 0].tolist(), windows.targets[windows.targets > 0].tolist(), strict=True)
     )
 
 
-KINDS = [{"bucketed": False}, {"bucketed": True}, *({"offset": offset} for offset in range(LENGTH))]
+KINDS: list[dict[str, Any]] = [
+    {"bucketed": False},
+    {"bucketed": True},
+    *({"offset": offset} for offset in range(LENGTH)),
+]
 
 
 @given(st.lists(st.integers(1, 17), min_size=1, max_size=8), st.sampled_from(KINDS))
-def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(lengths: Any, kind: Any) -> None:
+def test_every_row_but_a_users_first_is_a_target_once_and_read_after_its_predecessor(
+    lengths: list[int], kind: dict[str, Any]
+) -> None:
     rows = rows_of(lengths)
     windows = fill(rows, plan_windows(rows, LENGTH, **kind))
     expected = [
@@ -71,7 +77,7 @@ edits = st.tuples(
 @settings(max_examples=60, deadline=None)
 @given(edits)
 def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_masks_bitwise_unchanged(
-    edit: Any,
+    edit: tuple[str, int, dict[str, Any], st.DataObject],
 ) -> None:
     kind, user, how, draw = edit
     generator = np.random.default_rng(3)
@@ -117,7 +123,7 @@ def test_slots_of_short_histories_are_as_wide_as_they_need_with_room_for_an_inse
 
 
 def test_buckets_are_made_where_they_save_a_quarter_of_the_positions() -> None:
-    def chosen(lengths):
+    def chosen(lengths: list[int]) -> bool:
         return len(set(plan_windows(rows_of(lengths), 20).width)) > 1
 
     assert chosen([21, 21, 9, 9])
@@ -126,7 +132,7 @@ def test_buckets_are_made_where_they_save_a_quarter_of_the_positions() -> None:
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=30), st.integers(1, 6))
 def test_an_epochs_batches_hold_every_slot_once_are_of_one_width_each_and_of_the_same_shapes_for_every_seed(
-    lengths: Any, size: Any
+    lengths: list[int], size: int
 ) -> None:
     window_plan = plan_windows(rows_of(lengths), 20, bucketed=True)
     width_Q, count_Q = window_plan.shapes(size)
