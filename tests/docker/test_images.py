@@ -98,7 +98,8 @@ def carried(image: str) -> tuple[bool, bool]:
 
 def asked_for(image: str) -> str:
     """GPUs that the image asks the engine's NVIDIA runtime for."""
-    return dict(line.split("=", 1) for line in described(image)["Config"]["Env"]).get("NVIDIA_VISIBLE_DEVICES", "")
+    environment: list[str] = described(image)["Config"]["Env"]
+    return dict(line.split("=", 1) for line in environment).get("NVIDIA_VISIBLE_DEVICES", "")
 
 
 def test_the_cpu_image_carries_nothing_of_cuda_and_asks_for_no_gpu(steps_image: str) -> None:
@@ -112,7 +113,10 @@ def test_the_gpu_image_carries_cuda_and_asks_for_the_gpus(gpu_image: str) -> Non
 def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, tmp_path: Path) -> None:
     """The container's file system is read-only and its output folder mounted, as in a pod."""
     tmp_path.chmod(0o777)
-    component = "from kfp.dsl import *\ndef say(word: str) -> str:\n    import finest.training.loop, tracking.runs\n    return word * 2\n"
+    component = (
+        "from kfp.dsl import *\n"
+        "def say(word: str) -> str:\n    import finest.training.loop, tracking.runs\n    return word * 2\n"
+    )
     given = {
         "inputs": {"parameterValues": {"word": "x"}},
         "outputs": {
@@ -121,8 +125,8 @@ def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, 
         },
     }
     script = (
-        'program_path=$(mktemp -d)\nprintf "%s" "$0" > "$program_path/ephemeral_component.py"\n_KFP_RUNTIME=true python3 -m'
-        ' kfp.dsl.executor_main --component_module_path "$program_path/ephemeral_component.py" "$@"\n'
+        'program_path=$(mktemp -d)\nprintf "%s" "$0" > "$program_path/ephemeral_component.py"\n'
+        '_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main --component_module_path "$program_path/ephemeral_component.py" "$@"\n'
     )
     command = ["sh", "-ec", script, component, "--executor_input", json.dumps(given), "--function_to_execute", "say"]
     ran = docker("run", "--rm", *LOCKED, "--volume", f"{tmp_path}:/outputs", either_image, *command)

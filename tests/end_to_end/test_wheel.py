@@ -21,14 +21,14 @@ ROOT = packages.ROOT
     params=["borrowed", pytest.param("empty", marks=[pytest.mark.slow])],
 )
 def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns the Python of an environment with the wheel: with packages of the tests' environment, or with its own ones."""
+    """Returns the Python of an environment with the wheel: with the tests' environment's packages, or with its own."""
     wheel = packages.build_wheel(tmp_path_factory.mktemp("wheel"))
     folder = tmp_path_factory.mktemp("environment")
     if request.param == "borrowed":
         return packages.environment(folder, wheel)
     venv.create(folder, with_pip=True)
     here = folder / "bin" / "python"
-    pip = [here, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip = [str(here), "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "-c", ROOT / "constraints.txt", f"{wheel}[pipeline]"], check=True)
     subprocess.run([*pip, "check"], check=True)
     return here

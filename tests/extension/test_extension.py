@@ -38,7 +38,16 @@ class Desk:
 
     def finest(self, state: str, *arguments: str, config: str = "mine.yaml") -> subprocess.CompletedProcess[str]:
         """Runs the pipeline in the folder."""
-        command = [self.python.with_name("finest"), "run", "--source", "data.csv", "--config", config, "--state", state]
+        command = [
+            str(self.python.with_name("finest")),
+            "run",
+            "--source",
+            "data.csv",
+            "--config",
+            config,
+            "--state",
+            state,
+        ]
         plain = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "DOCKER_HOST")}
         return subprocess.run([*command, *arguments], cwd=self.folder, env=plain, capture_output=True, text=True)
 

@@ -3,15 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
-from finest.training.chunked import chunked_loss
 from finest.training.device import prepare
-from finest.training.objective import loss
 from storage import checkpoint_store
 from tests.integration.training.test_steps import FINETUNE, PRETRAIN, lists, train
 from tests.unit.training import test_chunked as chunks
@@ -27,7 +25,7 @@ NAMES = ["clean", "deletion", "insertion", "seed", "many"]
 
 @pytest.mark.parametrize("amp", [False, True])
 def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: bool
 ) -> None:
     monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=amp))
     models, _ = stacks.together(checkpoint_store(str(tmp_path / "a")), NAMES, device="cuda")
@@ -37,9 +35,8 @@ def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands
 
 
 def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        stacks, "SETTINGS", replace(stacks.SETTINGS, amp=False, dropout=0.0)
-    )  # devices draw other masks
+    # devices draw other masks
+    monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=False, dropout=0.0))
     cpu, _ = stacks.together(checkpoint_store(str(tmp_path / "cpu")), NAMES)
     gpu, _ = stacks.together(checkpoint_store(str(tmp_path / "gpu")), NAMES, device="cuda")
     for name in NAMES:
@@ -48,7 +45,7 @@ def test_a_stack_on_the_gpu_trains_what_one_on_the_cpu_does(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("mode", ["auto", "stacked"])
-def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path: Path, mode: Any) -> None:
+def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path: Path, mode: Literal["auto", "stacked"]) -> None:
     _, folder, _ = train(tmp_path, FINETUNE, pretrain_config=PRETRAIN.model_copy(update={"device": "cuda"}), mode=mode)
     facts = json.loads((folder / "group.json").read_text())
     assert facts["device"] == "cuda" and facts["hardware"] == torch.cuda.get_device_name()
@@ -60,15 +57,12 @@ def test_the_steps_of_a_group_have_an_exact_identity_control(tmp_path: Path, mod
 def test_the_loss_in_chunks_is_the_whole_ones() -> None:
     prepare(torch.device("cuda"))
     weights, target, ids, penalty = chunks.batch(300, 2000, 1, torch.float32)
-    on = [weight.cuda() for weight in weights], target.cuda(), ids.cuda(), penalty.to("cuda")
+    there, of = [weight.cuda() for weight in weights], (target.cuda(), ids.cuda(), penalty.to("cuda"))
     found = []
-    for function in (
-        chunked_loss,
-        lambda hidden, embedding, bias, *of: loss(torch.addmm(bias[1:], hidden, embedding[1:].t()), *of),
-    ):
-        leaves = [weight.clone().requires_grad_() for weight in on[0]]
-        terms = function(*leaves, *on[1:])
+    for way in (chunks.in_chunks(*of, None), chunks.whole(*of)):
+        hidden, embedding, bias = (weight.clone().requires_grad_() for weight in there)
+        terms = way(hidden, embedding, bias)
         terms[0].backward()
-        found.append([terms.detach(), *(leaf.grad for leaf in leaves)])
+        found.append([terms.detach(), hidden.grad, embedding.grad, bias.grad])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

@@ -37,7 +37,7 @@ class FakeKfp:
     """What clients must bring; empty for an installation without sign-in."""
     life: list[Moment | Recorded] = field(default_factory=lambda: [Moment("SUCCEEDED")])
     """What polls of a run see, one after the other; the last one stays."""
-    on_run: Callable[[str], None] = lambda run_id: None
+    on_run: Callable[[str], object] = lambda run_id: None
     """Told of every new run."""
     on_poll: Callable[[datetime], None] = lambda at: None
     """Told the time of what a poll of a recorded run is about to see."""

@@ -63,7 +63,7 @@ def cluster(compiled: Path, looped: Path, tmp_path: Path, monkeypatch: pytest.Mo
         yield Cluster(api, compiled, looped)
 
 
-CLOUDS = {
+CLOUDS: dict[str, dict[str, Any]] = {
     "GKE e2-standard-4": {"cpu": "3920m", "memory": "12.4Gi"},
     "AKS D4s v5": {"cpu": "3860m", "memory": "12Gi"},
     "EKS m5.xlarge": {"cpu": "3920m", "memory": "14.5Gi"},
@@ -335,7 +335,8 @@ def test_quotas_on_disk_and_on_other_pods_ask_for_no_names(cluster: Cluster) -> 
 
 
 def test_a_limit_range_gives_disk_that_a_node_must_then_have(cluster: Cluster) -> None:
-    cluster.kubernetes.add_node("node-1", **{"ephemeral-storage": "10Gi"})
+    room: dict[str, Any] = {"ephemeral-storage": "10Gi"}
+    cluster.kubernetes.add_node("node-1", **room)
     cluster.kubernetes.add_range(
         "disk", default={"ephemeral-storage": "20Gi"}, default_request={"ephemeral-storage": "6Gi"}
     )

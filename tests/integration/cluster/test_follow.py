@@ -270,7 +270,9 @@ def test_a_run_is_shown_as_it_is_now_each_attempt_once(
     replay: Replay, call: Call, kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = replay("lost-pod")
-    kfp.life = [moment for moment in kfp.life if moment.at < datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)][-1:]
+    end = datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)
+    seen = [moment for moment in kfp.life if isinstance(moment, recorded.Recorded) and moment.at < end]
+    kfp.life = [*seen[-1:]]
     monkeypatch.setattr("pipeline.cluster.follow.now", lambda: datetime(2026, 11, 26, 16, 19, tzinfo=UTC))
     said = call("status", run)
     assert said.code == 0, said.error

@@ -12,6 +12,7 @@ import pytest
 from pipeline import cli
 from tests.integration.cluster.conftest import Call, Replay, crown, record
 from tests.services.fake_kfp import FakeKfp
+from tests.services.recorded import Recorded
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
 
@@ -49,7 +50,9 @@ def test_the_last_runs(
 def test_one_run(replay: Replay, call: Call, kfp: FakeKfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
     run = replay("lost-pod")
-    kfp.life = [moment for moment in kfp.life if moment.at < datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)][-1:]
+    end = datetime(2026, 11, 26, 16, 18, 20, tzinfo=UTC)
+    seen = [moment for moment in kfp.life if isinstance(moment, Recorded) and moment.at < end]
+    kfp.life = [*seen[-1:]]
     said = call("status", run, "--json")
     found = json.loads(said.out)
     attempts = {step["step"]: [attempt["state"] for attempt in step["attempts"]] for step in found["steps"]}

@@ -96,7 +96,8 @@ def test_the_expression_alone_means_always(says: Callable[..., str]) -> None:
 
 
 def test_without_defaults_lost_pods_are_left_alone(says: Callable[..., str]) -> None:
-    for nothing in (None, {}, {"templateDefaults": {}}, "", "just a text", "[a, list]"):
+    empty: list[dict[str, Any] | str | None] = [None, {}, {"templateDefaults": {}}, "", "just a text", "[a, list]"]
+    for nothing in empty:
         with pytest.raises(HealthError) as caught:
             says(nothing)
         assert (

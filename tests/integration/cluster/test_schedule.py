@@ -1,6 +1,7 @@
 import pytest
 
 from tests.integration.cluster.conftest import Call
+from tests.services.fake_http import Answer, Request
 from tests.services.fake_kfp import FakeKfp
 
 NIGHT = "--cron", "0 2 * * *"
@@ -43,10 +44,10 @@ def test_duplicates_that_someone_else_made_are_removed_and_schedules_of_other_na
 
 def test_at_no_moment_do_two_schedules_run(kfp: FakeKfp, call: Call) -> None:
     call("schedule", *NIGHT)
-    most = []
+    most: list[int] = []
     answer = kfp.http.before
 
-    def count(request: object) -> object:
+    def count(request: Request) -> Answer | None:
         most.append(sum(one.mode == "ENABLE" for one in kfp.recurring.values()))
         return answer(request)
 

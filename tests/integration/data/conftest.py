@@ -15,11 +15,14 @@ from finest.data.ingest import ingest
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 
+Row = tuple[str, str, int]
 Files = dict[str, str | bytes | pa.Table]
+Ingested = Callable[..., tuple[Manifest, Path]]
+Csv = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def ingested(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Manifest, Path]]:
+def ingested(tmp_path_factory: pytest.TempPathFactory) -> Ingested:
     """Returns a function: `ingested({"a.csv": text}, threads, memory, **config)` is (manifest, folder).
 
     By default lists have depth 10, with seen items.
@@ -54,12 +57,12 @@ def csv_of(rows: list[tuple[Any, ...]], header: str = "user_id,item_id,timestamp
 
 
 @pytest.fixture(scope="session")
-def plain_csv() -> Callable[..., str]:
+def plain_csv() -> Csv:
     """csv_of, for tests."""
     return csv_of
 
 
 @pytest.fixture(scope="session")
-def clean_rows() -> list[tuple[str, str, int]]:
+def clean_rows() -> list[Row]:
     """200 rows of 10 users over 50 items, every third row with a new timestamp."""
     return [(f"u{row % 10}", f"i{row * 7 % 50}", 1_000_000 + row // 3) for row in range(200)]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from finest.data import schema
 from finest.errors import ConfigError, DataError
+from tests.integration.data.conftest import Csv, Ingested, Row
 
-Row = tuple[str, str, int]
 NO_TIMES = ["x", "-1", "nan", "2024-02-30"]
 HEADER = "user_id,item_id,timestamp\n"
 
@@ -28,7 +28,7 @@ def aside(folder: Path) -> list[tuple[Any, ...]]:
 
 
 def test_every_unusable_row_is_set_aside_with_its_line_and_reason(
-    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
 ) -> None:
     text = (
         "user_id,item_id,timestamp,title\n"
@@ -62,7 +62,7 @@ def test_every_unusable_row_is_set_aside_with_its_line_and_reason(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_lines_are_right_in_every_file_of_many(
-    ingested: Any, plain_csv: Any, clean_rows: list[Row], threads: int
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row], threads: int
 ) -> None:
     files: dict[str, Any] = {}
     for number in range(6):
@@ -92,7 +92,7 @@ def test_lines_are_right_in_every_file_of_many(
     st.integers(1, 12),
 )
 def test_no_row_disappears(
-    ingested: Any, plain_csv: Any, dirty: list[tuple[str, ...]], duplicates: str, least: int
+    ingested: Ingested, plain_csv: Csv, dirty: list[tuple[str, ...]], duplicates: str, least: int
 ) -> None:
     rows = [(f"u{user}", f"i{item}", str(item)) for user in range(3) for item in range(30)] + dirty
     manifest, folder = ingested(
@@ -109,14 +109,16 @@ def test_no_row_disappears(
     assert [line for line, reason in aside(folder) if reason != "duplicate"] == unusable
 
 
-def test_duplicates_are_kept_or_set_aside_by_config(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_duplicates_are_kept_or_set_aside_by_config(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:
     text = plain_csv([*clean_rows, *clean_rows[:3]])
     assert ingested({"a.csv": text})[0].interactions == 203
     manifest, folder = ingested({"a.csv": text}, duplicates="quarantine", max_quarantined_share=0.5)
     assert manifest.interactions == 200 and aside(folder) == [(line, "duplicate") for line in (202, 203, 204)]
 
 
-def test_a_sequence_that_is_no_whole_number_is_set_aside(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_a_sequence_that_is_no_whole_number_is_set_aside(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
     rows = [*((*row, number) for number, row in enumerate(clean_rows)), ("u", "i", 5, "x"), ("u", "i", 5, "")]
     text = plain_csv(rows, HEADER.strip() + ",n")
     _, folder = ingested({"a.csv": text}, columns={"sequence": "n"}, max_quarantined_share=0.5)
@@ -124,7 +126,7 @@ def test_a_sequence_that_is_no_whole_number_is_set_aside(ingested: Any, plain_cs
 
 
 def test_too_many_unusable_rows_are_an_error_with_an_example(
-    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
 ) -> None:
     text = plain_csv([*clean_rows, *[("u", "i", "soon")] * 20, ("u", "", 1)])
     said = r"9\.5% .* 221 rows .*max_quarantined_share=0\.01.*\(20\): timestamp unparsable.*a\.csv:202, value 'soon'"
@@ -132,7 +134,9 @@ def test_too_many_unusable_rows_are_an_error_with_an_example(
         ingested({"a.csv": text})
 
 
-def test_timestamps_of_which_none_is_readable_are_named(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_timestamps_of_which_none_is_readable_are_named(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
     text = plain_csv([(user, item, "yesterday") for user, item, _ in clean_rows])
     for share in (0.01, 1):
         with pytest.raises(
@@ -142,7 +146,7 @@ def test_timestamps_of_which_none_is_readable_are_named(ingested: Any, plain_csv
 
 
 def test_a_column_renamed_in_one_file_of_many_is_an_error_that_names_it(
-    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
 ) -> None:
     good = plain_csv(clean_rows)
     with pytest.raises(
@@ -154,20 +158,20 @@ def test_a_column_renamed_in_one_file_of_many_is_an_error_that_names_it(
         ingested({"a.parquet": table.rename_columns(["user_id", "item_id", "timestamp"]), "b.parquet": table})
 
 
-def test_a_column_that_is_there_twice_is_an_error(ingested: Any) -> None:
+def test_a_column_that_is_there_twice_is_an_error(ingested: Ingested) -> None:
     with pytest.raises(DataError, match="more than one column 'user_id'"):
         ingested({"a.csv": "user_id,user_id,item_id,timestamp\n1,2,3,4\n"})
 
 
 @pytest.mark.parametrize("type", [pa.float64(), pa.bool_(), pa.binary()])
-def test_ids_that_are_neither_text_nor_integers_are_an_error(ingested: Any, type: pa.DataType) -> None:
+def test_ids_that_are_neither_text_nor_integers_are_an_error(ingested: Ingested, type: pa.DataType) -> None:
     users = pa.array(["1", "0"]).cast(type)
     table = pa.table({"user_id": users, "item_id": ["a", "b"], "timestamp": [1, 2]})
     with pytest.raises(DataError, match=r"'user_id' is .* text or an integer"):
         ingested({"a.parquet": table})
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, str], dict[str, Any], type[Exception], str]] = {
     "an empty file": ({"a.csv": ""}, {}, DataError, r"a\.csv: the file is empty"),
     "a header alone": ({"a.csv": HEADER}, {}, DataError, "holds no rows"),
     "no Parquet": ({"a.parquet": "PAR1"}, {}, DataError, r"a\.parquet: not a readable Parquet file"),
@@ -204,19 +208,19 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_source_that_cannot_be_used_is_one_line(ingested: Any, case: str) -> None:
+def test_a_source_that_cannot_be_used_is_one_line(ingested: Ingested, case: str) -> None:
     files, config, kind, message = BAD[case]
     with pytest.raises(kind, match=message) as error:
         ingested(files, **config)
     assert "\n" not in str(error.value)
 
 
-def test_fewer_items_than_two_lists_are_an_error(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_fewer_items_than_two_lists_are_an_error(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:
     with pytest.raises(DataError, match=r"50 items .*depth=26 needs at least 52: lower it to 25"):
         ingested({"a.csv": plain_csv(clean_rows)}, evaluation={"depth": 26, "exclude_seen": False})
 
 
-def test_repeats_that_lists_without_seen_items_would_miss_are_an_error(ingested: Any, plain_csv: Any) -> None:
+def test_repeats_that_lists_without_seen_items_would_miss_are_an_error(ingested: Ingested, plain_csv: Csv) -> None:
     rows = [(f"u{user}", f"i{number % 30}", number) for user in range(3) for number in range(31)]
     with pytest.raises(DataError, match=r"exclude_seen=false"):
         ingested({"a.csv": plain_csv(rows)}, evaluation={"depth": 10, "exclude_seen": True})
@@ -240,7 +244,7 @@ except FinestError as error:
 
 
 @pytest.mark.parametrize(("memory", "spills"), [("2GB", False), ("16MB", True)])
-def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Any, tmp_path: Path, memory: str, spills: bool) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(plain_csv: Csv, tmp_path: Path, memory: str, spills: bool) -> None:
     disk, file = tmp_path / "disk", tmp_path / "a.csv"
     disk.mkdir()
     file.write_text(plain_csv([(f"u{number % 100}", f"i{number % 999}", number) for number in range(200_000)]))

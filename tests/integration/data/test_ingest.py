@@ -21,15 +21,14 @@ from hypothesis import strategies as st
 from finest.data import dataset, schema
 from finest.data.config import Ingest
 from finest.data.ingest import ingest
-from finest.data.packed import packing
+from finest.data.packed import Packing, packing
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, Unit
 from finest.errors import FinestError
+from tests.integration.data.conftest import Csv, Ingested, Row
 
 ODD_IDS = ["007", "7", "NA", "null", "nan", "1e3", "0x10", " x", "x ", "a,b", 'say "hi"', "two\nlines", "Z\u00fcrich"]
 ODD_IDS += ["\u65e5\u672c", "'", "-", "#1", "True"]
-
-Row = tuple[str, str, int]
 
 
 def delimited(rows: list[Row], delimiter: str) -> str:
@@ -69,7 +68,7 @@ def written(rows: list[Row], form: str) -> Any:
     st.randoms(use_true_random=False),
 )
 def test_any_layout_of_the_same_rows_gives_the_same_files(
-    ingested: Any, drawn: list[Row], forms: list[str], random: random.Random
+    ingested: Ingested, drawn: list[Row], forms: list[str], random: random.Random
 ) -> None:
     rows = [(user, item, 1_700_000_000_000_000 + time * 500_000) for user, item, time in drawn] + [
         ("u", id, 1000) for id in ODD_IDS * 2
@@ -98,7 +97,7 @@ def test_any_layout_of_the_same_rows_gives_the_same_files(
     )
 
 
-def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_one_changed_value_changes_the_fingerprint(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:
     before, _ = ingested({"a.csv": plain_csv(clean_rows)})
     user, item, time = clean_rows[50]
     for changed in [(user, item, time + 1), (user, "other", time), ("other", item, time)]:
@@ -108,10 +107,15 @@ def test_one_changed_value_changes_the_fingerprint(ingested: Any, plain_csv: Any
 
 
 def test_rows_that_memory_cannot_hold_are_sorted_by_the_engine_to_the_same_files(
-    ingested: Any, plain_csv: Any, clean_rows: list[Row], monkeypatch: pytest.MonkeyPatch
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    monkeypatch.setattr("finest.data.duck.packing", lambda **bounds: asked.append(packing(**bounds)) or asked[-1])
+    asked: list[Packing | None] = []
+
+    def told(**bounds: Any) -> Packing | None:
+        asked.append(packing(**bounds))
+        return asked[-1]
+
+    monkeypatch.setattr("finest.data.duck.packing", told)
     rows = [*clean_rows, *((user, f"{item}x", time) for user, item, time in clean_rows[::2])]  # with ties
     _, packed = ingested({"a.csv": plain_csv(rows)})
     monkeypatch.setattr("finest.data.packed.MOST", 0)
@@ -122,7 +126,7 @@ def test_rows_that_memory_cannot_hold_are_sorted_by_the_engine_to_the_same_files
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_numbers_in_text_are_plain_decimals_in_range_and_nothing_that_only_a_cast_reads(
-    ingested: Any, plain_csv: Any, unit: Unit
+    ingested: Ingested, plain_csv: Csv, unit: Unit
 ) -> None:
     scale = Fraction(10) ** SHIFT[unit]
     end = int(END / scale)
@@ -153,7 +157,7 @@ def test_numbers_in_text_are_plain_decimals_in_range_and_nothing_that_only_a_cas
     assert manifest.quarantined_rows == len(bad)
 
 
-def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clean_rows: list[Row]) -> None:
+def test_recbole_files_are_read_by_their_names_without_types(ingested: Ingested, clean_rows: list[Row]) -> None:
     lines = [
         "uid:token\tiid:token\trating:float\tts:float",
         *(f'{user}\t"{item}\t3\t{time}' for user, item, time in clean_rows),
@@ -164,7 +168,7 @@ def test_recbole_files_are_read_by_their_names_without_types(ingested: Any, clea
     assert pq.read_table(folder / schema.ITEMS)["item"][0].as_py() == '"i0'  # quotes mean nothing there
 
 
-def test_codes_follow_the_byte_order_of_ids(ingested: Any, plain_csv: Any) -> None:
+def test_codes_follow_the_byte_order_of_ids(ingested: Ingested, plain_csv: Csv) -> None:
     ids = ["10", "9", "B", "a", "Z", "\u00e9", "~"]
     rows = [
         (user, item, time) for user in ids for time, item in enumerate([*ids, *(f"f{number}" for number in range(20))])
@@ -178,7 +182,7 @@ def test_codes_follow_the_byte_order_of_ids(ingested: Any, plain_csv: Any) -> No
     assert pq.read_schema(folder / schema.INTERACTIONS).equals(schema.INTERACTIONS_SCHEMA)
 
 
-def test_rows_are_ordered_by_time_and_then_by_the_sequence(ingested: Any, plain_csv: Any) -> None:
+def test_rows_are_ordered_by_time_and_then_by_the_sequence(ingested: Ingested, plain_csv: Csv) -> None:
     rows = [("u", f"i{number}", 5 + number // 10, 40 - number) for number in range(30)]
     text = plain_csv(rows, "user_id,item_id,timestamp,n")
     _, folder = ingested({"a.csv": text}, columns={"sequence": "n"})
@@ -186,14 +190,14 @@ def test_rows_are_ordered_by_time_and_then_by_the_sequence(ingested: Any, plain_
     assert pq.read_table(folder / schema.INTERACTIONS)["item"].to_pylist() == expected
 
 
-def test_ties_are_not_in_the_order_of_items_or_alike_for_two_users(ingested: Any, plain_csv: Any) -> None:
+def test_ties_are_not_in_the_order_of_items_or_alike_for_two_users(ingested: Ingested, plain_csv: Csv) -> None:
     rows = [(user, f"i{number:02}", 5) for user in ("u", "v") for number in range(30)]
     _, folder = ingested({"a.csv": plain_csv(rows)}, split={"method": "leave_one_out"})
     items = pq.read_table(folder / schema.INTERACTIONS)["item"].to_pylist()
     assert items[:30] != sorted(items[:30]) and items[:30] != items[30:]
 
 
-def test_repeated_rows_in_a_tie_do_not_stand_side_by_side(ingested: Any, plain_csv: Any) -> None:
+def test_repeated_rows_in_a_tie_do_not_stand_side_by_side(ingested: Ingested, plain_csv: Csv) -> None:
     rows = [("u", f"i{number % 40:02}", 5) for number in range(80)]
     _, folder = ingested({"a.csv": plain_csv(rows)})
     items = pq.read_table(folder / schema.INTERACTIONS)["item"].to_pylist()
@@ -212,7 +216,7 @@ def histories(counts: list[int]) -> list[Row]:
     [(0.1, [1, 2, 10, 19, 20, 99], [0, 1, 1, 2, 2, 10]), (0.29, [100, 60], [29, 18]), (0.9, [300, 2], [270, 1])],
 )
 def test_last_fraction_holds_out_each_users_last_rows(
-    ingested: Any, plain_csv: Any, fraction: float, counts: list[int], held: list[int]
+    ingested: Ingested, plain_csv: Csv, fraction: float, counts: list[int], held: list[int]
 ) -> None:
     _, folder = ingested({"a.csv": plain_csv(histories(counts))}, split={"fraction": fraction})
     data = dataset.load(folder)
@@ -221,13 +225,13 @@ def test_last_fraction_holds_out_each_users_last_rows(
         assert (np.diff(data.train[data.user == user].astype(int)) <= 0).all()
 
 
-def test_leave_one_out_holds_out_one_row_of_users_with_more(ingested: Any, plain_csv: Any) -> None:
+def test_leave_one_out_holds_out_one_row_of_users_with_more(ingested: Ingested, plain_csv: Csv) -> None:
     _, folder = ingested({"a.csv": plain_csv(histories([1, 2, 60]))}, split={"method": "leave_one_out"})
     data = dataset.load(folder)
     assert np.bincount(data.user[~data.train], minlength=3).tolist() == [0, 1, 1]
 
 
-def test_temporal_cuts_everyone_at_one_time_and_counts_cold_rows(ingested: Any, plain_csv: Any) -> None:
+def test_temporal_cuts_everyone_at_one_time_and_counts_cold_rows(ingested: Ingested, plain_csv: Csv) -> None:
     rows = [("old", f"i{number}", number) for number in range(30)]
     rows += [("new", "i0", 200), ("new", "i1", 201), ("new", "unheard", 202), ("new", "i1", 203)]
     split = {"method": "temporal", "cut": "1970-01-01T00:00:28"}
@@ -243,7 +247,7 @@ def test_temporal_cuts_everyone_at_one_time_and_counts_cold_rows(ingested: Any, 
     ]
 
 
-def test_the_manifest_agrees_with_the_data_set(ingested: Any, plain_csv: Any) -> None:
+def test_the_manifest_agrees_with_the_data_set(ingested: Ingested, plain_csv: Csv) -> None:
     rng = random.Random(0)
     rows = [(f"u{rng.randrange(30)}", f"i{rng.randrange(80)}", rng.randrange(400)) for _ in range(1500)]
     split = {"method": "temporal", "cut": "1970-01-01T00:05:00"}
@@ -268,14 +272,14 @@ def test_the_manifest_agrees_with_the_data_set(ingested: Any, plain_csv: Any) ->
     assert data.user_ids[data.user].tolist() == pq.read_table(folder / schema.INTERACTIONS)["user"].to_pylist()
 
 
-def test_users_cut_inside_a_tie_are_counted(ingested: Any, plain_csv: Any) -> None:
+def test_users_cut_inside_a_tie_are_counted(ingested: Ingested, plain_csv: Csv) -> None:
     rows = [("tied", f"i{number}", 5) for number in range(30)] + [
         ("free", f"i{number}", number) for number in range(30)
     ]
     assert ingested({"a.csv": plain_csv(rows)})[0].users_cut_inside_a_tie == 1
 
 
-def test_k_core_goes_on_until_users_and_items_both_have_enough(ingested: Any, plain_csv: Any) -> None:
+def test_k_core_goes_on_until_users_and_items_both_have_enough(ingested: Ingested, plain_csv: Csv) -> None:
     core = [(f"u{user}", f"i{item:02}", item) for user in range(3) for item in range(30)]
     chain = [("v", "i00", 1), ("v", "i01", 2), ("v", "rare", 3), ("w", "rare", 4), ("w", "i01", 5), ("w", "rarer", 6)]
     manifest, folder = ingested({"a.csv": plain_csv(core + chain)}, min_user_interactions=3, min_item_interactions=2)
@@ -283,7 +287,7 @@ def test_k_core_goes_on_until_users_and_items_both_have_enough(ingested: Any, pl
     assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == ["u0", "u1", "u2"]
 
 
-def test_only_partitions_between_the_days_are_read(ingested: Any, plain_csv: Any, clean_rows: list[Row]) -> None:
+def test_only_partitions_between_the_days_are_read(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:
     days = {
         f"x/dt=2024-01-0{day}/a.csv": plain_csv([(f"d{day}", item, time) for _, item, time in clean_rows])
         for day in range(1, 5)
@@ -292,7 +296,7 @@ def test_only_partitions_between_the_days_are_read(ingested: Any, plain_csv: Any
     assert pq.read_table(folder / schema.USERS)["user"].to_pylist() == ["d2", "d3"]
 
 
-def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested: Any) -> None:
+def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested: Ingested) -> None:
     numbers = list(range(100))
     table = pa.table(
         {"user_id": pa.array([7] * 100, pa.int32()), "item_id": numbers, "timestamp": pa.array(numbers, pa.uint64())}
@@ -303,7 +307,7 @@ def test_integer_ids_and_times_of_parquet_become_text_and_microseconds(ingested:
     assert rows["timestamp"].to_pylist() == [number * 1000 for number in numbers]
 
 
-def test_every_file_is_read_with_its_own_types(ingested: Any) -> None:
+def test_every_file_is_read_with_its_own_types(ingested: Ingested) -> None:
     times = pa.array([1_700_000_000 + number for number in range(50)])
     ids = {
         "a/number.parquet": pa.array(range(50), pa.int32()),
@@ -328,14 +332,14 @@ def test_a_fraction_finer_than_per_mille_is_refused() -> None:
 
 
 def test_names_with_glob_characters_and_quotes_are_plain_names(
-    ingested: Any, plain_csv: Any, clean_rows: list[Row]
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
 ) -> None:
     files = {"[a]*?.csv": plain_csv(clean_rows[:100]), "it's.csv": plain_csv(clean_rows[100:])}
     assert ingested(files)[0].interactions == 200
 
 
 def test_a_name_with_a_star_stands_for_its_own_file_alone(
-    plain_csv: Any, clean_rows: list[Row], tmp_path: Path
+    plain_csv: Csv, clean_rows: list[Row], tmp_path: Path
 ) -> None:
     for name, rows in {"a*.csv": clean_rows, "ab.csv": [("other", "x", 1), ("other", "y", 2)]}.items():
         (tmp_path / name).write_text(plain_csv(rows))
@@ -346,7 +350,7 @@ def test_a_name_with_a_star_stands_for_its_own_file_alone(
 
 
 def test_a_folder_that_holds_something_is_not_overwritten(
-    plain_csv: Any, clean_rows: list[Row], tmp_path: Path
+    plain_csv: Csv, clean_rows: list[Row], tmp_path: Path
 ) -> None:
     file = tmp_path / "a.csv"
     file.write_text(plain_csv(clean_rows))

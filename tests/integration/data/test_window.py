@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,12 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from finest.data.config import Ingest, Split
-from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 from finest.data.window import missing, moment, prune, resolved
 from finest.errors import ConfigError, DataError
-
-Ingested = Callable[..., tuple[Manifest, Path]]
+from tests.integration.data.conftest import Ingested
 
 NIGHT = moment("2026-11-24T02:00:00Z")
 NIGHTLY: dict[str, Any] = {"window_days": 4, "split": Split(method="temporal", held_out_days=1)}

@@ -76,7 +76,7 @@ class Installation:
     endpoints: dict[str, str]
     """The overlay's ConfigMap, with addresses of this machine."""
 
-    def run(self, workload: str, which: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, workload: str, which: str, /, **more: str) -> subprocess.CompletedProcess[str]:
         """Runs a container of a CronJob to its end; `more` replaces what its environment says."""
         with self.started(workload, which, **more) as process:
             output, errors = process.communicate()
@@ -84,15 +84,16 @@ class Installation:
 
     @contextmanager
     def started(
-        self, workload: str, which: str, within: Sequence[str] = (), **more: str
+        self, workload: str, which: str, /, within: Sequence[str] = (), **more: str
     ) -> Iterator[subprocess.Popen[str]]:
-        """The same, going on during a block and killed at its end; `within` is the start of a command that runs another."""
+        """The same, going on during a block and killed at its end.
+
+        `within` is the start of a command that runs another.
+        """
         one = container(self.documents, "CronJob", workload, which)
         variables = environment(one, self.endpoints, SECRETS) | {"HOME": str(self.folder)} | more
         line = command(one, variables, {"/scripts": str(K8S / "base" / "scripts")})
-        line = {"python": [sys.executable], "mlflow": [sys.executable, "-m", "mlflow"]}.get(line[0], [line[0]]) + line[
-            1:
-        ]
+        line[:1] = {"python": [sys.executable], "mlflow": [sys.executable, "-m", "mlflow"]}.get(line[0], line[:1])
         with subprocess.Popen(
             [*within, *line],
             env=base_environment() | variables,

@@ -79,8 +79,8 @@ def status(
         return error.code
 
 
-def admin_login(secret: dict[str, str]) -> dict[str, str]:
-    return {"user": secret["username"], "password": secret["password"]}
+def login(secret: dict[str, str]) -> tuple[str, str]:
+    return secret["username"], secret["password"]
 
 
 def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends_the_same(
@@ -106,8 +106,8 @@ def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends
     assert status(uri, "watch", watch["password"], "registered-models/set-tag", change) == 403
     admin, renewed = SECRETS["mlflow-admin"], {"username": "admin", "password": "another one of the admin"}
     change = renewed | {"current_password": admin["password"]}
-    assert status(uri, **admin_login(admin), path="users/update-password", data=change, method="PATCH") == 200
-    assert status(uri, **admin_login(renewed)) == 200
+    assert status(uri, *login(admin), path="users/update-password", data=change, method="PATCH") == 200
+    assert status(uri, *login(renewed)) == 200
 
     backup = tmp_path / "backup"
     backup.mkdir()

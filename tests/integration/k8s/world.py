@@ -59,7 +59,10 @@ class World:
 
     @cached_property
     def others(self) -> list[End]:
-        """KFP and all else; what looks like one of ours, or like a server, in another namespace; a neighbour of the cluster's DNS."""
+        """KFP and all else.
+
+        That is what looks like one of ours, or like a server, in another namespace; a neighbour of the cluster's DNS.
+        """
         clients = {"access-mlflow": "true", "access-database": "true", "access-storage": "true"} | dict([STEP_LABEL])
         kubeflow = [*pods(KUBEFLOW, 100)]
         servers = [end for end in [*self.ours, *kubeflow] if end.ports or end.namespace == "kubeflow"]
@@ -80,7 +83,7 @@ class World:
 
     def address(self, what: str) -> str:
         """Host and port, as the overlay's settings say."""
-        settings = find(self.documents, "ConfigMap", "endpoints")["data"]
+        settings: dict[str, str] = find(self.documents, "ConfigMap", "endpoints")["data"]
         store = settings.get("AWS_ENDPOINT_URL", f"https://s3.{settings['AWS_REGION']}.amazonaws.com:443")
         said = {
             "database": f"{settings['PGHOST']}:{settings['PGPORT']}",

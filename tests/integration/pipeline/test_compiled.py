@@ -21,6 +21,7 @@ from pipeline.dag import ONLY_GROUP
 from pipeline.ir_check import drivers, problems
 from pipeline.placement import Placement
 from pipeline.policy import POLICIES, Cluster
+from tests.integration.pipeline import typed_kfp
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 600
@@ -398,12 +399,12 @@ def test_the_check_finds_a_fault(
 
 
 def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path) -> None:
-    @dsl.component(base_image="x", install_kfp_package=False)
+    @typed_kfp.component
     def choose(number: int) -> str:
         return "yes" if number else "no"
 
-    @dsl.pipeline(name="nested")
-    def nested(number: int = 1):  # type: ignore[no-untyped-def]
+    @typed_kfp.pipeline(name="nested")
+    def nested(number: int = 1) -> None:
         with dsl.If(choose(number=number).output == "yes"):
             choose(number=1)
             with dsl.If(choose(number=number).output == "yes"):
@@ -416,7 +417,8 @@ def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path)
 
     compiler.Compiler().compile(nested, str(tmp_path / "pipeline.yaml"))
     pipeline = next(yaml.load_all((tmp_path / "pipeline.yaml").read_text(), LOADER))
-    # The root, the first choice, and three for each of the two groups of branches; then two steps, and the longer branch's two.
+    # The root, the first choice, and three for each of the two groups of branches; then two steps, and the longer
+    # branch's two.
     assert drivers(pipeline) == 2 + 3 + 2 + 3 + 2
     assert problems(pipeline) == []
     pipeline["root"]["dag"]["tasks"] |= {
@@ -426,12 +428,12 @@ def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path)
 
 
 def test_the_check_finds_what_the_compiler_forgets_in_a_group(tmp_path: Path) -> None:
-    @dsl.component(base_image="x", install_kfp_package=False)
-    def work(config: dict):  # type: ignore[no-untyped-def]
+    @typed_kfp.component
+    def work(config: dict[str, str]) -> None:
         pass
 
-    @dsl.pipeline(name="forgetful")
-    def forgetful(config: dict = {}, memory: str = "1Gi"):  # type: ignore[no-untyped-def]  # noqa: B006
+    @typed_kfp.pipeline(name="forgetful")
+    def forgetful(config: dict[str, str] = {}, memory: str = "1Gi") -> None:  # noqa: B006
         with dsl.ExitHandler(work(config=config)):
             work(config=config).set_memory_limit(memory)
 

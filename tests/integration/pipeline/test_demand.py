@@ -12,6 +12,7 @@ from pipeline.cluster.findings import HealthError
 from pipeline.cluster.versions import LOADER
 from pipeline.compile import compile_to
 from pipeline.config import Config, load
+from tests.integration.pipeline import typed_kfp
 
 Document = dict[str, Any]
 
@@ -51,7 +52,7 @@ def test_a_step_asks_for_what_the_runs_placement_says(documents: list[Document])
 
 
 @pytest.mark.parametrize("none", [{"accelerator": ""}, {"accelerators": "0"}])
-def test_without_an_accelerator_none_is_asked_for(documents: list[Document], none: dict[str, str]) -> None:
+def test_without_an_accelerator_none_is_asked_for(documents: list[Document], none: dict[str, Any]) -> None:
     assert pod(documents, "pretrain", **none).requests.get("nvidia.com/gpu", 0) == 0
 
 
@@ -100,18 +101,18 @@ def test_trainings_of_groups_run_together_and_nothing_else_does(
     assert {step for one in found for step in one} == {step.step for step in pods(documents, {}, None)}
 
 
-@dsl.component(base_image="x", install_kfp_package=False)
-def work(name: str) -> str:  # type: ignore[return]
-    pass
+@typed_kfp.component
+def work(name: str) -> str:
+    return name
 
 
-@dsl.component(base_image="x", install_kfp_package=False)
-def other(name: str) -> str:  # type: ignore[return]
-    pass
+@typed_kfp.component
+def other(name: str) -> str:
+    return name
 
 
-@dsl.component(base_image="x", install_kfp_package=False)
-def last(name: str):  # type: ignore[no-untyped-def]
+@typed_kfp.component
+def last(name: str) -> None:
     pass
 
 
@@ -121,8 +122,8 @@ def compiled(pipeline: Any, folder: Path) -> Document:
 
 
 def test_steps_that_do_not_wait_for_each_other_run_together(tmp_path: Path) -> None:
-    @dsl.pipeline(name="apart")
-    def apart(name: str = ""):  # type: ignore[no-untyped-def]
+    @typed_kfp.pipeline(name="apart")
+    def apart(name: str = "") -> None:
         first = work(name=name)
         beside = other(name=name)
         last(name=first.output).after(beside)
@@ -132,8 +133,8 @@ def test_steps_that_do_not_wait_for_each_other_run_together(tmp_path: Path) -> N
 
 
 def test_branches_of_a_condition_never_run_together(tmp_path: Path) -> None:
-    @dsl.pipeline(name="branches")
-    def branches(name: str = ""):  # type: ignore[no-untyped-def]
+    @typed_kfp.pipeline(name="branches")
+    def branches(name: str = "") -> None:
         said = work(name=name)
         with dsl.If(said.output == "a"):
             other(name=name)
@@ -147,8 +148,8 @@ def test_branches_of_a_condition_never_run_together(tmp_path: Path) -> None:
 
 
 def test_a_loop_multiplies_what_is_in_it_beside_what_is_not(tmp_path: Path) -> None:
-    @dsl.pipeline(name="loop")
-    def loop(name: str = ""):  # type: ignore[no-untyped-def]
+    @typed_kfp.pipeline(name="loop")
+    def loop(name: str = "") -> None:
         with dsl.ParallelFor(["a", "b", "c"], parallelism=2) as item:
             work(name=item)
             other(name=item)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError, UnavailableError
+from finest.training.store import Store
 from storage import checkpoint_store, probe
 from storage.objects.store import ObjectStore, Version
 from tests.integration.storage.test_objects_source import upload
@@ -27,7 +28,7 @@ def blob(folder: Path, content: bytes) -> Path:
     return file
 
 
-def read(store, name: str, folder: Path) -> bytes | None:
+def read(store: Store, name: str, folder: Path) -> bytes | None:
     file = folder / "got"
     file.unlink(missing_ok=True)
     return file.read_bytes() if store.get(name, file) else None

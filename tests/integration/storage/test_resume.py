@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def killed_and_resumed(uri: str, whole: Path, folder: Path) -> None:
     assert max(found) == EPOCHS and len({writer for writers in found.values() for writer in writers}) == 2
 
 
-def versions(store) -> dict[int, set[str]]:
+def versions(store: Any) -> dict[int, set[str]]:
     """Returns the writers of the clean training's checkpoints by their numbers, which are those of epochs."""
     found: dict[int, set[str]] = {}
     for version in store._versions("clean-"):

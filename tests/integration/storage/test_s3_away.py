@@ -149,11 +149,12 @@ def test_a_source_that_goes_away_while_it_is_read_is_read_anew_to_the_same_data(
     config, uri = REPEATS, f"s3://{bucket}/data.csv"
     listing = listing_of(resolve(uri), config)
     reads = iter(range(100))
+    faults: dict[int, Refusal | CutOff] = {0: Refusal(503, "SlowDown"), 3: CutOff(10)}
 
     def fault(request: Request) -> Refusal | CutOff | None:
         """The first readings of the content are refused, or broken off in their middle."""
         if request.method == "GET" and "data.csv" in request.path.partition("?")[0]:
-            return {0: Refusal(503, "SlowDown"), 3: CutOff(10)}.get(next(reads))
+            return faults.get(next(reads))
         return None
 
     faulty.fault = fault

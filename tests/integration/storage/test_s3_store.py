@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import ConfigError, FinestError
+from finest.training.store import Store
 from storage import checkpoint_store
 from tests.services.faults import CutOff, Faulty, Refusal, Request
 from tests.services.s3 import S3, SECRET
@@ -24,7 +25,7 @@ def blob(folder: Path, content: bytes) -> Path:
     return file
 
 
-def read(store, name: str, folder: Path) -> bytes | None:
+def read(store: Store, name: str, folder: Path) -> bytes | None:
     file = folder / "got"
     file.unlink(missing_ok=True)
     return file.read_bytes() if store.get(name, file) else None

@@ -14,10 +14,12 @@ import requests  # type: ignore[import-untyped]
 import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
 
+from finest.data.schema import Manifest
 from finest.errors import FinestError, UnavailableError
+from finest.gate.verdict import Verdict
 from tests.services.outage import Installation
 from tracking import registry, runs, store
-from tracking.away import away
+from tracking.away import Patient, away
 from tracking.records import Curves
 from tracking.sample import Sample
 
@@ -87,8 +89,8 @@ def test_a_promotion_waits_and_registers_one_version(
     installation: Installation,
     run: str,
     model_folder: Callable[[int], Path],
-    verdict: Any,
-    manifest: Any,
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from finest.models.saved import load, recommend
@@ -97,9 +99,9 @@ def test_a_promotion_waits_and_registers_one_version(
     items, scores = recommend(load(model_folder(3)), histories, 5)
     moments = iter([4, 9])
     calls, next_at = [0], [next(moments)]
-    original = store.Patient.wait
+    original = Patient.wait
 
-    def wait(self: Any, call: Callable[[], Any]) -> Any:
+    def wait(self: Patient, call: Callable[[], object]) -> object:
         calls[0] += 1
         if calls[0] == next_at[0]:
             next_at[0] = next(moments, 0)
@@ -108,7 +110,7 @@ def test_a_promotion_waits_and_registers_one_version(
         return original(self, call)
 
     with runs.step_run("promote") as step:
-        monkeypatch.setattr(store.Patient, "wait", wait)
+        monkeypatch.setattr(Patient, "wait", wait)
         made = registry.promote(
             step, "finest-away", model_folder(3), verdict(), manifest, Sample(histories, items, scores), None
         )

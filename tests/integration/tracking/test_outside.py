@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from finest.data.schema import Manifest
+from finest.gate.verdict import Verdict
 from finest.models.saved import load, recommend
 from tests.services.mlflow_server import STORE
 from tracking import registry, runs, store
@@ -22,8 +24,8 @@ HISTORIES = [["i001", "i002", "i003"], ["i004"]]
 def promoted(
     shared_mlflow: str,
     model_folder: Callable[[int], Path],
-    verdict: Any,
-    manifest: Any,
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[str, Sample]:

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from finest.data.schema import Manifest
+from finest.gate.verdict import Verdict
 from finest.models.saved import load, recommend
 from tracking import package, registry, runs, store
 
@@ -21,7 +23,7 @@ answers = [model.predict(pd.DataFrame(request)).to_dict("list") for request in j
 import finest.models.saved
 print(json.dumps({"answers": answers, "finest": finest.models.saved.__file__, "pyarrow": "finest.data" in sys.modules}))
 """
-REQUESTS = [
+REQUESTS: list[dict[str, Any]] = [
     {"history": [["i001", "i002", "i003"], ["i004"], [f"i{number:03d}" for number in range(12)]]},
     {"history": [["i001", "unknown", "i002", "i003"], ["unknown"], []], "k": [3, 4, 5]},
     {"history": [["i005"]], "k": [1000]},
@@ -29,7 +31,9 @@ REQUESTS = [
 
 
 @pytest.fixture
-def champion(state: Path, model_folder, verdict, manifest: Manifest) -> registry.Version:
+def champion(
+    state: Path, model_folder: Callable[[int], Path], verdict: Callable[..., Verdict], manifest: Manifest
+) -> registry.Version:
     runs.open_parent({"pretrain": {"model": {"name": "sasrec"}}}, source="/data/ml-100k.inter", seed=0, tags={})
     with runs.step_run("reject") as run:
         version = registry.register(run, NAME, model_folder(0), verdict(), manifest)
@@ -50,7 +54,7 @@ def answers(python: str, model: str, cwd: Path) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def expect_offline_lists(found: Any, model: Path) -> None:
+def expect_offline_lists(found: dict[str, Any], model: Path) -> None:
     saved = load(model)
     first, second, third = found["answers"]
     items, scores = recommend(saved, REQUESTS[0]["history"], 10)
@@ -61,14 +65,14 @@ def expect_offline_lists(found: Any, model: Path) -> None:
 
 
 def test_a_fresh_process_serves_the_champion_with_the_packages_own_code_and_no_pickle(
-    champion: Any, model_folder: Any, tmp_path: Path
+    champion: registry.Version, model_folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
     found = answers(sys.executable, f"models:/{NAME}@champion", tmp_path)
     expect_offline_lists(found, model_folder(0))
     assert "/code/finest/models/saved.py" in found["finest"] and not found["pyarrow"]
 
 
-def test_the_package_names_columns_requirements_and_holds_no_pickle(champion: Any, tmp_path: Path) -> None:
+def test_the_package_names_columns_requirements_and_holds_no_pickle(champion: registry.Version, tmp_path: Path) -> None:
     folder = registry.download(champion, tmp_path / "download").parents[1]
     described = yaml.safe_load((folder / "MLmodel").read_text())
     inputs = {column["name"]: column["required"] for column in json.loads(described["signature"]["inputs"])}
@@ -89,11 +93,14 @@ def test_the_package_names_columns_requirements_and_holds_no_pickle(champion: An
     assert "Trained without its held-out rows" in (folder / "artifacts" / "model_card.md").read_text()
 
 
-def test_the_models_page_shows_the_verdicts_metrics_on_the_data_set(champion: Any, manifest: Manifest) -> None:
+def test_the_models_page_shows_the_verdicts_metrics_on_the_data_set(
+    champion: registry.Version, manifest: Manifest
+) -> None:
     client = store.connect()
     raw = client.get_model_version(NAME, champion.version)
+    assert raw.source and raw.description
     model = client.get_logged_model(raw.source.removeprefix("models:/"))
-    metrics = {metric.key: (metric.value, metric.dataset_digest) for metric in model.metrics}
+    metrics = {metric.key: (metric.value, metric.dataset_digest) for metric in model.metrics or []}
     assert metrics["rls/rbo"] == (0.9, manifest.fingerprint[:36])
     assert model.source_run_id == champion.mlflow_run_id == runs.find_parent()
     assert model.params["pretrain.model.name"] == "sasrec"
@@ -117,7 +124,7 @@ def test_the_package_carries_every_module_of_finest_that_it_imports_and_no_other
 
 @pytest.mark.slow
 def test_the_package_loads_in_an_environment_made_from_its_own_requirements_alone(
-    champion: Any, model_folder: Any, tmp_path: Path
+    champion: registry.Version, model_folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
     folder = registry.download(champion, tmp_path / "download").parents[1]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)

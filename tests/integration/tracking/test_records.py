@@ -1,11 +1,13 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from mlflow.entities import Run
 
 from finest.data.schema import Manifest
+from finest.gate.verdict import Verdict
 from finest.report.markdown import markdown
 from finest.training.history import schema
 from tracking import records, runs, store
@@ -34,7 +36,7 @@ def parent(state: Path) -> str:
     return runs.open_parent({}, source="/data/ml-100k.inter", seed=0, tags={})
 
 
-def variants(parent: str) -> dict[str, Any]:
+def variants(parent: str) -> dict[str, Run]:
     client = store.connect()
     return {run.data.tags["variant"]: run for run in runs.children(client, parent) if "variant" in run.data.tags}
 
@@ -44,13 +46,14 @@ def test_a_data_set_is_an_input_of_step_and_parent_with_its_fingerprint(parent: 
         records.log_dataset(run, manifest, "s3://bucket/interactions/day")
     for id in (run.id, parent):
         logged = run.client.get_run(id)
+        assert logged.inputs is not None
         (one,) = logged.inputs.dataset_inputs
         assert (one.dataset.name, one.dataset.digest, one.dataset.source_type) == (
             "day",
             manifest.fingerprint[:36],
             "s3",
         )
-        assert json.loads(one.dataset.profile)["interactions"] == manifest.interactions
+        assert one.dataset.profile and json.loads(one.dataset.profile)["interactions"] == manifest.interactions
         assert logged.data.tags["data_fingerprint"] == manifest.fingerprint
 
 
@@ -87,7 +90,7 @@ def test_a_store_that_stays_away_costs_a_training_its_curves_alone(
 
 
 def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
-    parent: str, verdict: Any, tmp_path: Path
+    parent: str, verdict: Callable[..., Verdict], tmp_path: Path
 ) -> None:
     (tmp_path / "output").write_text("<h1>report</h1>")
     (tmp_path / "plan").mkdir()
@@ -129,7 +132,7 @@ def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
     assert curve("train/near") == [(25, 0.75)]
 
 
-def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict: Any) -> None:
+def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict: Callable[..., Verdict]) -> None:
     for outcome in ("fail", "pass"):
         with runs.step_run("gate") as run:
             records.log_verdict(run, verdict(verdict=outcome), {}, {"clean": HISTORY})
@@ -139,7 +142,9 @@ def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict: An
     assert sorted(names) == ["clean", "random-deletion-0.001-s0"]
 
 
-def test_a_skipped_night_says_so_and_counts_neither_as_passed_nor_as_failed(parent: str, verdict: Any) -> None:
+def test_a_skipped_night_says_so_and_counts_neither_as_passed_nor_as_failed(
+    parent: str, verdict: Callable[..., Verdict]
+) -> None:
     with runs.step_run("gate") as run:
         records.log_verdict(run, verdict(verdict="skipped", metrics={}, scenarios=[], accuracy=[]), {}, {})
     logged = run.client.get_run(parent)

@@ -1,18 +1,19 @@
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pytest
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
+from finest.gate.verdict import Verdict
 from finest.models.saved import load, recommend
 from tracking import registry, runs, store
 from tracking.outcome import outcome
 from tracking.sample import Sample
 
 NAME = "finest-test"
+Step = Callable[..., registry.Version]
 HISTORIES = [["i001", "i002", "i003"], ["i004"], ["i005", "i001"]]
 
 
@@ -23,9 +24,16 @@ def offline(folder: Path) -> Sample:
 
 @pytest.fixture
 def promoted(
-    state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., registry.Version]:
-    """The promote step of a pipeline run whose candidate has weights of that seed; `judged` is the model whose lists the gate saw."""
+    state: Path,
+    model_folder: Callable[[int], Path],
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Step:
+    """The promote step of a pipeline run whose candidate has weights of that seed.
+
+    `judged` is the model whose lists the gate saw.
+    """
 
     def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
@@ -39,8 +47,12 @@ def promoted(
 
 @pytest.fixture
 def rejected(
-    state: Path, model_folder, verdict, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., registry.Version]:
+    state: Path,
+    model_folder: Callable[[int], Path],
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Step:
     """The reject step of a pipeline run that registers what the gate refused."""
 
     def step(kfp_run: str, seed: int) -> registry.Version:
@@ -59,7 +71,7 @@ def aliases() -> dict[str, tuple[str, ...]]:
 
 
 def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(
-    promoted: Any, manifest: Manifest
+    promoted: Step, manifest: Manifest
 ) -> None:
     first = promoted("run-1", 0, None)
     assert first.aliases == ("champion", "challenger")
@@ -69,14 +81,14 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(
     assert registry.champion(NAME) == first
 
 
-def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "DESCRIPTION_LENGTH", 200)
     version = promoted("run-1", 0, None).version
     said = mlflow.MlflowClient(store.uri()).get_model_version(NAME, version).description
-    assert len(said) <= 200 and said.endswith("The rest is in verdict.json and report.html.")
+    assert said and len(said) <= 200 and said.endswith("The rest is in verdict.json and report.html.")
 
 
-def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted: Any) -> None:
+def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted: Step) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
@@ -87,14 +99,14 @@ def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(
 
 
 def test_the_champion_comes_back_as_the_model_folder_that_was_registered(
-    promoted: Any, model_folder: Any, tmp_path: Path
+    promoted: Step, model_folder: Callable[[int], Path], tmp_path: Path
 ) -> None:
     registered = {path.name: path.read_bytes() for path in model_folder(5).iterdir()}
     folder = registry.download(promoted("run-1", 5, None), tmp_path / "download")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == registered
 
 
-def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_why(promoted: Any) -> None:
+def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_why(promoted: Step) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     with pytest.raises(
@@ -107,7 +119,7 @@ def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_w
     assert "the gate compared with version 1" in registry.list_versions(NAME)[1].refused
 
 
-def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted: Any) -> None:
+def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted: Step) -> None:
     promoted("run-1", 0, None)
     with pytest.raises(FinestError, match=r"does not serve what was judged: 3 of 3 lists differ"):
         promoted("run-2", 1, "1", judged=7)
@@ -118,7 +130,7 @@ def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted
         registry.promote_version(NAME, "2")
 
 
-def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted: Any) -> None:
+def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted: Step) -> None:
     promoted("run-1", 0, None)
     for _ in range(2):
         with pytest.raises(FinestError, match="does not serve what was judged"):
@@ -128,13 +140,13 @@ def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
 
 
-def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted: Any) -> None:
+def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted: Step) -> None:
     first = promoted("run-1", 0, None)
     assert promoted("run-1", 0, None) == first
     assert list(aliases()) == ["1"]
 
 
-def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(promoted: Any, rejected: Any) -> None:
+def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(promoted: Step, rejected: Step) -> None:
     promoted("run-1", 0, None)
     assert rejected("run-2", 1).aliases == ("challenger",)
     with pytest.raises(
@@ -146,7 +158,7 @@ def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(p
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
 
 
-def test_a_version_that_passed_is_promoted_by_hand_once(promoted: Any) -> None:
+def test_a_version_that_passed_is_promoted_by_hand_once(promoted: Step) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     assert registry.promote_version(NAME, "1").aliases == ("champion",)
@@ -157,7 +169,7 @@ def test_a_version_that_passed_is_promoted_by_hand_once(promoted: Any) -> None:
             registry.promote_version(NAME, missing)
 
 
-def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted: Any) -> None:
+def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted: Step) -> None:
     with pytest.raises(FinestError, match="has no champion to roll back"):
         registry.rollback(NAME)
     assert registry.champion(NAME) is None and registry.list_versions(NAME) == []
@@ -168,19 +180,24 @@ def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted:
 
 @pytest.mark.parametrize("survives", [0, 1])
 def test_a_crash_between_alias_writes_never_leaves_production_without_a_champion(
-    promoted: Any, monkeypatch: pytest.MonkeyPatch, survives: int
+    promoted: Step, monkeypatch: pytest.MonkeyPatch, survives: int
 ) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
-    real, written = mlflow.MlflowClient.set_registered_model_alias, []
+    real = mlflow.MlflowClient.set_registered_model_alias
+    written: list[tuple[str, ...]] = []
 
-    def crash(client: mlflow.MlflowClient, *arguments: str) -> None:
+    def crash(client: mlflow.MlflowClient, name: str, alias: str, version: str) -> None:
         if len(written) == survives:
             raise KeyboardInterrupt
-        written.append(arguments)
-        real(client, *arguments)
+        written.append((name, alias, version))
+        real(client, name, alias, version)
 
-    for move, champions in ((lambda: registry.rollback(NAME), "1"), (lambda: registry.promote_version(NAME, "1"), "2")):
+    moves: list[tuple[Callable[[], object], str]] = [
+        (lambda: registry.rollback(NAME), "1"),
+        (lambda: registry.promote_version(NAME, "1"), "2"),
+    ]
+    for move, champions in moves:
         client = store.connect()
         client.set_registered_model_alias(NAME, "champion", "2")
         client.set_registered_model_alias(NAME, "previous", "1")

@@ -6,14 +6,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
+from finest.gate.verdict import Verdict
 from finest.models.saved import load, recommend
 from tracking import records, registry, runs, store
 from tracking.outcome import Outcome, outcome
@@ -72,7 +72,12 @@ def _healthy(port: int) -> bool:
 
 @pytest.mark.slow
 def test_a_whole_run_through_a_server_promotes_and_comes_back(
-    server: str, model_folder: Any, verdict: Any, manifest: Manifest, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    server: str,
+    model_folder: Callable[[int], Path],
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     store.check()
     parent = runs.open_parent({}, source="s3://bucket/day", seed=0, tags={})

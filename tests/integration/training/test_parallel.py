@@ -1,21 +1,24 @@
 """A training that several processes share, over gloo on the CPU."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from finest.errors import ConfigError, FinestError
+from finest.models.recommender import Recommender
 from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
+from finest.training.history import Record
 from finest.training.loop import train
 from finest.training.parallel import train_shared
 from finest.training.single import Share, Single
 from finest.training.unit import TrainUnit, fit
-from finest.training.windows import Windows, fill
+from finest.training.windows import WindowPlan, Windows, fill
+from finest.training.workers import Event
 from storage import checkpoint_store
 from tests.integration.training.test_steps import FINETUNE, PRETRAIN, lists
 from tests.integration.training.test_steps import train as train_steps
@@ -29,7 +32,7 @@ def many(epoch: int) -> Windows:
     return fill(stacks.VARIANTS["many"][0], stacks.SLOTS)
 
 
-def shared(folder, report):
+def shared(folder: Path, report: Callable[[Event], None]) -> tuple[Recommender, list[Record]]:
     model = stacks.made("clean")
     group = TrainUnit((Variant(name="clean", role="clean", seed=stacks.SETTINGS.seed),), (None,), 1, stacked=False)
     (history,) = fit(
@@ -49,7 +52,7 @@ def shared(folder, report):
     ("window_plan", "batch"), [(stacks.SLOTS, 5), (stacks.BUCKETS, 2)], ids=["whole", "fewer windows than processes"]
 )
 def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(
-    monkeypatch: pytest.MonkeyPatch, window_plan: Any, batch: Any
+    monkeypatch: pytest.MonkeyPatch, window_plan: WindowPlan, batch: int
 ) -> None:
     torch.set_num_threads(1)
     monkeypatch.setattr(Share, "add_up", lambda self, tensors: None)
@@ -72,7 +75,7 @@ def test_the_parts_of_a_batch_have_the_gradients_of_the_whole(
 
 
 def test_two_processes_train_what_one_does_up_to_rounding_and_go_on_from_a_checkpoint(tmp_path: Path) -> None:
-    told: list = []
+    told: list[Event] = []
     model, history = shared(tmp_path / "two", told.append)
     alone = stacks.made("clean")
     single = Single("clean", alone, stacks.SLOTS, many, stacks.SETTINGS, stacks.penalty())

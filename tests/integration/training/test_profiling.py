@@ -13,7 +13,7 @@ from finest.profiling import profiler
 from finest.profiling.summary import FOLDER, StepCost, measured, page
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
-from finest.training.history import write_history
+from finest.training.history import Record, write_history
 from finest.training.pretrain import pretrained
 from finest.training.unit import TrainUnit
 from storage import checkpoint_store
@@ -59,7 +59,7 @@ def test_an_error_in_a_traced_epoch_comes_out_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_path: Path) -> None:
-    def trained(name: str) -> tuple[list[torch.Tensor], list[dict]]:
+    def trained(name: str) -> tuple[list[torch.Tensor], list[Record]]:
         recipe = Pretrain.model_validate({"epochs": 3, "batch_size": 4, "model": {"hidden_size": 8, "max_length": 6}})
         checkpoint = Checkpoint(checkpoint_store(str(tmp_path / name)), "one")
         alone = TrainUnit((Variant(name="clean", role="clean", seed=0),), (None,), 1, stacked=False)

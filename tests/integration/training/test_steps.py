@@ -4,14 +4,16 @@ import json
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
+from finest.data.dataset import Dataset
 from finest.errors import FinestError, KilledError
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import load
@@ -19,11 +21,14 @@ from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
 from finest.ranklists.champion import score
 from finest.ranklists.file import read
+from finest.ranklists.schema import RankLists
 from finest.training import workers
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import finetune
 from finest.training.pretrain import pretrain
+from finest.training.progress import Progress
 from finest.training.replicas import plan as replicas
+from finest.training.workers import Event
 from storage import checkpoint_store
 from tests.builders import random_dataset
 
@@ -39,6 +44,10 @@ FINETUNE = Finetune(epochs=2, lr=0.005, top_k=5, simulated_share=0.05)
 SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02), Scenario(kind="insertion", share=0.02)])
 
 
+Trained = tuple[Dataset, Path, list[Progress]]
+"""The data, the folder of the tuned models, and what was told meanwhile."""
+
+
 def train(
     folder: Path,
     config: Finetune = FINETUNE,
@@ -48,11 +57,11 @@ def train(
     group: str = "0",
     mode: Literal["auto", "stacked"] = "auto",
     pretrain_config: Pretrain = PRETRAIN,
-):
+) -> Trained:
     data = random_dataset(users=24, items=40)
     edits, planned = plan(data, perturb, 0)
     store = checkpoint_store(str(folder / "checkpoints"))
-    told = []
+    told: list[Progress] = []
     pretraining = pretrain_config.model_copy(update={"processes": processes, "replicas": mode})
     pretrain(data, edits, planned, group, pretraining, store, folder / "bases", told.append)
     finetune(
@@ -72,13 +81,13 @@ def train(
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """In worker processes; the other runs, unless they are about processes, train in this one."""
     return train(tmp_path_factory.mktemp("steps"))
 
 
 @pytest.fixture
-def in_process(monkeypatch):
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starting workers takes longer than these trainings."""
     for step in ("pretrain", "finetune"):
         monkeypatch.setattr(
@@ -86,11 +95,11 @@ def in_process(monkeypatch):
         )
 
 
-def lists(folder: Path, stage: str, variant: str):
+def lists(folder: Path, stage: str, variant: str) -> RankLists:
     return read(folder / "lists" / stage / f"{variant}.parquet", {f"i{number:03d}": number for number in range(1, 41)})
 
 
-def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(trained: Any) -> None:
+def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(trained: Trained) -> None:
     _, folder, told = trained
     variants = {"clean", "identity", "rounding", "seed", "random-deletion-0.02-s0", "random-insertion-0.02-s0"}
     for stage in ("base", "tuned"):
@@ -105,7 +114,7 @@ def test_every_variant_leaves_lists_of_both_stages_a_history_and_its_cost(traine
     assert told[-1].done == pytest.approx(1.0) and {progress.stage for progress in told} == {"pretrain", "finetune"}
 
 
-def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_others_do_not(trained: Any) -> None:
+def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_others_do_not(trained: Trained) -> None:
     _, folder, _ = trained
     for stage in ("base", "tuned"):
         clean = lists(folder, stage, "clean")
@@ -117,7 +126,7 @@ def test_the_identity_control_equals_the_clean_variant_bit_for_bit_and_the_other
     assert moved.max() < 1e-3
 
 
-def test_the_candidate_is_the_tuned_clean_model(trained: Any) -> None:
+def test_the_candidate_is_the_tuned_clean_model(trained: Trained) -> None:
     data, folder, _ = trained
     champion, after = score(folder / "candidate", data, "1")
     clean = lists(folder, "tuned", "clean")
@@ -127,7 +136,7 @@ def test_the_candidate_is_the_tuned_clean_model(trained: Any) -> None:
     assert load(folder / "candidate").facts.stage == "tuned"
 
 
-def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_catalogue(trained: Any) -> None:
+def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_catalogue(trained: Trained) -> None:
     data, folder, _ = trained
     newer = replace(data, manifest=data.manifest.model_copy(update={"fingerprint": "another night"}))
     last_train = np.array(
@@ -140,14 +149,16 @@ def test_a_champion_is_judged_on_instances_after_its_own_cut_and_ranks_its_own_c
     assert without in lists.vocabulary
 
 
-def test_one_process_gives_the_same_models_as_two(trained: Any, tmp_path: Path) -> None:
+def test_one_process_gives_the_same_models_as_two(trained: Trained, tmp_path: Path) -> None:
     _, folder, _ = trained
     _, alone, _ = train(tmp_path, processes=1)
     for variant in ("clean", "seed", "random-insertion-0.02-s0"):
         assert np.array_equal(lists(folder, "tuned", variant).scores, lists(alone, "tuned", variant).scores)
 
 
-def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained: Any, in_process: Any, tmp_path: Path) -> None:
+def test_a_run_with_all_its_checkpoints_trains_nothing_again(
+    trained: Trained, in_process: None, tmp_path: Path
+) -> None:
     _, folder, _ = trained
     shutil.copytree(folder.parent / "checkpoints", tmp_path / "checkpoints")
     _, again, told = train(tmp_path)
@@ -157,7 +168,7 @@ def test_a_run_with_all_its_checkpoints_trains_nothing_again(trained: Any, in_pr
 
 @pytest.mark.parametrize("split", [False, True])
 def test_a_stacked_group_leaves_what_a_separate_one_does_with_an_exact_identity(
-    trained: Any, in_process: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: Any
+    trained: Trained, in_process: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, split: bool
 ) -> None:
     if split:  # the identity control then stands in another stack than the clean variant
         monkeypatch.setattr(replicas, "free_bytes", lambda device: 1)
@@ -185,7 +196,7 @@ def test_a_stacked_group_leaves_what_a_separate_one_does_with_an_exact_identity(
 @pytest.mark.parametrize("change", [{"shifted": True}, {"bucketed": True}], ids=str)
 @pytest.mark.parametrize("mode", ["auto", "stacked"])
 def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
-    trained: Any, in_process: Any, tmp_path: Path, change: Any, mode: Any
+    trained: Trained, in_process: None, tmp_path: Path, change: dict[str, bool], mode: Literal["auto", "stacked"]
 ) -> None:
     _, other, _ = train(tmp_path, pretrain_config=PRETRAIN.model_copy(update=change), mode=mode)
     for stage in ("base", "tuned"):
@@ -198,7 +209,7 @@ def test_shifted_windows_and_buckets_train_other_weights_with_an_exact_identity(
     assert len(slots) == (1 if "shifted" in change else 2)
 
 
-def test_both_protocols_are_trained_side_by_side(in_process: Any, tmp_path: Path) -> None:
+def test_both_protocols_are_trained_side_by_side(in_process: None, tmp_path: Path) -> None:
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"protocol": "both"}))
     anchored, independent = lists(folder, "tuned", "seed"), lists(folder, "independent", "seed")
     assert (anchored.description.protocol, independent.description.protocol) == ("anchored", "independent")
@@ -207,7 +218,7 @@ def test_both_protocols_are_trained_side_by_side(in_process: Any, tmp_path: Path
 
 
 def test_reference_champion_keeps_the_champions_lists_and_says_so(
-    trained: Any, in_process: Any, tmp_path: Path
+    trained: Trained, in_process: None, tmp_path: Path
 ) -> None:
     _, earlier, _ = trained
     champion = tmp_path / "champion"
@@ -219,21 +230,23 @@ def test_reference_champion_keeps_the_champions_lists_and_says_so(
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
-def test_reference_champion_without_one_keeps_the_bases_lists(trained: Any, in_process: Any, tmp_path: Path) -> None:
+def test_reference_champion_without_one_keeps_the_bases_lists(
+    trained: Trained, in_process: None, tmp_path: Path
+) -> None:
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, FINETUNE.model_copy(update={"reference": "champion"}))
     assert json.loads((folder / "group.json").read_text())["reference"] == "base"
     assert np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
-def test_without_the_regulariser_lists_differ(trained: Any, in_process: Any, tmp_path: Path) -> None:
+def test_without_the_regulariser_lists_differ(trained: Trained, in_process: None, tmp_path: Path) -> None:
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, Finetune.model_validate({**FINETUNE.model_dump(), "regulariser": "none"}))
     assert not np.array_equal(lists(folder, "tuned", "clean").scores, lists(earlier, "tuned", "clean").scores)
 
 
 def test_a_second_group_trains_its_own_clean_variant_to_the_same_weights(
-    trained: Any, in_process: Any, tmp_path: Path
+    trained: Trained, in_process: None, tmp_path: Path
 ) -> None:
     _, earlier, _ = trained
     _, folder, _ = train(tmp_path, perturb=SCENARIOS.model_copy(update={"groups": 2}), group="1")
@@ -241,15 +254,15 @@ def test_a_second_group_trains_its_own_clean_variant_to_the_same_weights(
     assert lists(folder, "tuned", "clean").description.group == "1"
 
 
-def fail(on_event):
+def fail(on_event: Callable[[Event], None]) -> None:
     raise FinestError("what went wrong")
 
 
-def die(on_event):
+def die(on_event: Callable[[Event], None]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def leave(on_event):
+def leave(on_event: Callable[[Event], None]) -> None:
     os._exit(9)
 
 

@@ -19,10 +19,12 @@ class Longest(Family):
 
     Config = LongestOptions
     candidates = "training rows of the users with the longest histories"
+    config: LongestOptions
 
     def select(self, data: Dataset, count: int, generator: np.random.Generator) -> Ints:
         """Draws without replacement."""
         row = np.flatnonzero(data.train)
         most = np.argsort(-np.bincount(data.user[row]), kind="stable")[: self.config.users]
         pool = row[np.isin(data.user[row], most)]
-        return generator.choice(pool, min(count, len(pool)), replace=False)
+        chosen: Ints = generator.choice(pool, min(count, len(pool)), replace=False)
+        return chosen

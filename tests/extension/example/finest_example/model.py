@@ -25,6 +25,7 @@ class Fading(Recommender):
 
     Config = FadingConfig
     sites = 1
+    past: Tensor
 
     def __init__(self, config: FadingConfig, items: int):
         """Makes the layers, ordinary ones of torch, and the weights of the past, which no training moves."""
@@ -40,4 +41,5 @@ class Fading(Recommender):
         """Returns hidden states `[B, T, D]`, each of the window up to its position."""
         T = inputs_BT.shape[1]
         x_BTD = F.embedding(inputs_BT, self.embedding)
-        return self.norm(x_BTD + dropped(self.mixed(self.past[:T, :T] @ x_BTD), masks_SBTD, 0))
+        hidden_BTD: Tensor = self.norm(x_BTD + dropped(self.mixed(self.past[:T, :T] @ x_BTD), masks_SBTD, 0))
+        return hidden_BTD

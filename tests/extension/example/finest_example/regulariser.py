@@ -22,6 +22,7 @@ class SoftOrder(Regulariser):
 
     Config = SoftOrderConfig
     terms: ClassVar = {"soft_order": "train/soft_order"}
+    config: SoftOrderConfig
 
     @staticmethod
     def list_length(top_k: int) -> int:
