@@ -15,7 +15,7 @@ USERS, ITEMS = 60, 250
 def random_dataset(
     users: int = 12, items: int = 60, longest: int = 25, seed: int = 0, exclude_seen: bool = False
 ) -> Dataset:
-    """Makes users with 2 to `longest` random interactions, the last of each held out; every item is in the training rows."""
+    """Makes users with 2 to `longest` random interactions, the last of each held out; training rows have every item."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(2, longest + 1, users)
     user = np.repeat(np.arange(users), lengths)

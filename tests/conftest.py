@@ -11,7 +11,7 @@ TOGETHER = Path(__file__).parent / "end_to_end"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, the longest go first, in one of them; the other files go wherever there is room."""
+    """Puts the longest tests first, in one process where several run tests; other files go wherever there is room."""
     for item in items if config.pluginmanager.hasplugin("xdist") else []:
         item.add_marker(
             pytest.mark.xdist_group(TOGETHER.name if item.path.is_relative_to(TOGETHER) else str(item.path))

@@ -30,7 +30,8 @@ class Night:
 
     title: str
     event: str = ""
-    """To the newest day: lost, late (a part comes with the next day), twice, empty. To the whole window: light, heavy (poison)."""
+    """What befalls the newest day: lost, late (a part comes with the next day), twice, empty; or the whole window:
+    light, heavy (poison)."""
     verdict: str = "pass"
     says: str = ""
     """Part of the verdict's reason or of one of its notes."""
@@ -117,7 +118,10 @@ def ended(night: Night, as_of: date, code: int, verdict: Path, state: Path) -> E
 
 @dataclass(frozen=True)
 class Command:
-    """Runs nights by the command: the feed as the command is told of it, a state of their own, settings on top of nightly.yaml."""
+    """Runs nights by the command, with a state of their own.
+
+    `source` is the feed as the command is told of it; `settings` go on top of nightly.yaml.
+    """
 
     source: str
     state: Path

@@ -1,7 +1,7 @@
 """Nights of a service, made up: users who come back, tastes that drift, popularity by Zipf's law, new items every day.
 
-A day is a table of interactions; `deliver` puts it where a feed would, as a partition `dt=`, and the things that go wrong with feeds are
-functions here. ml-100k cannot stand in for this: almost none of its users return on another day.
+A day is a table of interactions; `deliver` puts it where a feed would, as a partition `dt=`, and the things that go
+wrong with feeds are functions here. ml-100k cannot stand in for this: almost none of its users return on another day.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,10 @@ import pyarrow.parquet as pq
 
 GENRES = 12
 NEXT_IN_LINE = 0.55
-"""Share of interactions that go on from the one before (an episode, an accessory); the rest are drawn by taste and popularity."""
+"""Share of interactions that go on from the one before (an episode, an accessory).
+
+Taste and popularity draw the rest.
+"""
 SUCCESSORS = 4
 DRIFT = 0.15
 """Standard deviation of a day's step of a user's taste, in logits."""
@@ -45,7 +48,7 @@ def days(first: date, count: int, users: int, items: int, seed: int) -> Iterator
 
 
 def _successors(genre: npt.NDArray[np.int64], random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """[items, SUCCESSORS] what follows an item: of its own genre, and neighbours by number, so that most exist when it does."""
+    """Returns what follows an item [items, SUCCESSORS]: neighbours in its genre, so that most exist when it does."""
     following = np.empty((len(genre), SUCCESSORS), np.int64)
     for one in range(GENRES):
         members = np.flatnonzero(genre == one)

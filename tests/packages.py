@@ -24,7 +24,10 @@ def checked_in(*under: str) -> list[str]:
 
 
 def copied(project: Path, folder: Path, *names: str) -> Path:
-    """Copies a project's files, or those `names` of them, to `folder` and returns it: setuptools writes beside what it builds."""
+    """Copies a project's files, or those `names` of them, to `folder` and returns it.
+
+    Setuptools writes beside what it builds.
+    """
     for name in checked_in(*(str(project / name) for name in names or ("",))):
         place = folder / (ROOT / name).relative_to(project)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -45,9 +48,10 @@ def build(source: Path, folder: Path) -> Path:
 
 
 def environment(folder: Path, *wheels: Path) -> Path:
-    """Makes an environment in `folder` and returns its Python: the wheels, and what they need from the environment of the tests.
+    """Makes an environment in `folder` of the wheels, and what they need of the tests' environment; returns its Python.
 
-    Nothing of the checkout is in it. What the tests' environment has installed is reached by a path, for want of minutes and gigabytes.
+    Nothing of the checkout is in it. What the tests' environment has installed is reached by a path, for want of
+    minutes and gigabytes.
     """
     venv.create(folder, with_pip=False)
     (site,) = folder.glob("lib/python*/site-packages")

@@ -126,7 +126,8 @@ def test_a_component_runs_with_the_command_that_kfp_gives_it(either_image: str, 
     }
     script = (
         'program_path=$(mktemp -d)\nprintf "%s" "$0" > "$program_path/ephemeral_component.py"\n'
-        '_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main --component_module_path "$program_path/ephemeral_component.py" "$@"\n'
+        "_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main"
+        ' --component_module_path "$program_path/ephemeral_component.py" "$@"\n'
     )
     command = ["sh", "-ec", script, component, "--executor_input", json.dumps(given), "--function_to_execute", "say"]
     ran = docker("run", "--rm", *LOCKED, "--volume", f"{tmp_path}:/outputs", either_image, *command)
@@ -170,7 +171,10 @@ def test_the_server_has_what_a_shared_installation_needs(module: str, mlflow_ima
 def test_a_build_that_cannot_have_its_torch_stops_there_and_names_it(
     image: str, build: str, engine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By an engine that builds every stage of a file, cut off from the network; an index of its own keeps it from the engine's cache."""
+    """By an engine that builds every stage of a file, cut off from the network.
+
+    An index of its own keeps it from the engine's cache.
+    """
     monkeypatch.setenv("DOCKER_BUILDKIT", "0")
     arguments = [
         "BUILD=docker build --network none --force-rm",

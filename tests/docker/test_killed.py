@@ -1,4 +1,4 @@
-"""Processes of a training that are killed inside its container, by hand and for want of memory: the step goes on where it was."""
+"""Processes of a training are killed inside its container, by hand and for want of memory: the step goes on."""
 
 import re
 import signal
@@ -21,7 +21,7 @@ TOO_LITTLE, ENOUGH = "600Mi", "3g"
 RESTARTED = "started again from the checkpoints, restart"
 
 Kill = tuple[str, float, str]
-"""A step, the share of its work that is done at least, and the process: the one that trains, or a number of those that work for it."""
+"""A step, the least share of its work that is done, and the process: the one that trains, or some of its workers."""
 
 
 def processes(place: Place, state: str, chosen: str) -> list[psutil.Process]:

@@ -19,7 +19,7 @@ finetune: {epochs: 2, top_k: 20}
 gate: {rules: [sanity], bootstrap_draws: 200}
 preflight: {min_free_gb: 0}
 """
-"""Small enough to train in a second. Such models prove nothing, so only the rules that any training must hold are asked."""
+"""Small enough to train in a second. Such models prove nothing, so only rules that any training must hold are asked."""
 
 
 @dataclass(frozen=True)

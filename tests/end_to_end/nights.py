@@ -118,7 +118,10 @@ def measured(ran: Ran) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def alike(disturbed: Ran, undisturbed: Ran, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Checks that a night on the installation came to what one on files did; returns its log's lines on waits that are over."""
+    """Checks that a night on the installation came to what one on files did.
+
+    Returns its log's lines on waits that are over.
+    """
     assert disturbed.process.returncode == undisturbed.process.returncode == 0, disturbed.process.stderr
     assert same_lists(disturbed.folder, undisturbed.folder)
     assert stable_part(disturbed.folder) == stable_part(undisturbed.folder)

@@ -1,4 +1,4 @@
-"""A night whose services go away again and again: it ends as if they had stayed. Where one stays away, it ends in one line."""
+"""A night whose services go away again and again ends as if they had stayed; where one stays away, in one line."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""A package of somebody else's adds a thing of each kind; a run has them all, and no file of finest knows the package."""
+"""A package of somebody else's adds a thing of each kind; a run has them all, no file of finest knows the package."""
 
 import json
 import os

@@ -1,6 +1,7 @@
 """The recipes of CONTRIBUTING.md, done: each in a copy of the checkout, block by block as it is written there.
 
-A block after a line like `` `finest/models/mean.py` `` is that file, a `diff` block is applied, a `bash` block must succeed.
+A block after a line like `` `finest/models/mean.py` `` is that file, a `diff` block is applied, a `bash` block must
+succeed.
 """
 
 import os

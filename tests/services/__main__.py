@@ -1,4 +1,7 @@
-"""`python -m tests.services start DIR` and `stop DIR`; `eval "$(python -m tests.services start DIR)"` sets the environment."""
+"""Starts and stops the services: `python -m tests.services start DIR` and `stop DIR`.
+
+`eval "$(python -m tests.services start DIR)"` sets the environment.
+"""
 
 import shlex
 import sys

@@ -10,7 +10,10 @@ from tests.services.process import HOST, answers, free_port, running
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """The endpoint of all services. Policies hold once `POST /moto-api/reset-auth` has been asked, with the number of calls to allow."""
+    """The endpoint of all services.
+
+    Policies hold once `POST /moto-api/reset-auth` has been asked, with the number of calls to allow.
+    """
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
     with running(command, folder / "moto.log", answers(f"http://{HOST}:{port}/moto-api/")):

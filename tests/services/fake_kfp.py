@@ -1,4 +1,7 @@
-"""Kubeflow Pipelines' API, of which there is no real one on one machine: what it is sent and says are kfp_server_api's own models."""
+"""Kubeflow Pipelines' API, of which there is no real one on one machine.
+
+What it is sent and says are kfp_server_api's own models.
+"""
 
 import json
 import uuid

@@ -123,7 +123,8 @@ class FakeKubernetes:
     def add_range(self, name: str, kind: str = "Container", **limits: dict[str, str]) -> None:
         """Adds a limit range to the namespace: min, max, default, default_request, max_limit_request_ratio.
 
-        As the API server does: a container's limit is its largest and its request its limit, or the least, where nothing else is said.
+        As the API server does: a container's limit is its largest and its request its limit, or the least, where
+        nothing else is said.
         """
         if kind == "Container":
             limits["default"] = limits.get("max", {}) | limits.get("default", {})

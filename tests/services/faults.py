@@ -1,4 +1,7 @@
-"""A proxy in front of an S3 server that answers some requests itself, or breaks them off: for what a healthy server never does."""
+"""A proxy in front of an S3 server that answers some requests itself, or breaks them off.
+
+It is for what a healthy server never does.
+"""
 
 import contextlib
 import http.client
@@ -112,7 +115,8 @@ def before(endpoint: str) -> Iterator[Faulty]:
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
         def refuse(self, fault: Refusal) -> None:
-            text = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code><Message>no</Message>{fault.more}</Error>".encode()
+            error = f"<Error><Code>{fault.code}</Code><Message>no</Message>{fault.more}</Error>"
+            text = f"<?xml version='1.0'?>{error}".encode()
             self.send_response(fault.status)
             for name, value in fault.headers.items():
                 self.send_header(name, value)

@@ -28,7 +28,8 @@ NOT_CODE = (".pyc", ".md")
 HASH = f"""
 import hashlib, pathlib, finest
 root = pathlib.Path(finest.__file__).parents[1]
-files = sorted(file for package in {PACKAGES} for file in (root / package).rglob("*") if file.is_file() and file.suffix not in {NOT_CODE})
+files = [file for package in {PACKAGES} for file in (root / package).rglob("*") if file.suffix not in {NOT_CODE}]
+files = sorted(file for file in files if file.is_file())
 print(hashlib.sha256(b"".join(str(file.relative_to(root)).encode() + file.read_bytes() for file in files)).hexdigest())
 """
 """A program that prints the hash of the code that is installed where it runs."""

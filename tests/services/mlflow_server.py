@@ -1,4 +1,7 @@
-"""MLflow's server as a cluster runs it: metadata in PostgreSQL, artifacts in an S3 whose address nobody but the server can resolve."""
+"""MLflow's server as a cluster runs it: metadata in PostgreSQL, artifacts in an S3.
+
+Nobody but the server can resolve the address of the S3.
+"""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The services of a shared installation, each of which can go away and come back at the same address with what it kept."""
+"""The services of a shared installation; each can go away and come back at the same address with what it kept."""
 
 import os
 import signal

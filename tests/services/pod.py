@@ -1,4 +1,7 @@
-"""A network namespace: a process in it has a network of its own, as a pod has, with policies that a test sets and lifts. Needs root."""
+"""A network namespace: a process in it has a network of its own, as a pod has.
+
+A test sets and lifts its policies. Needs root.
+"""
 
 import os
 import secrets

@@ -1,4 +1,7 @@
-"""A PostgreSQL server of the system's packages, with an empty database. It refuses to run as root: root runs it as `postgres`."""
+"""A PostgreSQL server of the system's packages, with an empty database.
+
+It refuses to run as root: root runs it as `postgres`.
+"""
 
 import os
 import shutil
@@ -50,7 +53,10 @@ def _account() -> list[str]:
 
 
 def prepare(folder: Path) -> tuple[list[str], Database]:
-    """Makes a cluster in `folder`, which other accounts must be able to reach, where there is none; returns the server's command line."""
+    """Makes a cluster in `folder` where there is none; returns the server's command line.
+
+    Other accounts must be able to reach the folder.
+    """
     files, sockets = folder / "files", folder / "sockets"
     if not (files / "PG_VERSION").exists():
         for made in (folder, files, sockets):

@@ -32,7 +32,10 @@ def free_port() -> int:
 def start(
     command: list[str], log: Path, ready: Callable[[], bool], environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts a process in a session of its own and waits until it is ready. Raises RuntimeError with its log where it does not come up."""
+    """Starts a process in a session of its own and waits until it is ready.
+
+    Raises RuntimeError with its log where it does not come up.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,

@@ -1,4 +1,7 @@
-"""Answers of a real Kubeflow Pipelines backend (2.17.0 on Argo 4.0.5), and what it would have answered at earlier moments of the run."""
+"""Answers of a real Kubeflow Pipelines backend (2.17.0 on Argo 4.0.5).
+
+Also what it would have answered at earlier moments of the run.
+"""
 
 import json
 import re
@@ -31,7 +34,10 @@ def life(run: dict[str, Any]) -> list[Recorded]:
 
 
 def cut(run: dict[str, Any], at: str, full: dict[str, str]) -> dict[str, Any]:
-    """The run as it was at a time: what began later is not there, what ended later goes on. `full`: what `names` gives."""
+    """The run as it was at a time: what began later is not there, what ended later goes on.
+
+    `full` is what `names` gives.
+    """
     there = []
     for task in tasks(run):
         if (known := _until(task, at)) is not None:
@@ -53,7 +59,10 @@ def cut(run: dict[str, Any], at: str, full: dict[str, str]) -> dict[str, Any]:
 
 
 def tasks(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the answer says of the workflow's nodes, and of what steps left in KFP's store of metadata, which has no name."""
+    """What the answer says of the workflow's nodes, and of what steps left in KFP's store of metadata.
+
+    The latter has no name.
+    """
     return list(run["run_details"]["task_details"])
 
 

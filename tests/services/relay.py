@@ -1,4 +1,4 @@
-"""A way to a server, which is there while it is open: what a network policy or a start that takes long does to a client."""
+"""A way to a server that is there while it is open: what a network policy or a slow start does to a client."""
 
 import socket
 import threading

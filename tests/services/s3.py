@@ -61,7 +61,8 @@ def command(root: Path, port: int) -> list[str]:
     rclone = str(beside) if beside.exists() else shutil.which("rclone")
     if rclone is None:
         raise UnavailableError("rclone is not installed (the dev extra brings it)")
-    # Nothing is remembered for long, so that what is put into the folder beside the server is seen; with 0s rclone spins on all cores.
+    # Nothing is remembered for long, so that what is put into the folder beside the server is seen; with 0s rclone
+    # spins on all cores.
     return [
         rclone,
         "serve",

@@ -1,4 +1,7 @@
-"""S3, PostgreSQL and MLflow's server together, outliving the process that starts them: what a shared installation looks like to a run."""
+"""S3, PostgreSQL and MLflow's server together, outliving the process that starts them.
+
+This is what a shared installation looks like to a run.
+"""
 
 import json
 from pathlib import Path

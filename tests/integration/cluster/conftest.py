@@ -85,7 +85,10 @@ def call(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Call:
-    """Runs a command against the KFP API, with a config of its own; no Kubernetes API is known unless a test writes a kubeconfig."""
+    """Runs a command against the KFP API, with a config of its own.
+
+    No Kubernetes API is known unless a test writes a kubeconfig.
+    """
     config = tmp_path / "nightly.yaml"
     config.write_text(CONFIG + f"promote: {{registered_model: {model(tmp_path)}}}\n")
     monkeypatch.setenv("KFP_HOST", kfp.url)
@@ -116,9 +119,9 @@ def kubernetes(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def replay(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replay]:
-    """Has the KFP API tell the life of a recorded run, of which it gives the id; the clock here goes along, in UTC, on 80 columns.
+    """Has the KFP API tell the life of a recorded run, whose id it gives.
 
-    `meanwhile` is told the time before each answer.
+    The clock here goes along, in UTC, and a terminal has 80 columns. `meanwhile` is told the time before each answer.
     """
     monkeypatch.setattr("pipeline.options.WIDTH", 80)
     with monkeypatch.context() as patch:
@@ -162,7 +165,10 @@ def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[Rul
 def record(
     run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None, registered: str | None = None
 ) -> str:
-    """What a run's steps leave in MLflow: the parent with its config and verdict, a step that failed. Returns the parent's id."""
+    """What a run's steps leave in MLflow: the parent with its config and verdict, a step that failed.
+
+    Returns the parent's id.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KFP_RUN_ID", run)
         config = {"promote": {"registered_model": registered}} if registered else {}

@@ -404,7 +404,7 @@ def test_a_limit_range_for_volumes_is_none_of_a_pods_business(cluster: Cluster) 
 
 
 def test_the_manifests_own_limits_let_nothing_of_kfp_down(cluster: Cluster) -> None:
-    """k8s/base/limits.yaml is for MLflow's namespace; whoever takes it for the runs' must have KFP's containers start."""
+    """k8s/base/limits.yaml is for MLflow's namespace; where it is taken for the runs', KFP's containers must start."""
     cluster.kubernetes.add_node("node-1")
     documents = list(yaml.safe_load_all((Path(__file__).parents[3] / "k8s" / "base" / "limits.yaml").read_text()))
     entry = next(one["spec"]["limits"][0] for one in documents if one["kind"] == "LimitRange")
@@ -453,8 +453,8 @@ def test_submit_refuses_in_one_line_before_anything_is_uploaded(cluster: Cluster
     assert said.code == 1 and said.error.count("\n") == 1 and "Fits" not in said.out
     assert said.error.startswith("error: no node holds ")
     assert (
-        "the largest, node-1, has 2 CPU, 32Gi memory; lower placement.cpu, or add larger nodes, or start it all the same"
-        in said.error
+        "the largest, node-1, has 2 CPU, 32Gi memory; "
+        "lower placement.cpu, or add larger nodes, or start it all the same" in said.error
     )
     assert "--no-fit-check" in said.error and said.error.endswith("(1 more: finest doctor)\n")
     assert not kfp.uploads and not kfp.runs and not kfp.experiments

@@ -25,7 +25,10 @@ def in_the_guide(name: str) -> str:
 
 
 def on_a_terminal(said: Said, command: str, own: str = "finest") -> str:
-    """The command and what it said, as a terminal shows it that breaks lines where they reach its edge; `own`: the test's model."""
+    """The command and what it said, as a terminal shows it that breaks lines where they reach its edge.
+
+    `own` is the test's model.
+    """
     shown = re.sub(
         r"[0-9a-f]{32}", "4c1b7e0d52f94a6f8d3e90a1b2c7d865", (said.out + said.error).replace(own, "finest")
     )  # MLflow's run
@@ -192,7 +195,8 @@ REFUSAL = judged(
             value=0.93,
             bound=0.97,
             status="fail",
-            sentence="MRR is 0.0381, -6.9% against the base model's (0.0409); with 95% confidence not proven to be no more than 3% lower.",
+            sentence="MRR is 0.0381, -6.9% against the base model's (0.0409); "
+            "with 95% confidence not proven to be no more than 3% lower.",
         ),
         RuleResult(
             rule="sanity",

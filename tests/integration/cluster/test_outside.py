@@ -1,4 +1,7 @@
-"""People who reach MLflow's server and not the store behind it, as from outside a cluster: its name resolves for the server alone."""
+"""People reach MLflow's server and not the store behind it, as from outside a cluster.
+
+The store's name resolves for the server alone.
+"""
 
 import os
 import re

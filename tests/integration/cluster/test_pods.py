@@ -215,7 +215,8 @@ def test_a_cluster_that_has_no_pod_of_the_run_is_noted_after_a_while(
     assert pods(notes, live=False).failed(NODE) == "" and notes == []
     assert pods(notes).failed(NODE) == ""
     assert notes == [
-        "why steps wait or fail is not shown: namespace kubeflow of the current kubeconfig's cluster has no pod of this run"
+        "why steps wait or fail is not shown: "
+        "namespace kubeflow of the current kubeconfig's cluster has no pod of this run"
     ]
 
 

@@ -57,7 +57,10 @@ def strategy(**given: Any) -> dict[str, Any]:
 def test_what_kfp_comes_with_leaves_failed_containers_alone(says: Callable[..., str]) -> None:
     with pytest.raises(HealthError) as caught:
         says(yaml.safe_load(INSTALLED.read_text())["data"]["workflowDefaults"])
-    why = "a step whose container fails or runs out of memory is never tried again (retryPolicy OnError); one whose pod is lost is"
+    why = (
+        "a step whose container fails or runs out of memory is never tried again (retryPolicy OnError); "
+        "one whose pod is lost is"
+    )
     assert caught.value.cause == f"{why}, at most 2 or 3 times"
     assert caught.value.fix == BY_FILE
 

@@ -1,4 +1,7 @@
-"""Input that cannot be used: one line, no data set, no open MLflow run. The steps are called as KFP calls them, in one process."""
+"""Input that cannot be used: one line, no data set, no open MLflow run.
+
+The steps are called as KFP calls them, in one process.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Nights in a row over S3, step after step as the pipeline has them, in one process. `python -m benchmarks.nights` runs whole nights."""
+"""Nights in a row over S3, step after step as the pipeline has them, in one process.
+
+`python -m benchmarks.nights` runs whole nights.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

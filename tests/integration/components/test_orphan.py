@@ -6,7 +6,13 @@ from pathlib import Path
 
 from components.orphan import VARIABLE
 
-STEP = "from components.orphan import die_with_parent; import time; die_with_parent(); print('up', flush=True); time.sleep(60)"
+STEP = """
+import time
+from components.orphan import die_with_parent
+die_with_parent()
+print("up", flush=True)
+time.sleep(60)
+"""
 
 
 def start(parent: int) -> subprocess.Popen[str]:

@@ -29,7 +29,7 @@ EPOCHS = 6
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A kernel that says how many processes it has killed for want of memory; it says so of those that die from now on."""
+    """A kernel that says how many processes it has killed for want of memory: those that die from now on."""
 
     class Kernel:
         looked = 0

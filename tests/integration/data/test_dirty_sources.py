@@ -1,4 +1,7 @@
-"""What ingest makes of bad files: rows set aside with file, line and reason, or one line that says what is wrong; never half an output."""
+"""What ingest makes of bad files: rows set aside with file, line and reason, or one line that says what is wrong.
+
+It never leaves half an output.
+"""
 
 import gzip
 import subprocess
@@ -237,7 +240,8 @@ from finest.data.source import SourceFile
 from finest.errors import FinestError
 file, disk, memory = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 try:
-    ingest(pafs.LocalFileSystem(), [SourceFile(str(file), file.stat().st_size, "")], Ingest(), disk / "out", memory=memory, threads=1)
+    source = [SourceFile(str(file), file.stat().st_size, "")]
+    ingest(pafs.LocalFileSystem(), source, Ingest(), disk / "out", memory=memory, threads=1)
 except FinestError as error:
     print(error, *disk.iterdir(), sep="|")
 """

@@ -173,7 +173,10 @@ def test_requirements_are_those_of_the_groups_that_are_asked_for() -> None:
     assert spec and spec.loader
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    text = '[project]\ndependencies = ["torch"]\noptional-dependencies = {server = ["mlflow[auth]>=3", "boto3"], dev = ["pytest"]}'
+    text = (
+        '[project]\ndependencies = ["torch"]\n'
+        'optional-dependencies = {server = ["mlflow[auth]>=3", "boto3"], dev = ["pytest"]}'
+    )
     assert module.requirements(text, ["finest", "server"]) == ["torch", "mlflow[auth]>=3", "boto3"]
     with pytest.raises(KeyError, match="sever"):
         module.requirements(text, ["sever"])

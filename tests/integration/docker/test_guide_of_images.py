@@ -1,4 +1,4 @@
-"""The step of the cluster's guide that builds and pushes images, run as it stands for every choice of images that it names."""
+"""The step of the cluster's guide that builds and pushes images runs as it stands, for every choice that it names."""
 
 import os
 import re
@@ -25,7 +25,7 @@ case $1 in
   inspect) known pushed "$last"; echo "${last%:*}@sha256:${last##*:}" ;;
 esac
 """
-"""Knows the names of images and which of them a registry has. A digest is the tag, so that it can be told whose it is."""
+"""Knows the names of images and which of them a registry has. A digest is the tag, so that it tells whose it is."""
 
 
 def followed(choice: str, folder: Path) -> tuple[list[str], str]:

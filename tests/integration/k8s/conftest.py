@@ -1,4 +1,4 @@
-"""Rendered manifests, and an installation that is started from them on loopback: PostgreSQL, S3, MLflow behind a password."""
+"""Rendered manifests, and an installation started from them on loopback: PostgreSQL, S3, MLflow behind a password."""
 
 import os
 import shutil

@@ -1,7 +1,7 @@
 """Which connections NetworkPolicies leave open, by the rules of Kubernetes, and where a service's port leads.
 
-A policy sees pods and the ports they listen on, never a service. What comes from a node (a kubelet's probe, `kubectl port-forward`) is
-subject to none.
+A policy sees pods and the ports they listen on, never a service. What comes from a node (a kubelet's probe,
+`kubectl port-forward`) is subject to none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,7 +116,10 @@ def pods(documents: Iterable[Document], first: int) -> Iterator[End]:
 
 
 def behind(documents: Iterable[Document], ends: Iterable[End], host: str, port: int) -> list[tuple[End, int, str]]:
-    """The pods that a service's port leads to, the port that they listen on, and the protocol. `host` is like name.namespace.svc."""
+    """The pods that a service's port leads to, the port that they listen on, and the protocol.
+
+    `host` is like name.namespace.svc.
+    """
     name, namespace = host.split(".")[:2]
     services = [one for one in documents if one["kind"] == "Service" and one["metadata"]["namespace"] == namespace]
     spec = next(one["spec"] for one in services if one["metadata"]["name"] == name)

@@ -1,4 +1,7 @@
-"""MLflow as the manifests start it, its users, its backups, and its restore into an empty server: the very scripts of the cluster."""
+"""MLflow as the manifests start it, its users, its backups, and its restore into an empty server.
+
+The scripts are the very ones of the cluster.
+"""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Every connection that the installation needs is open from end to end, and no other: our policies beside those of KFP."""
+"""Every connection that the installation needs is open from end to end, and no other, with our policies and KFP's."""
 
 import re
 import shutil
@@ -21,7 +21,10 @@ KFP = [
     "seaweedfs.kubeflow:9000",
     "minio-service.kubeflow:9000",
 ]
-"""As KFP configures its launcher and driver, and Argo its sidecar; a step asks KFP for the schedule's time and for cancellation."""
+"""As KFP configures its launcher and driver, and Argo its sidecar.
+
+A step asks KFP for the schedule's time and for cancellation.
+"""
 NEEDS = {
     "mlflow": ["names", "database", "store"],
     "backup": ["names", "database", "store"],
@@ -42,7 +45,7 @@ DRIVER = {"driver": ["names", "store", "kubernetes", *KFP]}
 
 
 def needed_somewhere(world: World) -> set[Flow]:
-    """What is let out by address, since the other end has no fixed one; a pod's address is one too, whoever is there."""
+    """What is let out by address, since the other end has no fixed one. A pod's address is one too."""
     everywhere = {"step": API_PORTS, "watch": [443]}
     private: dict[str, list[int]] = {}
     if world.address("database").startswith("database.example.com"):

@@ -1,4 +1,4 @@
-"""The guides' commands are copied and pasted: they parse, their files exist, and the command line has their commands and options."""
+"""The guides' commands are copied and pasted: they parse, and their files, commands and options exist."""
 
 import re
 import subprocess

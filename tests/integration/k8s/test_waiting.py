@@ -1,4 +1,7 @@
-"""Jobs may start before their network is open, or before their servers run: they wait and say so, and end with the cause that they saw."""
+"""Jobs may start before their network is open, or before their servers run.
+
+They wait and say so, and end with the cause that they saw.
+"""
 
 import shutil
 import subprocess

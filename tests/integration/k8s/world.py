@@ -1,4 +1,7 @@
-"""An overlay in a cluster: its pods with those of KFP, strangers, and what is outside; who wants to call whom, as pods and ports."""
+"""An overlay in a cluster: its pods with those of KFP, strangers, and what is outside.
+
+It knows who wants to call whom, as pods and ports.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +64,7 @@ class World:
     def others(self) -> list[End]:
         """KFP and all else.
 
-        That is what looks like one of ours, or like a server, in another namespace; a neighbour of the cluster's DNS.
+        Some look like one of ours, or like a server, in another namespace; one is a neighbour of the cluster's DNS.
         """
         clients = {"access-mlflow": "true", "access-database": "true", "access-storage": "true"} | dict([STEP_LABEL])
         kubeflow = [*pods(KUBEFLOW, 100)]

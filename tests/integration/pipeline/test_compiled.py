@@ -59,7 +59,10 @@ def test_a_backend_would_take_it(fresh: list[Document], looped: list[Document]) 
 
 
 def test_a_night_has_few_drivers(fresh: list[Document], looped: list[Document]) -> None:
-    """Nine steps, the root and the exit handler, and four conditions; a loop adds one, and each turn one and its two steps'."""
+    """Nine steps, the root and the exit handler, and four conditions.
+
+    A loop adds one, and each turn one and its two steps'.
+    """
     assert drivers(fresh[0]) == 15
     assert [drivers(looped[0], groups) for groups in (1, 2, 4)] == [17, 20, 26]
 

@@ -1,4 +1,7 @@
-"""Sources on Google Cloud Storage and Azure Blob Storage: the same data set as from a folder, and one line for all that can be refused."""
+"""Sources on Google Cloud Storage and Azure Blob Storage give the same data set as a folder.
+
+There is one line for all that can be refused.
+"""
 
 from pathlib import Path
 

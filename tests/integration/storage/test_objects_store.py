@@ -1,4 +1,7 @@
-"""Checkpoints on Google Cloud Storage and Azure Blob Storage: what the store promises, with several writers and with requests that fail."""
+"""Checkpoints on Google Cloud Storage and Azure Blob Storage: what the store promises.
+
+Also with several writers, and with requests that fail.
+"""
 
 import os
 import pickle
@@ -62,7 +65,10 @@ def test_a_store_travels_as_its_uri_to_a_process_that_finds_its_credentials(cont
     packed = pickle.dumps(store)
     assert len(packed) < 300 and pickle.loads(packed) == store  # noqa: S301 - our own
     (tmp_path / "packed").write_bytes(packed)
-    code = "import pathlib, pickle, sys; pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()).get('a', pathlib.Path(sys.argv[2]))"
+    code = (
+        "import pickle, sys; from pathlib import Path; "
+        "pickle.loads(Path(sys.argv[1]).read_bytes()).get('a', Path(sys.argv[2]))"
+    )
     subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "packed"), str(tmp_path / "there")], cwd=ROOT, check=True
     )

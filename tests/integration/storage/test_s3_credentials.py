@@ -1,4 +1,7 @@
-"""Who we are on S3: a service account's role, credentials that are renewed, policies that allow a part. STS and IAM are moto's."""
+"""Who we are on S3: a service account's role, credentials that are renewed, policies that allow a part.
+
+STS and IAM are moto's.
+"""
 
 import json
 import secrets

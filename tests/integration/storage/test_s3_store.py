@@ -60,7 +60,10 @@ def test_a_store_travels_as_its_uri_and_each_process_finds_its_credentials(bucke
     packed = pickle.dumps(store)
     assert SECRET.encode() not in packed and pickle.loads(packed) == store  # noqa: S301 - our own
     (tmp_path / "packed").write_bytes(packed)
-    code = "import pathlib, pickle, sys; pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()).get('a', pathlib.Path(sys.argv[2]))"
+    code = (
+        "import pickle, sys; from pathlib import Path; "
+        "pickle.loads(Path(sys.argv[1]).read_bytes()).get('a', Path(sys.argv[2]))"
+    )
     command = [sys.executable, "-c", code, str(tmp_path / "packed"), str(tmp_path / "there")]
     subprocess.run(command, cwd=ROOT, check=True)
     assert (tmp_path / "there").read_bytes() == b"content"

@@ -1,4 +1,4 @@
-"""`python -m tests.integration.storage.train CHECKPOINTS OUT`: a pretraining that is long enough to be killed in an epoch."""
+"""Pretrains long enough to be killed in an epoch: `python -m tests.integration.storage.train CHECKPOINTS OUT`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""MLflow's server, its database or its store away for a moment: every call waits, nothing is there twice, nothing is lost."""
+"""MLflow's server, its database or its store is away for a moment: every call waits, nothing is twice or lost."""
 
 import logging
 import threading

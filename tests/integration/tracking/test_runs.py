@@ -135,7 +135,10 @@ def test_a_step_never_stays_running_and_its_error_is_one_line(
 
 def step_in_a_process(state: Path) -> "subprocess.Popen[str]":
     """A process that is inside a step, once it has printed."""
-    code = "import time\nfrom tracking import runs\nwith runs.step_run('pretrain'):\n    print('inside', flush=True)\n    time.sleep(60)"
+    code = (
+        "import time\nfrom tracking import runs\n"
+        "with runs.step_run('pretrain'):\n    print('inside', flush=True)\n    time.sleep(60)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "inside\n"
     return process

@@ -1,4 +1,7 @@
-"""Python runs this at its start where this folder is on PYTHONPATH: a name that only such processes can resolve, as in a cluster."""
+"""Gives a name that only processes with this folder on PYTHONPATH can resolve, as in a cluster.
+
+Python runs this at its start.
+"""
 
 import os
 import socket
