@@ -4,11 +4,11 @@ import re
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from tests.docker.conftest import Whole
 from tests.docker.containers import SECONDS, of, start, told, wait_for
 from tests.end_to_end.conftest import Place
 from tests.end_to_end.test_resume import champion_weights, same_lists, stable_part
@@ -75,7 +75,7 @@ def assert_the_same(place: Place, state: str, undisturbed: Path) -> None:
     ids=["early", "between", "late"],
 )
 def test_trainings_that_are_killed_at_many_moments_end_with_the_same_weights(
-    kills: list[Kill], whole: Any, here: Place
+    kills: list[Kill], whole: Whole, here: Place
 ) -> None:
     state = f"kills-{kills[0][1]}"
     run = start(here, state)
@@ -87,7 +87,7 @@ def test_trainings_that_are_killed_at_many_moments_end_with_the_same_weights(
     assert_the_same(here, state, whole[1])
 
 
-def test_a_training_that_is_short_of_memory_once_goes_on_in_its_container(whole: Any, here: Place) -> None:
+def test_a_training_that_is_short_of_memory_once_goes_on_in_its_container(whole: Whole, here: Place) -> None:
     run = start(here, "short", "--memory", TOO_LITTLE)
     wait_for(lambda: told(here, "short") and RESTARTED in log(here, "short"), run)
     (container,) = of(here, "short")

@@ -4,11 +4,11 @@ import os
 import re
 import signal
 import time
-from typing import Any
 
 import psutil
 import pytest
 
+from tests.docker.conftest import Runs, Whole
 from tests.docker.containers import SECONDS, epochs, finish, of, start, training, wait_for
 from tests.end_to_end.conftest import Place, verdict
 from tests.end_to_end.test_resume import same_lists, stable_part
@@ -18,7 +18,7 @@ from tracking import registry
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 
-def test_a_run_in_containers_comes_to_a_champion(whole: Any, here: Place, store: Any) -> None:
+def test_a_run_in_containers_comes_to_a_champion(whole: Whole, here: Place, store: Runs) -> None:
     process, folder = whole
     assert process.returncode == 0, process.stderr
     parent = next(run for run in store("whole") if "kfp_run_id" in run.data.tags)
@@ -31,7 +31,7 @@ def test_a_run_in_containers_comes_to_a_champion(whole: Any, here: Place, store:
     assert champion is not None and champion.kfp_run_id == folder.name
 
 
-def test_it_is_followed_like_a_run_in_processes_and_leaves_the_same_files(whole: Any, here: Place) -> None:
+def test_it_is_followed_like_a_run_in_processes_and_leaves_the_same_files(whole: Whole, here: Place) -> None:
     process, folder = whole
     assert (
         "Train, group 0: started" in process.stdout
@@ -43,13 +43,13 @@ def test_it_is_followed_like_a_run_in_processes_and_leaves_the_same_files(whole:
     assert of(here, "whole") == []
 
 
-def test_its_steps_run_as_somebody_other_than_root(whole: Any) -> None:
+def test_its_steps_run_as_somebody_other_than_root(whole: Whole) -> None:
     written = whole[1] / "verdict.json"
     assert written.stat().st_uid == (os.getuid() or 10001)
 
 
 def test_a_killed_container_is_one_line_and_the_same_command_ends_with_the_same_weights(
-    whole: Any, here: Place, store: Any
+    whole: Whole, here: Place, store: Runs
 ) -> None:
     run = start(here, "killed")
     wait_for(training(here, "killed"), run)
@@ -77,7 +77,7 @@ def test_a_killed_run_takes_its_containers_with_it(here: Place, steps_image: str
     assert of(here, "orphaned") == []
 
 
-def test_what_a_run_and_its_runner_leave_behind_is_ended_by_the_next_run(whole: Any, here: Place) -> None:
+def test_what_a_run_and_its_runner_leave_behind_is_ended_by_the_next_run(whole: Whole, here: Place) -> None:
     run = start(here, "abandoned")
     wait_for(training(here, "abandoned"), run)
     for process in [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]:
@@ -91,7 +91,7 @@ def test_what_a_run_and_its_runner_leave_behind_is_ended_by_the_next_run(whole: 
     assert same_lists(here.last("abandoned"), whole[1])
 
 
-def test_an_interrupted_run_ends_its_containers(here: Place, steps_image: str, store: Any) -> None:
+def test_an_interrupted_run_ends_its_containers(here: Place, steps_image: str, store: Runs) -> None:
     run = start(here, "interrupted")
     wait_for(training(here, "interrupted"), run)
     run.send_signal(signal.SIGINT)

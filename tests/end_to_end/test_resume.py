@@ -5,10 +5,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from mlflow.entities import Run
 
 from tests.end_to_end.conftest import ROOT, Place, Ran, verdict
 from tracking.store import connect, experiment_id
@@ -104,7 +104,7 @@ def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(
     assert not list((place.folder / state).glob("runs/*/kfp"))
 
 
-def runs_in(place: Place, state: str, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def runs_in(place: Place, state: str, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """All MLflow runs of a state."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("FINEST_STATE", str(place.folder / state))

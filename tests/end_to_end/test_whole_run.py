@@ -2,9 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
+from mlflow.entities import Run
 
 from tests.end_to_end.conftest import Place, Ran, verdict
 from tracking import registry
@@ -24,7 +24,7 @@ def champion() -> str:
     return found.version
 
 
-def parents() -> list[Any]:
+def parents() -> list[Run]:
     return list(
         connect().search_runs(
             [experiment_id(connect())], "tags.kfp_run_id != ''", order_by=["attributes.start_time DESC"]
@@ -32,7 +32,7 @@ def parents() -> list[Any]:
     )
 
 
-def running() -> list[Any]:
+def running() -> list[Run]:
     return list(connect().search_runs([experiment_id(connect())], "attributes.status = 'RUNNING'"))
 
 

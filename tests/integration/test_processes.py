@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from finest.training import workers
 
 LARGE = bytes(50_000_000)
 """More than any pipe holds."""
+Tell = Callable[[Any], None]
 
 
 def nothing() -> None:
@@ -25,25 +27,25 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def doubled(number: int, tell: Any) -> int:
+def doubled(number: int, tell: Tell) -> int:
     tell(number)
     return 2 * number
 
 
-def size(of: bytes, tell: Any) -> int:
+def size(of: bytes, tell: Tell) -> int:
     return len(of)
 
 
-def says_more_than_a_pipe_holds(tell: Any) -> bytes:
+def says_more_than_a_pipe_holds(tell: Tell) -> bytes:
     tell("ready")
     return LARGE
 
 
-def fails(tell: Any) -> None:
+def fails(tell: Tell) -> None:
     raise FinestError("what went wrong")
 
 
-def waits(tell: Any) -> None:
+def waits(tell: Tell) -> None:
     tell(os.getpid())
     time.sleep(600)
 
@@ -89,9 +91,12 @@ def test_one_that_is_left_at_work_is_ended() -> None:
 
 
 def test_a_team_with_large_jobs_is_told_of_a_death_while_others_are_at_work() -> None:
-    jobs = [partial(size, LARGE), waits, *[partial(size, LARGE)] * 4]
+    def kill(pid: Any) -> None:
+        os.kill(pid, signal.SIGKILL)
+
+    jobs: list[Callable[[Tell], object]] = [partial(size, LARGE), waits, *[partial(size, LARGE)] * 4]
     with pytest.raises(KilledError, match="a training process was killed by SIGKILL"):
-        workers.run(jobs, torch.device("cpu"), 2, lambda pid: os.kill(pid, signal.SIGKILL))  # type: ignore[arg-type]
+        workers.run(jobs, torch.device("cpu"), 2, kill)
 
 
 def test_a_team_returns_results_in_order() -> None:

@@ -195,8 +195,8 @@ def test_a_node_that_is_full_of_pods_is_waited_for(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(("state", "why"), [({"ready": False}, "not ready"), ({"closed": True}, "closed to new pods")])
-def test_nodes_that_are_away_come_back(cluster: Cluster, state: dict[str, bool], why: str) -> None:
-    cluster.kubernetes.add_node("node-1", **state)  # type: ignore[arg-type]
+def test_nodes_that_are_away_come_back(cluster: Cluster, state: dict[str, Any], why: str) -> None:
+    cluster.kubernetes.add_node("node-1", **state)
     assert f"would wait for a node (1 {why})" in cluster.says(CPUS)
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from kubernetes import client as kube
 
 from finest.gate.verdict import RuleResult
 from tests.integration.cluster.conftest import Call, Replay, Said, crown, judged, model, record
@@ -101,11 +102,11 @@ def test_a_step_that_fits_on_no_node_that_has_room(
     assert on_a_terminal(said, f"status {run}") == in_the_guide("pending")
 
 
-def unscheduled(kubernetes: FakeKubernetes, pod: object) -> None:
+def unscheduled(kubernetes: FakeKubernetes, pod: kube.V1Pod) -> None:
     """Has the recorded scheduler speak of the pod, which was another one's then."""
     told = [fake_kubernetes.read(event, "CoreV1Event") for event in recorded.answer("events-failed-scheduling")]
-    pod.status.phase = "Pending"  # type: ignore[attr-defined]
-    pod.metadata.uid = told[0].involved_object.uid  # type: ignore[attr-defined]
+    pod.status.phase = "Pending"
+    pod.metadata.uid = told[0].involved_object.uid
     kubernetes.events += told
 
 

@@ -195,7 +195,8 @@ def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_a
     kubernetes: FakeKubernetes, local_run: str
 ) -> None:
     opened = open_parent({}, source="data.csv", seed=0, tags={})
-    step = StepAtWork("pretrain", "1", SimpleNamespace(client=connect(), id="x", parent="y"))  # type: ignore[arg-type]
+    run: Any = SimpleNamespace(client=connect(), id="x", parent="y")
+    step = StepAtWork("pretrain", "1", run)
     kubernetes.pods = [killed(local_run, 0, 1), killed(local_run, 0, 0), killed("another run", 1, 1)]
     assert pods.explained("pretrain", "1") and pods.explained("pretrain", "1", least=2) is None
     assert pods.explained("finetune", "1") is None and pods.explained("pretrain", "2") is None

@@ -4,7 +4,6 @@ import logging
 import signal
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -27,19 +26,20 @@ SCENARIOS = Perturb(scenarios=[Scenario(kind="deletion", share=0.02)])
 EPOCHS = 6
 
 
-@pytest.fixture
-def kernel(monkeypatch: pytest.MonkeyPatch) -> Any:
+class Kernel:
     """A kernel that says how many processes it has killed for want of memory: those that die from now on."""
 
-    class Kernel:
-        looked = 0
-        short: tuple[int, ...] = ()
-        """Numbers of the looks, from 1, before which it has killed one more."""
+    looked = 0
+    short: tuple[int, ...] = ()
+    """Numbers of the looks, from 1, before which it has killed one more."""
 
-        def __call__(self) -> Memory:
-            self.looked += 1
-            return Memory(629145600, True, 628000000, sum(number <= self.looked for number in self.short))
+    def __call__(self) -> Memory:
+        self.looked += 1
+        return Memory(629145600, True, 628000000, sum(number <= self.looked for number in self.short))
 
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     made = Kernel()
     monkeypatch.setattr(module, "look", made)
     return made
@@ -65,7 +65,9 @@ def test_the_third_kill_is_the_last(tmp_path: Path) -> None:
     assert (tmp_path / "count").read_text() == "3"
 
 
-def test_out_of_memory_twice_at_the_same_place_is_one_line_that_says_what_to_raise(tmp_path: Path, kernel: Any) -> None:
+def test_out_of_memory_twice_at_the_same_place_is_one_line_that_says_what_to_raise(
+    tmp_path: Path, kernel: Kernel
+) -> None:
     kernel.short = (2, 4)  # before and after each death it is asked once
     with pytest.raises(OutOfMemoryError) as caught:
         supervised(partial(dies, tmp_path / "count", 5, [2]), "pretrain", lambda progress: None)
@@ -78,7 +80,7 @@ def test_out_of_memory_twice_at_the_same_place_is_one_line_that_says_what_to_rai
 
 
 def test_out_of_memory_with_an_epoch_in_between_goes_on(
-    tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, kernel: Kernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     kernel.short = (2, 4)
     assert supervised(partial(dies, tmp_path / "count", 2, [2, 3]), "pretrain", lambda progress: None) == 2
@@ -86,7 +88,7 @@ def test_out_of_memory_with_an_epoch_in_between_goes_on(
 
 
 def test_a_kill_that_was_not_the_kernels_is_not_called_out_of_memory(
-    tmp_path: Path, kernel: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, kernel: Kernel, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert supervised(partial(dies, tmp_path / "count", 1, []), "pretrain", lambda progress: None) == 1
     assert "out of memory" not in caplog.text
@@ -114,7 +116,9 @@ def test_errors_cross_to_the_step_with_their_kind_and_exit_code() -> None:
             super().__init__(f"{cause}; {fix}")
 
     crossed = portable(SpecialError("a", "b"))
-    assert type(crossed) is ConfigError and str(crossed) == "a; b" and portable(KilledError("it", 9)).number == 9  # type: ignore[attr-defined]
+    assert type(crossed) is ConfigError and str(crossed) == "a; b"
+    killed = portable(KilledError("it", 9))
+    assert isinstance(killed, KilledError) and killed.number == 9
     full = OSError(28, "No space left on device")
     assert portable(full) is full
 

@@ -11,11 +11,11 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from finest.data.schema import Manifest
+from finest.gate.verdict import Verdict
 from finest.models.saved import load, recommend
 from tests.integration.k8s.conftest import SECRETS, Installation, base_environment
 from tracking import registry, runs
@@ -89,7 +89,7 @@ def login(secret: dict[str, str]) -> tuple[str, str]:
 def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends_the_same(
     served: tuple[Installation, str],
     model_folder: Callable[[int], Path],
-    verdict: Any,
+    verdict: Callable[..., Verdict],
     manifest: Manifest,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,7 +57,8 @@ def test_every_command_of_the_guides_is_one_that_there_is() -> None:
     from pipeline.cli import app
 
     known: dict[str, set[str]] = {}
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    group: Any = get_command(app)
+    for name, command in group.commands.items():
         known |= {f"{name} {sub}": options(one) for sub, one in getattr(command, "commands", {}).items()} or {
             name: options(command)
         }
@@ -69,8 +71,8 @@ def test_every_command_of_the_guides_is_one_that_there_is() -> None:
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known[name], call
 
 
-def options(command: object) -> set[str]:
-    return {name for one in command.params for name in one.opts}  # type: ignore[attr-defined]
+def options(command: Any) -> set[str]:
+    return {name for one in command.params for name in one.opts}
 
 
 def test_the_config_of_the_guide_is_one(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess, run
-from typing import Any
 
 import pytest
 
 from tests.integration.k8s.conftest import K8S, ROOT, SECRETS
 from tests.integration.k8s.containers import Document, command, container, environment, find
+
+Watch = Callable[[str, str | None], CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
 
 @pytest.fixture
-def watch(rendered: Callable[[str], list[Document]], tmp_path: Path) -> Callable[..., CompletedProcess[str]]:
+def watch(rendered: Callable[[str], list[Document]], tmp_path: Path) -> Watch:
     """Runs the container's command, with a tracking URI and a webhook."""
     one = container(rendered("prod"), "CronJob", "watch", "watch")
 
@@ -56,7 +57,9 @@ def watch(rendered: Callable[[str], list[Document]], tmp_path: Path) -> Callable
     return start
 
 
-def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(watch: Any, webhook: Any, tmp_path: Path) -> None:
+def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(
+    watch: Watch, webhook: tuple[str, list[dict[str, object]]], tmp_path: Path
+) -> None:
     url, posted = webhook
     done = watch(f"sqlite:///{tmp_path}/mlflow.db", url)
     assert done.returncode == 1 and "no run has a verdict yet" in done.stderr
@@ -64,7 +67,7 @@ def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(watch: Any, w
     assert str(posted[0]["text"]).startswith("FINEST watch: ") and "no run has a verdict yet" in str(posted[0]["text"])
 
 
-def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch: Any, tmp_path: Path) -> None:
+def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch: Watch, tmp_path: Path) -> None:
     done = watch(f"sqlite:///{tmp_path}/mlflow.db", "http://127.0.0.1:9/secret-path")
     assert (
         done.returncode == 1 and "no run has a verdict yet" in done.stderr and "the webhook was not told" in done.stderr

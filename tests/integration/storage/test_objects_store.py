@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,12 @@ def read(store: Store, name: str, folder: Path) -> bytes | None:
     return file.read_bytes() if store.get(name, file) else None
 
 
+def files(container: str) -> list[Any]:
+    """All files that a store has in the container, those of versions that are over too."""
+    store: Any = checkpoint_store(container)
+    return list(store._place.files())
+
+
 def test_what_was_put_last_is_got_and_nothing_else_is_left(container: str, tmp_path: Path) -> None:
     store = checkpoint_store(f"{container}/some/prefix")
     assert read(store, "k/clean", tmp_path) is None and store.list("") == []
@@ -46,7 +53,7 @@ def test_what_was_put_last_is_got_and_nothing_else_is_left(container: str, tmp_p
     assert read(store, "k/clean", tmp_path) == b"newest" and read(store, "k/clean-2", tmp_path) == b""
     assert store.list("k/") == ["k/clean", "k/clean-2"] and store.list("k/clean-") == ["k/clean-2"]
     assert store.list("q") == []
-    assert len(checkpoint_store(container)._place.files()) == 2  # type: ignore[attr-defined]
+    assert len(files(container)) == 2
     assert {path.name for path in tmp_path.iterdir()} == {"blob", "got"}
     store.delete("k/clean-")
     assert store.list("") == ["k/clean"]
@@ -87,7 +94,7 @@ def test_what_a_killed_writer_left_is_no_blob_and_goes_with_the_name(
     store.put("clean", blob(tmp_path, b"newer"))
     assert read(store, "clean", tmp_path) == b"newer"
     store.delete("")
-    assert checkpoint_store(container)._place.files() == []  # type: ignore[attr-defined]
+    assert files(container) == []
 
 
 def test_what_was_changed_on_the_server_is_refused(emulator: Emulator, container: str, tmp_path: Path) -> None:
@@ -147,7 +154,7 @@ def test_a_missing_bucket_is_one_line_for_every_call(emulator: Emulator, contain
 
 def test_a_probe_leaves_nothing(container: str) -> None:
     probe(f"{container}/checkpoints")
-    assert checkpoint_store(container)._place.files() == []  # type: ignore[attr-defined]
+    assert files(container) == []
 
 
 def test_a_store_that_is_away_is_waited_for_with_a_line_a_wait(

@@ -15,8 +15,8 @@ from components.ingest.work import read
 from components.source import listing_of, resolve
 from finest.data.config import Evaluation, Ingest
 from finest.errors import FinestError, UnavailableError
+from finest.training.store import Store
 from storage import checkpoint_store
-from storage.s3.store import S3Store
 from tests.builders import write_walks
 from tests.services import s3
 from tests.services.faults import CutOff, Faulty, Refusal, Request
@@ -60,33 +60,33 @@ def away(service: Service, seconds: float = SECONDS) -> Iterator[None]:
         thread.join()
 
 
-def put(store: S3Store, folder: Path) -> None:
+def put(store: Store, folder: Path) -> None:
     (folder / "file").write_text("content")
     store.put("clean/epoch", folder / "file")
 
 
-def get(store: S3Store, folder: Path) -> None:
+def get(store: Store, folder: Path) -> None:
     assert store.get("there", folder / "got") and (folder / "got").read_text() == "before"
 
 
-def list_(store: S3Store, folder: Path) -> None:
+def list_(store: Store, folder: Path) -> None:
     assert store.list("th") == ["there"]
 
 
-def delete(store: S3Store, folder: Path) -> None:
+def delete(store: Store, folder: Path) -> None:
     store.delete("there")
     assert store.list("there") == []
 
 
 @pytest.mark.parametrize("call", [put, get, list_, delete])
 def test_every_call_of_a_store_waits_for_it_with_a_line_a_wait(
-    server: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture, call: Callable[[S3Store, Path], None]
+    server: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture, call: Callable[[Store, Path], None]
 ) -> None:
     store = checkpoint_store("s3://finest/checkpoints")
     (tmp_path / "before").write_text("before")
     store.put("there", tmp_path / "before")
     with away(server), caplog.at_level(logging.INFO):
-        call(store, tmp_path)  # type: ignore[arg-type]
+        call(store, tmp_path)
     said = [record for record in caplog.records if f"S3 at http://{HOST}:" in record.message]
     assert len(said) >= 3 and "no connection (EndpointConnectionError); asked again in" in said[0].message
     for wait, after in pairwise(said):
@@ -130,7 +130,7 @@ def test_a_store_that_is_busy_is_waited_for_however_often_it_says_so(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     until = time.monotonic() + SECONDS
     faulty.fault = lambda request: Refusal(503, "SlowDown") if time.monotonic() < until else None
-    put(checkpoint_store(f"s3://{bucket}/x"), tmp_path)  # type: ignore[arg-type]
+    put(checkpoint_store(f"s3://{bucket}/x"), tmp_path)
     assert "it answers SlowDown; asked again" in caplog.text
 
 

@@ -17,7 +17,7 @@ from finest.data.ingest import ingest
 from finest.errors import ConfigError, DataError, FinestError
 from storage import listing_hash, resolve
 from tests.builders import write_walks
-from tests.services.faults import Added, Faulty, Refusal, Request, slow_down
+from tests.services.faults import Added, Fault, Faulty, Refusal, Request, slow_down
 from tests.services.s3 import S3, SECRET
 
 CONFIG = Ingest.model_validate({"evaluation": {"depth": 20, "exclude_seen": False}})
@@ -195,10 +195,10 @@ def gone(request: Request) -> Refusal | None:
     ],
 )
 def test_a_refusal_is_one_line_before_anything_is_read(
-    fault: object, says: str, s3_server: S3, bucket: str, faulty: Faulty
+    fault: Fault, says: str, s3_server: S3, bucket: str, faulty: Faulty
 ) -> None:
     s3_server.client().put_object(Bucket=bucket, Key="data/a.csv", Body=b"x")
-    faulty.fault = fault  # type: ignore[assignment]
+    faulty.fault = fault
     assert says in one_line(f"s3://{bucket}/data")
     assert not [
         request for request in faulty.seen if request.method == "GET" and "a.csv" in request.path.partition("?")[0]

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
+from mlflow.entities import Run
 
 from finest.errors import FinestError
 from finest.perturb.plan import Group, Plan, Variant
@@ -21,13 +21,13 @@ CONFIG = {
 }
 
 
-def run_of(id: str) -> Any:
+def run_of(id: str) -> Run:
     return store.connect().get_run(id)
 
 
-def child(step: str) -> Any:
-    client = store.connect()
-    return next(run for run in runs.children(client, runs.find_parent()) if run.data.tags.get("step") == step)
+def child(step: str) -> Run:
+    children: list[Run] = runs.children(store.connect(), runs.find_parent())
+    return next(run for run in children if run.data.tags.get("step") == step)
 
 
 def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_find_it(state: Path) -> None:

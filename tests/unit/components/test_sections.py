@@ -22,7 +22,7 @@ from pipeline.config import Config
 MODELS = Registry[Any]("model", "finest.of_this_test")
 
 
-def as_kfp_hands_it_on(value: object) -> object:
+def as_kfp_hands_it_on(value: Any) -> Any:
     """Parameters travel as JSON, whole numbers as floats; None is refused."""
     if isinstance(value, dict):
         return {key: as_kfp_hands_it_on(item) for key, item in value.items()}
@@ -42,12 +42,12 @@ shares = st.just("off") | st.floats(0, 1)
     )
 )
 def test_a_gate_survives_the_way_through_kfp(gate: Gate) -> None:
-    assert parse(Gate, as_kfp_hands_it_on(parameters(gate)), "gate") == gate  # type: ignore[arg-type]
+    assert parse(Gate, as_kfp_hands_it_on(parameters(gate)), "gate") == gate
 
 
 @pytest.mark.parametrize("section", [Ingest(), Perturb(), Pretrain(processes=3), Pretrain()])
 def test_a_section_survives_the_way_through_kfp(section: Ingest | Perturb | Pretrain) -> None:
-    assert parse(type(section), as_kfp_hands_it_on(parameters(section))) == section  # type: ignore[arg-type]
+    assert parse(type(section), as_kfp_hands_it_on(parameters(section))) == section
 
 
 @pytest.mark.parametrize("switched", ["off", False])  # YAML 1.1 makes False of an unquoted off

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from finest.data import dataset
 from finest.data.config import Ingest
-from finest.data.dataset import Dataset
+from finest.data.dataset import Dataset, Ints
 from finest.data.ingest import ingest
 from finest.errors import FinestError
 from storage import demo_data, resolve
 
 
-def markov_mrr(user: NDArray[Any], item: NDArray[Any], train: NDArray[Any]) -> float:
+def markov_mrr(user: Ints, item: Ints, train: NDArray[np.bool_]) -> float:
     """MRR of ranking held-out items by how often they followed the item before them in training rows.
 
     Ties have their mean rank.

@@ -22,8 +22,8 @@ def attempt(
     state: State, created: float, running: float | None = None, ended: float | None = None, number: int = 0
 ) -> Attempt:
     """Times in minutes before now."""
-    known = [None if minutes is None else ago(minutes) for minutes in (created, running, ended)]
-    return Attempt(f"node-{number}", state, *known, number=number)  # type: ignore[arg-type,misc]
+    began, ran, over = (None if minutes is None else ago(minutes) for minutes in (created, running, ended))
+    return Attempt(f"node-{number}", state, began, ran, over, number)
 
 
 def step(
