@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import ROUND_FLOOR, Decimal
-from typing import get_args
+from functools import cache
+from typing import Any, get_args
 
 import ibis
 import pyarrow as pa
@@ -15,14 +16,22 @@ from finest.data.times import END, SHIFT, Unit, micros, whole, within
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@cache
+def parser(unit: Unit) -> tuple[Any, str]:
+    """Returns a database with an empty table of texts, and the SQL that reads them as times, which takes long to make."""
+    connection = ibis.duckdb.connect()
+    texts = connection.create_table("texts", schema={"text": "string"})
+    time, told = micros(texts.text, unit)
+    query = texts.select(time=time, told=told, within=within(time), whole=whole(texts.text, unit))
+    return connection, str(connection.compile(query))
+
+
 def parse(texts: list[str], unit: Unit = "s") -> list[int | str]:
     """Microseconds of each text, or what is wrong with it. Where `whole` says a time, it is the same."""
-    connection = ibis.duckdb.connect()
-    table = connection.create_table("texts", pa.table({"text": pa.array(texts, pa.string())}))
-    time, told = micros(table.text, unit)
-    rows = connection.to_pyarrow(
-        table.select(time=time, told=told, within=within(time), whole=whole(table.text, unit))
-    ).to_pylist()
+    connection, query = parser(unit)
+    connection.create_table("texts", pa.table({"text": pa.array(texts, pa.string())}), overwrite=True)
+    rows = connection.con.sql(query).to_arrow_table().to_pylist()
+    assert len(rows) == len(texts)
     assert all(row["told"] and row["whole"] == row["time"] for row in rows if row["whole"] is not None)
     return [
         row["time"] if row["told"] and row["within"] else "out of range" if row["told"] else "unparsable"

@@ -136,11 +136,17 @@ def page(folder: Path, verdict: Verdict, histories: dict[str, pa.Table] | None =
     return out.read_text(encoding="utf-8")
 
 
-def test_the_page_of_a_profiled_run_is_a_section_and_of_any_other_there_is_none(tmp_path: Path) -> None:
-    render(verdict(), HISTORIES, tmp_path / "report.html", "profiled", "Steps   wall s\n  pretrain <0>   2.0\n")
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a verdict with all that a run usually has."""
+    return page(tmp_path_factory.mktemp("usual"), verdict())
+
+
+def test_the_page_of_a_profiled_run_is_a_section_and_of_any_other_there_is_none(tmp_path: Path, usual: str) -> None:
+    render(verdict(), {}, tmp_path / "report.html", "profiled", "Steps   wall s\n  pretrain <0>   2.0\n")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Where the time went" in headings(html) and "Steps   wall s\n  pretrain &lt;0&gt;   2.0\n" in html
-    assert "Where the time went" not in headings(page(tmp_path, verdict()))
+    assert "Where the time went" not in headings(usual)
 
 
 def headings(html: str) -> list[str]:
@@ -168,8 +174,8 @@ class Nesting(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_a_pass_says_so_and_why_and_what_finest_bought(tmp_path: Path) -> None:
-    text = plain(page(tmp_path, verdict()))
+def test_a_pass_says_so_and_why_and_what_finest_bought(usual: str) -> None:
+    text = plain(usual)
     assert "PASS All rules held." in text
     assert "1 check held, 0 failed, 1 did not apply" in text
     assert "List stability (RLS)0.8980.856 without FINEST" in text
@@ -180,7 +186,7 @@ def test_a_pass_says_so_and_why_and_what_finest_bought(tmp_path: Path) -> None:
 
 def test_a_failure_names_its_reason_and_marks_the_rule_in_words(tmp_path: Path) -> None:
     failed = rule("stability.rbo", "fail", bound=0.999)
-    html = page(tmp_path, verdict(verdict="fail", reason=failed.sentence, rules=[failed]))
+    html = page(tmp_path, verdict(verdict="fail", reason=failed.sentence, rules=[failed]), {})
     assert "FAIL Sentence about stability.rbo. This candidate must not be promoted." in plain(html)
     assert re.search(r'<span class="mark fail"><span aria-hidden="true">&#10007;</span>\s*failed</span>', html)
 
@@ -202,13 +208,13 @@ def test_every_rule_is_there_with_its_sentence_value_bound_and_interval(tmp_path
         rule(f"rule{index}.x", status, value=index + 0.25, bound=index + 0.5, interval=(None, index + 0.75))
         for index, status in enumerate(("pass", "fail", "not applicable"))
     ]
-    text = plain(page(tmp_path, verdict(rules=rules)))
+    text = plain(page(tmp_path, verdict(rules=rules), {}))
     for index, result in enumerate(rules):
         assert f"{result.name} {index}.250 {index}.500 up to {index}.750 {result.sentence}" in text
 
 
-def test_sections_without_anything_to_show_are_left_out(tmp_path: Path) -> None:
-    full = headings(page(tmp_path, verdict()))
+def test_sections_without_anything_to_show_are_left_out(tmp_path: Path, usual: str) -> None:
+    full = headings(usual)
     judged_elsewhere = headings(page(tmp_path, verdict(cost={}, moved=[]), {}))
     assert [heading for heading in full if heading not in judged_elsewhere] == [
         "Training",
@@ -236,27 +242,27 @@ def test_a_champion_is_compared_and_churn_reported(tmp_path: Path) -> None:
     judged = verdict(
         accuracy=[*judged.accuracy, model("champion", 0.0498)], metrics={**judged.metrics, "churn/rbo": 0.741}
     )
-    text = plain(page(tmp_path, judged))
+    text = plain(page(tmp_path, judged, {}))
     assert "Similarity to the champion0.741" in text
     assert "champion0.0498+1.0%" in text
 
 
 def test_both_protocols_are_shown_side_by_side_where_both_ran(tmp_path: Path) -> None:
     both = {**verdict().metrics, f"rls_independent/rbo/{PROBE}": 0.8594}
-    text = plain(page(tmp_path, verdict(metrics=both)))
+    text = plain(page(tmp_path, verdict(metrics=both), {}))
     assert "rbo, independentprotocol" in text
     assert "0.859" in text
 
 
-def test_floor_and_ceiling_are_drawn_with_every_probe(tmp_path: Path) -> None:
-    drawings = re.findall(r"<svg.*?</svg>", page(tmp_path, verdict()), flags=re.DOTALL)
+def test_floor_and_ceiling_are_drawn_with_every_probe(usual: str) -> None:
+    drawings = re.findall(r"<svg.*?</svg>", usual, flags=re.DOTALL)
     for drawing in drawings[:2]:
         for words in ("noise floor 0.681", "ceiling 0.945", PROBE, "0.856 \N{RIGHTWARDS ARROW} 0.898"):
             assert words in drawing
 
 
-def test_what_the_proof_cost_is_said_relative_to_the_candidate(tmp_path: Path) -> None:
-    text = plain(page(tmp_path, verdict()))
+def test_what_the_proof_cost_is_said_relative_to_the_candidate(usual: str) -> None:
+    text = plain(usual)
     assert "Training the candidate alone took 55 CPU seconds. The 1 further training that proves its stability" in text
     assert "took 57, 1.0 times as much; all together 112." in text
 
@@ -264,7 +270,7 @@ def test_what_the_proof_cost_is_said_relative_to_the_candidate(tmp_path: Path) -
 def test_epochs_before_a_resume_count_in_the_cost(tmp_path: Path) -> None:
     resumed = {"clean": {"pretrain_cpu_seconds": 1.0, "pretrain_epochs_cpu_seconds": 30.0}}
     assert "Training the candidate alone took 30 CPU seconds." in plain(
-        page(tmp_path, verdict(cost={"variants": resumed, "steps": {}}))
+        page(tmp_path, verdict(cost={"variants": resumed, "steps": {}}), {})
     )
 
 
@@ -303,36 +309,33 @@ def test_ids_from_the_data_are_text_and_never_markup(tmp_path: Path, hostile: st
     Nesting().feed(html)
 
 
-def test_the_page_asks_nobody_else_for_anything(tmp_path: Path) -> None:
-    html = page(tmp_path, verdict())
-    assert not re.search(r"https?:|//\w|@import|<script|<link|<iframe", html)
-    assert all(target.startswith("#") for target in re.findall(r'(?:src|href)="([^"]*)"', html))
-    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
+def test_the_page_asks_nobody_else_for_anything(usual: str) -> None:
+    assert not re.search(r"https?:|//\w|@import|<script|<link|<iframe", usual)
+    assert all(target.startswith("#") for target in re.findall(r'(?:src|href)="([^"]*)"', usual))
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", usual))
 
 
-def test_charts_share_no_ids_and_find_their_own(tmp_path: Path) -> None:
-    html = page(tmp_path, verdict())
-    ids = re.findall(r'\bid="([^"]*)"', html)
-    used = set(re.findall(r'href="#([^"]*)"', html)) | set(re.findall(r"url\(#([^)]*)\)", html))
+def test_charts_share_no_ids_and_find_their_own(usual: str) -> None:
+    ids = re.findall(r'\bid="([^"]*)"', usual)
+    used = set(re.findall(r'href="#([^"]*)"', usual)) | set(re.findall(r"url\(#([^)]*)\)", usual))
     assert len(ids) == len(set(ids))
     assert used and used <= set(ids)
 
 
-def test_charts_follow_the_page_s_colours_and_have_words_for_those_who_cannot_see(tmp_path: Path) -> None:
-    html = page(tmp_path, verdict())
-    for drawing in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL):
+def test_charts_follow_the_page_s_colours_and_have_words_for_those_who_cannot_see(usual: str) -> None:
+    for drawing in re.findall(r"<svg.*?</svg>", usual, flags=re.DOTALL):
         assert not re.search(r"#[0-9a-f]{6}\b", re.sub(r'(?:id|href)="[^"]*"|url\([^)]*\)', "", drawing))
         assert re.match(r'<svg [^>]*role="img" aria-label="\w[^"]{20,}"', drawing)
 
 
-def test_elements_are_closed_in_order(tmp_path: Path) -> None:
+def test_elements_are_closed_in_order(usual: str) -> None:
     nesting = Nesting()
-    nesting.feed(page(tmp_path, verdict()))
+    nesting.feed(usual)
     assert nesting.open == []
 
 
-def test_equal_input_gives_equal_bytes_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    assert page(tmp_path, verdict()) == page(tmp_path, verdict())
+def test_equal_input_gives_equal_bytes_and_leaves_nothing_half_written(tmp_path: Path, usual: str) -> None:
+    assert page(tmp_path, verdict()) == usual
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

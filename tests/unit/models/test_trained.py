@@ -1,5 +1,6 @@
 """Models of other packages through a whole training: one with a buffer, and one that reads both ways."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,7 @@ def test_a_masked_model_pretrains_finetunes_with_reference_lists_and_ranks(tmp_p
     base, _ = trained(data, config, tmp_path / "one")
     ranks = lists_of(base, data, config).target_rank
     assert (1 / ranks).mean() > 0.6  # by chance: .18
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
     kept, history = trained(data, config, tmp_path / "one", tuning=FINETUNE)
     free, _ = trained(data, config, tmp_path / "two", tuning=FINETUNE.model_copy(update={"alpha": 0.0}))
     assert all(np.isfinite(record["loss"]) for record in history)
