@@ -36,11 +36,15 @@ class Run:
 
     def write(self, folder: Path) -> None:
         """Writes all files, as training and the champion step leave them."""
+        names = np.array(items(), dtype=object)
+        user = np.array([f"u{code}" for code in range(USERS)], dtype=object).repeat(self.each)
+        position = np.tile(np.arange(self.each), USERS) + 7
+        catalogue = describe_catalogue(items())
         for (variant, stage), scores in self.scores.items():
             order = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
             role = "control" if variant in CONTROLS else "probe" if variant in PROBES else variant
             description = {
-                "catalogue": describe_catalogue(items()),
+                "catalogue": catalogue,
                 "model": "made-up",
                 "role": role,
                 "stage": stage,
@@ -53,13 +57,13 @@ class Run:
                 "data_fingerprint": "yesterday" if variant == "champion" else "today",
             }
             lists = RankLists(
-                user=np.array([f"u{code}" for code in np.repeat(np.arange(USERS), self.each)], dtype=object),
-                position=np.tile(np.arange(self.each), USERS) + 7,
-                target=np.array([items()[code] for code in self.target], dtype=object),
+                user=user,
+                position=position,
+                target=names[self.target],
                 target_rank=mean_rank(scores, self.target),
                 items=order,
                 scores=np.take_along_axis(scores, order, axis=1).astype(np.float32),
-                vocabulary=np.array(items(), dtype=object),
+                vocabulary=names,
                 description=Description.model_validate(description | self.described.get((variant, stage), {})),
                 after_cut=self.after_cut if variant == "champion" else None,
             )
