@@ -35,8 +35,8 @@ class Run(Section):
     seed: int = Field(default=0, ge=0)
     """Seed of initial weights, batches, dropout, simulation and the gate's bootstrap."""
     checkpoints: str = ""
-    """Folder or s3://bucket/prefix where trainings leave checkpoints to go on from. Empty: a local run keeps them in
-    its state folder."""
+    """Folder, or URI like s3://bucket/prefix (gs:// and abfs:// too), where trainings leave checkpoints to go on from.
+    Empty: a local run keeps them in its state folder."""
     packages: list[str] = Field(default=[])
     """Other packages that the config's models, rules and the like come from, as `name` or `name==version`. A run
     without them ends before anything starts. Those that the config names things of are added by themselves, with their
