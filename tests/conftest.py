@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# As trainings do (finest/training/device.py), before anything imports torch: on data as small as these, threads that wait
-# for each other cost many times what they compute. Processes that tests start inherit it.
+# As trainings do (finest/training/device.py), before anything imports torch: on data as small as these, threads that
+# wait for each other cost many times what they compute. Processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.services.fixtures", "tests.services.images"]
 TOGETHER = Path(__file__).parent / "end_to_end"

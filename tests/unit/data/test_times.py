@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @cache
 def parser(unit: Unit) -> tuple[Any, str]:
-    """Returns a database with an empty table of texts, and the SQL that reads them as times, which takes long to make."""
+    """Returns a database with an empty table of texts, and the SQL that reads them as times, slow to make."""
     connection = ibis.duckdb.connect()
     texts = connection.create_table("texts", schema={"text": "string"})
     time, told = micros(texts.text, unit)
