@@ -3,11 +3,10 @@
 import secrets
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from finest.errors import ConfigError, FinestError
 from finest.training.store import Store
-from storage.registry import CHECKPOINTS
+from storage.registry import CHECKPOINTS, at
 
 
 def checkpoint_store(uri: str | Path) -> Store:
@@ -15,11 +14,7 @@ def checkpoint_store(uri: str | Path) -> Store:
     text = str(uri)
     if not text:
         raise ConfigError("no place for checkpoints is given; set `checkpoints` to a folder or to s3://BUCKET/PREFIX")
-    scheme = urlsplit(text).scheme if "://" in text else "file"
-    if scheme not in CHECKPOINTS:
-        known = ", ".join(f"{name}://" for name in CHECKPOINTS)
-        raise ConfigError(f"{text}: unknown kind of place for checkpoints {scheme}://; known are a path and {known}")
-    return CHECKPOINTS[scheme](text)
+    return at(CHECKPOINTS, text)
 
 
 def probe(uri: str | Path) -> None:

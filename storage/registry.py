@@ -1,7 +1,10 @@
 """Kinds of places by the scheme of their URI, such as `s3` of s3://bucket/prefix; another package adds one by an entry point."""
 
 from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
 
+from finest.errors import ConfigError
 from finest.registry import Registry
 from finest.training.store import Store
 from storage.source import Source
@@ -12,3 +15,14 @@ CHECKPOINTS: Registry[Callable[[str], Store]] = Registry(
     "place for checkpoints", "finest.checkpoints", "storage.schemes", check=callable
 )
 """By scheme: makes the store of checkpoints at a URI."""
+
+T = TypeVar("T")
+
+
+def at(places: Registry[Callable[[str], T]], uri: str) -> T:
+    """Returns what is at a path or URI, by its scheme. Raises ConfigError for an unknown one."""
+    scheme = urlsplit(uri).scheme if "://" in uri else "file"
+    if scheme not in places:
+        known = ", ".join(f"{name}://" for name in places)
+        raise ConfigError(f"{uri}: unknown kind of {places.kind} {scheme}://; known are a path and {known}")
+    return places[scheme](uri)

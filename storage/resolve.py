@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from urllib.parse import urlsplit
 
 from finest.errors import ConfigError
-from storage.registry import SOURCES
+from storage.registry import SOURCES, at
 from storage.source import Source
 
 
@@ -22,11 +21,7 @@ def resolve(uri: str) -> Source:
     """
     if not uri:
         raise ConfigError("no source is given; name a file or folder of interactions with --source")
-    scheme = urlsplit(uri).scheme if "://" in uri else "file"
-    if scheme not in SOURCES:
-        known = ", ".join(f"{name}://" for name in SOURCES)
-        raise ConfigError(f"{uri}: unknown kind of source {scheme}://; known are a path and {known}")
-    return SOURCES[scheme](uri)
+    return at(SOURCES, uri)
 
 
 def listing_hash(source: Source) -> str:

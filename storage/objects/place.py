@@ -44,6 +44,11 @@ class Place:
         """Returns in words why an error may be gone in a minute; None for one that will not."""
         return passing(self.service, error)
 
+    def is_missing(self, error: BaseException) -> bool:
+        """Tells whether an error says that there is no such object; pyarrow raises it as this or as that."""
+        fault = self.service.diagnose(error)
+        return isinstance(error, FileNotFoundError) or (fault is not None and fault.kind == "missing")
+
     def files(self, folder: str = "") -> list[pafs.FileInfo]:
         """Returns the objects below this place, or below a folder in it, at any depth. Raises NoContainerError."""
         below = pafs.FileSelector(f"{self.path}/{folder}".rstrip("/"), recursive=True, allow_not_found=True)

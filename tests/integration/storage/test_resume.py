@@ -59,9 +59,9 @@ def killed_and_resumed(uri: str, whole: Path, folder: Path) -> None:
 
 
 def versions(store: Any) -> dict[int, set[str]]:
-    """Returns the writers of the clean training's checkpoints by their numbers, which are those of epochs."""
+    """Returns the writers of the clean training's whole checkpoints by their numbers, which are those of epochs."""
     found: dict[int, set[str]] = {}
     for version in store._versions("clean-"):
-        number, writer, *_ = version if isinstance(version[0], int) else version[0]
-        found.setdefault(number, set()).add(writer)
+        if version.whole:
+            found.setdefault(version.number, set()).add(version.writer)
     return found
