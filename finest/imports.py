@@ -10,14 +10,17 @@ ROOT = Path(__file__).parent
 """Folder of the package finest."""
 
 
-def closure(entries: Iterable[str], inside: tuple[str, ...] = ("finest",)) -> tuple[list[Path], set[str]]:
+def closure(
+    entries: Iterable[str], inside: tuple[str, ...] = ("finest",), registered: bool = False
+) -> tuple[list[Path], set[str]]:
     """Returns the files that importing some modules runs, sorted, and the other packages that finest's of them import.
 
-    What a function imports does not count: its caller brings what it needs. Nor does what a registry imports by name.
+    What a function imports does not count: its caller brings what it needs.
 
     Args:
         entries: Full names of the modules.
         inside: Packages whose imports are followed, these modules' own among them.
+        registered: Whether a registry counts as importing all modules of its package, as it does by name.
     """
     files: dict[Path, None] = {}
     outside: set[str] = set()
@@ -28,6 +31,8 @@ def closure(entries: Iterable[str], inside: tuple[str, ...] = ("finest",)) -> tu
         if file in files or not file.exists():  # a name that is no module: imported from one
             continue
         files[file] = None
+        if registered and file.name == "registry.py" and file.parent != ROOT:
+            names.extend(modules_of(".".join(file.parent.relative_to(ROOT.parent).parts)))
         names.extend(name.rsplit(".", levels)[0] for levels in range(1, name.count(".") + 1))
         for module in _imports(file, name if file.name == "__init__.py" else name.rpartition(".")[0]):
             package = module.partition(".")[0]

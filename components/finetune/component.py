@@ -36,12 +36,9 @@ def finetune(
     from pathlib import Path
 
     from components.finetune.work import train
-    from components.sections import parse
     from components.step import running
-    from finest.training.config import Finetune, Pretrain
 
     with running("finetune", group, checkpoints) as step:
         data, models = (Path(interactions.path), Path(edits.path)), (Path(bases.path), Path(champion.path))
-        sections = parse(Pretrain, pretrain, "pretrain"), parse(Finetune, config, "finetune")
-        step.train(partial(train, *data, group, *sections, *models, checkpoints, profile, Path(tuned.path)))
+        step.train(partial(train, *data, group, pretrain, config, *models, checkpoints, profile, Path(tuned.path)))
     tuned.metadata["group"] = group

@@ -30,11 +30,9 @@ def pretrain(
     from pathlib import Path
 
     from components.pretrain.work import train
-    from components.sections import parse
     from components.step import running
-    from finest.training.config import Pretrain
 
     with running("pretrain", group, checkpoints) as step:
-        data, section = (Path(interactions.path), Path(edits.path)), parse(Pretrain, config, "pretrain")
-        step.train(partial(train, *data, group, section, checkpoints, profile, Path(bases.path)))
+        data = Path(interactions.path), Path(edits.path)
+        step.train(partial(train, *data, group, config, checkpoints, profile, Path(bases.path)))
     bases.metadata["group"] = group

@@ -1,11 +1,11 @@
 """Pretrains, in the process that its step watches over.
 
-Its imports are for that process alone: the step needs no torch.
+Its imports, and reading the config, are for that process alone: the step needs no torch, which a model's config loads.
 """
 
 from pathlib import Path
+from typing import Any
 
-from finest.training.config import Pretrain
 from finest.training.progress import Report
 
 
@@ -13,7 +13,7 @@ def train(
     interactions: Path,
     edits: Path,
     group: str,
-    config: Pretrain,
+    config: dict[str, Any],
     checkpoints: str,
     profile: bool,
     bases: Path,
@@ -21,11 +21,14 @@ def train(
 ) -> None:
     """Trains a group's variants and writes their folder `bases`."""
     from components.checkpoints import open_store
+    from components.sections import parse
     from finest.data.dataset import load
     from finest.perturb.plan import read_plan
     from finest.profiling.profiler import into
+    from finest.training.config import Pretrain
     from finest.training.pretrain import pretrain
 
+    section = parse(Pretrain, config, "pretrain")
     with into(bases, "pretrain", profile):
         data, (table, plan) = load(interactions), read_plan(edits)
-        pretrain(data, table, plan, group, config, open_store(checkpoints), bases, report)
+        pretrain(data, table, plan, group, section, open_store(checkpoints), bases, report)

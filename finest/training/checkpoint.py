@@ -41,20 +41,8 @@ def meaning(source: bytes) -> str:
 
 
 def deciding() -> list[Path]:
-    """Returns the files of finest that decide weights.
-
-    They are the training modules and all that these import; of a registry among them, everything that it imports by
-    name.
-    """
-    entries = modules_of("finest.training")
-    files, before = closure(entries)[0], 0
-    while len(files) > before:
-        before = len(files)
-        for file in files:
-            if file.name == "registry.py" and file.parent != ROOT:
-                entries += modules_of(".".join(file.parent.relative_to(ROOT.parent).parts))
-        files, _ = closure(entries)
-    return files
+    """Returns the files of finest that decide weights: the training modules, and all that these import or register."""
+    return closure(modules_of("finest.training"), registered=True)[0]
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -5,7 +5,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
@@ -29,6 +29,7 @@ from finest.training.history import read_history, write_history
 from finest.training.loop import Records, Settings
 from finest.training.objective import Penalty
 from finest.training.pretrain import describe, model_facts, weight_facts
+from finest.training.pretrain import settings as pretraining
 from finest.training.progress import Report
 from finest.training.reference_lists import OwnLists, ReferenceLists
 from finest.training.regularisers.registry import REGULARISERS
@@ -95,8 +96,12 @@ def finetune(
         for protocol in protocols:
             kept = shared if protocol == "anchored" else None
             for unit in units:
-                job = FinetuneJob(data, unit, group_id, pretrain, config, protocol, kept, bases, store, folder, device)
-                jobs.append(partial(_tune_group, job))
+                models = [bases / "models" / variant.name for variant in unit.variants]
+                name = _checkpoint_name(data, unit, pretrain, config, kept, models, device)
+                job = FinetuneJob(
+                    data, unit, group_id, pretrain, config, protocol, kept, models, name, store, folder, device
+                )
+                jobs.append(partial(_tune_unit, job))
         group.announce(variants, device, units, facts["processes"])
         logger.info("reference lists are those of %s; protocol %s", reference, " and ".join(protocols))
         on_event = group.progress(report, config.epochs, len(protocols) * len(variants))
@@ -141,27 +146,44 @@ class FinetuneJob:
     protocol: Literal["anchored", "independent"]
     shared: SharedReference | None
     """Lists that all variants keep; None where each keeps those of its own base model."""
-    bases: Path
+    bases: list[Path]
+    """Base model of each variant."""
+    checkpoint: str
+    """Name of its checkpoint."""
     store: Store
     out: Path
     device: torch.device
 
 
-def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[group.Trained]:
+def _checkpoint_name(
+    data: Dataset,
+    unit: TrainUnit,
+    pretrain: Pretrain,
+    config: Finetune,
+    shared: SharedReference | None,
+    bases: list[Path],
+    device: torch.device,
+) -> str:
+    kept: str | list[str] | None = None
+    if config.list_length:
+        kept = shared.digest if shared else [_digest(model) for model in bases]
+    return checkpoint.key(
+        {
+            "stage": "finetune",
+            "reference": kept,
+            "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
+            "regulariser_package": REGULARISERS.package_of(config.regulariser.name),
+            **weight_facts(data, unit, pretrain, device),
+        }
+    )
+
+
+def _tune_unit(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[group.Trained]:
     """Writes the tuned lists of a unit's own variants, and the candidate where one is clean."""
     prepare(job.device)
     clock, config, unit = group.Clock(), job.config, job.unit
-    folders = [job.bases / "models" / variant.name for variant in unit.variants]
-    models = [load(folder, str(job.device)).model for folder in folders]
-    facts = {
-        "stage": "finetune",
-        "reference": _references_of(job, folders) if config.list_length else None,
-        "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
-        "regulariser_package": REGULARISERS.package_of(config.regulariser.name),
-        **weight_facts(job.data, unit, job.pretrain, job.device),
-    }
-    name = checkpoint.key(facts)
-    with job.store.lock(name):
+    models = [load(folder, str(job.device)).model for folder in job.bases]
+    with job.store.lock(job.checkpoint):
         histories = tuned(
             job.data,
             unit,
@@ -169,7 +191,7 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[gro
             job.pretrain,
             config,
             job.shared.lists if job.shared else None,
-            checkpoint.Checkpoint(job.store, name),
+            checkpoint.Checkpoint(job.store, job.checkpoint),
             on_event,
         )
     trained = clock.lap()
@@ -190,13 +212,6 @@ def _tune_group(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[gro
             )
         results.append(group.Trained(history, group.cost("finetune", trained, unit.num_own, clock.lap(), history)))
     return results
-
-
-def _references_of(job: FinetuneJob, folders: list[Path]) -> str | list[str]:
-    """Returns digests of the models that the reference lists are of."""
-    if job.shared:
-        return job.shared.digest
-    return [_digest(folder) for folder in folders]
 
 
 def tuned(
@@ -249,20 +264,7 @@ def _penalty(data: Dataset, models: list[Recommender], config: Finetune, shared:
 
 def settings(pretrain: Pretrain, config: Finetune) -> Settings:
     """Returns the settings of fine-tuning: a fresh optimizer like pretraining's, its learning rate falling to zero."""
-    return Settings(
-        stage="finetune",
-        seed=0,
-        epochs=config.epochs,
-        batch_size=pretrain.batch_size,
-        lr=config.lr,
-        cosine=True,
-        weight_decay=pretrain.weight_decay,
-        ema_decay=pretrain.ema_decay,
-        max_grad_norm=pretrain.max_grad_norm,
-        dropout=pretrain.model.dropout,
-        amp=pretrain.amp,
-        parallel=pretrain.data_parallel,
-    )
+    return replace(pretraining(pretrain), stage="finetune", epochs=config.epochs, lr=config.lr, cosine=True)
 
 
 def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:

@@ -57,7 +57,8 @@ def pretrain(
     group.announce(variants, device, units, workers)
     with atomic.folder(out, replace=True) as folder:
         jobs: list[Job[list[group.Trained]]] = [
-            partial(_train_unit, PretrainJob(data, unit, group_id, config, store, folder, device)) for unit in units
+            partial(_train_unit, PretrainJob(data, unit, group_id, config, name, store, folder, device))
+            for unit, name in ((unit, _checkpoint_name(data, unit, config, device)) for unit in units)
         ]
         results = [
             one
@@ -89,19 +90,23 @@ class PretrainJob:
     unit: TrainUnit
     group: str
     config: Pretrain
+    checkpoint: str
+    """Name of its checkpoint."""
     store: Store
     out: Path
     device: torch.device
 
 
+def _checkpoint_name(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch.device) -> str:
+    return checkpoint.key({"stage": "pretrain", **weight_facts(data, unit, config, device)})
+
+
 def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[group.Trained]:
     """Writes the models and lists of a unit's own variants."""
     config, clock = job.config, group.Clock()
-    name = checkpoint.key({"stage": "pretrain", **weight_facts(job.data, job.unit, config, job.device)})
-    with job.store.lock(name):
-        models, histories = pretrained(
-            job.data, job.unit, config, job.device, checkpoint.Checkpoint(job.store, name), on_event
-        )
+    with job.store.lock(job.checkpoint):
+        saved = checkpoint.Checkpoint(job.store, job.checkpoint)
+        models, histories = pretrained(job.data, job.unit, config, job.device, saved, on_event)
     trained = clock.lap()
     results = []
     for variant, edits, model, history in zip(job.unit.own(), job.unit.edits, models, histories, strict=False):

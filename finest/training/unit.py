@@ -82,18 +82,18 @@ def fit(
 
     for model in models:
         model.train()
-    trainer: Trainer
     if settings.parallel > 1:
-        return _fit_shared(unit, models[0], window_plan, windows[0], settings, penalty, saved, report)
-    if unit.stacked:
-        trainer = Stack(
-            names, models, window_plan, windows, [variant.seed for variant in unit.variants], settings, penalty
-        )
+        histories = _fit_shared(unit, models[0], window_plan, windows[0], settings, penalty, saved, report)
     else:
-        settings = replace(settings, seed=unit.variants[0].seed)
-        trainer = Single(names[0], models[0], window_plan, windows[0], settings, penalty)
-    histories = train(trainer, settings, saved, report)
-    trainer.finish()
+        trainer: Trainer
+        if unit.stacked:
+            seeds = [variant.seed for variant in unit.variants]
+            trainer = Stack(names, models, window_plan, windows, seeds, settings, penalty)
+        else:
+            settings = replace(settings, seed=unit.variants[0].seed)
+            trainer = Single(names[0], models[0], window_plan, windows[0], settings, penalty)
+        histories = train(trainer, settings, saved, report)
+        trainer.finish()
     for model in models:
         model.eval()
     return histories[: unit.num_own]
@@ -122,7 +122,7 @@ def _fit_shared(
     )
     weights, histories = train_shared(single, settings, saved, device, report)
     model.load_state_dict(weights)
-    model.to(device).eval()
+    model.to(device)
     return histories
 
 
@@ -136,7 +136,6 @@ def _shared_single(
     share: Share,
     device: torch.device,
 ) -> Single:
-    own = copy.deepcopy(model).to(
-        device
-    )  # what comes here from another process is shared with it, and with the other shares
+    # What comes here from another process is shared with it, and with the other shares.
+    own = copy.deepcopy(model).to(device)
     return Single(name, own, window_plan, windows, settings, penalty.to(device) if penalty else None, share)
