@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from finest.errors import ConfigError
+from finest.models import config as models
 from finest.registry import Name, Named, Registry
 
 S = TypeVar("S", bound=BaseModel)
@@ -19,10 +20,7 @@ RENAMED = {
     "pretrain.batch": "pretrain.batch_size",
     "pretrain.average": "pretrain.ema_decay",
     "pretrain.clip": "pretrain.max_grad_norm",
-    "pretrain.model.hidden": "pretrain.model.hidden_size",
-    "pretrain.model.layers": "pretrain.model.num_layers",
-    "pretrain.model.heads": "pretrain.model.num_heads",
-    "pretrain.model.length": "pretrain.model.max_length",
+    **{f"pretrain.model.{old}": f"pretrain.model.{new}" for old, new in models.RENAMED.items()},
     "finetune.rate": "finetune.lr",
     "finetune.top": "finetune.top_k",
     "finetune.margin": "finetune.regulariser.margin",

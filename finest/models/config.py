@@ -4,6 +4,9 @@ from pydantic import Field
 
 from finest.section import Section
 
+RENAMED = {"hidden": "hidden_size", "layers": "num_layers", "heads": "num_heads", "length": "max_length"}
+"""Keys of a model in earlier versions, and what they are called now."""
+
 
 class ModelConfig(Section):
     """Holds a sequential recommender's name and size.

@@ -11,7 +11,7 @@ from pydantic import field_validator
 from safetensors.torch import load_file, save_file
 
 from finest.errors import DataError
-from finest.models.config import ModelConfig
+from finest.models.config import RENAMED, ModelConfig
 from finest.models.ranking import scored, top
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
@@ -20,8 +20,6 @@ from finest.section import Section
 
 WEIGHTS, FACTS, ITEMS = "weights.safetensors", "model.json", "items.json"
 
-RENAMED = {"hidden": "hidden_size", "layers": "num_layers", "heads": "num_heads", "length": "max_length"}
-"""Keys of a model in files that earlier versions saved, and what they are called now."""
 WITHOUT_HEADS = "gru4rec"
 """The model that earlier versions saved with a number of heads, which it has not."""
 

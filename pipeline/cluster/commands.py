@@ -185,7 +185,7 @@ def status(
     client, out = connect(Access(host, namespace, token_file, ca)), Console(quiet=True) if as_json else console()
     found = watch.find(client, run, model, out)
     if as_json:
-        print_json(watch.facts(client, found, model))
+        raise typer.Exit(watch.show_json(client, found, model))
     raise typer.Exit(watch.follow(client, run, model, out) if follow else watch.show(client, found, model, out))
 
 

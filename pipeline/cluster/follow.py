@@ -2,9 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import kfp_server_api as kfp
 from rich.console import Console
@@ -17,7 +17,7 @@ from pipeline.cluster.pods import Pods
 from pipeline.cluster.steps import Step, steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
 from pipeline.ending import CANCELLED, PASSED, REFUSED, unchanged
-from pipeline.options import say
+from pipeline.options import print_json, say
 from pipeline.table import failed_checks
 from tracking import links
 from tracking.history import read_verdict, registered_model
@@ -58,28 +58,36 @@ def show(client: Client, run: kfp.V2beta1Run, model: str, console: Console) -> i
         say(console, one.text, indent=2)
     if run.state in ENDED:
         say(console, ending(run), indent=2)
-        return _conclude(run, said, model, console)
+        return _conclude(run, said, _outcome(run, model), console)
     say(console, f"run {'is being cancelled' if cancelling(run) else 'goes on'}; follow it with")
     say(console, f"  {command(str(run.run_id))}")
     return PASSED
 
 
-def facts(client: Client, run: kfp.V2beta1Run, model: str) -> dict[str, Any]:
-    """Returns what `show` prints, for programs: the run's steps now, attempt by attempt, and what came of it."""
-    run_id = str(run.run_id)
-    watch = Watch(client, run_id, Console(quiet=True))
+def show_json(client: Client, run: kfp.V2beta1Run, model: str) -> int:
+    """Prints what `show` does, for programs: the run's steps now, attempt by attempt, and what came of it.
+
+    Returns and raises as `show` does.
+    """
+    quiet = Console(quiet=True)
+    watch = Watch(client, str(run.run_id), quiet)
     said = watch.look(run)
-    found = asked(lambda: outcome(run_id, registered_model(run_id) or model))
+    found = _outcome(run, model)
+    print_json(_facts(run, steps(run, watch.pods.states()), said, found))
+    return _conclude(run, said, found, quiet) if run.state in ENDED else PASSED
+
+
+def _facts(run: kfp.V2beta1Run, now: Iterable[Step], said: list[Said], found: "Found") -> dict[str, Any]:
     return {
-        "run": run_id,
+        "run": str(run.run_id),
         "name": run.display_name,
         "state": "cancelled" if cancelled(run) else str(run.state).lower(),
-        "steps": [_step(step) for step in steps(run, watch.pods.states()) if not step.driver],
+        "steps": [_step(step) for step in now if not step.driver],
         "said": [one.text for one in said],
-        "verdict": found.verdict,
-        "failed_step": found.failed_step,
-        "error": found.error,
-        "promoted_version": found.promoted_version,
+        "verdict": found.outcome.verdict,
+        "failed_step": found.outcome.failed_step,
+        "error": found.outcome.error,
+        "promoted_version": found.outcome.promoted_version,
     }
 
 
@@ -102,7 +110,7 @@ def follow(client: Client, run_id: str, model: str, console: Console) -> int:
     """
     try:
         run, said = Watch(client, run_id, console).to_the_end()
-        return _conclude(run, said, model, console)
+        return _conclude(run, said, _outcome(run, model), console)
     except KeyboardInterrupt:
         raise FinestError(f"stopped following; the run goes on: {command(run_id)}") from None
 
@@ -172,11 +180,23 @@ class Watch:
         say(self.console, f"{clock(now(), now())} {text}", indent=LABEL)
 
 
-def _conclude(run: kfp.V2beta1Run, said: list[Said], model: str, console: Console) -> int:
-    """Prints what came of a run that has ended, by MLflow's word and not KFP's; returns the exit code."""
+class Found(NamedTuple):
+    """Holds what MLflow says of a run."""
+
+    model: str
+    """Name of its registered model."""
+    outcome: Outcome
+
+
+def _outcome(run: kfp.V2beta1Run, model: str) -> Found:
     run_id = str(run.run_id)
-    model = registered_model(run_id) or model  # whichever config this command was given
-    found = asked(lambda: outcome(run_id, model))
+    own = registered_model(run_id) or model  # whichever config this command was given
+    return Found(own, asked(lambda: outcome(run_id, own)))
+
+
+def _conclude(run: kfp.V2beta1Run, said: list[Said], result: Found, console: Console) -> int:
+    """Prints what came of a run that has ended, by MLflow's word and not KFP's; returns the exit code."""
+    run_id, (model, found) = str(run.run_id), result
     if not cancelled(run) and (found.verdict is None or found.failed_step):
         without = "without a verdict" if found.verdict is None else f"after the verdict {found.verdict}"
         raise FinestError(f"the run {run_id} ended {run.state} {without} ({_why(found, said)})")
