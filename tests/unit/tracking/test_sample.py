@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from finest.data.dataset import Dataset
-from finest.data.schema import SCHEMA_VERSION, Manifest
 from finest.errors import FinestError
 from finest.ranklists.schema import Catalogue, Description, RankLists
+from tests.builders import written_dataset
 from tracking.sample import Sample, compare, take
 
 SAMPLE = Sample(histories=[["a"], ["b"]], items=[["x", "y"], ["y", "z"]], scores=[[2.0, 1.0], [3.0, 2.5]])
@@ -46,38 +46,7 @@ def test_items_that_tie_may_swap() -> None:
 
 def data_set() -> Dataset:
     """Two users; each one's last two interactions are held out, one of them with an item outside the catalogue."""
-    train = np.array([True, True, False, False, True, True, False, False])
-    item = np.array([1, 2, 0, 3, 3, 1, 2, 2], np.int64)
-    ids = np.array(["", "a", "b", "c"], dtype=object)
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
-        fingerprint="ab",
-        depth=10,
-        exclude_seen=True,
-        source_rows=8,
-        quarantined_rows=0,
-        quarantined_by_reason={},
-        kcore_dropped_rows=0,
-        interactions=8,
-        users=2,
-        items=3,
-        train_interactions=4,
-        test_interactions=4,
-        instances=4,
-        cold_rows=0,
-        targets_outside_catalogue=1,
-        targets_in_history=0,
-        repeated_share=0.0,
-        users_cut_inside_a_tie=0,
-        first_timestamp=0,
-        last_timestamp=7,
-        last_train_timestamp=5,
-        split={},
-    )
-    user, position = np.repeat([0, 1], 4).astype(np.int64), np.tile(np.arange(4), 2).astype(np.int64)
-    return Dataset(
-        user, item, np.arange(8), position, train, ids, np.array(["u", "v"], dtype=object), ids[item], manifest
-    )
+    return written_dataset({"u": "a b | z c", "v": "c a | b b"})
 
 
 def rank_lists(instances: int) -> RankLists:

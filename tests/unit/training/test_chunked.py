@@ -8,7 +8,7 @@ from torch import Tensor
 
 from finest.training.chunked import catalogue_loss, chunked_loss, pays
 from finest.training.objective import Penalty, loss
-from tests.unit.training.penalties import stored
+from tests.unit.training.parts import stored
 
 D, K = 6, 3
 

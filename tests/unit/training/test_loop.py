@@ -17,26 +17,14 @@ from finest.training.store import Store
 from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
-from tests.unit.training.penalties import stored
+from tests.unit.training.parts import finetune_settings, stored
 
 
 class InterruptedTrainingError(Exception):
     pass
 
 
-SETTINGS = Settings(
-    stage="finetune",
-    seed=4,
-    epochs=4,
-    batch_size=5,
-    lr=0.01,
-    cosine=True,
-    weight_decay=0.1,
-    ema_decay=0.9,
-    max_grad_norm=1.0,
-    dropout=0.3,
-    amp=True,
-)
+SETTINGS = finetune_settings()
 
 
 def run(

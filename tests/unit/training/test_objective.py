@@ -4,7 +4,7 @@ from torch.nn import functional as F
 
 from finest.training.objective import Penalty, loss
 from finest.training.reference_lists import StoredLists
-from tests.unit.training.penalties import stored
+from tests.unit.training.parts import stored
 
 N, I, K, ALPHA, MARGIN = 7, 30, 5, 0.7, 0.1
 

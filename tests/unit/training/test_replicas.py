@@ -33,24 +33,12 @@ from finest.training.store import Store
 from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
-from tests.unit.training.penalties import stored
+from tests.unit.training.parts import finetune_settings, stored
 
 DATA = random_dataset(users=24, items=47)
 CLEAN = DATA.training_rows()
 MODEL = SASRecConfig(hidden_size=16, num_layers=2, num_heads=2, max_length=6)
-SETTINGS = Settings(
-    stage="finetune",
-    seed=4,
-    epochs=3,
-    batch_size=5,
-    lr=0.01,
-    cosine=True,
-    weight_decay=0.1,
-    ema_decay=0.9,
-    max_grad_norm=0.5,
-    dropout=0.3,
-    amp=True,
-)
+SETTINGS = finetune_settings(epochs=3, max_grad_norm=0.5)
 SLOTS = plan_windows(CLEAN, MODEL.max_length, bucketed=False)
 BUCKETS = plan_windows(CLEAN, MODEL.max_length, bucketed=True)
 
