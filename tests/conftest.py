@@ -1,6 +1,8 @@
 """What all tests have."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest_plugins = ["tests.services.fixtures", "tests.services.images"]
 TOGETHER = Path(__file__).parent / "end_to_end"
 """Tests that share a finished run, which takes a minute to make."""
+
+
+@pytest.fixture(autouse=True)
+def import_path() -> Iterator[None]:
+    """Keeps the import path: MLflow puts a package's own copy of finest first, where spawned processes would find it."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 @pytest.hookimpl(tryfirst=True)

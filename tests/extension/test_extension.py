@@ -1,5 +1,6 @@
 """A package of somebody else's adds a thing of each kind; a run has them all, no file of finest knows the package."""
 
+import html
 import json
 import os
 import subprocess
@@ -109,7 +110,7 @@ def test_all_that_it_adds_is_in_the_verdict_and_in_the_report(ran: Path) -> None
 
 def assert_all_there(run: Path) -> None:
     verdict: dict[str, Any] = json.loads((run / "verdict.json").read_text())
-    report = (run / "report.html").read_text()
+    report = html.unescape((run / "report.html").read_text())
     assert verdict["verdict"] == "pass"
     assert "longest-deletion-0.01-s0-users20" in [scenario["name"] for scenario in verdict["scenarios"]]
     (rule,) = [rule for rule in verdict["rules"] if rule["rule"] == "answers"]
