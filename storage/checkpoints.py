@@ -10,7 +10,7 @@ from storage.registry import CHECKPOINTS, at
 
 
 def checkpoint_store(uri: str | Path) -> Store:
-    """Returns the store at a local path or a URI such as s3://bucket/prefix. Raises ConfigError for an unknown scheme."""
+    """Returns the store at a local path or a URI such as s3://bucket/prefix; an unknown scheme raises ConfigError."""
     text = str(uri)
     if not text:
         raise ConfigError("no place for checkpoints is given; set `checkpoints` to a folder or to s3://BUCKET/PREFIX")
@@ -18,7 +18,7 @@ def checkpoint_store(uri: str | Path) -> Store:
 
 
 def probe(uri: str | Path) -> None:
-    """Writes, reads, lists and removes a blob, as a run will. Raises the error that the run would end with hours later."""
+    """Writes, reads, lists and removes a blob, as a run will; raises the error that would end the run hours later."""
     store, name = checkpoint_store(uri), f"probe/{secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory() as folder:
         file, back = Path(folder) / "probe", Path(folder) / "back"

@@ -33,11 +33,12 @@ DEMO_DATA = {
         sha256="4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     )
 }
-"""ml-100k: 100,000 ratings of films, by GroupLens (https://grouplens.org/datasets/movielens/100k/), as RecBole ships them."""
+"""ml-100k: 100,000 ratings of films, as RecBole ships what GroupLens collected
+(https://grouplens.org/datasets/movielens/100k/)."""
 
 
 def fetch(name: str) -> Path:
-    """Returns the data set's file in the cache folder (the user's, or FINEST_CACHE), where it is put first if it is not there.
+    """Returns the data set's file in the cache folder (the user's, or FINEST_CACHE), downloading it if it is missing.
 
     Raises:
         ConfigError: The name is unknown.
@@ -78,7 +79,8 @@ def _download(name: str, wanted: DemoData) -> bytes:
             content = archive.read(wanted.member)
     if (found := _sha256(content)) != wanted.sha256:
         raise FinestError(
-            f"the demo data set {name} has sha256 {found}, not {wanted.sha256}; use a file of your own with --source FILE"
+            f"the demo data set {name} has sha256 {found}, not {wanted.sha256}; "
+            "use a file of your own with --source FILE"
         )
     return content
 

@@ -24,7 +24,7 @@ class FolderStore:
     folder: Path
 
     def put(self, name: str, file: Path) -> None:
-        """Copies `file` to `name`; a reader sees the old blob or the new one, never a part, and a crash leaves the old one."""
+        """Copies `file` to `name`; a reader sees the old blob or the new one, and a crash leaves the old one."""
         with atomic.file(self.folder / name) as partial:
             shutil.copyfile(file, partial)
 
@@ -43,7 +43,7 @@ class FolderStore:
         return [name for name in self._names(prefix) if PARTIAL not in name]
 
     def delete(self, prefix: str) -> None:
-        """Removes all names that start with `prefix`, what killed writers left of them, and folders that it leaves empty.
+        """Removes all names that start with `prefix`, what killed writers left of them, and folders that become empty.
 
         Locks stay: others may wait for them.
         """

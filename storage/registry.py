@@ -1,4 +1,4 @@
-"""Kinds of places by the scheme of their URI, such as `s3` of s3://bucket/prefix; another package adds one by an entry point."""
+"""Kinds of places by the scheme of their URI, such as `s3` of s3://bucket/prefix; entry points add to them."""
 
 from collections.abc import Callable
 from typing import TypeVar

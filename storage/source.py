@@ -23,5 +23,5 @@ class Source:
 
 
 def hidden(name: str) -> bool:
-    """Returns whether a name below the root is no data: a part of it begins with '.' or '_', as in names of markers and logs."""
+    """Returns whether a name below the root is no data: a part of it begins with '.' or '_', as markers and logs do."""
     return any(part.startswith((".", "_")) for part in name.split("/"))

@@ -42,9 +42,9 @@ V = TypeVar("V", bound=Version)
 class VersionedStore(ABC, Generic[V]):
     """Keeps blobs as versions of their writers. It is a finest.training.store.Store.
 
-    A writer puts its next version above all that it sees and removes its own older ones, never another's: two that train
-    the same (one of them thought dead) lose no more than progress, and any version continues the same training. `delete`
-    removes them all.
+    A writer puts its next version above all that it sees and removes its own older ones, never another's: two that
+    train the same (one of them thought dead) lose no more than progress, and any version continues the same training.
+    `delete` removes them all.
     """
 
     uri: str
@@ -59,7 +59,7 @@ class VersionedStore(ABC, Generic[V]):
             self._remove([version for version in there if version.writer == me])
 
     def get(self, name: str, file: Path) -> bool:
-        """Downloads the newest version to `file`, which appears whole or not at all. Returns False where there is none."""
+        """Downloads the newest version to `file`, whole or not at all; returns False where there is none."""
         with self._explained():
             for _ in range(READS):
                 whole = (version for version in self._versions_of(name) if version.whole)

@@ -12,11 +12,11 @@ from finest.models.recommender import Recommender
 Ints = npt.NDArray[np.int64]
 
 CHUNK = 64
-"""Number of histories scored at a time. Always this many, the last ones padded: a matrix product may round by its shape,
-and a list that is served alone must equal the same list taken among thousands."""
+"""Number of histories scored at a time. Always this many, the last ones padded: a matrix product may round by its
+shape, and a list that is served alone must equal the same list taken among thousands."""
 COLUMNS = 2**14
-"""Number of a history's scores compared at a time. Comparisons are counted as whole numbers, which for a million items at
-once would take as much memory as the scores, and five times as long as in the cache."""
+"""Number of a history's scores compared at a time. Comparisons are counted as whole numbers, which for a million items
+at once would take as much memory as the scores, and five times as long as in the cache."""
 
 
 @torch.no_grad()

@@ -1,10 +1,11 @@
 """The contract of a sequential recommender.
 
-A model that reads a window from left to right implements `encode` alone. One that reads both ways, such as BERT4Rec, says
-`causal = False` and also implements `task`, what it is trained to predict, and `summary`, how it scores a history.
+A model that reads a window from left to right implements `encode` alone. One that reads both ways, such as BERT4Rec,
+says `causal = False` and also implements `task`, what it is trained to predict, and `summary`, how it scores a history.
 
-Shapes in this folder: B windows, T positions, D hidden units, N positions that are scored, I items, S dropout sites, H heads. A
-stack of R replicas (`finest.training.replicas`) has R in front of every weight and of every shape but the sites'.
+Shapes in this folder: B windows, T positions, D hidden units, N positions that are scored, I items, S dropout sites,
+H heads. A stack of R replicas (`finest.training.replicas`) has R in front of every weight and of every shape but the
+sites'.
 """
 
 from abc import ABC, abstractmethod
@@ -34,9 +35,9 @@ class Task(NamedTuple):
 class Recommender(nn.Module, ABC):
     """Encodes windows of item codes; scores the whole catalogue with the item embedding that it reads, and a bias.
 
-    Windows are padded behind (code 0), and padding reaches nothing that is scored. Modules of torch can be used as they are, and
-    everything in the state dict is saved: but dropout comes from the masks that `encode` gets, since torch's own would
-    not be the same in two trainings that are to be compared, and nothing may mix a batch's windows.
+    Windows are padded behind (code 0), and padding reaches nothing that is scored. Modules of torch can be used as they
+    are, and everything in the state dict is saved: but dropout comes from the masks that `encode` gets, since torch's
+    own would not be the same in two trainings that are to be compared, and nothing may mix a batch's windows.
     """
 
     Config: ClassVar[type[ModelConfig]]
@@ -86,7 +87,7 @@ class Recommender(nn.Module, ABC):
         return torch.addmm(self.bias[1:], hidden_ND, self.embedding[1:].t())
 
     def task(self, window: Task, draw: Callable[[], Tensor]) -> Task:
-        """Returns what a training step reads and predicts of its windows: the item after each position, if not overridden.
+        """Returns what a training step reads and predicts: the item after each position, if not overridden.
 
         Args:
             window: `inputs` and, at each position, the item that comes next as its target. A masked model reads
@@ -100,7 +101,8 @@ class Recommender(nn.Module, ABC):
         """Returns the hidden states `[B, D]` that score the item after each history: its last one, if not overridden.
 
         Args:
-            histories_BT: Item codes, oldest first, padded behind with 0; T is up to `max_length`. An empty history may get anything.
+            histories_BT: Item codes, oldest first, padded behind with 0; T is up to `max_length`. An empty history may
+                get anything.
         """
         last_B = ((histories_BT > 0).sum(1) - 1).clamp_(min=0)
         return self.encode(histories_BT, None)[torch.arange(len(histories_BT), device=histories_BT.device), last_B]
@@ -165,7 +167,7 @@ def dropped(x_BTD: Tensor, masks_SBTD: Tensor | None, site: int) -> Tensor:
 
 
 def _refuse_uncommon_chance(path: str, module: nn.Module) -> None:
-    """Raises FinestError for a torch module whose result depends on a stream of its own, or on a batch's other windows."""
+    """Raises FinestError for a torch module whose result depends on its own random numbers or on a batch's others."""
     if not type(module).__module__.startswith("torch."):
         return
     share = module.p if isinstance(module, nn.modules.dropout._DropoutNd) else getattr(module, "dropout", 0)

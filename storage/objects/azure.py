@@ -1,7 +1,7 @@
 """Azure Blob Storage and Data Lake Storage, by pyarrow's own file system.
 
-The account is the URI's, or AZURE_STORAGE_ACCOUNT's; credentials are AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or else
-Azure's default: a service principal's variables, workload identity, a managed identity, `az login`.
+The account is the URI's, or AZURE_STORAGE_ACCOUNT's; credentials are AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or
+else Azure's default: a service principal's variables, workload identity, a managed identity, `az login`.
 AZURE_STORAGE_CONNECTION_STRING says all of it, and leads to an emulator too.
 """
 
@@ -35,8 +35,8 @@ def place(uri: str) -> Place:
     """Connects to the place at abfs://container@account.dfs.core.windows.net/path, or abfs://container/path.
 
     Raises:
-        ConfigError: That is no place, or no account is known. The message holds no part of a name that is none: it may be
-            a secret.
+        ConfigError: That is no place, or no account is known. The message holds no part of a name that is none: it may
+            be a secret.
     """
     scheme, _, rest = uri.partition("://")
     netloc, _, key = rest.partition("/")
@@ -107,7 +107,7 @@ def _account_of(endpoint: str) -> str:
 
 
 def _endpoint(given: Mapping[str, str]) -> tuple[str, str, str]:
-    """Returns scheme, authority as pyarrow takes it (with a dot before it, where the account's name comes first), and URL."""
+    """Returns scheme, authority as pyarrow takes it (after a dot, where the account's name comes first), and URL."""
     account = given["AccountName"]
     default = f"{given.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{given.get('EndpointSuffix', SUFFIX)}"
     parts = urlsplit(given.get("BlobEndpoint") or default)
@@ -147,8 +147,8 @@ SERVICE = Service(
     name="Azure Blob Storage",
     container="container",
     sign_in=(
-        "set AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or AZURE_STORAGE_CONNECTION_STRING, "
-        "or run where workload identity gives them"
+        "set AZURE_STORAGE_ACCOUNT with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, "
+        "or AZURE_STORAGE_CONNECTION_STRING, or run where workload identity gives them"
     ),
     right="the role Storage Blob Data Contributor there",
     variable="AZURE_STORAGE_CONNECTION_STRING",

@@ -1,4 +1,4 @@
-"""What went wrong on an object store, in one line that holds no secret: codes are shown, the servers' own texts are not."""
+"""Errors of object stores, in one line that holds no secret: codes are shown, the servers' own texts are not."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

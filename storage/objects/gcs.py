@@ -1,7 +1,7 @@
 """Google Cloud Storage, by pyarrow's own file system.
 
-Credentials are Google's application default: the file that GOOGLE_APPLICATION_CREDENTIALS names, gcloud's own, or those of the
-machine or the pod (workload identity). STORAGE_EMULATOR_HOST leads to an emulator, which asks for none.
+Credentials are Google's application default: the file that GOOGLE_APPLICATION_CREDENTIALS names, gcloud's own, or those
+of the machine or the pod (workload identity). STORAGE_EMULATOR_HOST leads to an emulator, which asks for none.
 """
 
 import os
@@ -85,7 +85,10 @@ def _why_no_token(text: str) -> str:
 SERVICE = Service(
     name="Google Cloud Storage",
     container="bucket",
-    sign_in="set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service account, or run where workload identity gives them",
+    sign_in=(
+        "set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service account, "
+        "or run where workload identity gives them"
+    ),
     right="the role roles/storage.objectUser there",
     variable="STORAGE_EMULATOR_HOST",
     diagnose=diagnose,

@@ -11,8 +11,8 @@ from storage.source import Source, hidden
 def resolve(place: Place) -> Source:
     """Returns an object, or the objects below a prefix at any depth, but for hidden ones and markers of folders.
 
-    Everything that can be refused is asked for here, before an engine reads: credentials, bucket, listing, and reading of
-    the first object.
+    Everything that can be refused is asked for here, before an engine reads: credentials, bucket, listing, and reading
+    of the first object.
 
     Raises:
         DataError: Nothing lies there.

@@ -19,8 +19,8 @@ from storage.s3.errors import busy, passing, shown
 from storage.s3.place import Place
 
 ATTEMPTS = 8
-"""Of each request, with growing, random waits between them; AWS_MAX_ATTEMPTS overrides it. Those of boto3 are tried for as long as
-`patience` says, where it says anything."""
+"""Tries of each request, with growing, random waits between them; AWS_MAX_ATTEMPTS overrides it. Requests of boto3 are
+tried for as long as `patience` says, where it says anything."""
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 DEFAULT_REGION = "us-east-1"
 AMAZON = re.compile(r"https://s3(\.[a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
@@ -32,14 +32,15 @@ class Connection:
 
     def __init__(self) -> None:
         self._session = boto3.Session()
-        # Of every client, as a role's credentials come over the network too; the asterisk's handlers come before botocore's own.
+        # For every client, as a role's credentials come over the network too; handlers of the asterisk come before
+        # botocore's own.
         self._session.events.register_first("needs-retry.*", _patient)
         retries = {"mode": "standard", "total_max_attempts": attempts()}
         config = Config(
             retries=retries,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
-            # Some servers answer for a part of an object with the checksum of the whole; downloads are checked by `transfer`.
+            # Some servers answer for a part of an object with the checksum of the whole; `transfer` checks downloads.
             response_checksum_validation="when_required",
         )
         self.client = self._session.client("s3", config=config)
@@ -50,7 +51,7 @@ class Connection:
         return str(self.client.meta.endpoint_url)
 
     def region(self, bucket: str) -> str:
-        """Where the bucket is, which servers say even to those who may use a part of it alone; else what is configured."""
+        """Returns where the bucket is, which servers say even to who may use a part of it; else what is configured."""
         try:
             answer = self.client.head_bucket(Bucket=bucket)
         except ClientError as error:
@@ -86,7 +87,7 @@ class Connection:
 def _patient(
     response: Any, endpoint: Any, caught_exception: Any, request_dict: dict[str, Any], event_name: str, **more: Any
 ) -> float | None:
-    """botocore's question after each try of each request: seconds until the next one, or None for its own rules."""
+    """Answers what botocore asks after each try of a request: seconds until the next one, or None for its own rules."""
     why, context = (
         passing(caught_exception) if caught_exception else _refused_for_now(response),
         request_dict["context"],
@@ -101,7 +102,7 @@ def _patient(
 
 
 def _refused_for_now(response: Any) -> str | None:
-    """Why a server's answer may be another one in a minute; None for any other answer. botocore gives (HTTP response, parsed)."""
+    """Returns why an answer, botocore's (HTTP response, parsed), may be another one in a minute; else None."""
     if response is None:
         return None
     code = str(response[1].get("Error", {}).get("Code", ""))
@@ -114,7 +115,9 @@ def attempts() -> int:
 
 
 class Renewed(ArrowFSWrapper):  # type: ignore[misc]
-    """Opens every file with credentials that are good now: those of a role end after an hour or so, and S3FileSystem keeps what it got.
+    """Opens every file with credentials that are good now.
+
+    Those of a role end after an hour or so, and S3FileSystem keeps what it got.
 
     boto3 renews them a quarter of an hour before their end, so a file may be read for that long at least.
     """

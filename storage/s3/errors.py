@@ -101,8 +101,8 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
             yield
     except NO_CREDENTIALS as error:
         raise FinestError(
-            f"{uri}: no AWS credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role gives"
-            " them"
+            f"{uri}: no AWS credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
+            "or run where a role gives them"
         ) from error
     except UNRESOLVED as error:
         raise FinestError(
@@ -134,8 +134,10 @@ def explained(uri: str, endpoint: str = "S3") -> Iterator[None]:
 
 @contextmanager
 def _redirects_end(uri: str, endpoint: str) -> Iterator[None]:
-    """boto3 follows a redirect that names no region for ever. Where the stack ends decides what that looks like: below its own layer it
-    becomes one of its errors."""
+    """Explains a redirect that names no region, which boto3 follows for ever.
+
+    Where the stack ends decides what that looks like: below boto3's own layer it becomes one of its errors.
+    """
     try:
         yield
     except (RecursionError, BotoCoreError) as error:
@@ -154,7 +156,8 @@ def said(uri: str, endpoint: str, code: str, operation: str) -> str:
     if code in DENIED:
         return f"{uri}: access denied ({operation}); the credentials need {PERMISSIONS.get(operation, operation)} there"
     if code in REFUSED:
-        return f"{uri}: the server does not accept the credentials ({code}); check the key, its secret, and whether they have expired"
+        wrong = f"the server does not accept the credentials ({code})"
+        return f"{uri}: {wrong}; check the key, its secret, and whether they have expired"
     if code in NO_BUCKET:
         return (
             f"{uri}: there is no bucket {parse(uri).bucket} on {shown(endpoint)}; check the name, and AWS_ENDPOINT_URL"
@@ -183,7 +186,7 @@ def _tried() -> str:
 
 
 def passing(error: BaseException | None) -> str | None:
-    """Why what boto3 or pyarrow raise, here or where it led to `error`, may be gone in a minute; None where it will not."""
+    """Returns why what boto3 or pyarrow raised, or what led to it, may be gone in a minute; None where it will not."""
     while error is not None:
         if isinstance(error, UNREACHABLE):
             if "CERTIFICATE_VERIFY_FAILED" in str(error):

@@ -38,7 +38,7 @@ def parse(uri: str) -> Place:
     bucket, _, key = uri.removeprefix(f"{SCHEME}://").partition("/")
     if not BUCKET.fullmatch(bucket):
         raise ConfigError(
-            "s3://...: that is no name of a bucket; write s3://BUCKET/PREFIX, and give credentials and a server of your own by environment"
-            " variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
+            "s3://...: that is no name of a bucket; write s3://BUCKET/PREFIX, and give credentials and a server of "
+            "your own by environment variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL)"
         )
     return Place(bucket, key)

@@ -1,4 +1,4 @@
-"""Whole files to and from S3: up in parts with SHA256 checksums, down so that a broken connection costs only what it broke."""
+"""Whole files to and from S3: up in parts with SHA256 checksums, down so that a cut costs only what it cut."""
 
 import base64
 import hashlib
@@ -25,9 +25,10 @@ BROKEN = (NoConnection, HTTPClientError, IncompleteReadError, ResponseStreamingE
 
 
 def upload(client: Any, file: Path, place: Place) -> None:
-    """Puts the file there at once: readers see the old object or the new one. The server checks every part, `download` the whole.
+    """Puts the file there at once: readers see the old object or the new one.
 
-    boto3's own way of sending checksums, in a trailer where the connection is encrypted, is not understood by every server.
+    The server checks every part, and `download` the whole. Not every server
+    understands boto3's own way of sending checksums, in a trailer where the connection is encrypted.
     """
     target = {"Bucket": place.bucket, "Key": place.key}
     with file.open("rb") as content:
@@ -65,8 +66,8 @@ def checksum(content: bytes) -> str:
 def download(client: Any, place: Place, file: Path) -> None:
     """Writes the object to `file`, which appears whole or not at all.
 
-    What has come stays beside `file` where the transfer is cut off, and the next call, in this process or another one, goes on from
-    there if the object is still the same. Raises FinestError where the content is not what was uploaded.
+    What has come stays beside `file` where the transfer is cut off, and the next call, in this process or another one,
+    goes on from there if the object is still the same. Raises FinestError where the content is not what was uploaded.
     """
     about = client.head_object(Bucket=place.bucket, Key=place.key)
     size, etag = about["ContentLength"], about["ETag"]

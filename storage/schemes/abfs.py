@@ -1,4 +1,4 @@
-"""abfs://container@account.dfs.core.windows.net/path, or abfs://container/path, and the same as abfss://: Azure Blob Storage.
+"""Azure Blob Storage: abfs://container@account.dfs.core.windows.net/path, or abfs://container/path, and as abfss://.
 
 Both schemes mean the same: whether a connection is encrypted is the endpoint's matter, and Azure's own are.
 """
