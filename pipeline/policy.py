@@ -64,6 +64,9 @@ class Cluster(Section):
     s3_secret: str = Field(default="finest-s3", min_length=1)
     """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; missing where the service account's role gives access
     (IRSA)."""
+    azure_secret: str = Field(default="finest-azure", min_length=1)
+    """Secret with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN; missing where workload identity gives access, or where
+    nothing lies on abfs://."""
     webhook_secret: str = Field(default="finest-webhook", min_length=1)
     """Secret whose `url` is told of every verdict; may be missing."""
     user: int = Field(default=10001, ge=1)
@@ -80,12 +83,15 @@ ADDRESSES = (
     "AWS_ENDPOINT_URL",
     "AWS_DEFAULT_REGION",
     "AWS_REQUEST_CHECKSUM_CALCULATION",
+    "AZURE_STORAGE_ACCOUNT",
     "KFP_HOST",
     "FINEST_MLFLOW_URL",
 )
 """Optional keys of the ConfigMap of addresses, each also the environment variable's name."""
 STEP_LABEL = "app.kubernetes.io/name", "finest-step"
 """Label of the pods of all steps, and its value."""
+AZURE_LABEL = "azure.workload.identity/use", "true"
+"""Label without which Azure's workload identity gives a pod nothing; means nothing elsewhere."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """Label with the name of Kueue's local queue."""
 
@@ -170,6 +176,7 @@ def _place(task: PipelineTask, policy: Policy, placement: Any, cluster: Cluster)
     kubernetes.add_toleration_json(task, placement.tolerations if training else placement.other_tolerations)
     kubernetes.add_node_selector_json(task, placement.node_selector if training else placement.other_node_selector)
     kubernetes.add_pod_label(task, *STEP_LABEL)
+    kubernetes.add_pod_label(task, *AZURE_LABEL)
     if cluster.queue:
         kubernetes.add_pod_label(task, QUEUE_LABEL, cluster.queue)
     kubernetes.set_security_context(task, run_as_user=cluster.user, run_as_group=cluster.user, run_as_non_root=True)
@@ -183,9 +190,12 @@ def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster, w
     kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", "metadata.labels['pipeline/runid']")
     kubernetes.use_config_map_as_env(task, cluster.endpoints, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
     kubernetes.use_config_map_as_env(task, cluster.endpoints, {name: name for name in ADDRESSES}, optional=True)
-    login = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
-    kubernetes.use_secret_as_env(task, cluster.mlflow_secret, login, optional=True)
-    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    kubernetes.use_secret_as_env(task, cluster.s3_secret, {name: name for name in keys}, optional=True)
+    secrets = {
+        cluster.mlflow_secret: {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"},
+        cluster.s3_secret: {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+        cluster.azure_secret: {name: name for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN")},
+    }
     if webhook:
-        kubernetes.use_secret_as_env(task, cluster.webhook_secret, {"url": "FINEST_WEBHOOK"}, optional=True)
+        secrets[cluster.webhook_secret] = {"url": "FINEST_WEBHOOK"}
+    for secret, variables in secrets.items():
+        kubernetes.use_secret_as_env(task, secret, variables, optional=True)

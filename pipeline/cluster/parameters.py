@@ -47,9 +47,7 @@ def of(config: Config) -> dict[str, Any]:
     """Returns all of the pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
     if config.source in ("", "ml-100k"):
         known = config.source or "not set"
-        raise ConfigError(
-            f"source: {known}; a cluster's steps need a URI that they can reach, like s3://bucket/interactions"
-        )
+        raise ConfigError(f"source: {known}; a cluster's steps need a URI that they can reach: s3://, gs:// or abfs://")
     if not config.checkpoints:
         raise ConfigError(
             "checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there"
