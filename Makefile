@@ -36,7 +36,7 @@ test-fast: $(INSTALLED) ## Run the tests that need no processes and services, in
 
 # Two processes: many tests wait for services of their own (tests/conftest.py says which go together).
 test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Check style, types and spelling
 	$(BIN)/ruff format --check .

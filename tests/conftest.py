@@ -4,8 +4,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 # As trainings do (finest/training/device.py), before anything imports torch: on data as small as these, threads that
 # wait for each other cost many times what they compute. Processes that tests start inherit it.
@@ -17,17 +22,25 @@ TOGETHER = Path(__file__).parent / "end_to_end"
 
 @pytest.fixture(autouse=True)
 def import_path() -> Iterator[None]:
-    """Keeps the import path: MLflow puts a package's own copy of finest first, where spawned processes would find it."""
+    """Keeps the import path: MLflow puts a package's copy of finest first, where spawned processes would find it."""
     before = list(sys.path)
     yield
     sys.path[:] = before
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the longest tests first, in one process where several run tests; other files go wherever there is room."""
-    for item in items if config.pluginmanager.hasplugin("xdist") else []:
-        item.add_marker(
-            pytest.mark.xdist_group(TOGETHER.name if item.path.is_relative_to(TOGETHER) else str(item.path))
-        )
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest tests first."""
     items.sort(key=lambda item: not item.path.is_relative_to(TOGETHER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadScopeScheduling":
+    """Gives the tests of a file to one process, and so those that share a finished run, where several run tests."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = config.rootpath / nodeid.partition("::")[0]
+            return str(TOGETHER if file.is_relative_to(TOGETHER) else file)
+
+    return ByFile(config, log)
