@@ -10,6 +10,7 @@ nobody changes the library to extend it:
 import difflib
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,8 @@ from pydantic_core import core_schema
 
 from finest.errors import ConfigError, FinestError
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+"""What a thing may be called: names stand in file names, config keys and names of MLflow's metrics."""
 T = TypeVar("T")
 Thing = TypeVar("Thing")
 
@@ -96,6 +99,11 @@ class Registry(Generic[T]):
         own = [name for name in self._things if name not in points]
         return iter([*(own if self._ordered else sorted(own)), *sorted(points)])
 
+    def import_all(self) -> None:
+        """Imports everything that can be named. Raises FinestError where a package's thing cannot be used."""
+        for name in self:
+            self[name]
+
     def package_of(self, name: str) -> str | None:
         """Returns which other package has the thing, like `example==1.0`; None for the library's own.
 
@@ -134,6 +142,11 @@ class Registry(Generic[T]):
         )
 
     def _import(self, point: metadata.EntryPoint) -> T:
+        if not NAME.fullmatch(point.name):
+            raise FinestError(
+                f"{self.kind} {point.name!r} of {_origin(point)} has no name that can be used: letters, digits, _.+- "
+                "make one"
+            )
         try:
             thing: T = point.load()
         except Exception as error:

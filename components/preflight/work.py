@@ -14,6 +14,7 @@ from components.config import Sections
 from components.sections import parameters
 from finest.data.window import moment, resolved
 from finest.errors import ConfigError, FinestError
+from finest.metrics.registry import METRICS, SIMILARITIES
 from tracking import registry, runs, store
 
 
@@ -35,7 +36,7 @@ class Checked(NamedTuple):
 
 
 def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sections, fans_out: bool) -> Checked:
-    """Checks source, disk, checkpoints and MLflow, in that order, and opens the parent run last.
+    """Checks other packages' metrics, source, disk, checkpoints and MLflow, and opens the parent run last.
 
     Before that it ends the MLflow runs that dead runs of the same place have left open.
 
@@ -50,6 +51,8 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
     if sections.perturb.groups > 1 and not fans_out:
         asked = f"perturb.groups: {sections.perturb.groups}, but this pipeline was compiled for one group"
         raise ConfigError(f"{asked}; compile it with such a config: finest compile --config FILE")
+    for everywhere in (METRICS, SIMILARITIES):  # each of them is in every verdict, hours from now
+        everywhere.import_all()
     ingest = resolved(sections.ingest, as_of)
     preflight, finetune = sections.preflight, sections.finetune
     listing = source.listing_of(source.resolve(uri), ingest)

@@ -66,6 +66,14 @@ def test_a_broken_package_disturbs_only_who_uses_it(monkeypatch: pytest.MonkeyPa
         shapes["blob"]
     with pytest.raises(FinestError, match="number, which package round-things calls a shape, is none"):
         shapes["three"]
+    with pytest.raises(FinestError, match="shape blob of package"):
+        shapes.import_all()
+
+
+def test_a_name_that_could_not_stand_in_a_file_name_or_a_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch, ("a circle", "circle"))
+    with pytest.raises(FinestError, match="shape 'a circle' of package round-things has no name that can be used"):
+        shapes["a circle"]
 
 
 def test_a_field_takes_the_section_of_what_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

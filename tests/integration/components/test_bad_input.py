@@ -4,6 +4,7 @@ The steps are called as KFP calls them, in one process.
 """
 
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from components.ingest.component import ingest
 from components.notify.component import notify
 from components.preflight.component import preflight
 from finest.errors import FinestError
+from finest.metrics.registry import METRICS
 from tests.builders import write_walks
 from tracking.outcome import outcome
 from tracking.store import connect, experiment_id
@@ -129,6 +131,16 @@ def test_a_state_without_room_is_refused_before_mlflow_has_a_run(
     sections = {**small, "preflight": {"min_free_gb": 1e9}}
     with pytest.raises(FinestError, match=r"GB free, but preflight\.min_free_gb asks for"):
         read(write_walks(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), sections)
+    assert outcome(local_run, "finest").verdict is None
+
+
+def test_a_metric_that_cannot_be_computed_is_refused_hours_before_it_is_asked_for(
+    local_run: str, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = metadata.EntryPoint("novelty", "a_package.that_is_gone:novelty", METRICS.group)
+    monkeypatch.setattr(METRICS, "_points", {broken.name: broken})
+    with pytest.raises(FinestError, match=r"metric novelty of entry point .* cannot be imported: ModuleNotFoundError"):
+        read(write_walks(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), small)
     assert outcome(local_run, "finest").verdict is None
 
 
