@@ -1,6 +1,6 @@
 """Checks of perturbation families and kinds of edits, for the tests of who writes one."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -107,7 +107,8 @@ def _check_rows(name: str, rows: Rows, after: Rows, place: Ints) -> None:
 
 def _options(config: type[Options], options: dict[str, Any]) -> Options:
     """Returns the section of these options, which must survive parameters that hold whole numbers as floats."""
-    section = config.model_validate({"name": "checked", **options})
+    (name, *_) = get_args(config.model_fields["name"].annotation) or ("checked",)  # a Literal, or any text
+    section = config.model_validate({"name": name, **options})
     dumped = {
         key: float(value) if type(value) is int else value for key, value in section.model_dump(mode="json").items()
     }
