@@ -61,6 +61,13 @@ def environment(folder: Path, *wheels: Path) -> Path:
     return python
 
 
+def put_others(folder: Path) -> None:
+    """Puts packages of somebody else's into a folder, of the wheel's names; whoever imports one there fails."""
+    for name in ("pipeline", "storage"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise ImportError('somebody else\\'s')")
+
+
 def install(python: Path, *wheels: Path) -> None:
     """Installs wheels, without what they need, into the environment of `python`."""
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]

@@ -51,6 +51,7 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
 
     again = place.run(state=state)
     assert again.returncode == 0, again.stderr
+    assert "Profile  " not in again.stdout and "Profile  " in promoted.process.stdout
     assert same_lists(place.last(state), promoted.folder)
     assert champion_weights(place.folder / state) == champion_weights(promoted.folder.parents[1])
     assert stable_part(place.last(state)) == stable_part(promoted.folder)

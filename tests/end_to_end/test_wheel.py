@@ -1,4 +1,7 @@
-"""The wheel alone, outside any checkout: one command ends in a verdict, and another judges lists."""
+"""The wheel alone, outside any checkout: one command ends in a verdict, and another judges lists.
+
+In an environment with the tests' own packages, tests/extension runs the wheel.
+"""
 
 import json
 import os
@@ -36,10 +39,8 @@ def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Returns the folder of someone who has a `pipeline` and a `storage` of their own."""
-    for name in ("pipeline", "storage"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text("raise ImportError('somebody else\\'s')")
+    """Returns the folder of someone who has packages of the wheel's names."""
+    packages.put_others(tmp_path)
     return tmp_path
 
 
@@ -50,6 +51,7 @@ def finest(python: Path, work: Path, *arguments: str) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=work, env=plain, capture_output=True, text=True, timeout=280)
 
 
+@pytest.mark.parametrize("python", [pytest.param("empty", marks=[pytest.mark.slow])], indirect=True)
 def test_a_run_ends_in_a_verdict(python: Path, work: Path) -> None:
     write_walks(work / "data.csv")
     (work / "mine.yaml").write_text(CONFIG)

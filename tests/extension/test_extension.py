@@ -63,6 +63,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     built = tmp_path_factory.mktemp("wheels")
     example = packages.build(packages.copied(EXAMPLE, built / "example"), built)
     folder = tmp_path_factory.mktemp("desk")
+    packages.put_others(folder)
     write_walks(folder / "data.csv")
     (folder / "mine.yaml").write_text(CONFIG)
     python = packages.environment(tmp_path_factory.mktemp("environment"), packages.build_wheel(built), example)
