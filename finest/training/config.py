@@ -44,7 +44,8 @@ class Pretrain(Section):
     amp: bool = True
     """bfloat16 autocast on CUDA. Nothing on the CPU."""
     processes: int | None = Field(default=None, ge=1)
-    """CPU: variants trained at a time, each in a process of one thread; as many as cores where unset."""
+    """CPU: variants trained at a time, each in a process of one thread; as many as cores where unset. With 1, there is
+    no further process, and less memory is used."""
     data_parallel: int = Field(default=1, ge=1)
     """GPUs of the pod that share each training, a part of every batch each (on a CPU: processes). For data that keeps
     one busy too long; variants then train one after the other."""

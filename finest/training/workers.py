@@ -30,10 +30,10 @@ def run(
     Args:
         jobs: The trainings.
         device: Their device.
-        processes: Number of processes on a CPU; 0: run in this one.
+        processes: Number of processes on a CPU; below 2, all run in this one.
         on_event: Told of every finished epoch.
     """
-    if device.type != "cpu" or not processes:
+    if device.type != "cpu" or processes < 2:
         prepare(device)
         return [job(on_event) for job in jobs]
     left, results = deque(enumerate(jobs)), dict[int, Result]()

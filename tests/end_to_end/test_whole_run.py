@@ -66,7 +66,8 @@ def test_the_identity_control_scores_exactly_one(promoted: Ran) -> None:
 
 def test_a_run_leaves_what_is_worth_keeping_and_nothing_else(promoted: Ran, place: Place) -> None:
     kept = {path.name for path in promoted.folder.iterdir()}
-    assert kept == {"config.yaml", "events.jsonl", "kfp.log", "lists", "edits", "data", "verdict.json", "report.html"}
+    always = {"config.yaml", "events.jsonl", "kfp.log", "lists", "edits", "data", "verdict.json", "report.html"}
+    assert kept == always | {"profile.txt", "profile"}
     assert len(list((promoted.folder / "lists" / "group-0" / "tuned").glob("*.parquet"))) == 7
     assert list((place.folder / "state" / "checkpoints").rglob("*.safetensors")) == []
 

@@ -280,7 +280,7 @@ def test_a_killed_worker_is_told_with_its_signal() -> None:
 
 def test_a_worker_that_leaves_without_a_word_is_one_line() -> None:
     with pytest.raises(FinestError, match="a training process ended with exit code 9 and without a word"):
-        workers.run([leave], torch.device("cpu"), 1, lambda event: None)
+        workers.run([leave], torch.device("cpu"), 2, lambda event: None)
 
 
 def test_an_error_leaves_no_folder_behind(tmp_path: Path) -> None:
