@@ -132,7 +132,8 @@ def alike(disturbed: Ran, undisturbed: Ran, installation: Installation, monkeypa
     for name, value in installation.environment.items():
         monkeypatch.setenv(name, value)
     ours = measured(disturbed)
-    assert ours == theirs
+    differ = {key: (ours.get(key), theirs.get(key)) for key in ours | theirs if ours.get(key) != theirs.get(key)}
+    assert not differ, differ
     assert sum(map(len, ours.values())) > 100
     name = disturbed.folder.parents[1].name
     champion = registry.champion(name)
