@@ -36,7 +36,7 @@ def prepare(device: torch.device) -> None:
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cuda.matmul.allow_tf32 = False
-    # As use_deterministic_algorithms does, but without the compiler, whose import takes two seconds of every process.
+    # Like use_deterministic_algorithms without the import of the compiler: two seconds, unless an optimizer imports it.
     torch.set_deterministic_debug_mode("error")
 
 
