@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from tracking.store import connect, masked, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
 logger = logging.getLogger(__name__)
 
@@ -63,20 +64,21 @@ def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
 class Curves:
     """Logs live curves of a step's run, such as `train/loss`.
 
-    Points that the store does not take now go with later ones: a training never waits for them. The history file keeps
-    every point.
+    Points that the store does not take now go with later ones: a training never waits for them. Each keeps the moment
+    that it was added at, by which a store knows those again that it has, though its answer was lost. The history file
+    keeps every point.
     """
 
     def __init__(self, run: Run):
         self.run, self.again = run, 0.0
-        self.waiting: list[tuple[str, float, int]] = []
+        self.waiting: list[Metric] = []
 
     def add(self, name: str, value: float, step: int) -> None:
         """Adds a point, unless it is not finite."""
         from mlflow.exceptions import MlflowException
 
         if math.isfinite(value):
-            self.waiting.append((name, value, step))
+            self.waiting += _measured([(name, value, step)])
             if time.monotonic() >= self.again:
                 try:
                     with at_most(0):
@@ -177,7 +179,7 @@ def _log_variants(run: Run, verdict: Verdict, histories: Mapping[str, pa.Table])
         elif name == "clean" and "candidate" in accuracies:
             _log_metrics(run.client, id, _accuracy(accuracies["candidate"]))
         if name in histories:
-            _log_points(run.client, id, _points(histories[name]))
+            _log_points(run.client, id, _measured(_points(histories[name])))
         run.client.set_terminated(id, "FINISHED")
 
 
@@ -207,19 +209,23 @@ def _points(history: pa.Table) -> Iterable[tuple[str, float, int]]:
 
 def _log_metrics(client: "MlflowClient", id: str, metrics: Mapping[str, Any]) -> None:
     there = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
-    _log_points(client, id, ((name, float(value), 0) for name, value in there.items()))
+    _log_points(client, id, _measured((name, float(value), 0) for name, value in there.items()))
     if left_out := sorted(set(metrics) - set(there)):
         client.set_tag(id, "metrics_left_out", "not finite: " + ", ".join(left_out))
 
 
-def _log_points(client: "MlflowClient", id: str, points: Iterable[tuple[str, float, int]]) -> None:
+def _measured(points: Iterable[tuple[str, float, int]]) -> "list[Metric]":
     from mlflow.entities import Metric
-    from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
     now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, step) for name, value, step in points]
-    for first in range(0, len(metrics), MAX_METRICS_PER_BATCH):
-        client.log_batch(id, metrics=metrics[first : first + MAX_METRICS_PER_BATCH])
+    return [Metric(name, value, now, step) for name, value, step in points]
+
+
+def _log_points(client: "MlflowClient", id: str, points: "Sequence[Metric]") -> None:
+    from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+
+    for first in range(0, len(points), MAX_METRICS_PER_BATCH):
+        client.log_batch(id, metrics=points[first : first + MAX_METRICS_PER_BATCH])
 
 
 def _log_artifacts(client: "MlflowClient", id: str, artifacts: Mapping[str, Path]) -> None:

@@ -156,6 +156,29 @@ def test_points_of_a_curve_do_not_wait_and_are_not_lost(
     assert [(point.step, point.value) for point in points] == [(1, 3.0), (2, 2.0), (3, 1.0)]
 
 
+def test_a_point_whose_answer_was_lost_is_there_once(
+    installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with runs.step_run("pretrain") as step:
+        client: Any = step.client
+        send = client._client.log_batch
+        answers = iter([False])
+
+        def breaks(*arguments: Any, **keywords: Any) -> None:
+            send(*arguments, **keywords)
+            if not next(answers, True):
+                raise MlflowException("API request failed") from requests.ConnectionError("Connection reset by peer")
+
+        monkeypatch.setattr(client._client, "log_batch", breaks)
+        curves = Curves(step)
+        curves.add("train/loss/clean", 3.0, 1)
+        time.sleep(0.01)  # points of the same moment would be told by it
+        assert len(curves.waiting) == 1
+        curves.end()
+    points = step.client.get_metric_history(step.id, "train/loss/clean")
+    assert [(point.step, point.value) for point in points] == [(1, 3.0)]
+
+
 def test_a_server_that_stays_away_is_one_line(
     installation: Installation, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
