@@ -49,9 +49,9 @@ class Place:
         fault = self.service.diagnose(error)
         return isinstance(error, FileNotFoundError) or (fault is not None and fault.kind == "missing")
 
-    def files(self, folder: str = "") -> list[pafs.FileInfo]:
-        """Returns the objects below this place, or below a folder in it, at any depth. Raises NoContainerError."""
-        below = pafs.FileSelector(f"{self.path}/{folder}".rstrip("/"), recursive=True, allow_not_found=True)
+    def files(self) -> list[pafs.FileInfo]:
+        """Returns the objects below this place, at any depth. Raises NoContainerError."""
+        below = pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
         found = self.ask(lambda: self.filesystem.get_file_info(below))
         if not found:
             self._require_container()

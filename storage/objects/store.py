@@ -1,6 +1,7 @@
 """A store for checkpoints on an object store that pyarrow speaks to."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +18,8 @@ from storage.versions import VersionedStore
 
 CHUNK = 16 << 20
 """Bytes that are sent or read at once."""
+KEY = re.compile(r"(.+)@(\d+)-(\d+)-([^-]*)-(.+)")
+"""Pattern of an object's name: the blob's, the number, the size, the digest, and the writer."""
 
 
 class Version(NamedTuple):
@@ -34,7 +37,15 @@ class Version(NamedTuple):
     @property
     def key(self) -> str:
         """Returns the object's name below the store's place."""
-        return f"{self.name}/{self.number:012d}-{self.size}-{self.sha256}-{self.writer}"
+        return f"{_flat(self.name)}@{self.number:012d}-{self.size}-{self.sha256}-{self.writer}"
+
+    @classmethod
+    def of(cls, key: str, stored: int) -> "Version | None":
+        """Returns the version that an object's name tells of; None where the object is none of a store's."""
+        if not (found := KEY.fullmatch(key)):
+            return None
+        name, number, size, sha256, writer = found.groups()
+        return cls(int(number), writer, int(size), sha256, name.replace("=2F", "/").replace("=3D", "="), stored)
 
     @property
     def whole(self) -> bool:
@@ -46,7 +57,8 @@ class Version(NamedTuple):
 class ObjectStore(VersionedStore[Version]):
     """Keeps blobs below a prefix of a bucket. It is a finest.training.store.Store.
 
-    A blob `name` is the objects `name/<number>-<size>-<sha256>-<writer>`; one that has not its size is none yet.
+    A blob `name` is the objects `name@<number>-<size>-<sha256>-<writer>`; one that has not its size is none yet.
+    All lie in one folder, since Azure leaves an empty one behind for good: slashes of a name are written `=2F`.
     """
 
     uri: str
@@ -61,11 +73,9 @@ class ObjectStore(VersionedStore[Version]):
         return self._place.explained()
 
     def _listed(self, prefix: str) -> Iterator[Version]:
-        for info in self._place.files(prefix.rpartition("/")[0]):
-            name, _, version = info.path.removeprefix(f"{self._place.path}/").rpartition("/")
-            number, size, sha256, by = [*version.split("-", 3), "", "", ""][:4]
-            if by and number.isdecimal() and size.isdecimal():
-                yield Version(int(number), by, int(size), sha256, name, info.size)
+        for info in self._place.files():
+            if version := Version.of(info.path.removeprefix(f"{self._place.path}/"), info.size):
+                yield version
 
     def _upload(self, name: str, number: int, writer: str, file: Path) -> None:
         with file.open("rb") as content:
@@ -111,3 +121,7 @@ class ObjectStore(VersionedStore[Version]):
     @cached_property
     def _place(self) -> Place:
         return self.find(self.uri)
+
+
+def _flat(name: str) -> str:
+    return name.replace("=", "=3D").replace("/", "=2F")

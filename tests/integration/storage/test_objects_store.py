@@ -11,7 +11,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pyarrow.fs as pafs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from finest.errors import FinestError, UnavailableError
 from finest.training.store import Store
@@ -44,6 +47,13 @@ def files(container: str) -> list[Any]:
     return list(store._place.files())
 
 
+def below(emulator: Emulator, container: str) -> set[str]:
+    """All that a listing of the container shows, markers of folders too."""
+    name = container.partition("://")[2]
+    there = emulator.filesystem().get_file_info(pafs.FileSelector(name, recursive=True))
+    return {info.path.removeprefix(f"{name}/") for info in there}
+
+
 def test_what_was_put_last_is_got_and_nothing_else_is_left(container: str, tmp_path: Path) -> None:
     store = checkpoint_store(f"{container}/some/prefix")
     assert read(store, "k/clean", tmp_path) is None and store.list("") == []
@@ -64,6 +74,27 @@ def test_what_was_put_last_is_got_and_nothing_else_is_left(container: str, tmp_p
     assert store.list("") == []
     with pytest.raises(FileNotFoundError):
         store.put("k", tmp_path / "missing")
+
+
+@given(names=st.sets(st.text(st.sampled_from("a/=@-2FD3."), min_size=1), min_size=2))
+def test_names_are_told_apart_whatever_they_hold(names: set[str]) -> None:
+    versions = [Version(3, "host-1-ab", 5, "0" * 64, name, 5) for name in sorted(names)]
+    keys = [version.key for version in versions]
+    assert [Version.of(key, 5) for key in keys] == versions
+    assert len(set(keys)) == len(keys) and not any("/" in key for key in keys)
+
+
+def test_what_others_keep_there_stays_and_no_folder_is_left_by_a_name(
+    emulator: Emulator, container: str, tmp_path: Path
+) -> None:
+    store = checkpoint_store(f"{container}/p")
+    upload(emulator, container, "p/notes.txt", b"mine")
+    before = below(emulator, container)
+    for name in ("runs/a/night", "runs/b/night", "probe/c"):
+        store.put(name, blob(tmp_path, b"new"))
+        assert read(store, name, tmp_path) == b"new"
+        store.delete(name)
+    assert store.list("") == [] and below(emulator, container) == before
 
 
 def test_a_store_travels_as_its_uri_to_a_process_that_finds_its_credentials(container: str, tmp_path: Path) -> None:
@@ -89,7 +120,7 @@ def test_what_a_killed_writer_left_is_no_blob_and_goes_with_the_name(
     store.put("clean", blob(tmp_path, b"whole"))
     killed = Version(7, "host-1-ab", 5, "0" * 64, "clean")
     upload(emulator, container, f"p/{killed.key}", b"who")
-    upload(emulator, container, "p/other/000000000001-9-00-host", b"")
+    upload(emulator, container, "p/other@000000000001-9-00-host", b"")
     assert read(store, "clean", tmp_path) == b"whole" and store.list("") == ["clean"]
     store.put("clean", blob(tmp_path, b"newer"))
     assert read(store, "clean", tmp_path) == b"newer"
