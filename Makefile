@@ -58,7 +58,7 @@ compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 
 docs: $(INSTALLED) ## Write the pages that come from the code: every key of a config, and the components' inputs and outputs
 	$(BIN)/finest config docs > docs/config.md
-	$(BIN)/finest config schema > docs/config.schema.json
+	$(BIN)/finest config schema > pipeline/configs/config.schema.json
 	$(BIN)/python -m tests.component_readmes
 
 images: $(addprefix image-,$(TARGETS)) image-mlflow ## Build the images of the steps and of the MLflow server; TARGETS="cpu gpu" for both

@@ -19,7 +19,7 @@ from finest.training.config import Finetune, Pretrain
 class Sections(Section):
     """Holds the sections that steps get, each named after its step.
 
-    A line here makes a new one known to config, pipeline and preflight.
+    A line here makes a new one known to the config and the pipeline; preflight has a parameter for it besides.
     """
 
     preflight: Preflight = Preflight()

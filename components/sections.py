@@ -173,7 +173,7 @@ def _as_yaml(value: Any) -> str:
 
 def _unknown(path: str, section: type[BaseModel], values: Mapping[str, Any], name: str) -> str:
     plain = ".".join(part for part in path.split(".") if not part.isdigit())
-    if plain in RENAMED:
+    if plain in RENAMED and RENAMED[plain] in set(keys(section, name, values)):
         return f"{path} is called {RENAMED[plain]} now"
     if plain in MOVED:
         return f"{path} is {MOVED[plain]}"

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +20,7 @@ from pydantic_core import core_schema
 
 from finest.errors import ConfigError, FinestError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 """What a thing may be called: names stand in file names, config keys and names of MLflow's metrics."""
 T = TypeVar("T")
 Thing = TypeVar("Thing")
@@ -40,6 +40,7 @@ class Registry(Generic[T]):
         package: str = "",
         check: Callable[[Any], bool] = lambda thing: True,
         ordered: bool = False,
+        reserved: Callable[[], Iterable[str]] = tuple,
     ):
         """Makes an empty registry.
 
@@ -50,9 +51,10 @@ class Registry(Generic[T]):
             check: Tells whether what an entry point leads to is such a thing.
             ordered: Whether the library's own are listed in the order in which `package`, a single module, registers
                 them; else they are sorted, since modules are imported in any order.
+            reserved: Returns names that stand for something else where the things' names are used.
         """
         self.kind, self.group, self._package, self._check = kind, group, package, check
-        self._ordered = ordered
+        self._ordered, self._reserved = ordered, reserved
         self._things: dict[str, T] = {}
         self._points: dict[str, metadata.EntryPoint] | None = None
         self._loaded = False
@@ -116,24 +118,29 @@ class Registry(Generic[T]):
         """Imports the library's own modules, once. Returns other packages' entry points, none of which is imported."""
         points = self._listed()
         if not self._loaded:
-            self._loaded = True
-            if self._package:
-                package = importlib.import_module(self._package)
-                for module in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{self._package}."):
-                    importlib.import_module(module.name)
-            for name in self._things.keys() & points.keys():
-                raise self._doubled(points[name], "this library")
+            self._loaded = True  # what is imported may look something up
+            try:
+                if self._package:
+                    package = importlib.import_module(self._package)
+                    for module in pkgutil.iter_modules(getattr(package, "__path__", ()), f"{self._package}."):
+                        importlib.import_module(module.name)
+                for name in self._things.keys() & points.keys():
+                    raise self._doubled(points[name], "this library")
+            except BaseException:
+                self._loaded = False
+                raise
         return points
 
     def _listed(self) -> dict[str, metadata.EntryPoint]:
         """Returns other packages' entry points by name."""
         if self._points is None:
-            self._points = {}
+            points: dict[str, metadata.EntryPoint] = {}
             for point in metadata.entry_points(group=self.group):
-                taken = self._points.get(point.name)
+                taken = points.get(point.name)
                 if taken and taken.value != point.value:
                     raise self._doubled(point, _origin(taken))
-                self._points[point.name] = point
+                points[point.name] = point
+            self._points = points
         return self._points
 
     def _doubled(self, point: metadata.EntryPoint, other: str) -> FinestError:
@@ -144,8 +151,12 @@ class Registry(Generic[T]):
     def _import(self, point: metadata.EntryPoint) -> T:
         if not NAME.fullmatch(point.name):
             raise FinestError(
-                f"{self.kind} {point.name!r} of {_origin(point)} has no name that can be used: letters, digits, _.+- "
+                f"{self.kind} {point.name!r} of {_origin(point)} has no name that can be used: letters, digits, _.- "
                 "make one"
+            )
+        if point.name in self._reserved():
+            raise FinestError(
+                f"{self.kind} {point.name} of {_origin(point)} has a name that stands for something else; rename it"
             )
         try:
             thing: T = point.load()

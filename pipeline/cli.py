@@ -8,7 +8,7 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
 
 import typer
 from rich.table import Table
@@ -30,8 +30,13 @@ if TYPE_CHECKING:
 app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
+    epilog=examples("finest run", "finest run --source clicks.csv", "finest config show"),
 )
-models = typer.Typer(help="Versions of the registered model, and which one is in production.", no_args_is_help=True)
+models = typer.Typer(
+    help="Versions of the registered model, and which one is in production.",
+    no_args_is_help=True,
+    epilog=examples("finest models list", "finest models rollback"),
+)
 app.add_typer(models, name="models")
 app.add_typer(config_commands.app, name="config")
 
@@ -93,7 +98,12 @@ def run(
     )
     from pipeline import containers, local
 
-    raise typer.Exit(local.run(loaded, here, console(), containers.find(image, memory) if runner == "docker" else None))
+    found = None
+    if runner == "docker":
+        found = containers.find(image, memory)
+    elif runner != "subprocess":
+        assert_never(runner)
+    raise typer.Exit(local.run(loaded, here, console(), found))
 
 
 @app.command(epilog=examples("finest gate --lists lists --report report.html", "finest gate --lists lists --json"))
@@ -116,6 +126,7 @@ def gate(
     from finest.gate import verdict as verdicts
     from finest.gate.judge import judge
     from finest.report.report import render
+    from pipeline.ending import EXIT_CODES
     from pipeline.table import show
 
     for folder in [lists, *([data] if data else [])]:
@@ -131,7 +142,7 @@ def gate(
         print(verdicts.as_json(verdict))
     else:
         show(console(), verdict)
-    raise typer.Exit(0 if verdict.verdict == "pass" else 3)
+    raise typer.Exit(EXIT_CODES[verdict.verdict])
 
 
 @app.command(

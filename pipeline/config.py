@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import Field, field_validator
 
+import storage
 from components import packages
 from components.config import Sections, Steps
 from components.sections import parse
@@ -103,7 +104,8 @@ def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     if isinstance(known := values.get("packages"), list):
         packages.check(known)  # first, since what they would register is unknown without them
     config = parse(Config, values)
-    return config.model_copy(update={"packages": list(dict.fromkeys([*config.packages, *packages.needed(config)]))})
+    needed = [*config.packages, *packages.needed(config), *storage.packages_of(config.source, config.checkpoints)]
+    return config.model_copy(update={"packages": list(dict.fromkeys(needed))})
 
 
 def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from pipeline import config as configs
 from pipeline import reference
 from pipeline.options import ConfigFile, Sets, examples
 
-app = typer.Typer(help="What a config says, and what it could say.", no_args_is_help=True)
+app = typer.Typer(
+    help="What a config says, and what it could say.",
+    no_args_is_help=True,
+    epilog=examples("finest config show --config nightly", "finest config docs"),
+)
 
 
 @app.command(epilog=examples("finest config show --config nightly --set pretrain.epochs=20"))
@@ -17,8 +21,9 @@ def show(config: ConfigFile = None, sets: Sets = None) -> None:
     """Print the complete config of a run as YAML, and where each value that is no default comes from."""
     file = config or configs.QUICKSTART
     whole = configs.load(file, sets or []).model_dump(mode="json")
-    said = {file.name: configs.read(file), "--set": configs.assigned(sets or [])}
-    print(f"# The complete config. Values without a comment are defaults; the others are from {file.name} or --set.")
+    found = {"what the config names": {"packages": whole["packages"]} if whole["packages"] else {}}
+    said = {**found, file.name: configs.read(file), "--set": configs.assigned(sets or [])}
+    print("# The complete config. Values without a comment are defaults; a comment says where others come from.")
     for line in _lines(whole, said):
         print(line)
 

@@ -7,6 +7,12 @@ PASSED, REFUSED, CANCELLED = 0, 3, 4
 """Exit codes; a run that was skipped has passed."""
 
 
+EXIT_CODES = {"pass": PASSED, "skipped": PASSED, "fail": REFUSED}
+"""Exit code of a run by its verdict."""
+NOT_PROMOTED = {"fail": "Refused", "skipped": "Skipped"}
+"""What is said of a run that promotes nothing, by its verdict."""
+
+
 class CancelledError(FinestError):
     """A run was ended from outside."""
 

@@ -25,7 +25,7 @@ from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
-from pipeline.ending import PASSED, REFUSED, CancelledError, unchanged
+from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unchanged
 from pipeline.progress import renderer, title
 from pipeline.state import State
 from pipeline.table import show
@@ -287,10 +287,8 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
                 f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}"
             )
         lines.append(f"Promoted {name} version {found.promoted_version} is the champion")
-    elif verdict.verdict == "fail":
-        lines.append(f"Refused  {unchanged(name)}")
     else:
-        lines.append(f"Skipped  {unchanged(name)}")
+        lines.append(f"{NOT_PROMOTED[verdict.verdict]}  {unchanged(name)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return REFUSED if verdict.verdict == "fail" else PASSED
+    return EXIT_CODES[verdict.verdict]

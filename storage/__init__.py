@@ -2,7 +2,8 @@
 
 from storage.checkpoints import checkpoint_store, probe
 from storage.folder import FolderStore
+from storage.registry import packages_of
 from storage.resolve import listing_hash, resolve
 from storage.source import Source
 
-__all__ = ["FolderStore", "Source", "checkpoint_store", "listing_hash", "probe", "resolve"]
+__all__ = ["FolderStore", "Source", "checkpoint_store", "listing_hash", "packages_of", "probe", "resolve"]

@@ -19,10 +19,24 @@ CHECKPOINTS: Registry[Callable[[str], Store]] = Registry(
 T = TypeVar("T")
 
 
+def packages_of(source: str, checkpoints: str) -> list[str]:
+    """Returns name and version of the other packages that a run's places need, like `example==1.0`."""
+    found = SOURCES.package_of(scheme_of(source)), CHECKPOINTS.package_of(scheme_of(checkpoints))
+    return [package for package in found if package]
+
+
+def scheme_of(uri: str) -> str:
+    """Returns the scheme of a URI; a path without one is a `file`."""
+    return urlsplit(uri).scheme if "://" in uri else "file"
+
+
 def at(places: Registry[Callable[[str], T]], uri: str) -> T:
     """Returns what is at a path or URI, by its scheme. Raises ConfigError for an unknown one."""
-    scheme = urlsplit(uri).scheme if "://" in uri else "file"
+    scheme = scheme_of(uri)
     if scheme not in places:
         known = ", ".join(f"{name}://" for name in places)
-        raise ConfigError(f"{uri}: unknown kind of {places.kind} {scheme}://; known are a path and {known}")
+        raise ConfigError(
+            f"{uri}: unknown kind of {places.kind} {scheme}://; known are a path and {known}; another "
+            f"package adds one by an entry point of {places.group}"
+        )
     return places[scheme](uri)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict
+from finest.models.registry import MODELS
 from tracking import sample as samples
 from tracking.package import log_package, model_card
 from tracking.records import note
@@ -50,6 +51,10 @@ class Version:
     """Time of the newest interaction of its data, in microseconds; None in versions that do not say."""
     created: datetime
     mlflow_run_id: str
+    model: str = ""
+    """Registered name of its model; empty in versions that do not say."""
+    package: str = ""
+    """Name and version of the other package that its model comes from; empty for a model of this library."""
 
 
 def champion(name: str) -> Version | None:
@@ -77,6 +82,8 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
     """
     from mlflow.exceptions import MlflowException
 
+    from finest.models.saved import read_facts
+
     client = run.client
     if (earlier := next((one for one in list_versions(name) if one.kfp_run_id == kfp_run_id()), None)) is not None:
         return earlier
@@ -89,7 +96,8 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
             raise
     model_id = log_package(run, model_folder, verdict, manifest)
     tags = {"kfp_run_id": kfp_run_id(), "data_fingerprint": manifest.fingerprint, "verdict": verdict.verdict}
-    tags["last_timestamp"] = str(manifest.last_timestamp)
+    tags |= {"last_timestamp": str(manifest.last_timestamp), "model": (model := read_facts(model_folder).model.name)}
+    tags |= {"package": package} if (package := MODELS.package_of(model)) else {}
     tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
     card = note(model_card(verdict, manifest), DESCRIPTION_LENGTH)
     made = client.create_model_version(
@@ -276,4 +284,6 @@ def _version(raw: Any, aliases: dict[str, str]) -> Version:
         last_timestamp=int(tags["last_timestamp"]) if "last_timestamp" in tags else None,
         created=datetime.fromtimestamp(raw.creation_timestamp / 1000, UTC),
         mlflow_run_id=raw.run_id or "",
+        model=tags.get("model", ""),
+        package=tags.get("package", ""),
     )

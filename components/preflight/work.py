@@ -15,6 +15,7 @@ from components.sections import parameters
 from finest.data.window import moment, resolved
 from finest.errors import ConfigError, FinestError
 from finest.metrics.registry import METRICS, SIMILARITIES
+from finest.models.registry import MODELS
 from tracking import registry, runs, store
 
 
@@ -63,6 +64,12 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
     champion = registry.champion(sections.promote.registered_model)
+    if champion and champion.model and champion.model not in MODELS:
+        raise ConfigError(
+            f"the champion, {champion.name} version {champion.version}, is a {champion.model}, which nothing here has: "
+            f"install {champion.package or 'the package that it came from'}, or give this model another name "
+            "(promote.registered_model)"
+        )
     config = sections.model_copy(update={"ingest": ingest}).model_dump(mode="json")
     runs.open_parent(config, source=uri, seed=seed, tags={"place": here, "as_of": as_of.isoformat()})
     return Checked(

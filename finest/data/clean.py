@@ -66,7 +66,7 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
     if config.columns.sequence is not None:
         tests += [(rows.sequence.isnull(), "sequence missing"), (rows.sequence_number.isnull(), "sequence unparsable")]
     sequence = sequence_columns(config)
-    if config.duplicates == "quarantine":
+    if config.quarantines_duplicates:
         usable = ~ibis.or_(*[test for test, _ in tests])
         by = [rows[name] for name in (*sequence, "file", "record")]
         same = ibis.window(group_by=[rows.user, rows.item, rows.time, usable], order_by=by)

@@ -1,7 +1,7 @@
 """Config of ingest: how a source is read, cleaned and split."""
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import Field, field_validator, model_validator
 
@@ -102,6 +102,15 @@ class Ingest(Section):
     """Which interactions are held out."""
     evaluation: Evaluation = Evaluation()
     """How rank lists are taken."""
+
+    @property
+    def quarantines_duplicates(self) -> bool:
+        """Whether rows that repeat others go to the quarantine."""
+        if self.duplicates == "keep":
+            return False
+        if self.duplicates == "quarantine":
+            return True
+        assert_never(self.duplicates)
 
     @model_validator(mode="after")
     def _one_window(self) -> "Ingest":

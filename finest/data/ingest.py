@@ -93,7 +93,7 @@ def _build(
     if engine.parses_apart:
         parsed = engine.keep("parsed", parsed)
     judged = clean.judged(parsed, config)
-    if config.duplicates == "quarantine" or not again:  # duplicates: compares all rows, once
+    if config.quarantines_duplicates or not again:  # duplicates: compares all rows, once
         judged = engine.keep("judged", judged)
     tally = engine.small(judged.agg(**clean.tally(judged, config))).to_pylist()[0]
     malformed = engine.malformed()

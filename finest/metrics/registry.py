@@ -11,7 +11,7 @@ Another installed package registers by an entry point of the group `finest.metri
 the first line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,8 +65,19 @@ class Similarity:
     """Which tables have it: all, the report's alone, or none. verdict.json and MLflow have it in any case."""
 
 
+def _columns() -> Iterable[str]:
+    from finest.gate.verdict import Accuracy
+
+    return Accuracy.model_fields
+
+
 METRICS: Registry[Metric] = Registry(
-    "metric", "finest.metrics", "finest.metrics.accuracy", lambda thing: isinstance(thing, Metric), ordered=True
+    "metric",
+    "finest.metrics",
+    "finest.metrics.accuracy",
+    lambda thing: isinstance(thing, Metric),
+    ordered=True,
+    reserved=_columns,
 )
 SIMILARITIES: Registry[Similarity] = Registry(
     "list similarity",

@@ -4,7 +4,7 @@ One model: x [..., D], weight [E, D]. Stacked: x [R, ..., D], weight [R, E, D]; 
 replica r alone.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ def parameter(start: Start, *shape: int) -> nn.Parameter:
 
     Parameters of torch's own modules need no such word: these start themselves.
     """
+    if start not in get_args(Start):
+        raise ValueError(f"a parameter starts as one of {', '.join(get_args(Start))}, not {start}")
     made = nn.Parameter(torch.ones(shape) if start == "ones" else torch.zeros(shape))
     made.start = start  # type: ignore[attr-defined]
     return made

@@ -10,7 +10,7 @@ sites'.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from finest.errors import FinestError
 from finest.keys import key, torch_generator
 from finest.models.config import ModelConfig
-from finest.models.layers import parameter
+from finest.models.layers import Start, parameter
 
 
 class Task(NamedTuple):
@@ -65,6 +65,8 @@ class Recommender(nn.Module, ABC):
     def __init_subclass__(cls, **options: Any):
         """Refuses a class that contradicts itself."""
         super().__init_subclass__(**options)
+        if cls.scores is not Recommender.scores:
+            raise TypeError(f"{cls.__name__} must leave scores as they are: a loss in chunks computes them by itself")
         own_task = cls.task is not Recommender.task
         if not cls.causal and not (own_task and cls.summary is not Recommender.summary):
             raise TypeError(f"{cls.__name__} is not causal: it must define task and summary")
@@ -137,11 +139,13 @@ class Recommender(nn.Module, ABC):
             reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
             for leaf, weight in module.named_parameters(recurse=False):
                 name = f"{path}.{leaf}" if path else leaf
-                start = getattr(weight, "start", None)
+                start: Start | None = getattr(weight, "start", None)
                 if start == "normal":
                     weight.normal_(0.0, scale, generator=torch_generator("weights", seed, name))
-                elif start:
+                elif start == "ones" or start == "zeros":
                     weight.fill_(1.0 if start == "ones" else 0.0)
+                elif start is not None:
+                    assert_never(start)
                 elif not reset:
                     raise FinestError(
                         f"{type(self).__name__}: {name} must say how it starts: make it with "
@@ -167,10 +171,12 @@ def dropped(x_BTD: Tensor, masks_SBTD: Tensor | None, site: int) -> Tensor:
 
 
 def _refuse_uncommon_chance(path: str, module: nn.Module) -> None:
-    """Raises FinestError for a torch module whose result depends on its own random numbers or on a batch's others."""
-    if not type(module).__module__.startswith("torch."):
-        return
-    share = module.p if isinstance(module, nn.modules.dropout._DropoutNd) else getattr(module, "dropout", 0)
+    """Raises FinestError for a module of torch's kind whose result depends on chance or on a batch's others."""
+    share: Any = 0
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        share = module.p
+    elif type(module).__module__.startswith("torch."):  # of others, it may be anything
+        share = getattr(module, "dropout", 0)
     if isinstance(share, (int, float)) and share:
         raise FinestError(
             f"{path}: torch's dropout differs between trainings that are to be compared; leave it at 0 and use "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import ValidationError, field_validator
 from safetensors.torch import load_file, save_file
 
 from finest.errors import DataError
@@ -90,10 +90,21 @@ def save(folder: Path, model: Recommender, facts: Facts, item_ids: list[str]) ->
     (folder / ITEMS).write_text(json.dumps(item_ids[1:], ensure_ascii=False), encoding="utf-8")
 
 
+def read_facts(folder: Path) -> Facts:
+    """Returns what a saved model is. Raises DataError where the folder holds none, or one that is unknown here."""
+    try:
+        return Facts.model_validate_json((folder / FACTS).read_text())
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: not a saved model ({FACTS} is missing)") from error
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(f"{folder / FACTS}: not a model that this installation can read: {said}") from error
+
+
 def load(folder: Path, device: str = "cpu") -> SavedModel:
     """Returns a model that `save` wrote, ready to rank. Raises DataError where the folder holds none."""
+    facts = read_facts(folder)
     try:
-        facts = Facts.model_validate_json((folder / FACTS).read_text())
         item_ids = ["", *json.loads((folder / ITEMS).read_text(encoding="utf-8"))]
         weights = load_file(folder / WEIGHTS, device=device)
     except FileNotFoundError as error:

@@ -1,11 +1,11 @@
 """Config of perturbations: which edits to the training data a run must survive."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from finest.perturb.registry import EDITS, FAMILIES, Options
-from finest.registry import Named
+from finest.registry import NAME, Named
 from finest.section import Section
 
 
@@ -27,12 +27,24 @@ class Scenario(Section):
     training_seed: Literal["shared", "fresh"] = "shared"
     """`fresh` trains the probe under another seed too: edits and seed noise together."""
 
+    @model_validator(mode="after")
+    def _name_can_be_one(self) -> "Scenario":
+        if not NAME.fullmatch(self.name):
+            raise ValueError(
+                f"its options make the name {self.name}, which files and metrics cannot have: letters, digits, _.- can"
+            )
+        return self
+
     @property
     def name(self) -> str:
         """Returns its name everywhere, like `random-deletion-0.001-s0`; options not as by default follow."""
         words = [self.family.name, self.kind.name, f"{self.share:g}", f"s{self.seed}"]
         words += [*self.family.words(), *self.kind.words()]
-        return "-".join(words if self.training_seed == "shared" else [*words, "fresh"])
+        if self.training_seed == "fresh":
+            words.append("fresh")
+        elif self.training_seed != "shared":
+            assert_never(self.training_seed)
+        return "-".join(words)
 
 
 class Perturb(Section):

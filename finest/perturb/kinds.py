@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Deletion(Edit):
     """Takes the row away."""
 
+    done = "deleted"
+
     @staticmethod
     def apply(rows: Rows, place: Ints, item: Ints) -> Rows:
         """Returns the rows that are left."""
@@ -47,6 +49,8 @@ class PutsIn(Edit):
 class Replacement(PutsIn):
     """Puts a new item in the place of the row's own."""
 
+    done = "replaced"
+
     @staticmethod
     def apply(rows: Rows, place: Ints, item: Ints) -> Rows:
         """Returns the rows with the new items. A replaced row is the clean one no more: it has no reference list."""
@@ -56,6 +60,8 @@ class Replacement(PutsIn):
 @EDITS.register("insertion")
 class Insertion(PutsIn):
     """Puts a row with a new item just before the row."""
+
+    done = "inserted"
 
     @staticmethod
     def apply(rows: Rows, place: Ints, item: Ints) -> Rows:

@@ -1,7 +1,7 @@
 """The plan of a run: every scenario's edits, and which variants are trained in which group."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -99,12 +99,11 @@ def deal(config: Perturb, seed: int) -> Plan:
 
 
 def _probe(scenario: Scenario, seed: int) -> Variant:
-    return Variant(
-        name=scenario.name,
-        role="probe",
-        scenario=scenario.name,
-        seed=_fresh(seed, scenario.name) if scenario.training_seed == "fresh" else seed,
-    )
+    if scenario.training_seed == "fresh":
+        seed = _fresh(seed, scenario.name)
+    elif scenario.training_seed != "shared":
+        assert_never(scenario.training_seed)
+    return Variant(name=scenario.name, role="probe", scenario=scenario.name, seed=seed)
 
 
 def _fresh(seed: int, use: str) -> int:

@@ -75,6 +75,8 @@ class Edit(ABC):
 
     Config: ClassVar[type[Options]] = Options
     """Section of its options; as it is here, it has none."""
+    done: ClassVar[str] = "edited"
+    """What becomes of an interaction, in a sentence of the report: `deleted`."""
 
     def __init__(self, config: Options):
         """Takes the section that `Config` describes."""
@@ -118,12 +120,12 @@ FAMILIES: Registry[type[Family]] = Registry(
     "perturbation family",
     "finest.perturbations",
     "finest.perturb.families",
-    lambda thing: isinstance(thing, type) and issubclass(thing, Family),
+    lambda thing: isinstance(thing, type) and issubclass(thing, Family) and issubclass(thing.Config, Options),
 )
 EDITS: Registry[type[Edit]] = Registry(
     "kind of edit",
     "finest.edits",
     "finest.perturb.kinds",
-    lambda thing: isinstance(thing, type) and issubclass(thing, Edit),
+    lambda thing: isinstance(thing, type) and issubclass(thing, Edit) and issubclass(thing.Config, Options),
 )
 NEW_ITEMS: Registry[NewItems] = Registry("choice of new items", "finest.new_items", "finest.perturb.kinds", callable)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from finest import atomic
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
+from finest.perturb.registry import EDITS
 from finest.report import charts
 from finest.report.form import Column, metric_columns, minute, number, percent, signed, similarity_columns, text
 from finest.training.history import terms_of
@@ -18,7 +19,6 @@ PANELS = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Ja
 """Similarities that have a chart, and its title."""
 STAGES = {"pretrain": "Pretraining", "finetune": "FINEST fine-tuning", "lists": "Rank lists"}
 STAGE_COLOURS = {"pretrain": charts.OTHER, "finetune": charts.WITH, "lists": charts.LINE}
-DONE = {"deletion": "deleted", "replacement": "replaced", "insertion": "inserted"}
 
 
 def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: str, profile: str | None = None) -> None:
@@ -56,7 +56,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
             }
             for moved in verdict.moved
         ],
-        done=DONE,
+        done={kind: EDITS[kind].done for result in verdict.scenarios if (kind := result.kind) and kind in EDITS},
     )
     with atomic.file(out) as partial:
         partial.write_text(page, encoding="utf-8")

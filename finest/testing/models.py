@@ -82,8 +82,6 @@ def _check_what_it_reads(name: str, model: Recommender) -> None:
     T = model.max_length
     states_BTD = model.states(windows_BT)
     assert states_BTD.shape == (WINDOWS, T, model.embedding.shape[1]), f"{name}: hidden states must be [B, T, D]"
-    scores = model.scores(states_BTD[:, -1])
-    assert scores.shape == (WINDOWS, ITEMS), f"{name}: scores must be [N, items], not {list(scores.shape)}"
     for length in range(1, T):
         changed_BT = windows_BT.clone()
         changed_BT[:, length:] = 0
@@ -121,6 +119,13 @@ def _check_masks(name: str, model: Recommender) -> None:
 
 def _check_gradients(name: str, model: Recommender) -> None:
     model.train()
+    first_BT = _codes(WINDOWS, model.max_length)
+    with torch.no_grad():
+        _close(
+            model.encode(first_BT[:2], None),
+            model.encode(first_BT, None)[:2],
+            f"{name}: in training, a window's states depend on others of the batch",
+        )
     window_BT = _codes(WINDOWS, model.max_length + 1)
     ids_BT = torch.arange(WINDOWS * model.max_length).view(WINDOWS, -1)
     generator = torch.Generator().manual_seed(0)

@@ -93,7 +93,7 @@ def _copy(run: Path, folder: Path, needs: Sequence[Need], but: Need | None = Non
     wanted = {(need.role, need.scenario) for need in (*needs, CANDIDATE)}
     for path in sorted(run.rglob("*.parquet")):
         role = "control" if path.stem in CONTROLS else "probe" if path.stem in PROBES else path.stem
-        scenario = path.stem if role == "control" else None
+        scenario = path.stem if role in ("control", "probe") else None
         left_out = but and (role, path.parent.name) == (but.role, but.stage) and but.scenario in (None, scenario)
         if path.parent.name in stages and {(role, scenario), (role, None)} & wanted and not left_out:
             target = folder / path.relative_to(run)

@@ -6,8 +6,9 @@ Each checkpoint is kept under a key of everything that decides the training's we
 import ast
 import hashlib
 import json
+import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,33 @@ from torch import Tensor
 
 from finest.imports import ROOT, closure, modules_of
 from finest.profiling.profiler import clocked
+from finest.registry import Registry
 from finest.training.store import Store
 
 
 @cache
 def code_version() -> str:
     """Returns a digest of the code that decides weights, without comments and docstrings, and of the torch release."""
-    digest = hashlib.sha256(torch.__version__.encode())
-    for file in deciding():
-        digest.update(file.relative_to(ROOT).as_posix().encode() + meaning(file.read_bytes()).encode())
+    return _digest(deciding(), ROOT, torch.__version__)
+
+
+def package_code(registry: Registry[Any], name: str) -> str | None:
+    """Returns a digest of another package's code behind a registered thing, with the package's name and version.
+
+    None for a thing of this library, whose code is in `code_version`.
+    """
+    if (package := registry.package_of(name)) is None:
+        return None
+    module = registry[name].__module__
+    files = [file for file in closure([module], (module.partition(".")[0],))[0] if not file.is_relative_to(ROOT)]
+    root = Path(os.path.commonpath([file.parent for file in files]))
+    return _digest(files, root, package)
+
+
+def _digest(files: Iterable[Path], root: Path, release: str) -> str:
+    digest = hashlib.sha256(release.encode())
+    for file in files:
+        digest.update(file.relative_to(root).as_posix().encode() + meaning(file.read_bytes()).encode())
     return digest.hexdigest()
 
 

@@ -172,7 +172,7 @@ def _checkpoint_name(
             "stage": "finetune",
             "reference": kept,
             "finetune": config.model_dump(mode="json", exclude={"protocol", "reference"}),
-            "regulariser_package": REGULARISERS.package_of(config.regulariser.name),
+            "regulariser_package": checkpoint.package_code(REGULARISERS, config.regulariser.name),
             **weight_facts(data, unit, pretrain, device),
         }
     )

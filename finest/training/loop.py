@@ -200,7 +200,8 @@ def _state(
     optimizer: torch.optim.Optimizer,
     average: Average,
 ) -> dict[str, Tensor]:
-    state = {f"buffer/{name}": buffer for name, buffer in buffers.items()}
+    # A copy each: a file has no room for two names of one tensor, as tied buffers are.
+    state = {f"buffer/{name}": buffer.clone() for name, buffer in buffers.items()}
     for name, weight, mean in zip(names, weights, average.weights, strict=True):
         state |= {f"weight/{name}": weight, f"average/{name}": mean}
         state |= {f"optimizer/{part}/{name}": value for part, value in optimizer.state[weight].items()}

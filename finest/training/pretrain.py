@@ -217,9 +217,10 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
 
 
 def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
-    """Returns name and version of every other package whose model or edits a training uses."""
-    kinds = {edits.kind for edits in unit.edits if edits}
-    return sorted({*filter(None, [MODELS.package_of(config.model.name), *map(EDITS.package_of, kinds)])})
+    """Returns what is known of the code of every other package whose model or edits a training uses."""
+    used = [checkpoint.package_code(MODELS, config.model.name)]
+    used += [checkpoint.package_code(EDITS, edits.kind) for edits in unit.edits if edits]
+    return sorted({*filter(None, used)})
 
 
 def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -> Facts:

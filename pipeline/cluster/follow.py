@@ -16,7 +16,7 @@ from pipeline.cluster.kube import KFP_NAMESPACE
 from pipeline.cluster.pods import Pods
 from pipeline.cluster.steps import Step, steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
-from pipeline.ending import CANCELLED, PASSED, REFUSED, unchanged
+from pipeline.ending import CANCELLED, EXIT_CODES, NOT_PROMOTED, PASSED, unchanged
 from pipeline.options import print_json, say
 from pipeline.table import failed_checks
 from tracking import links
@@ -209,10 +209,10 @@ def _conclude(run: kfp.V2beta1Run, said: list[Said], result: Found, console: Con
         wrong = f"the gate passed, but the champion of {model} is not this run's model"
         raise FinestError(f"the run {run_id} ended {run.state}: {wrong}; see the step promote in KFP")
     else:
-        say(console, f"{'Refused ' if found.verdict == 'fail' else 'Skipped '} {asked(lambda: unchanged(model))}")
+        say(console, f"{NOT_PROMOTED[str(found.verdict)]}  {asked(lambda: unchanged(model))}")
     if links.served() and (page := asked(lambda: links.run(run_id))):
         say(console, f"MLflow   {page}")
-    return CANCELLED if cancelled(run) else REFUSED if found.verdict == "fail" else PASSED
+    return CANCELLED if cancelled(run) else EXIT_CODES[str(found.verdict)]
 
 
 def _why(found: Outcome, said: list[Said]) -> str:

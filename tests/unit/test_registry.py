@@ -55,8 +55,21 @@ def test_an_unknown_name_is_an_error_that_says_what_there_is(monkeypatch: pytest
 def test_a_doubled_name_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FinestError, match="two shapes are called square"):
         registry(monkeypatch).register("square")(Square)
-    with pytest.raises(FinestError, match="two shapes are called square: one of this library, one of package round-th"):
-        list(registry(monkeypatch, ("square", "circle")))
+    ours, theirs = registry(monkeypatch, ("square", "circle")), registry(monkeypatch, ("a", "circle"), ("a", "number"))
+    for _ in range(2):  # it does not become right by asking again
+        with pytest.raises(FinestError, match="two shapes are called a: one of package round-things, one of package"):
+            list(theirs)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [Point("square", "circle", group)])
+    for _ in range(2):
+        with pytest.raises(FinestError, match="two shapes are called square: one of this library, one of package roun"):
+            ours["square"]
+
+
+def test_a_name_that_stands_for_something_else_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch, ("circle", "circle"))
+    shapes._reserved = lambda: ["circle"]
+    with pytest.raises(FinestError, match="shape circle of package round-things has a name that stands for something"):
+        shapes["circle"]
 
 
 def test_a_broken_package_disturbs_only_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:

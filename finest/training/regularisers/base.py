@@ -5,12 +5,18 @@ Shapes: M lists, L items of a list.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from finest.section import Section
 
 if TYPE_CHECKING:  # a config is checked before anything trains, and torch takes seconds to load
     from torch import Tensor
+
+
+TAKEN = frozenset(
+    {"stage", "epoch", "step", "loss", "lr", "seconds", "cpu_seconds", "targets", "train/loss", "train/rate"}
+)
+"""Columns and metrics that every training's history has, whatever the regulariser (`finest.training.history`)."""
 
 
 class RegulariserConfig(Section):
@@ -31,6 +37,14 @@ class Regulariser(ABC):
     """Section of the config, `finetune.regulariser`."""
     terms: ClassVar[Mapping[str, str]]
     """Names of the terms that make up the penalty, as columns of a training's history, with their metrics in MLflow."""
+
+    def __init_subclass__(cls, **options: Any):
+        """Refuses terms by whose names a history has something else."""
+        super().__init_subclass__(**options)
+        terms: Mapping[str, str] = getattr(cls, "terms", {})
+        names = [*terms.keys(), *terms.values()]
+        if taken := sorted({name for name in names if name in TAKEN or names.count(name) > 1}):
+            raise TypeError(f"{cls.__name__}: terms and metrics need names of their own; taken: {', '.join(taken)}")
 
     def __init__(self, config: RegulariserConfig):
         """Makes the regulariser that its section describes."""

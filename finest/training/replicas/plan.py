@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import torch
 
@@ -96,8 +96,10 @@ def arrange(
         return Arrangement(0, f"{config.model.name} has no stacked form")
     if config.data_parallel > 1:
         return Arrangement(0, f"each training takes {config.data_parallel} devices")
-    if config.replicas == "separate" or (variants == 1 and config.replicas == "auto"):
-        return Arrangement(0, "as configured" if config.replicas == "separate" else "a single variant")
+    if config.replicas == "separate":
+        return Arrangement(0, "as configured")
+    if config.replicas == "auto" and variants == 1:
+        return Arrangement(0, "a single variant")
     if config.replicas == "auto" and device.type == "cpu":
         return Arrangement(0, "on a CPU, where a stack takes longer")
     fits = max(1, min(variants, int(MEMORY_SHARE * free_bytes(device) // replica_bytes(config, items, window_plan))))
@@ -105,7 +107,9 @@ def arrange(
     size = -(-variants // stacks)
     if config.replicas == "stacked":
         return Arrangement(size, "as configured")
-    return trial(variants, size, config, settings, items, window_plan, windows, device, processes)
+    if config.replicas == "auto":
+        return trial(variants, size, config, settings, items, window_plan, windows, device, processes)
+    assert_never(config.replicas)
 
 
 def trial(

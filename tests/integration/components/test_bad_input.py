@@ -4,6 +4,7 @@ The steps are called as KFP calls them, in one process.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +20,9 @@ from components.preflight.component import preflight
 from finest.errors import FinestError
 from finest.metrics.registry import METRICS
 from tests.builders import write_walks
+from tracking import registry
 from tracking.outcome import outcome
+from tracking.registry import Version
 from tracking.store import connect, experiment_id
 
 ROWS = [f"u{user},i{item:03d},{1_600_000_000 + item}" for user in range(6) for item in range(50)]
@@ -140,6 +143,17 @@ def test_a_metric_that_cannot_be_computed_is_refused_hours_before_it_is_asked_fo
     broken = metadata.EntryPoint("novelty", "a_package.that_is_gone:novelty", METRICS.group)
     monkeypatch.setattr(METRICS, "_points", {broken.name: broken})
     with pytest.raises(FinestError, match=r"metric novelty of entry point .* cannot be imported: ModuleNotFoundError"):
+        read(write_walks(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), small)
+    assert outcome(local_run, "finest").verdict is None
+
+
+def test_a_champion_whose_model_nothing_here_has_is_told_with_its_package(
+    local_run: str, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = "finest", "3", ("champion",), "pass", "", "", "", None, None, None, datetime.now(UTC), ""
+    theirs = Version(*known, model="tiny", package="example==1.0")
+    monkeypatch.setattr(registry, "champion", lambda name: theirs)
+    with pytest.raises(FinestError, match=r"version 3, is a tiny, which nothing here has: install example==1\.0"):
         read(write_walks(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), small)
     assert outcome(local_run, "finest").verdict is None
 

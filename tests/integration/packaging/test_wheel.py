@@ -46,7 +46,7 @@ def test_it_says_what_an_index_shows(metadata: Message, field: str) -> None:
 
 def test_its_command_is_finest(wheel: zipfile.ZipFile) -> None:
     (file,) = [name for name in wheel.namelist() if name.endswith("/entry_points.txt")]
-    assert "finest = pipeline.cli:main" in wheel.read(file).decode().splitlines()
+    assert "finest = pipeline.entry:main" in wheel.read(file).decode().splitlines()
 
 
 def test_the_command_starts_from_the_wheel_alone_and_knows_its_version(
@@ -58,9 +58,18 @@ def test_the_command_starts_from_the_wheel_alone_and_knows_its_version(
         (tmp_path / "work" / name).mkdir(parents=True)
         (tmp_path / "work" / name / "__init__.py").write_text("raise ImportError('not ours')")
     program = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from pipeline.cli import main; sys.exit(main())"
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); from pipeline.entry import main; sys.exit(main())"
     )
     said = subprocess.run(
         [sys.executable, "-P", "-c", program, "--version"], cwd=tmp_path / "work", capture_output=True, text=True
     )
     assert (said.returncode, said.stdout, said.stderr) == (0, f"finest {metadata['Version']}\n", "")
+
+
+def test_where_the_library_alone_is_installed_the_command_says_which_extra_it_needs() -> None:
+    program = "import sys; sys.modules['typer'] = None; from pipeline.entry import main; sys.exit(main())"
+    said = subprocess.run([sys.executable, "-c", program, "run"], cwd=ROOT, capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == (
+        "error: the command finest needs typer, which its extra brings: pip install 'finest[pipeline]'\n"
+    )

@@ -76,7 +76,7 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(
     first = promoted("run-1", 0, None)
     assert first.aliases == ("champion", "challenger")
     assert (first.kfp_run_id, first.verdict, first.data_fingerprint) == ("run-1", "pass", manifest.fingerprint)
-    assert (first.rls, first.mrr) == (0.9, 0.05)
+    assert (first.rls, first.mrr, first.model, first.package) == (0.9, 0.05, "sasrec", "")
     assert outcome("run-1", NAME).promoted_version == first.version
     assert registry.champion(NAME) == first
 

@@ -107,6 +107,11 @@ def test_an_old_key_is_refused_with_its_new_name(old: str, new: str) -> None:
     assert str(caught.value) == f"{old} is called {new} now"
 
 
+def test_an_old_key_that_another_model_had_is_not_told_a_name_that_this_one_has_not() -> None:
+    with pytest.raises(ConfigError, match=r"^pretrain\.model\.heads: there is no such config key"):
+        parse(Pretrain, {"model": {"name": "gru4rec", "heads": 3}}, "pretrain")
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

@@ -15,9 +15,10 @@ from finest.gate.judge import judge
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide
 from finest.gate.registry import RULES, Rule, RuleOptions, rule
-from finest.gate.roles import BASE, CANDIDATE, PROBES, control
+from finest.gate.roles import BASE, CANDIDATE, PROBES, Need, control
 from finest.gate.verdict import RuleResult
 from finest.testing import check_rule
+from finest.testing.rank_lists import PROBES as PROBES_MADE_UP
 from tests.unit.gate.made_up_run import failed, made_up
 
 
@@ -81,6 +82,13 @@ def test_a_rule_that_says_nothing_or_speaks_for_another_is_an_error(tmp_path: Pa
         RULES._things["calm"] = Rule(lambda *_, said=said: said, [CANDIDATE], Calm)
         with pytest.raises(FinestError, match="rule calm must return results named calm"):
             judge([tmp_path], parse(Gate, {"rules": ["calm"]}), seed=0)
+
+
+def test_a_rule_may_need_one_scenario() -> None:
+    def decided(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
+        return [decide("decided", any(probe.name == PROBES_MADE_UP[0] for probe in measured.probes), "There.")]
+
+    check_rule(Rule(decided, [CANDIDATE, Need("probe", "tuned", PROBES_MADE_UP[0])]))
 
 
 def test_what_a_rule_uses_without_saying_so_is_found() -> None:

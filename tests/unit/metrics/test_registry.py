@@ -37,6 +37,10 @@ def verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
     return judged(made_up(), tmp_path)
 
 
+def test_no_metric_may_take_the_place_of_what_a_verdict_has_besides() -> None:
+    assert {"overlap", "plasticity", "name"} <= set(METRICS._reserved()) and not {*METRICS} & {*METRICS._reserved()}
+
+
 @pytest.mark.parametrize("name", list(METRICS))
 def test_every_metric_does_what_a_metric_must(name: str) -> None:
     check_metric(name)

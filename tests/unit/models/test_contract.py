@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from finest.errors import FinestError
+from finest.errors import DataError, FinestError
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS
 from finest.models.sasrec import SASRec, SASRecConfig
@@ -51,6 +51,8 @@ def test_torchs_modules_start_as_torch_does_by_the_seed_and_their_name_alone() -
         (nn.Dropout(0.1), "part: torch's dropout"),
         (nn.GRU(8, 8, num_layers=2, dropout=0.2), "part: torch's dropout"),
         (nn.BatchNorm1d(8), "part: batch normalisation"),
+        (type("OwnNorm", (nn.BatchNorm1d,), {})(8), "part: batch normalisation"),
+        (type("OwnDropout", (nn.Dropout,), {})(0.1), "part: torch's dropout"),
     ],
 )
 def test_what_cannot_be_trained_comparably_is_refused_by_name(part: nn.Module, said: str) -> None:
@@ -65,6 +67,8 @@ def test_a_model_that_is_not_causal_must_say_how_it_scores() -> None:
         type("Half", (SASRec,), {"causal": False})
     with pytest.raises(TypeError, match="Masking has a task of its own: it cannot be stackable"):
         type("Masking", (SASRec,), {"task": Masked.task})
+    with pytest.raises(TypeError, match="Cosine must leave scores as they are"):
+        type("Cosine", (SASRec,), {"scores": lambda self, x: SASRec.scores(self, x / x.norm())})
 
 
 def test_buffers_are_saved_and_stacked(tmp_path: Path) -> None:
@@ -76,6 +80,11 @@ def test_buffers_are_saved_and_stacked(tmp_path: Path) -> None:
     assert load(tmp_path).model.calls == 7
     calls = stack([model, Plain(CONFIG, 3)]).calls
     assert isinstance(calls, torch.Tensor) and calls.tolist() == [7, 0]
+
+
+def alike_in_training(self: SASRec, x: torch.Tensor, masks: torch.Tensor | None) -> torch.Tensor:
+    hidden = SASRec.encode(self, x, masks)
+    return hidden - hidden.mean(0, keepdim=True) if self.training and x.dim() == 2 else hidden
 
 
 def broken(**methods: object) -> type[Recommender]:
@@ -91,8 +100,8 @@ def broken(**methods: object) -> type[Recommender]:
         ({"initialise": lambda self, seed, scale: SASRec.initialise(self, 0, scale)}, "another seed gives the same"),
         ({"initialise": lambda self, seed, scale: self.embedding.data.normal_()}, "depends on more than the seed"),
         ({"summary": lambda self, x: SASRec.encode(self, x, None)[:, 0]}, "summary and states differ"),
-        ({"scores": lambda self, x: SASRec.scores(self, x.detach() * 0 + 1)}, "gradient"),
-        ({"scores": lambda self, x: SASRec.scores(self, x).mean(0, keepdim=True)}, r"scores must be \[N, items\]"),
+        ({"encode": lambda self, x, masks: SASRec.encode(self, x, masks).detach()}, "get no gradient"),
+        ({"encode": alike_in_training}, "in training, a window's states depend on others of the batch"),
         ({"encode": lambda self, x, masks: SASRec.encode(self, x, masks) + x.sum()}, "depend"),
     ],
 )
@@ -122,3 +131,12 @@ def test_a_model_that_the_previous_release_saved_loads(tmp_path: Path, name: str
     saved = load(tmp_path)
     assert saved.config == config and torch.equal(saved.model.embedding, model.embedding)
     assert isinstance(config, SASRecConfig) == (name == "sasrec")
+
+
+def test_a_saved_model_that_nothing_here_knows_is_one_line(tmp_path: Path) -> None:
+    model = Plain(CONFIG, 3)
+    facts = Facts(model=CONFIG, seed=0, data_fingerprint="", depth=10, exclude_seen=True, stage="tuned")
+    save(tmp_path, model, facts, ["", "a", "b", "c"])
+    (tmp_path / FACTS).write_text((tmp_path / FACTS).read_text().replace('"plain"', '"gone"'))
+    with pytest.raises(DataError, match="not a model that this installation can read: there is no model called gone"):
+        load(tmp_path)

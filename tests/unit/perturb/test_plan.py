@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from components.sections import parse
 from finest.data.dataset import Dataset, Ints
@@ -157,6 +157,17 @@ def test_a_plan_is_written_whole_into_an_empty_folder_and_read_back(tmp_path: Pa
 def test_a_scenario_is_named_after_all_that_it_does(scenario: dict[str, object], name: str) -> None:
     assert Scenario.model_validate(scenario).name == name
     assert Scenario.model_validate(Scenario.model_validate(scenario).model_dump(mode="json")).name == name
+
+
+def test_options_that_make_a_name_which_no_file_can_have_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Where(Options):
+        name: str = "where"
+        users: list[int] = Field(default=[])
+
+    list(FAMILIES)
+    monkeypatch.setitem(FAMILIES._things, "where", type("Where", (FAMILIES["random"],), {"Config": Where}))
+    with pytest.raises(ValidationError, match=r"make the name where-deletion-0.001-s0-users\[1, 2\], which files and"):
+        Scenario.model_validate({"family": {"name": "where", "users": [1, 2]}, "kind": "deletion"})
 
 
 def test_two_scenarios_of_a_family_may_differ_in_its_options_alone() -> None:

@@ -14,12 +14,10 @@ from pipeline import cli
 
 
 def commands(command: Any, name: str = "finest") -> Iterator[tuple[str, Any]]:
-    """Yields every command below this one with its full name."""
-    if hasattr(command, "commands"):
-        for word, inner in command.commands.items():
-            yield from commands(inner, f"{name} {word}")
-    else:
-        yield name, command
+    """Yields this command and every one below it, with its full name."""
+    yield name, command
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, f"{name} {word}")
 
 
 @pytest.mark.parametrize(("name", "command"), [pytest.param(*one, id=one[0]) for one in commands(get_command(cli.app))])

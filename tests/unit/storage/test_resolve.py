@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.fs as pafs
 import pytest
 
 from finest.errors import ConfigError, DataError
-from storage import listing_hash, resolve
+from storage import checkpoint_store, listing_hash, packages_of, resolve
+from storage.registry import CHECKPOINTS, SOURCES
 
 
 def folder_of_three(tmp_path: Path) -> Path:
@@ -51,6 +53,17 @@ def test_the_listing_hash_follows_names_sizes_and_times_but_not_the_place(tmp_pa
     os.utime(moved / "d.parquet", ns=(1, 1))
     hashes.add(listing_hash(resolve(str(moved))))
     assert len(hashes) == 4
+
+
+def test_a_place_of_another_package_is_said_and_an_unknown_one_leads_to_where_it_would_come_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    list(SOURCES), list(CHECKPOINTS)
+    dist = SimpleNamespace(name="example", version="1.0")
+    monkeypatch.setattr(SOURCES, "_points", {"hdfs": SimpleNamespace(name="hdfs", dist=dist)})
+    assert packages_of("hdfs://here", "s3://bucket") == ["example==1.0"] and packages_of("here.csv", "state") == []
+    with pytest.raises(ConfigError, match=r"unknown kind of place for checkpoints hdfs://.* of finest\.checkpoints"):
+        checkpoint_store("hdfs://here")
 
 
 def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:

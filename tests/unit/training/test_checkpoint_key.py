@@ -1,11 +1,16 @@
 """What a checkpoint's key covers, and what a served model brings: read from the source's imports."""
 
+import importlib
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from finest.imports import ROOT, closure
-from finest.training.checkpoint import deciding, meaning
+from finest.perturb.registry import EDITS
+from finest.registry import Registry
+from finest.training.checkpoint import deciding, meaning, package_code
 
 
 def test_a_key_covers_all_code_that_decides_weights_and_no_other() -> None:
@@ -31,6 +36,30 @@ def test_words_and_layout_do_not_count_but_values_do() -> None:
         == meaning(b"X = 1\n\n\ndef f(x):\n    return (x + X)\n")
         != meaning(b"X = 2\ndef f(x):\n    return x + X\n")
     )
+
+
+def test_a_key_covers_the_code_of_another_packages_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "elsewhere_edits"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "edit.py").write_text("from elsewhere_edits.parts import number\n\nclass Edit:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = SimpleNamespace(name="swap", value="elsewhere_edits.edit:Edit")
+    dist = SimpleNamespace(name="elsewhere", version="1.0")
+    registry: Registry[type] = Registry("edit", "finest.of_this_test")
+    monkeypatch.setattr(
+        metadata,
+        "entry_points",
+        lambda group: [
+            SimpleNamespace(**vars(found), dist=dist, load=lambda: importlib.import_module("elsewhere_edits.edit").Edit)
+        ],
+    )
+    digests = []
+    for text in ("number = 1\n", "number = 1  # one\n", "number = 2\n"):
+        (package / "parts.py").write_text(text)
+        digests.append(package_code(registry, "swap"))
+    assert digests[0] == digests[1] != digests[2] and digests[0] is not None
+    assert package_code(EDITS, "deletion") is None
 
 
 def test_what_another_packages_model_imports_of_finest_comes_along(

@@ -10,13 +10,14 @@ from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.history import Record
-from finest.training.loop import Average, Settings, train
+from finest.training.loop import Average, Settings, _state, train
 from finest.training.references import take
 from finest.training.single import Single
 from finest.training.store import Store
 from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 from tests.builders import random_dataset
+from tests.unit.models.plugins import Plain, PlainConfig
 from tests.unit.training.parts import finetune_settings, stored
 
 
@@ -62,6 +63,22 @@ def test_a_training_interrupted_after_any_epoch_ends_with_the_same_weights_bit_f
         resumed, resumed_history = run(store, f"cut-{epoch}", model_name)
         assert all(torch.equal(whole[name], resumed[name]) for name in whole)
         assert [record["loss"] for record in resumed_history] == [record["loss"] for record in history]
+
+
+def test_buffers_that_are_one_tensor_are_saved_and_come_back(tmp_path: Path) -> None:
+    class Tied(Plain):
+        def __init__(self, config: PlainConfig, items: int):
+            super().__init__(config, items)
+            self.register_buffer("again", self.calls)
+
+    model = Tied(PlainConfig(hidden_size=8, max_length=6), 10)
+    model.initialise(0)
+    names, weights = zip(*model.trained().items(), strict=True)
+    average = Average(list(weights), 0.9)
+    saved = Checkpoint(checkpoint_store(str(tmp_path)), "tied")
+    saved.save(_state(names, weights, model.untrained(), torch.optim.AdamW(weights), average), {"histories": []})
+    loaded = saved.load()
+    assert loaded is not None and {"buffer/calls", "buffer/again"} <= loaded[0].keys()
 
 
 def test_training_lowers_the_loss_and_another_seed_gives_other_weights(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from finest.testing import check_regulariser
 from finest.training.config import Finetune
+from finest.training.history import METRIC, schema
+from finest.training.regularisers.base import TAKEN
 from finest.training.regularisers.rank_hinge import RankHinge, RankHingeConfig
 from finest.training.regularisers.registry import REGULARISERS
 
@@ -48,6 +50,22 @@ class Short(RankHinge):
 def test_the_check_says_what_is_wrong(wrong: type[RankHinge], says: str) -> None:
     with pytest.raises(AssertionError, match=says):
         check_regulariser(wrong)
+
+
+@pytest.mark.parametrize(
+    ("terms", "taken"),
+    [
+        ({"loss": "train/mine"}, "loss"),
+        ({"mine": "train/loss"}, "train/loss"),
+        ({"one": "train/both", "two": "train/both"}, "train/both"),
+    ],
+)
+def test_a_term_is_called_like_nothing_else_in_a_history(terms: dict[str, str], taken: str) -> None:
+    with pytest.raises(TypeError, match=f"terms and metrics need names of their own; taken: {taken}"):
+        type("Loud", (RankHinge,), {"terms": terms})
+    columns = schema({})
+    metrics = {field.metadata[METRIC].decode() for field in columns if METRIC in (field.metadata or {})}
+    assert {*columns.names} | metrics == TAKEN
 
 
 def test_a_config_names_a_regulariser_or_gives_its_options() -> None:
