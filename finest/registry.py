@@ -12,6 +12,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, Generic, TypeVar
 
@@ -113,6 +114,21 @@ class Registry(Generic[T]):
         """
         point = self._listed().get(name)
         return f"{point.dist.name}=={point.dist.version}" if point and point.dist else None
+
+    @contextmanager
+    def at_work(self, name: str) -> Iterator[None]:
+        """Makes one line of what a thing of another package raises, with its name and its package's.
+
+        Whatever the library's own things raise is its own bug, and is raised as it is. Raises FinestError.
+        """
+        try:
+            yield
+        except FinestError:
+            raise
+        except Exception as error:
+            if (package := self.package_of(name)) is None:
+                raise
+            raise FinestError(f"{self.kind} {name} of {package} failed: {type(error).__name__}: {error}") from error
 
     def _load(self) -> dict[str, metadata.EntryPoint]:
         """Imports the library's own modules, once. Returns other packages' entry points, none of which is imported."""

@@ -17,7 +17,7 @@ from finest.gate.statistic import Floats, Statistic
 from finest.gate.verdict import Accuracy
 from finest.metrics import guards
 from finest.metrics.accuracy import reciprocal_rank
-from finest.metrics.registry import METRICS, Ranked
+from finest.metrics.registry import METRICS, Ranked, measured
 from finest.metrics.similarity import rbo, similarities
 
 
@@ -208,7 +208,7 @@ def _accuracy(
 def _metrics(listed: Listed) -> dict[str, float]:
     """Returns the mean of every registered metric over all instances."""
     ranked = Ranked(listed.target_rank, listed.items, listed.description.catalogue.items)
-    return {name: float(METRICS[name].values(ranked).mean()) for name in METRICS}
+    return {name: float(measured(METRICS, name, ranked).mean()) for name in METRICS}
 
 
 def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:

@@ -66,8 +66,9 @@ class Rule:
         Raises:
             FinestError: The rule returns nothing, or results of another name; it would neither pass nor refuse.
         """
-        results = self.decide(evidence, measured, config)
-        if not results or any(result.rule != name for result in results):
+        with RULES.at_work(name):
+            results = self.decide(evidence, measured, config)
+        if not isinstance(results, list) or not results or any(result.rule != name for result in results):
             raise FinestError(f"rule {name} must return results named {name} or {name}.<what>, and at least one")
         place = "gate" if self.Config is RuleOptions else f"gate.rules.{name}"
         return [

@@ -13,8 +13,11 @@ the first line.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+
+from finest.errors import FinestError
 from finest.metrics.overlaps import Lists, Pair, Values
 from finest.registry import Registry
 
@@ -86,6 +89,32 @@ SIMILARITIES: Registry[Similarity] = Registry(
     lambda thing: isinstance(thing, Similarity),
     ordered=True,
 )
+
+
+def measured(
+    registry: "Registry[Metric] | Registry[Similarity]", name: str, given: Any, high: float = np.inf
+) -> Values:
+    """Returns what a metric or a similarity makes of `given`: a value an instance [M].
+
+    Args:
+        registry: METRICS or SIMILARITIES.
+        name: The metric's or the similarity's name.
+        given: What it gets.
+        high: Largest value that there can be.
+
+    Raises:
+        FinestError: It gives something else.
+    """
+    M = len(given.items if isinstance(given, Ranked) else given.X)
+    with registry.at_work(name):
+        values = np.asarray(registry[name].values(given), np.float64)
+    if values.shape != (M,) or not np.isfinite(values).all() or values.max(initial=0) > high:
+        least, most = (f"{edge(values):g}" for edge in (np.min, np.max)) if values.size else ("none", "none")
+        raise FinestError(
+            f"{registry.kind} {name} must give a finite value{'' if np.isinf(high) else f' up to {high:g}'} for each "
+            f"of {M} instances; it gives shape {values.shape}, from {least} to {most}"
+        )
+    return values
 
 
 def metric(

@@ -6,7 +6,7 @@ The definitions are in finest/metrics/overlaps.py.
 import numpy as np
 
 from finest.metrics.overlaps import Lists, P, Pair, Values, overlaps
-from finest.metrics.registry import SIMILARITIES, similarity
+from finest.metrics.registry import SIMILARITIES, measured, similarity
 
 
 @SIMILARITIES.register("rbo")
@@ -44,7 +44,7 @@ def similarities(X: Lists, Y: Lists) -> dict[str, Values]:
     {'rbo': [1.0], 'frbo': [1.0], 'jaccard_at_10': [1.0], 'top1_agreement': [1.0]}
     """
     pair = Pair(X, Y)
-    return {name: SIMILARITIES[name].values(pair) for name in SIMILARITIES}
+    return {name: measured(SIMILARITIES, name, pair, high=1 + 1e-9) for name in SIMILARITIES}
 
 
 def rbo(X: Lists, Y: Lists, p: float = P) -> Values:

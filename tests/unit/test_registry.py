@@ -83,6 +83,15 @@ def test_a_broken_package_disturbs_only_who_uses_it(monkeypatch: pytest.MonkeyPa
         shapes.import_all()
 
 
+def test_what_another_packages_thing_raises_is_one_line_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = registry(monkeypatch, ("circle", "circle"))
+    with pytest.raises(FinestError, match=r"^shape circle of round-things==1\.0 failed: ZeroDivisionError: division"):
+        with shapes.at_work("circle"):
+            print(1 / 0)
+    with pytest.raises(ZeroDivisionError), shapes.at_work("square"):  # a bug of this library is one
+        print(1 / 0)
+
+
 def test_a_name_that_could_not_stand_in_a_file_name_or_a_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = registry(monkeypatch, ("a circle", "circle"))
     with pytest.raises(FinestError, match="shape 'a circle' of package round-things has no name that can be used"):

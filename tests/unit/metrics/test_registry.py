@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from finest.errors import FinestError
 from finest.gate.verdict import Verdict
 from finest.metrics.overlaps import Pair, Values
 from finest.metrics.registry import METRICS, SIMILARITIES, Metric, Ranked, Similarity, metric, similarity
+from finest.metrics.similarity import similarities
 from finest.report.markdown import markdown
 from finest.report.report import render
 from finest.testing import check_metric, check_similarity
@@ -35,6 +37,33 @@ def verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verdict:
     monkeypatch.setitem(METRICS._things, "miss_at_3", miss_at_3)
     monkeypatch.setitem(SIMILARITIES._things, "same_top_2", same_top_2)
     return judged(made_up(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.nan, r"shape \(300,\), from nan to nan"),
+        (np.inf, "to inf"),
+        (np.ones(3), r"shape \(3,\)"),
+        (0.5, r"shape \(\)"),
+    ],
+)
+def test_a_metric_without_a_number_for_every_instance_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: float | np.ndarray, said: str
+) -> None:
+    list(METRICS)
+    whole = isinstance(given, float) and not np.isfinite(given)
+    odd = metric(label="Odd")(lambda ranked: np.full(len(ranked.items), given) if whole else np.asarray(given))
+    monkeypatch.setitem(METRICS._things, "odd", odd)
+    with pytest.raises(FinestError, match=f"metric odd must give a finite value for each of 300 instances.*{said}"):
+        judged(made_up(), tmp_path)
+
+
+def test_a_similarity_above_1_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    list(SIMILARITIES)
+    monkeypatch.setitem(SIMILARITIES._things, "odd", similarity(label="Odd")(lambda pair: np.full(len(pair.X), 2.0)))
+    with pytest.raises(FinestError, match="list similarity odd must give a finite value up to 1 for each of 1 instan"):
+        similarities(np.array([[1, 2]]), np.array([[1, 2]]))
 
 
 def test_no_metric_may_take_the_place_of_what_a_verdict_has_besides() -> None:
