@@ -49,15 +49,18 @@ def draw(data: Dataset, scenario: Scenario) -> Edits:
     """
     words = scenario.seed, scenario.family.name, scenario.kind.name
     row = _select(data, scenario, numpy_generator("select", *words))
-    edit = EDITS[scenario.kind.name](scenario.kind)
-    return Edits(scenario.kind.name, row, edit.new_items(data, row, numpy_generator("new item", *words)))
+    with EDITS.at_work(scenario.kind.name):
+        edit = EDITS[scenario.kind.name](scenario.kind)
+        item = edit.new_items(data, row, numpy_generator("new item", *words))
+    return Edits(scenario.kind.name, row, item)
 
 
 def _select(data: Dataset, scenario: Scenario, generator: np.random.Generator) -> Ints:
     """Returns the ids [E] of the rows that the family selects, ascending: `share` of all, but at least one."""
     count = max(1, round(scenario.share * np.count_nonzero(data.train)))
-    family = FAMILIES[scenario.family.name](scenario.family)
-    row = np.sort(family.select(data, count, generator))
+    with FAMILIES.at_work(scenario.family.name):
+        family = FAMILIES[scenario.family.name](scenario.family)
+        row = np.sort(family.select(data, count, generator))
     if len(row) > count or not data.train[row].all() or (row[1:] == row[:-1]).any():
         raise FinestError(
             f"perturbation family {scenario.family.name} is at fault: it did not select {count} different training rows"
@@ -78,7 +81,8 @@ def apply(rows: Rows, edits: Edits) -> Rows:
     """
     clean = np.flatnonzero(rows.id >= 0)
     _, among_clean, which = np.intersect1d(rows.id[clean], edits.row, assume_unique=True, return_indices=True)
-    return EDITS[edits.kind].apply(rows, clean[among_clean], edits.item[which])
+    with EDITS.at_work(edits.kind):
+        return EDITS[edits.kind].apply(rows, clean[among_clean], edits.item[which])
 
 
 def to_table(edits: Mapping[str, Edits], data: Dataset) -> pa.Table:
