@@ -45,6 +45,11 @@ def place(uri: str) -> Place:
     if not CONTAINER.fullmatch(container) or (host and not ACCOUNT.fullmatch(account)):
         form = f"{scheme}://CONTAINER@ACCOUNT.dfs.{SUFFIX}/PATH or {scheme}://CONTAINER/PATH"
         raise ConfigError(f"{scheme}://...: that is no name of a container; write {form}, and {SERVICE.sign_in}")
+    if "?" in key:
+        raise ConfigError(
+            f"{scheme}://{netloc}/{key.partition('?')[0]}: a query follows, and a token in a URI would stand in every "
+            "record of the run; put it into AZURE_STORAGE_SAS_TOKEN, and the URI without it into the config"
+        )
     if not hasattr(pafs, "AzureFileSystem"):
         raise ConfigError(f"{uri}: this pyarrow is built without Azure Blob Storage; pip install pyarrow")
     given = _given(uri, account, suffix.partition(".")[2])

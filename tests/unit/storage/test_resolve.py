@@ -81,3 +81,9 @@ def test_an_unknown_scheme_or_none_at_all_is_a_config_error() -> None:
         resolve("gopher://somewhere/file.csv")
     with pytest.raises(ConfigError, match="--source"):
         resolve("")
+
+
+def test_a_token_in_a_uri_is_refused_without_being_said() -> None:
+    with pytest.raises(ConfigError, match=r"abfss://shop/days: a query follows.*AZURE_STORAGE_SAS_TOKEN") as error:
+        resolve("abfss://shop/days?sv=2024&sig=a-secret")
+    assert "a-secret" not in str(error.value)
