@@ -87,13 +87,20 @@ def _whole_users(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 def _untied(
     keys: list[np.ndarray], user_N: np.ndarray, item_N: np.ndarray, user_ids: pa.Array, item_ids: pa.Array
 ) -> np.ndarray:
-    """Returns the items [N], with those of rows that agree in all keys in the order of a hash of user and item.
+    """Returns the items [N], with those of rows that agree in all keys in the order of a hash of user, time and item.
 
     Item ids or the order in a file would order them, too, and would teach a model that item 8 follows item 7; a hash of
-    the item alone would repeat one order for every user. Rows that agree in the item as well are hashed apart, or they
-    would stand side by side: of ann's three rows `a`, `a`, `b` of one second, the first `a` is sorted by hash("ann a"),
-    the second by the hash of that hash and 1, and `b` by hash("ann b"). The result is the same in whichever order the
-    three came.
+    the item alone would repeat one order for every user, one of user and item that of every basket which a user fills
+    alike. Rows that agree in the item as well are hashed apart, or they would stand side by side: of ann's three rows
+    `a`, `a`, `b` of second 7, the first `a` is sorted by hash("ann 7 a"), the second by the hash of that hash and 1,
+    and `b` by hash("ann 7 b"). The result is the same in whichever order the three came.
+
+    Args:
+        keys: User, time and what else orders rows before the hash does.
+        user_N: The users, as codes.
+        item_N: The items, as codes.
+        user_ids: User ids by code.
+        item_ids: Item ids by code.
     """
     same_N = np.append(False, np.logical_and.reduce([key[1:] == key[:-1] for key in keys]))
     row_T = np.flatnonzero(same_N | np.append(same_N[1:], False))
@@ -106,10 +113,13 @@ def _untied(
     number_T = np.arange(len(row_T))
     number_T -= np.maximum.accumulate(np.where(twin_T, 0, number_T))  # among rows that agree in all, from 0
 
-    pairs = zip(
-        user_ids.take(pa.array(user_N[row_T])).to_pylist(), item_ids.take(pa.array(item_T)).to_pylist(), strict=True
+    rows = zip(
+        user_ids.take(pa.array(user_N[row_T])).to_pylist(),
+        np.asarray(keys[1])[row_T].tolist(),
+        item_ids.take(pa.array(item_T)).to_pylist(),
+        strict=True,
     )
-    hashes = [_hash(f"{user}\x1f{item}") for user, item in pairs]
+    hashes = [_hash("\x1f".join(map(str, row))) for row in rows]
     for place in np.flatnonzero(twin_T):
         hashes[place] = _hash(f"{hashes[place]:016x}{number_T[place]}")
     by_hash_T = np.lexsort([item_T, np.array(hashes, dtype=np.uint64), group_T])  # by item, should two collide
