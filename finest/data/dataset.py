@@ -50,6 +50,19 @@ class Instances:
 
 
 @dataclass(frozen=True)
+class Histories:
+    """Holds M whole histories, one behind the other."""
+
+    item: Ints
+    """Codes of all, oldest first in each, all from 1."""
+    start: Ints
+    """Where each history begins, and the end of the last one [M + 1]."""
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Holds N interactions of U users, sorted by user and position, and a catalogue of I items. Shapes are [N]."""
 
@@ -119,6 +132,15 @@ class Dataset:
         place = start[:, None] + np.arange(length)[None, :]
         inside = place < end[:, None]
         return np.where(inside, self.item[known[np.minimum(place, len(known) - 1)]], schema.PADDING)
+
+    def whole_histories(self, rows: Ints) -> Histories:
+        """Returns all items of the catalogue before each of M rows, which `histories` gives the last ones of."""
+        start = self.starts[self.user[rows]]
+        count = rows - start
+        before = np.repeat(start - np.r_[0, np.cumsum(count)[:-1]], count) + np.arange(count.sum())
+        known = self.item[before] > 0
+        of = np.repeat(np.arange(len(rows)), count)[known]
+        return Histories(self.item[before[known]], np.r_[0, np.cumsum(np.bincount(of, minlength=len(rows)))])
 
 
 def load(folder: Path) -> Dataset:

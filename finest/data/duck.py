@@ -86,6 +86,11 @@ class DuckDB:
             " GROUP BY file_path, line ORDER BY file_path, byte"
         ).to_arrow_table()
 
+    def hold(self, name: str, rows: pa.Table) -> ir.Table:
+        """Returns a view of the rows, which stay where they are."""
+        self._ibis.con.register(name, rows)
+        return ibis.table(ibis.Schema.from_pyarrow(rows.schema), name=name)
+
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
         """Computes the rows into a table of the database."""
         # Temporary tables are compressed only where they must go to disk. ibis's own create_table makes them in four

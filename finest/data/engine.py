@@ -36,6 +36,9 @@ class Engine(Protocol):
     def malformed(self) -> pa.Table:
         """Returns the records, of all that was read so far, that no row could be made of, in MALFORMED; each once."""
 
+    def hold(self, name: str, rows: pa.Table) -> ir.Table:
+        """Returns a table of rows that are in memory."""
+
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
         """Computes the rows, keeps them on disk under `name` and returns the table that is read from there."""
 

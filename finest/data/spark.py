@@ -51,6 +51,12 @@ class Spark:
         """Returns nothing: a Parquet file has no malformed records."""
         return MALFORMED.empty_table()
 
+    def hold(self, name: str, rows: pa.Table) -> ir.Table:
+        """Hands the rows to the session, and computes them into Parquet files like `keep`."""
+        self._session.createDataFrame(rows).write.parquet(str(self._folder / name))
+        self._session.read.parquet(str(self._folder / name)).createOrReplaceTempView(name)
+        return self._ibis.table(name)
+
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
         """Computes the rows into Parquet files."""
         self._write(name, rows)

@@ -1,0 +1,243 @@
+"""Features of an item for a history, from counts and from the history itself. Most items have none: all are sparse.
+
+Shapes: B histories, I items, E pairs of a history and an item.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from finest.data.dataset import Histories, Ints
+from finest.memory.counts import Counts
+from finest.registry import Registry
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+RECENT = 10
+"""Number of a history's last interactions whose neighbours are looked at."""
+FADING = 0.8
+"""What an item's users count for, for every interaction since: an item 3 back counts FADING^2."""
+
+
+class Pairs(NamedTuple):
+    """Holds E pairs of a history and an item, each once, sorted by history, then by item."""
+
+    history: Ints
+    item: Ints
+    """Codes from 1."""
+
+
+class Seen:
+    """Holds what features are made of: a batch's histories, and what is counted. Computed when asked for, once."""
+
+    def __init__(self, counts: Counts, histories: Histories):
+        self.counts, self.histories = counts, histories
+
+    @cached_property
+    def row(self) -> Ints:
+        """Returns the history of each interaction."""
+        return np.repeat(np.arange(len(self.histories)), np.diff(self.histories.start))
+
+    @cached_property
+    def age(self) -> Ints:
+        """Returns the number of interactions since each interaction of a history, its last one's being 1."""
+        return self.histories.start[1:][self.row] - np.arange(len(self.row))
+
+    @cached_property
+    def followed(self) -> tuple[Pairs, Floats]:
+        """Returns the mean share by which an item has followed the last ones, near ones more (weights 1 / steps)."""
+        return self._near(self.counts.follows, lambda age: 1 / age)
+
+    @cached_property
+    def alike(self) -> tuple[Pairs, Floats]:
+        """Returns the mean cosine of an item with the last ones, near ones more (weights FADING^(steps - 1))."""
+        return self._near(self.counts.alike, lambda age: np.power(FADING, age - 1))
+
+    @cached_property
+    def own(self) -> Pairs:
+        """Returns each history's distinct items."""
+        return Pairs(self._own[0], self._own[1])
+
+    @cached_property
+    def times(self) -> Ints:
+        """Returns how often the history has each of its own items."""
+        return self._own[2]
+
+    @cached_property
+    def since(self) -> Ints:
+        """Returns the number of interactions since the history had each of its own items; 1: it is the last one."""
+        return self._own[3]
+
+    @cached_property
+    def again(self) -> Floats:
+        """Returns how readily each history repeats items: half the log odds of a repetition, one of each added."""
+        distinct = np.bincount(self.own.history, minlength=len(self.histories))
+        repeated = np.diff(self.histories.start) - distinct
+        return (0.5 * np.log((repeated + 1) / (distinct + 1))).astype(np.float32)
+
+    @cached_property
+    def successors(self) -> tuple[Pairs, Ints]:
+        """Returns which items have followed the history's last item in this very history, and how often."""
+        item, start, row = self.histories.item, self.histories.start, self.row
+        last = item[start[1:] - 1]
+        place = np.flatnonzero((item[:-1] == last[row[:-1]]) & (row[1:] == row[:-1])) + 1
+        pair, times = np.unique(self._pair(row[place], item[place]), return_counts=True)
+        return self._unpaired(pair), times
+
+    @cached_property
+    def _own(self) -> tuple[Ints, Ints, Ints, Ints]:
+        pair, place, times = np.unique(
+            self._pair(self.row, self.histories.item), return_inverse=True, return_counts=True
+        )
+        since = np.full(len(pair), np.iinfo(np.int64).max)
+        np.minimum.at(since, place, self.age)
+        return *self._unpaired(pair), times, since
+
+    def _near(self, table: "sparse.csr_array", weight: Callable[[Doubles], Doubles]) -> tuple[Pairs, Floats]:
+        recent = self.age <= RECENT
+        row, weights = self.row[recent], weight(self.age[recent].astype(np.float64))
+        weights = weights / np.bincount(row, weights, minlength=len(self.histories))[row]
+        shape = (len(self.histories), table.shape[0])
+        ours = sparse.csr_array((weights.astype(np.float32), (row, self.histories.item[recent])), shape=shape)
+        near = sparse.csr_array(ours @ table)
+        near.sort_indices()
+        pairs = Pairs(np.repeat(np.arange(len(self.histories)), np.diff(near.indptr)), near.indices.astype(np.int64))
+        return pairs, near.data
+
+    def _pair(self, row: Ints, item: Ints) -> Ints:
+        return row * len(self.counts.popularity) + item
+
+    def _unpaired(self, pair: Ints) -> Pairs:
+        return Pairs(*np.divmod(pair, len(self.counts.popularity)))
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Describes a feature: a number for pairs of a history and an item, 0 for all other pairs."""
+
+    values: Callable[[Seen], tuple[Pairs, Floats]]
+    repeats: bool = False
+    """Whether it is about items of the history itself, and so of use only where lists may repeat these."""
+
+
+FEATURES: Registry[Feature] = Registry(
+    "feature", "finest.features", "finest.memory.features", lambda thing: isinstance(thing, Feature), ordered=True
+)
+"""Features by name. The logarithm of an item's popularity is one more, which every item has."""
+
+
+def feature(*, repeats: bool = False) -> Callable[[Callable[[Seen], tuple[Pairs, Floats]]], Feature]:
+    """Returns a decorator that makes a feature of a function.
+
+    Args:
+        repeats: Whether it is about items of the history itself.
+    """
+    return lambda values: Feature(values, repeats)
+
+
+@FEATURES.register("follows")
+@feature()
+def follows(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes log(1 + s / (.1 p)): how much more often an item followed the last ones than its popularity p says."""
+    pairs, share = seen.followed
+    return pairs, np.log1p(share / (0.1 * seen.counts.popularity[pairs.item])).astype(np.float32)
+
+
+@FEATURES.register("follows_linear")
+@feature()
+def follows_linear(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes log(1 + s / .0001), which is linear but for the smallest shares s."""
+    pairs, share = seen.followed
+    return pairs, np.log1p(share / np.float32(1e-4))
+
+
+@FEATURES.register("alike")
+@feature()
+def alike(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes log(1 + k / .02) of the mean cosine k."""
+    pairs, cosine = seen.alike
+    return pairs, np.log1p(cosine / np.float32(0.02))
+
+
+@FEATURES.register("alike_linear")
+@feature()
+def alike_linear(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes 10 k of the mean cosine k."""
+    pairs, cosine = seen.alike
+    return pairs, 10 * cosine
+
+
+@FEATURES.register("seen")
+@feature(repeats=True)
+def own(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes 1 for every item of the history."""
+    return seen.own, np.ones(len(seen.times), np.float32)
+
+
+@FEATURES.register("times")
+@feature(repeats=True)
+def times(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes the logarithm of how often the history has the item."""
+    return seen.own, np.log(seen.times).astype(np.float32)
+
+
+@FEATURES.register("recency")
+@feature(repeats=True)
+def recency(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes minus the logarithm of the number of interactions since the history had the item."""
+    return seen.own, -np.log(seen.since).astype(np.float32)
+
+
+@FEATURES.register("own_follows")
+@feature(repeats=True)
+def own_follows(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes log(1 + n) of how often the item followed the last one in this very history."""
+    pairs, often = seen.successors
+    return pairs, np.log1p(often).astype(np.float32)
+
+
+@FEATURES.register("seen_by_habit")
+@feature(repeats=True)
+def seen_by_habit(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes, for every item of the history, how readily this history repeats items."""
+    return seen.own, seen.again[seen.own.history]
+
+
+@FEATURES.register("times_by_habit")
+@feature(repeats=True)
+def times_by_habit(seen: Seen) -> tuple[Pairs, Floats]:
+    """Computes the logarithm of how often the history has the item, times how readily it repeats items."""
+    return seen.own, np.log(seen.times).astype(np.float32) * seen.again[seen.own.history]
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Holds a memory: what was counted, and the weights of its features."""
+
+    counts: Counts
+    weights: Mapping[str, float]
+    """By feature, `popularity` among them; a feature without a weight is not computed."""
+
+    @cached_property
+    def everywhere(self) -> Floats:
+        """Returns what every item gets, whatever the history `[I]`; column c - 1 is the item of code c."""
+        weight = self.weights.get("popularity", 0.0)
+        return (weight * np.log(self.counts.popularity[1:])).astype(np.float32)
+
+    def sparse(self, histories: Histories) -> list[tuple[Pairs, Floats]]:
+        """Returns what pairs of a history and an item get beside that, in parts, each pair once in a part."""
+        seen = Seen(self.counts, histories)
+        parts: dict[int, tuple[Pairs, Floats]] = {}
+        for name, weight in self.weights.items():
+            if name == "popularity" or not weight:
+                continue
+            pairs, values = FEATURES[name].values(seen)
+            _, before = parts.get(id(pairs), (pairs, np.float32(0)))
+            parts[id(pairs)] = pairs, before + np.float32(weight) * values
+        return list(parts.values())

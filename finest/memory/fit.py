@@ -1,0 +1,197 @@
+"""Fits the weights of a memory's features, and of a network's scores among them, on instances that neither has seen.
+
+Shapes: M instances, I items, F features, E pairs of an instance and an item.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize
+
+from finest.data.dataset import Histories, Ints
+from finest.errors import DataError
+from finest.memory.counts import Counts
+from finest.memory.features import FEATURES, Floats, Pairs, Seen
+
+NETWORK, POPULARITY = "network", "popularity"
+"""Names of the weights that are no feature's: of the network's log-probabilities, and of the items' log popularity."""
+SHRINKAGE = 1e-3
+"""Weight of the squared distance to the prior weights, in units of a feature's spread, against the mean loss."""
+ITERATIONS = 200
+"""Largest number of steps of the optimizer; some 40 are taken."""
+START = {NETWORK: 1.0, POPULARITY: 0.0}
+"""Weights that fitting begins at, where nothing is known; 0 for any feature."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Holds M instances to fit on."""
+
+    counts: Counts
+    """Of rows that do not hold the targets."""
+    histories: Histories
+    target: Ints
+    """[M] codes from 1."""
+    user: Ints
+    """[M] who it was, for folds."""
+    network: Floats | None
+    """[M, I] log-probabilities of a network that has not been trained on the targets; None to do without."""
+    excluded: Pairs | None
+    """Pairs that lists leave out."""
+    names: Sequence[str]
+    """Names of the features."""
+
+    @cached_property
+    def place(self) -> Ints:
+        """Returns where each pair that has a feature stands in a flat matrix of M x I scores [E], ascending."""
+        return np.unique(np.concatenate([self._flat(pairs) for pairs, _ in self._values.values()] or [_NOWHERE]))
+
+    @cached_property
+    def columns(self) -> dict[str, Floats]:
+        """Returns every feature's value at these places [E]."""
+        columns = {}
+        for name, (pairs, values) in self._values.items():
+            columns[name] = np.zeros(len(self.place), np.float32)
+            columns[name][np.searchsorted(self.place, self._flat(pairs))] = values
+        return columns
+
+    @cached_property
+    def everywhere(self) -> Floats:
+        """Returns the items' log popularity [I]."""
+        return np.log(self.counts.popularity[1:]).astype(np.float32)
+
+    @property
+    def weights(self) -> list[str]:
+        """Returns the names of all weights, in order."""
+        return [*([NETWORK] if self.network is not None else []), POPULARITY, *self.names]
+
+    def spread(self) -> npt.NDArray[np.float64]:
+        """Returns how large what each weight is multiplied with is: its standard deviation over all items.
+
+        Of a feature, it is the root mean square where that is not 0.
+        """
+        parts = [self.network] if self.network is not None else []
+        found = [float(part.std(dtype=np.float64)) for part in [*parts, self.everywhere]]
+        for column in self.columns.values():
+            there = column[column != 0].astype(np.float64)
+            found.append(float(np.sqrt((there**2).mean())) if len(there) else 1.0)
+        return np.maximum(found, 1e-3)
+
+    def scores(self, weights: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        """Returns the scores of all items [M, I]; -inf for what lists leave out."""
+        shape = len(self.target), len(self.everywhere)
+        scores: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
+        if self.network is not None:
+            scores += np.float32(weights[NETWORK]) * self.network
+        scores += np.float32(weights[POPULARITY]) * self.everywhere
+        for name, column in self.columns.items():
+            scores.reshape(-1)[self.place] += np.float32(weights[name]) * column
+        if self.excluded is not None:
+            scores.reshape(-1)[self._flat(self.excluded)] = -np.inf
+        return scores
+
+    def loss(self, weights: npt.NDArray[np.float64], power: float) -> tuple[float, npt.NDArray[np.float64]]:
+        """Returns the mean loss and its gradient: -log p of the targets where `power` is 0, else (1 - p^q) / q.
+
+        The logarithm spends itself on targets that no feature can find; with a power these count little.
+        """
+        M = len(self.target)
+        p = self.scores(dict(zip(self.weights, weights, strict=True)))
+        p -= p.max(1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(1, dtype=np.float64)[:, None].astype(np.float32)
+        own = np.maximum(p[np.arange(M), self.target - 1].astype(np.float64), 1e-30)
+        p[np.arange(M), self.target - 1] -= 1
+        loss = -np.log(own) if power == 0 else (1 - own**power) / power
+        p *= (own**power / M).astype(np.float32)[:, None]
+        gradient = [float((p * self.network).sum(dtype=np.float64))] if self.network is not None else []
+        gradient.append(float((p.sum(0, dtype=np.float64) * self.everywhere).sum()))
+        there = p.reshape(-1)[self.place]
+        gradient += [float((there * column).sum(dtype=np.float64)) for column in self.columns.values()]
+        return float(loss.mean()), np.array(gradient)
+
+    def ranks(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """Returns the rank of every target [M], the mean over ties."""
+        scores = self.scores(weights)
+        own = scores[np.arange(len(self.target)), self.target - 1][:, None]
+        return np.asarray((scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2, np.float64)
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Fitting":
+        """Returns some of the instances."""
+        which = np.flatnonzero(chosen)
+        number = np.full(len(chosen), -1)
+        number[which] = np.arange(len(which))
+        size = np.diff(self.histories.start)
+        kept = chosen[np.repeat(np.arange(len(chosen)), size)]
+        start = np.concatenate([[0], np.cumsum(size[which])])
+        excluded = None
+        if self.excluded is not None:
+            inside = chosen[self.excluded.history]
+            excluded = Pairs(number[self.excluded.history[inside]], self.excluded.item[inside])
+        return Fitting(
+            self.counts,
+            Histories(self.histories.item[kept], start),
+            self.target[which],
+            self.user[which],
+            None if self.network is None else self.network[which],
+            excluded,
+            self.names,
+        )
+
+    def without_network(self) -> "Fitting":
+        """Returns the instances without the network's scores."""
+        return Fitting(self.counts, self.histories, self.target, self.user, None, self.excluded, self.names)
+
+    @cached_property
+    def _values(self) -> dict[str, tuple[Pairs, Floats]]:
+        seen = Seen(self.counts, self.histories)
+        return {name: FEATURES[name].values(seen) for name in self.names}
+
+    def _flat(self, pairs: Pairs) -> Ints:
+        return pairs.history * len(self.everywhere) + pairs.item - 1
+
+
+_NOWHERE = np.empty(0, np.int64)
+
+
+def fit(
+    fitting: Fitting, power: float, prior: Mapping[str, float] | None = None, pull: float = SHRINKAGE
+) -> dict[str, float]:
+    """Returns the weights of the smallest loss: first log-likelihood, which is convex, then from there the power's.
+
+    Args:
+        fitting: The instances.
+        power: Power q of the loss that is fitted last; 0 for log-likelihood alone.
+        prior: Weights that the new ones are drawn to; START where not given.
+        pull: Weight of the squared distance to them, in units of a feature's spread, against the mean loss.
+
+    Raises:
+        DataError: There is nothing to fit on.
+    """
+    if not len(fitting.target):
+        raise DataError("there is no held-out interaction of the validation cut to fit a memory's weights on")
+    given = {**START, **(prior or {})}
+    centre = np.array([given.get(name, 0.0) for name in fitting.weights])
+    spread = fitting.spread()
+
+    def loss(scaled: npt.NDArray[np.float64], q: float) -> tuple[float, npt.NDArray[np.float64]]:
+        value, gradient = fitting.loss(scaled / spread, q)
+        away = scaled - centre * spread
+        return value + pull * float(away @ away), gradient / spread + 2 * pull * away
+
+    scaled = centre * spread
+    for q in dict.fromkeys([0.0, power]):
+        scaled = optimize.minimize(
+            loss, scaled, args=(q,), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+        ).x
+    return dict(zip(fitting.weights, (scaled / spread).tolist(), strict=True))
+
+
+def folds(user: Ints, number: int) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yields which instances [M] are held out in each fold; a user's are held out together."""
+    order = np.unique(user, return_inverse=True)[1]
+    for fold in range(number):
+        yield order % number == fold
