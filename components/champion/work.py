@@ -1,4 +1,4 @@
-"""Takes the rank lists that a candidate must beat: those of the champion, of popularity and of repeat-last."""
+"""Takes the rank lists that a candidate must beat: those of the champion, and of simple recommenders that count."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,8 +8,9 @@ from finest.data.dataset import Dataset
 from finest.data.freshness import Seen, nothing_new
 from finest.data.schema import Manifest
 from finest.errors import FinestError
+from finest.memory.counts import counted
 from finest.models.saved import FACTS
-from finest.ranklists import baselines, champion, file
+from finest.ranklists import baselines, champion, file, yardsticks
 from finest.training.device import choose, prepare
 from tracking import registry
 
@@ -61,6 +62,8 @@ def score(version: str, registered_model: str, data: Dataset, model: Path, lists
     lists.mkdir(parents=True, exist_ok=True)
     file.write(baselines.popularity(data), lists / "popularity.parquet")
     file.write(baselines.repeat_last(data), lists / "repeat_last.parquet")
+    for name, listed in yardsticks.lists(data, counted(data.training_rows(), data.items)):
+        file.write(listed, lists / f"{name}.parquet")
     if version:
         download(version, registered_model, model)
         # One thread, like every model's lists: more of them differ in rounding, and spin where cores are taken.

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.errors import DataError
-from finest.gate.roles import TRAINED, Need, Slot, missing
+from finest.gate.roles import BASELINES, TRAINED, Need, Slot, missing
 from finest.ranklists import file
 from finest.ranklists.schema import METADATA_KEY, Description, RankLists
 
@@ -110,6 +110,11 @@ class Evidence:
         """Returns the lists of role `champion`, `popularity` or `repeat_last`; None where there are none."""
         return next((listed for slot, listed in self.files.items() if slot.role == role), None)
 
+    @property
+    def baselines(self) -> dict[str, Listed]:
+        """Returns the lists of simple recommenders by name, in the order of their files."""
+        return {slot.scenario or slot.role: listed for slot, listed in self.files.items() if slot.role in BASELINES}
+
     def variants(self, role: str, protocol: str | None = None) -> list[tuple[str, str]]:
         """Returns (group, scenario) of all probes or all controls, in order of group and name."""
         wanted = role, "tuned", protocol or self.protocol
@@ -197,6 +202,10 @@ def _holds_rank_lists(path: Path) -> bool:
 
 
 def _slot(path: Path, description: Description) -> Slot:
+    if description.role == "baseline":
+        if description.model in ("candidate", "base", "champion", *BASELINES):
+            raise DataError(f"{path}: a baseline cannot be called {description.model}; give its `model` another name")
+        return Slot(description.role, description.model, "tuned", "", None)
     if description.role not in TRAINED:
         return Slot(description.role, None, "tuned", "", None)
     if description.role != "clean" and not description.scenario:

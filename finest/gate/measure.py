@@ -42,7 +42,7 @@ class Newer:
 class Measured:
     """Holds the numbers of one verdict.
 
-    Dicts by model have those keys of `candidate`, `base`, `champion`, `popularity`, `repeat_last` that there are.
+    Dicts by model have those keys of `candidate`, `base`, `champion`, and of the baselines' names, that there are.
     """
 
     resampling: Resampling
@@ -59,6 +59,8 @@ class Measured:
     """The candidate's base model against the champion: what users would see change without FINEST."""
     mrr: dict[str, Statistic]
     """By model."""
+    baselines: dict[str, str]
+    """What each baseline that was scored does, in words, by its name."""
     newer: Newer | None
     accuracy: dict[str, Accuracy]
     """By model."""
@@ -112,8 +114,7 @@ def measure(
         "candidate": candidate,
         "base": base,
         "champion": champion,
-        "popularity": evidence.other("popularity"),
-        "repeat_last": evidence.other("repeat_last"),
+        **evidence.baselines,
     }
     given = {name: listed for name, listed in models.items() if listed is not None}
     manifest = _manifest(data, candidate)
@@ -134,6 +135,10 @@ def measure(
         churn=means(similarities(candidate.items, champion.items), resampling) if champion else {},
         churn_base=means(similarities(base.items, champion.items), resampling) if champion and base else {},
         mrr=dict(zip(reciprocal, resampling.means(list(reciprocal.values())), strict=True)),
+        baselines={
+            name: str(listed.description.extra.get("label", name.replace("_", "-")))
+            for name, listed in evidence.baselines.items()
+        },
         newer=_newer(candidate, champion, reciprocal, resampling) if champion else None,
         accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),
         plasticity=plasticity,

@@ -18,6 +18,7 @@ from finest.gate.statistic import detectable_drop
 def notes(evidence: Evidence, measured: Measured, config: Gate) -> list[str]:
     """Returns the notes, a sentence or two each, the general ones first."""
     parts = (
+        _worth(measured),
         _stability(evidence, measured),
         _instances(evidence),
         _champion(evidence, measured),
@@ -42,6 +43,20 @@ def notes_on_data(manifest: Manifest) -> Iterator[str]:
         )
     if manifest.duplicates:
         yield f"{manifest.duplicates} rows repeat another in user, item and timestamp and were set aside."
+
+
+def _worth(measured: Measured) -> Iterator[str]:
+    """Says how the candidate stands against the best of the baselines, and whether that is proven."""
+    best = max(measured.baselines, key=lambda name: measured.mrr[name].value, default=None)
+    if best is None or not measured.mrr[best].value:
+        return
+    candidate, other = measured.mrr["candidate"], measured.mrr[best]
+    change, lead = (candidate / other).value - 1, candidate - other
+    proven = "" if lead.low > 0 or lead.high < 0 else ", which may be chance"
+    yield (
+        f"The candidate's MRR is {abs(change):.1%} {'above' if change >= 0 else 'below'} that of the best simple "
+        f"recommender, {best} ({measured.baselines[best]}; {candidate.value:.4f} against {other.value:.4f}){proven}."
+    )
 
 
 def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:

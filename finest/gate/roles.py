@@ -7,11 +7,16 @@ TRAINED = ("clean", "probe", "control")
 """Roles of the variants: files that the run trained, unlike the champion's and the baselines'."""
 
 
+BASELINES = ("popularity", "repeat_last", "baseline")
+"""Roles of simple recommenders: the two that are roles of their own, and any other, which has its name as `model`."""
+
+
 class Slot(NamedTuple):
     """Tells one file's place in a run; no two files have the same."""
 
     role: str
     scenario: str | None
+    """Name of a probe's scenario, of a control, or of a baseline."""
     stage: str
     group: str
     protocol: str | None
@@ -19,7 +24,7 @@ class Slot(NamedTuple):
     def __str__(self) -> str:
         """Returns the slot in words, like `probe, random-deletion-0.001-s0, tuned, group 0, anchored`."""
         if self.role not in TRAINED:
-            return self.role
+            return " ".join([self.role, *([self.scenario] if self.scenario else [])])
         words = [self.role, *([self.scenario] if self.scenario else []), self.stage, f"group {self.group}"]
         return ", ".join([*words, self.protocol] if self.protocol else words)
 

@@ -77,7 +77,7 @@ class Accuracy(Part):
     __pydantic_extra__: dict[str, float]
 
     name: str
-    """`candidate`, `base`, `champion`, `popularity`, `repeat_last`."""
+    """`candidate`, `base`, `champion`, or the name of a baseline such as `popularity`, `repeat_last`, `item_knn`."""
     coverage_at_10: float
     """Share of the catalogue that stands in anybody's top 10."""
     overlap: float

@@ -8,6 +8,8 @@ from finest.data.dataset import Dataset, Ints
 from finest.keys import numpy_generator
 from finest.ranklists.schema import Description, RankLists, Role, build, describe_catalogue
 
+LABELS = {"popularity": "the most popular items", "repeat_last": "the history's items, the last one first"}
+"""What each baseline ranks, for a reader of the report."""
 CHUNK = 1024
 """Number of instances whose whole histories are held at a time."""
 
@@ -67,7 +69,14 @@ def repeat_last(data: Dataset) -> RankLists:
         found = item == target[history]
         rank[part[history[found]]] = np.nan if data.manifest.exclude_seen else 1 + recency[found]
         rank[part[target == 0]] = np.nan
-    return build(data, data.instances(), items, scores, rank, _description(data, "repeat_last"))
+    return build(
+        data,
+        data.instances(),
+        items,
+        scores,
+        rank,
+        _description(data, "repeat_last"),
+    )
 
 
 def _empty(data: Dataset) -> tuple[Ints, np.ndarray, np.ndarray]:
@@ -84,6 +93,7 @@ def _description(data: Dataset, name: Role) -> Description:
         depth=data.manifest.depth,
         exclude_seen=data.manifest.exclude_seen,
         data_fingerprint=data.manifest.fingerprint,
+        extra={"label": LABELS[name]},
     )
 
 

@@ -32,7 +32,7 @@ RANK_LISTS_SCHEMA = pa.schema(
 """Columns of a rank-list file: a row an instance, sorted by user (as the data set orders them) and position. A target
 cannot be ranked where it is outside the catalogue or, with exclude_seen, in the history: null, reciprocal rank 0."""
 
-Role = Literal["clean", "probe", "control", "champion", "popularity", "repeat_last"]
+Role = Literal["clean", "probe", "control", "champion", "popularity", "repeat_last", "baseline"]
 Stage = Literal["base", "tuned"]
 
 
