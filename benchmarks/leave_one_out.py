@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.splits import split
 from benchmarks.validation import ingested
 from finest.data.config import Ingest
+from finest.data.cuts import split
 from finest.data.dataset import Dataset, Instances, Ints
 from storage import demo_data
 

@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 
-from benchmarks.splits import validation
 from benchmarks.validation import base_model, fine_tune, lists_of, ml_100k, mrr
+from finest.data.cuts import validation
 from finest.data.dataset import Dataset
 from finest.metrics.guards import coverage_at
 from finest.metrics.similarity import rbo

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.splits import split
 from benchmarks.training import history
 from benchmarks.validation import CPU, base_model, clean, ingested, lists_of, ml_100k, mrr
 from finest.data.config import Ingest
+from finest.data.cuts import split
 from finest.data.dataset import Dataset, Ints
 from finest.perturb.plan import Variant
 from finest.training.config import Pretrain

@@ -1,7 +1,7 @@
 """Puts the steps together to the pipeline.
 
     preflight -> ingest -> champion -> if there is something new:
-                                           perturb -> for every group: pretrain -> finetune
+                                           perturb, calibrate -> for every group: pretrain -> finetune
                                            gate -> if pass: promote, else: reject
                                        else: skip
     notify at the end, always.
@@ -20,6 +20,7 @@ from typing import Any
 from kfp import dsl
 from kfp.dsl.pipeline_channel import PipelineArtifactChannel
 
+from components.calibrate.component import calibrate as calibrate_step
 from components.champion.component import champion as champion_step
 from components.config import Sections
 from components.finetune.component import finetune as finetune_step
@@ -97,7 +98,9 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     "checkpoints": given.checkpoints,
                     "profile": given.profile,
                 }
-                bases = step(pretrain_step, config=given.pretrain, **shared).outputs["bases"]
+                bases = step(pretrain_step, config=given.pretrain, recipe=recipe.outputs["recipe"], **shared).outputs[
+                    "bases"
+                ]
                 tuned = step(
                     finetune_step,
                     pretrain=given.pretrain,
@@ -118,6 +121,14 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     config=given.perturb,
                     checkpoints=given.checkpoints,
                 )
+                recipe = step(
+                    calibrate_step,
+                    interactions=data,
+                    champion=champion.outputs["model"],
+                    seed=given.seed,
+                    config=given.pretrain,
+                    checkpoints=given.checkpoints,
+                ).after(edits)  # a node that holds each need not hold both
                 if fans_out:
                     with dsl.ParallelFor(edits.outputs["Output"], name="groups", parallelism=PARALLEL_GROUPS) as group:
                         tuned = trained(group)

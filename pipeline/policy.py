@@ -33,6 +33,7 @@ POLICIES = {
     "ingest": Policy("Read, clean, split", 120, "data", cached=True),
     "champion": Policy("Score what must be beaten", 120, "training", cached=True),
     "perturb": Policy("Plan perturbations", 60, "data", cached=True),
+    "calibrate": Policy("Calibrate on a validation cut", 720, "training", retries=3, cached=True),
     "pretrain": Policy("Train", 720, "training", retries=3, cached=True),
     "finetune": Policy("Fine-tune (FINEST)", 720, "training", retries=3, cached=True),
     "gate": Policy("Judge stability", 120, "data"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,10 +40,12 @@ def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
             f"the rank lists have {len(lists)} instances and the data set {len(of)}: they are not of the same data"
         )
     chosen = np.unique(np.linspace(0, len(lists) - 1, min(instances, len(lists))).astype(np.int64))
-    histories = data.histories(of.row[chosen], int(of.position[chosen].max(initial=1)))
+    histories = data.histories(of.row[chosen])
     there = lists.items[chosen] >= 0
     return Sample(
-        histories=[[str(data.item_ids[code]) for code in row if code] for row in histories],
+        histories=[
+            [str(data.item_ids[code]) for code in histories.item[low:high]] for low, high in pairwise(histories.start)
+        ],
         items=[
             [str(item) for item in lists.vocabulary[row[kept]]]
             for row, kept in zip(lists.items[chosen], there, strict=True)

@@ -8,6 +8,7 @@ from finest.data.dataset import Dataset
 from finest.data.freshness import Seen, nothing_new
 from finest.data.schema import Manifest
 from finest.errors import FinestError
+from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.models.saved import FACTS
 from finest.ranklists import baselines, champion, file, yardsticks
@@ -62,7 +63,7 @@ def score(version: str, registered_model: str, data: Dataset, model: Path, lists
     lists.mkdir(parents=True, exist_ok=True)
     file.write(baselines.popularity(data), lists / "popularity.parquet")
     file.write(baselines.repeat_last(data), lists / "repeat_last.parquet")
-    for name, listed in yardsticks.lists(data, counted(data.training_rows(), data.items)):
+    for name, listed in yardsticks.lists(data, counted(data, data.training_rows(), MemoryConfig())):
         file.write(listed, lists / f"{name}.parquet")
     if version:
         download(version, registered_model, model)

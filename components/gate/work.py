@@ -14,6 +14,7 @@ from components import events
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Verdict, write_verdict
+from finest.memory.recipe import Recipe
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
@@ -63,7 +64,8 @@ def decide(
     facts, first = [read_facts(group) for group in groups], groups[0]
     by_id = {fact["group"]: group for fact, group in zip(facts, groups, strict=True)}
     ids = {"run": kfp_run_id(), "champion": champion}
-    verdict = judge([*groups, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids)
+    said = Recipe.model_validate(facts[0]["recipe"]).sentence
+    verdict = judge([*groups, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids, said=said)
     histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
     write_verdict(verdict, out / "verdict.json")

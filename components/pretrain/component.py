@@ -9,6 +9,7 @@ from components.image import step
 def pretrain(
     interactions: dsl.Input[dsl.Dataset],
     edits: dsl.Input[dsl.Dataset],
+    recipe: dsl.Input[dsl.Artifact],
     group: str,
     config: dict,
     checkpoints: str,
@@ -20,6 +21,7 @@ def pretrain(
     Args:
         interactions: The data set.
         edits: The edit table and the plan of trainings.
+        recipe: What all variants are served with.
         group: Id of the group.
         config: Section `pretrain`.
         checkpoints: Folder or URI of the checkpoints.
@@ -33,6 +35,6 @@ def pretrain(
     from components.step import running
 
     with running("pretrain", group, checkpoints) as step:
-        data = Path(interactions.path), Path(edits.path)
+        data = Path(interactions.path), Path(edits.path), Path(recipe.path)
         step.train(partial(train, *data, group, config, checkpoints, profile, Path(bases.path)))
     bases.metadata["group"] = group

@@ -12,6 +12,7 @@ from finest.training.progress import Report
 def train(
     interactions: Path,
     edits: Path,
+    recipe: Path,
     group: str,
     config: dict[str, Any],
     checkpoints: str,
@@ -23,6 +24,7 @@ def train(
     from components.checkpoints import open_store
     from components.sections import parse
     from finest.data.dataset import load
+    from finest.memory.recipe import Recipe
     from finest.perturb.plan import read_plan
     from finest.profiling.profiler import into
     from finest.training.config import Pretrain
@@ -31,4 +33,4 @@ def train(
     section = parse(Pretrain, config, "pretrain")
     with into(bases, "pretrain", profile):
         data, (table, plan) = load(interactions), read_plan(edits)
-        pretrain(data, table, plan, group, section, open_store(checkpoints), bases, report)
+        pretrain(data, table, plan, group, section, open_store(checkpoints), bases, report, Recipe.read(recipe))

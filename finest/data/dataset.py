@@ -1,6 +1,7 @@
 """A data set in memory, as training, lists and judging use it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 from finest.data import schema
 from finest.data.schema import Manifest
 from finest.errors import DataError
+from finest.histories import Histories
 
 Ints = npt.NDArray[np.int64]
 
@@ -50,19 +52,6 @@ class Instances:
 
 
 @dataclass(frozen=True)
-class Histories:
-    """Holds M whole histories, one behind the other."""
-
-    item: Ints
-    """Codes of all, oldest first in each, all from 1."""
-    start: Ints
-    """Where each history begins, and the end of the last one [M + 1]."""
-
-    def __len__(self) -> int:
-        return len(self.start) - 1
-
-
-@dataclass(frozen=True)
 class Dataset:
     """Holds N interactions of U users, sorted by user and position, and a catalogue of I items. Shapes are [N]."""
 
@@ -90,7 +79,7 @@ class Dataset:
         """Returns the size of the catalogue."""
         return len(self.item_ids) - 1
 
-    @property
+    @cached_property
     def starts(self) -> Ints:
         """Returns the number of each user's first row [U]."""
         return np.asarray(
@@ -116,25 +105,14 @@ class Dataset:
         row = np.flatnonzero(~self.train & (known > 0)).astype(np.int64)
         return Instances(row, self.user[row], self.position[row], self.item[row])
 
-    def histories(self, rows: Ints, length: int) -> Ints:
-        """Returns what a model sees at an instance: the unperturbed history, with the held-out rows before it.
+    def histories(self, rows: Ints) -> Histories:
+        """Returns what a model sees at M rows: the unperturbed histories, with the held-out rows before each.
+
+        Items outside the catalogue are passed over.
 
         Args:
-            rows: Numbers of M rows.
-            length: How many items a history has at most.
-
-        Returns:
-            Codes [M, length] of the last items of the catalogue before each row, oldest first, padded behind with 0.
+            rows: Numbers of the M rows.
         """
-        known = np.flatnonzero(self.item > 0)
-        end = np.searchsorted(known, rows)  # known rows before each of `rows`
-        start = np.maximum(np.searchsorted(known, self.starts[self.user[rows]]), end - length)
-        place = start[:, None] + np.arange(length)[None, :]
-        inside = place < end[:, None]
-        return np.where(inside, self.item[known[np.minimum(place, len(known) - 1)]], schema.PADDING)
-
-    def whole_histories(self, rows: Ints) -> Histories:
-        """Returns all items of the catalogue before each of M rows, which `histories` gives the last ones of."""
         start = self.starts[self.user[rows]]
         count = rows - start
         before = np.repeat(start - np.r_[0, np.cumsum(count)[:-1]], count) + np.arange(count.sum())

@@ -30,6 +30,7 @@ def judge(
     as_of: datetime | None = None,
     cost: dict[str, Any] | None = None,
     ids: dict[str, Any] | None = None,
+    said: str = "",
 ) -> Verdict:
     """Judges all rank lists below `folders`; needs no model and no GPU.
 
@@ -43,6 +44,7 @@ def judge(
         as_of: The moment that the age counts from, with a time zone.
         cost: What the trainings cost; handed on to the verdict.
         ids: Ids of the run; handed on to the verdict.
+        said: A sentence on what is judged, which becomes the first note.
 
     Raises:
         DataError: Rank lists do not belong together, or are not all that the configured rules need.
@@ -67,7 +69,7 @@ def judge(
         accuracy=list(measured.accuracy.values()),
         metrics={**metrics, "gate/passed": float(passed)},
         moved=examples(evidence, measured),
-        notes=notes(evidence, measured, config),
+        notes=[*([said] if said else []), *notes(evidence, measured, config)],
         data=_data(evidence, measured, seed),
         cost=cost or {},
         age=_age(measured, as_of),

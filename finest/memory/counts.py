@@ -7,7 +7,6 @@ Shapes: I items.
 """
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
@@ -19,8 +18,10 @@ import pyarrow.fs as pafs
 from scipy import sparse
 
 from finest.data import duck
-from finest.data.dataset import Ints, Rows
+from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.engine import Engine
+from finest.memory.config import MemoryConfig
+from finest.memory.tables import Counts
 
 STEPS = 10
 """Largest number of steps between two items that counts as one following the other."""
@@ -28,26 +29,12 @@ UNITS = 2520
 """Units of one step, the least common multiple of 1 to STEPS: a pair d steps apart counts UNITS / d, a whole number."""
 PARTNERS = 50
 """Number of a user's last distinct items that are counted as used together: pairs grow with its square."""
-NEIGHBOURS = 100
-"""Number of an item's neighbours that are kept where nothing else is asked for."""
-SHRINK = 5.0
-"""Number of steps that are added to an item's total where nothing else is asked for."""
+MICROSECONDS = 86_400_000_000
+"""Microseconds of a day."""
 MEMORY = "2GB"
 """What DuckDB may use before it goes to disk."""
 FULL_WEIGHT = 1024
 """Weight of a row of age 0, where rows are weighted by age: weights are whole numbers too."""
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Holds what was counted in training rows. Items are by code from 1; row and column 0, the padding, are empty."""
-
-    popularity: npt.NDArray[np.float64]
-    """[I + 1] share of all interactions, smoothed by one interaction an item."""
-    follows: "sparse.csr_array"
-    """[I + 1, I + 1] share of what followed an item within STEPS, near steps more, shrunk; the N largest a row."""
-    alike: "sparse.csr_array"
-    """[I + 1, I + 1] cosine between the sets of two items' users; the N largest a row."""
 
 
 def count(
@@ -94,17 +81,22 @@ def count(
     return Counts(popularity, _csr(a, b, share, items), _csr(c, d, both / np.sqrt(users[c] * users[d]), items))
 
 
-def counted(rows: Rows, items: int, threads: int | None = None) -> Counts:
-    """Counts training rows in a database of its own, as `count` does, with NEIGHBOURS and SHRINK.
+def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None = None) -> Counts:
+    """Counts training rows in a database of its own.
 
     Args:
-        rows: Training rows, sorted by user, then by position.
-        items: Number of items of the catalogue, I.
+        data: The data set that they are of, edited or not.
+        rows: The rows. Where they are weighted by age, an edited one has the time of its anchor.
+        config: How many neighbours are kept, and how rows are weighted.
         threads: Number of threads; one a core where not given.
     """
+    weight = None
+    if config.half_life_days is not None:
+        time = data.timestamp[rows.anchor]
+        weight = by_age((time.max() - time) / MICROSECONDS, config.half_life_days)
     what, files = "counts of the training rows", pafs.LocalFileSystem()
     with tempfile.TemporaryDirectory() as folder, duck.opened(files, Path(folder), what, MEMORY, threads) as engine:
-        return count(engine, rows, items, NEIGHBOURS, SHRINK)
+        return count(engine, rows, data.items, config.neighbours, config.shrink, weight)
 
 
 def by_age(age_days: npt.NDArray[np.float64], half_life_days: float) -> Ints:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from finest.data.dataset import Histories, Ints
-from finest.memory.counts import Counts
-from finest.registry import Registry
+from finest.histories import Histories, Ints
+from finest.memory.registry import FEATURES, feature
+from finest.memory.tables import Counts
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ FADING = 0.8
 
 
 class Pairs(NamedTuple):
-    """Holds E pairs of a history and an item, each once, sorted by history, then by item."""
+    """Holds E pairs of a history and an item, each once, in any order."""
 
     history: Ints
     item: Ints
@@ -42,7 +42,7 @@ class Seen:
     @cached_property
     def row(self) -> Ints:
         """Returns the history of each interaction."""
-        return np.repeat(np.arange(len(self.histories)), np.diff(self.histories.start))
+        return self.histories.row
 
     @cached_property
     def age(self) -> Ints:
@@ -78,7 +78,7 @@ class Seen:
     def again(self) -> Floats:
         """Returns how readily each history repeats items: half the log odds of a repetition, one of each added."""
         distinct = np.bincount(self.own.history, minlength=len(self.histories))
-        repeated = np.diff(self.histories.start) - distinct
+        repeated = self.histories.sizes - distinct
         return (0.5 * np.log((repeated + 1) / (distinct + 1))).astype(np.float32)
 
     @cached_property
@@ -106,7 +106,6 @@ class Seen:
         shape = (len(self.histories), table.shape[0])
         ours = sparse.csr_array((weights.astype(np.float32), (row, self.histories.item[recent])), shape=shape)
         near = sparse.csr_array(ours @ table)
-        near.sort_indices()
         pairs = Pairs(np.repeat(np.arange(len(self.histories)), np.diff(near.indptr)), near.indices.astype(np.int64))
         return pairs, near.data
 
@@ -115,30 +114,6 @@ class Seen:
 
     def _unpaired(self, pair: Ints) -> Pairs:
         return Pairs(*np.divmod(pair, len(self.counts.popularity)))
-
-
-@dataclass(frozen=True)
-class Feature:
-    """Describes a feature: a number for pairs of a history and an item, 0 for all other pairs."""
-
-    values: Callable[[Seen], tuple[Pairs, Floats]]
-    repeats: bool = False
-    """Whether it is about items of the history itself, and so of use only where lists may repeat these."""
-
-
-FEATURES: Registry[Feature] = Registry(
-    "feature", "finest.features", "finest.memory.features", lambda thing: isinstance(thing, Feature), ordered=True
-)
-"""Features by name. The logarithm of an item's popularity is one more, which every item has."""
-
-
-def feature(*, repeats: bool = False) -> Callable[[Callable[[Seen], tuple[Pairs, Floats]]], Feature]:
-    """Returns a decorator that makes a feature of a function.
-
-    Args:
-        repeats: Whether it is about items of the history itself.
-    """
-    return lambda values: Feature(values, repeats)
 
 
 @FEATURES.register("follows")
@@ -216,18 +191,27 @@ def times_by_habit(seen: Seen) -> tuple[Pairs, Floats]:
     return seen.own, np.log(seen.times).astype(np.float32) * seen.again[seen.own.history]
 
 
+NETWORK, POPULARITY = "network", "popularity"
+"""Names of the weights that are no feature's: of a network's log-probabilities, and of the items' log popularity."""
+
+
 @dataclass(frozen=True)
-class Offset:
-    """Holds a memory: what was counted, and the weights of its features."""
+class Memory:
+    """Holds what scores items beside a network: what was counted, and a weight for everything."""
 
     counts: Counts
     weights: Mapping[str, float]
-    """By feature, `popularity` among them; a feature without a weight is not computed."""
+    """By feature, with NETWORK and POPULARITY; what has no weight is not computed."""
+
+    @property
+    def network(self) -> float:
+        """Returns the weight of the network's log-probabilities; 0 where counts serve alone."""
+        return self.weights.get(NETWORK, 0.0)
 
     @cached_property
     def everywhere(self) -> Floats:
         """Returns what every item gets, whatever the history `[I]`; column c - 1 is the item of code c."""
-        weight = self.weights.get("popularity", 0.0)
+        weight = self.weights.get(POPULARITY, 0.0)
         return (weight * np.log(self.counts.popularity[1:])).astype(np.float32)
 
     def sparse(self, histories: Histories) -> list[tuple[Pairs, Floats]]:
@@ -235,7 +219,7 @@ class Offset:
         seen = Seen(self.counts, histories)
         parts: dict[int, tuple[Pairs, Floats]] = {}
         for name, weight in self.weights.items():
-            if name == "popularity" or not weight:
+            if name in (NETWORK, POPULARITY) or not weight:
                 continue
             pairs, values = FEATURES[name].values(seen)
             _, before = parts.get(id(pairs), (pairs, np.float32(0)))

@@ -3,21 +3,21 @@
 Shapes: M instances, I items, F features, E pairs of an instance and an item.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize
+from scipy.special import digamma
 
-from finest.data.dataset import Histories, Ints
 from finest.errors import DataError
-from finest.memory.counts import Counts
-from finest.memory.features import FEATURES, Floats, Pairs, Seen
+from finest.histories import Histories, Ints
+from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs, Seen
+from finest.memory.registry import FEATURES
+from finest.memory.tables import Counts
 
-NETWORK, POPULARITY = "network", "popularity"
-"""Names of the weights that are no feature's: of the network's log-probabilities, and of the items' log popularity."""
 SHRINKAGE = 1e-3
 """Weight of the squared distance to the prior weights, in units of a feature's spread, against the mean loss."""
 ITERATIONS = 200
@@ -113,11 +113,15 @@ class Fitting:
         gradient += [float((there * column).sum(dtype=np.float64)) for column in self.columns.values()]
         return float(loss.mean()), np.array(gradient)
 
-    def ranks(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
-        """Returns the rank of every target [M], the mean over ties."""
+    def reciprocal_ranks(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """Returns one over the rank of every target [M]: the mean over all orders of what is tied with it.
+
+        One over the mean rank would be less, and so favour scores that break ties by chance.
+        """
         scores = self.scores(weights)
         own = scores[np.arange(len(self.target)), self.target - 1][:, None]
-        return np.asarray((scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2, np.float64)
+        better, equal = (scores > own).sum(1), (scores == own).sum(1)
+        return np.asarray((digamma(better + equal + 1) - digamma(better + 1)) / equal)
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "Fitting":
         """Returns some of the instances."""
@@ -190,8 +194,7 @@ def fit(
     return dict(zip(fitting.weights, (scaled / spread).tolist(), strict=True))
 
 
-def folds(user: Ints, number: int) -> Iterator[npt.NDArray[np.bool_]]:
-    """Yields which instances [M] are held out in each fold; a user's are held out together."""
-    order = np.unique(user, return_inverse=True)[1]
-    for fold in range(number):
-        yield order % number == fold
+def part_of(user: Ints, number: int) -> npt.NDArray[np.bool_]:
+    """Tells which instances [M] are in one of so many parts of about the same size; a user's are in one together."""
+    of = np.unique(user, return_inverse=True)[1]
+    return np.asarray(of % number == 0)

@@ -1,12 +1,14 @@
 """Ranks items for histories: the one path that offline lists and the served model share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from finest.histories import Histories
+from finest.memory.features import Memory
 from finest.models.recommender import Recommender
 
 Ints = npt.NDArray[np.int64]
@@ -20,30 +22,51 @@ at once would take as much memory as the scores, and five times as long as in th
 
 
 @torch.no_grad()
-def scored(model: Recommender, histories_MT: Ints, seen: tuple[Ints, Ints] | None) -> Iterator[tuple[slice, Tensor]]:
+def scored(
+    model: Recommender,
+    histories: Callable[[slice], Histories],
+    number: int,
+    exclude_seen: bool,
+    memory: Memory | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
     """Yields scores `[up to CHUNK, I]` of the catalogue, chunk by chunk, with the slice of histories that they are of.
 
     Args:
         model: The model.
-        histories_MT: Item codes of each history, oldest first, padded behind with 0.
-        seen: Instance and item code of what a list must leave out, sorted by instance; these are scored -inf.
+        histories: Gives the whole histories of a slice, codes in the model's own catalogue.
+        number: Number of histories.
+        exclude_seen: Whether a list must leave out its history's items; these are scored -inf.
+        memory: What is counted, whose scores are added to the model's log-probabilities; None for the model's own
+            scores.
     """
     device = model.embedding.device
-    for first in range(0, len(histories_MT), CHUNK):
-        chunk = histories_MT[first : first + CHUNK]
-        padded = np.zeros((CHUNK, histories_MT.shape[1]), np.int64)
-        padded[: len(chunk)] = chunk
-        inputs_BT = torch.from_numpy(padded).to(device)
-        scores_BI = model.scores(model.summary(inputs_BT))[: len(chunk)].float()
-        if seen is not None:
-            instance, code = seen
-            low, high = np.searchsorted(instance, [first, first + len(chunk)])
-            place = (
-                torch.from_numpy(instance[low:high] - first).to(device),
-                torch.from_numpy(code[low:high] - 1).to(device),
-            )
-            scores_BI[place] = -torch.inf
-        yield slice(first, first + len(chunk)), scores_BI
+    for first in range(0, number, CHUNK):
+        part = slice(first, min(first + CHUNK, number))
+        chunk = histories(part)
+        padded = np.zeros((CHUNK, model.max_length), np.int64)
+        padded[: len(chunk)] = chunk.windows(model.max_length)
+        if memory is None:
+            scores_BI = _of_model(model, padded)[: len(chunk)]
+        else:
+            scores_BI = _of_memory(memory, chunk, device)
+            if memory.network:
+                scores_BI += memory.network * _of_model(model, padded)[: len(chunk)].log_softmax(1)
+        if exclude_seen:
+            scores_BI[torch.from_numpy(chunk.row).to(device), torch.from_numpy(chunk.item - 1).to(device)] = -torch.inf
+        yield part, scores_BI
+
+
+def _of_model(model: Recommender, padded_BT: Ints) -> Tensor:
+    return model.scores(model.summary(torch.from_numpy(padded_BT).to(model.embedding.device))).float()
+
+
+def _of_memory(memory: Memory, histories: Histories, device: torch.device) -> Tensor:
+    """Returns a memory's scores `[B, I]`. A place is added to once at a time: sums have one order on any device."""
+    scores_BI = torch.from_numpy(memory.everywhere).to(device).repeat(len(histories), 1)
+    for pairs, values in memory.sparse(histories):
+        place = torch.from_numpy(pairs.history).to(device), torch.from_numpy(pairs.item - 1).to(device)
+        scores_BI[place] += torch.from_numpy(values).to(device)
+    return scores_BI
 
 
 def top(scores_BI: Tensor, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

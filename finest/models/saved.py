@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import ValidationError, field_validator
 from safetensors.torch import load_file, save_file
 
 from finest.errors import DataError
+from finest.histories import Histories
+from finest.memory.features import Memory
+from finest.memory.tables import Counts
 from finest.models.config import RENAMED, ModelConfig
 from finest.models.ranking import scored, top
 from finest.models.recommender import Recommender
@@ -18,7 +20,7 @@ from finest.models.registry import MODELS, build
 from finest.registry import Named
 from finest.section import Section
 
-WEIGHTS, FACTS, ITEMS = "weights.safetensors", "model.json", "items.json"
+WEIGHTS, FACTS, ITEMS, COUNTS = "weights.safetensors", "model.json", "items.json", "counts.safetensors"
 
 WITHOUT_HEADS = "gru4rec"
 """The model that earlier versions saved with a number of heads, which it has not."""
@@ -39,6 +41,8 @@ class Facts(Section):
     """Whether lists leave out what the user has seen."""
     stage: str
     """`base` or `tuned`."""
+    memory: dict[str, float] | None = None
+    """Weights of the memory that it is served with; None without one."""
 
     @field_validator("model", mode="before")
     @classmethod
@@ -61,6 +65,8 @@ class SavedModel:
     """What it is and what it was trained on."""
     item_ids: list[str]
     """Item id by code; '' at 0."""
+    memory: Memory | None = None
+    """What is counted beside the model, where it is served with that."""
 
     @property
     def config(self) -> ModelConfig:
@@ -73,19 +79,23 @@ class SavedModel:
         return self.facts.exclude_seen
 
 
-def save(folder: Path, model: Recommender, facts: Facts, item_ids: list[str]) -> None:
+def save(folder: Path, model: Recommender, facts: Facts, item_ids: list[str], memory: Memory | None = None) -> None:
     """Writes a model's whole state.
 
     Args:
         folder: Place of the files.
         model: The model.
-        facts: What it is and what it was trained on.
+        facts: What it is and what it was trained on; the memory's weights are put in.
         item_ids: Item id by code; '' at 0.
+        memory: What is counted beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # A copy each: a file has no room for two names of one tensor, as tied weights are.
     state = {name: tensor.cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     save_file(state, folder / WEIGHTS)
+    if memory is not None:
+        memory.counts.save(folder / COUNTS)
+    facts = facts.model_copy(update={"memory": None if memory is None else dict(memory.weights)})
     (folder / FACTS).write_text(facts.model_dump_json(indent=2))
     (folder / ITEMS).write_text(json.dumps(item_ids[1:], ensure_ascii=False), encoding="utf-8")
 
@@ -107,11 +117,12 @@ def load(folder: Path, device: str = "cpu") -> SavedModel:
     try:
         item_ids = ["", *json.loads((folder / ITEMS).read_text(encoding="utf-8"))]
         weights = load_file(folder / WEIGHTS, device=device)
+        memory = None if facts.memory is None else Memory(Counts.load(folder / COUNTS), facts.memory)
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({Path(str(error.filename)).name} is missing)") from error
     model = build(facts.model, len(item_ids) - 1)
     model.load_state_dict(weights)
-    return SavedModel(model.to(device).eval(), facts, item_ids)
+    return SavedModel(model.to(device).eval(), facts, item_ids, memory)
 
 
 def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[list[list[str]], list[list[float]]]:
@@ -128,20 +139,13 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
     code = {item: number for number, item in enumerate(saved.item_ids) if number}
     known = [[code[item] for item in history if item in code] for history in histories]
     asked = [place for place, history in enumerate(known) if history]
-    windows = np.zeros((len(asked), saved.config.max_length), np.int64)
-    for row, place in enumerate(asked):
-        recent = known[place][-saved.config.max_length :]
-        windows[row, : len(recent)] = recent
-    seen = None
-    if saved.exclude_seen:
-        counts = [len(known[place]) for place in asked]
-        seen = (
-            np.repeat(np.arange(len(asked)), counts),
-            np.array([item for place in asked for item in known[place]], np.int64),
-        )
+
+    def whole(part: slice) -> Histories:
+        return Histories.of([known[place] for place in asked[part]])
+
     items: list[list[str]] = [[] for _ in histories]
     scores: list[list[float]] = [[] for _ in histories]
-    for part, scores_BI in scored(saved.model, windows, seen):
+    for part, scores_BI in scored(saved.model, whole, len(asked), saved.exclude_seen, saved.memory):
         best, score = top(scores_BI, k)
         for row, place in enumerate(asked[part]):
             there = best[row] > 0

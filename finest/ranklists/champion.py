@@ -52,7 +52,8 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
         data_fingerprint=saved.facts.data_fingerprint,
         extra={"new_items": matched.new, "vanished_items": matched.vanished},
     )
-    lists = take(saved.model, theirs, description, replace(instances, target=theirs.item[instances.row]))
+    known = replace(instances, target=theirs.item[instances.row])
+    lists = take(saved.model, theirs, description, known, saved.memory)
     if saved.facts.data_fingerprint == data.manifest.fingerprint:
         return lists, np.ones(len(instances), bool)
     cut = pq.read_table(model / CUT)

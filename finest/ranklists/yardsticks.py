@@ -14,11 +14,10 @@ import torch
 from scipy import sparse
 
 from finest.data.dataset import Dataset
-from finest.memory.counts import Counts
 from finest.memory.features import Pairs, Seen
+from finest.memory.tables import Counts
 from finest.models.ranking import CHUNK, rank, top
 from finest.ranklists.schema import Description, RankLists, build, describe_catalogue
-from finest.ranklists.take import seen_items
 from finest.registry import Registry
 
 Floats = npt.NDArray[np.float32]
@@ -137,16 +136,14 @@ def _take(one: Yardstick, name: str, counted: Counted) -> RankLists:
     behind = (counted.counts.popularity[1:] - 1).astype(np.float32)
     items = np.empty((len(instances), depth), np.int64)
     scores, ranks = np.empty((len(instances), depth), np.float32), np.empty(len(instances))
-    seen = seen_items(data, instances) if data.manifest.exclude_seen else None
     for first in range(0, len(instances), CHUNK):
         part = slice(first, first + CHUNK)
-        histories = data.whole_histories(instances.row[part])
+        histories = data.histories(instances.row[part])
         pairs, values = one.scores(counted, Seen(counted.counts, histories))
         scores_BI = np.tile(behind, (len(histories), 1))
         scores_BI[pairs.history, pairs.item - 1] = values
-        if seen is not None:
-            low, high = np.searchsorted(seen[0], [first, first + CHUNK])
-            scores_BI[seen[0][low:high] - first, seen[1][low:high] - 1] = -np.inf
+        if data.manifest.exclude_seen:
+            scores_BI[histories.row, histories.item - 1] = -np.inf
         tensor = torch.from_numpy(scores_BI)
         items[part], scores[part] = top(tensor, depth)
         ranks[part] = rank(tensor, instances.target[part])

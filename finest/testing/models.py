@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from finest.histories import Histories
 from finest.models.config import ModelConfig
 from finest.models.ranking import CHUNK, scored
 from finest.models.recommender import Recommender, Task
@@ -98,10 +99,12 @@ def _check_what_it_reads(name: str, model: Recommender) -> None:
         changed_BT = windows_BT * (torch.arange(T) < length)
         close = torch.allclose(model.summary(changed_BT), states_BTD[:, length - 1], atol=TOLERANCE)
         assert close, f"{name}: summary and states differ for a history of {length}"
-    many = _codes(2 * CHUNK + 3, T).numpy()
-    whole = torch.cat([scores for _, scores in scored(model, many, None)])
+    many = _codes(2 * CHUNK + 3, T).tolist()
+    whole = torch.cat(
+        [scores for _, scores in scored(model, lambda part: Histories.of(many[part]), len(many), exclude_seen=False)]
+    )
     for row in (0, CHUNK + 1, len(many) - 1):
-        ((_, alone),) = scored(model, many[row : row + 1], None)
+        ((_, alone),) = scored(model, lambda part: Histories.of([many[row]]), 1, exclude_seen=False)  # noqa: B023
         assert torch.equal(alone[0], whole[row]), f"{name}: a history's scores depend on others that are scored with it"
 
 

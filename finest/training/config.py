@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from finest.memory.config import MemoryConfig
 from finest.models.config import ModelConfig
 from finest.models.registry import MODELS
 from finest.registry import Named
@@ -53,6 +54,10 @@ class Pretrain(Section):
     """`stacked`: a group's variants train as one, which pays where one alone leaves the device idle; `separate`: each
     alone; `auto`: on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `group.json`
     and the log say what it found."""
+
+    memory: MemoryConfig | Literal["off"] = "off"
+    """What is counted beside the network and served with it: what follows what, who uses what, each user's own history.
+    Weights are fitted, and whether the network is worth its noise is decided, on a validation cut."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

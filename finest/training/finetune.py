@@ -182,7 +182,8 @@ def _tune_unit(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[grou
     """Writes the tuned lists of a unit's own variants, and the candidate where one is clean."""
     prepare(job.device)
     clock, config, unit = group.Clock(), job.config, job.unit
-    models = [load(folder, str(job.device)).model for folder in job.bases]
+    bases = [load(folder, str(job.device)) for folder in job.bases]
+    models = [base.model for base in bases]
     with job.store.lock(job.checkpoint):
         histories = tuned(
             job.data,
@@ -198,17 +199,17 @@ def _tune_unit(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[grou
     stage = "tuned" if job.protocol == _protocols(config)[0] else "independent"
     source = job.shared.source if job.shared else "base"
     results = []
-    for variant, edits, model, history in zip(unit.own(), unit.edits, models, histories, strict=False):
-        lists = take(
-            model, job.data, describe(job.data, variant, edits, job.group, job.pretrain, "tuned", job.protocol, source)
-        )
+    for variant, edits, base, history in zip(unit.own(), unit.edits, bases, histories, strict=False):
+        description = describe(job.data, variant, edits, job.group, job.pretrain, "tuned", job.protocol, source)
+        lists = take(base.model, job.data, description, memory=base.memory)
         list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
         if stage == "tuned" and variant.name == "clean":
             save(
                 job.out / CANDIDATE,
-                model,
+                base.model,
                 model_facts(job.data, variant, job.pretrain, "tuned"),
                 list(job.data.item_ids),
+                base.memory,
             )
         results.append(group.Trained(history, group.cost("finetune", trained, unit.num_own, clock.lap(), history)))
     return results

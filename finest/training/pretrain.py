@@ -12,6 +12,9 @@ import torch
 from finest import atomic
 from finest.data.dataset import Dataset, Rows
 from finest.keys import numpy_generator, torch_generator
+from finest.memory.counts import counted
+from finest.memory.features import Memory
+from finest.memory.recipe import Recipe
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
 from finest.models.saved import Facts, save
@@ -38,12 +41,32 @@ ROUNDING = 1e-7
 
 
 def pretrain(
-    data: Dataset, edits: pa.Table, plan: Plan, group_id: str, config: Pretrain, store: Store, out: Path, report: Report
+    data: Dataset,
+    edits: pa.Table,
+    plan: Plan,
+    group_id: str,
+    config: Pretrain,
+    store: Store,
+    out: Path,
+    report: Report,
+    recipe: Recipe | None = None,
 ) -> None:
     """Trains the group's variants and writes `out`: models, base rank lists, histories and `group.json`.
 
     Each variant goes on from its checkpoint in `store` where it has one.
+
+    Args:
+        data: The data set.
+        edits: Edit table of all scenarios.
+        plan: Plan of trainings.
+        group_id: Id of the group.
+        config: Section `pretrain`.
+        store: Place of the checkpoints.
+        out: Folder to write.
+        report: Told of progress.
+        recipe: What all variants are served with; the network alone where not given.
     """
+    recipe = recipe or Recipe(chosen="network")
     device = choose(config.device)
     variants = plan.group(group_id).variants
     processes = config.processes or group.default_processes()
@@ -57,7 +80,7 @@ def pretrain(
     group.announce(variants, device, units, workers)
     with atomic.folder(out, replace=True) as folder:
         jobs: list[Job[list[group.Trained]]] = [
-            partial(_train_unit, PretrainJob(data, unit, group_id, config, name, store, folder, device))
+            partial(_train_unit, PretrainJob(data, unit, group_id, config, recipe, name, store, folder, device))
             for unit, name in ((unit, _checkpoint_name(data, unit, config, device)) for unit in units)
         ]
         results = [
@@ -77,6 +100,7 @@ def pretrain(
                 "processes": min(workers, len(jobs)) if device.type == "cpu" else 0,
                 "replicas": arrangement.facts(),
                 "slots": window_plan.by_width(),
+                "recipe": recipe.model_dump(mode="json"),
                 "cost": {variant.name: result.cost for variant, result in zip(variants, results, strict=True)},
             },
         )
@@ -90,6 +114,7 @@ class PretrainJob:
     unit: TrainUnit
     group: str
     config: Pretrain
+    recipe: Recipe
     checkpoint: str
     """Name of its checkpoint."""
     store: Store
@@ -110,16 +135,28 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
     trained = clock.lap()
     results = []
     for variant, edits, model, history in zip(job.unit.own(), job.unit.edits, models, histories, strict=False):
+        memory = _memory(job.data, edits, config, job.recipe)
         save(
             job.out / "models" / variant.name,
             model,
             model_facts(job.data, variant, config, "base"),
             list(job.data.item_ids),
+            memory,
         )
-        lists = take(model, job.data, describe(job.data, variant, edits, job.group, config, "base", None, None))
+        description = describe(job.data, variant, edits, job.group, config, "base", None, None)
+        lists = take(model, job.data, description, memory=memory)
         list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
         results.append(group.Trained(history, group.cost("pretrain", trained, job.unit.num_own, clock.lap(), history)))
     return results
+
+
+def _memory(data: Dataset, edits: Edits | None, config: Pretrain, recipe: Recipe) -> Memory | None:
+    """Returns the memory of a variant: its own rows are counted, and the weights are those of all."""
+    if config.memory == "off" or recipe.weights is None:
+        return None
+    clean = data.training_rows()
+    rows = apply(clean, edits) if edits else clean
+    return Memory(counted(data, rows, config.memory, THREADS), recipe.weights)
 
 
 def pretrained(
@@ -209,7 +246,7 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
         "variants": variants,
         "stacked": unit.stacked,
         "data": data.manifest.fingerprint,
-        "pretrain": config.model_dump(mode="json", exclude={"device", "processes", "replicas"}),
+        "pretrain": config.model_dump(mode="json", exclude={"device", "processes", "replicas", "memory"}),
         "packages": _other_packages(config, unit),
         "device": hardware(device) if device.type == "cuda" else device.type,
         "threads": THREADS,

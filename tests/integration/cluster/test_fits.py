@@ -109,7 +109,7 @@ def test_what_kfp_and_argo_add_to_a_step_is_what_they_were_seen_to_add(compiled:
     [
         (
             "cpu=4500m",
-            "champion, pretrain, finetune (4.5 CPU, 4Gi memory): the largest, small, has 4 CPU, 8Gi",
+            "champion, calibrate, pretrain, finetune (4.5 CPU, 4Gi memory): the largest, small, has 4 CPU, 8Gi",
             "lower placement.cpu, or",
         ),
         ("memory=9Gi", "(3 CPU, 9Gi memory): the largest, small, has 4 CPU, 8Gi memory", "lower placement.memory, or"),
@@ -121,12 +121,12 @@ def test_what_kfp_and_argo_add_to_a_step_is_what_they_were_seen_to_add(compiled:
         ),
         (
             "accelerator=amd.com/gpu",
-            "no node has amd.com/gpu for champion, pretrain, finetune",
+            "no node has amd.com/gpu for champion, calibrate, pretrain, finetune",
             "placement.accelerator",
         ),
         (
             "node_selector={pool: big}",
-            "no node lets champion, pretrain, finetune in (3 CPU, 4Gi memory): label",
+            "no node lets champion, calibrate, pretrain, finetune in (3 CPU, 4Gi memory): label",
             "placement.node_selector",
         ),
         ("node_selector={pool: '{x}'}", "label pool={x} is missing", "placement.node_selector"),
@@ -158,7 +158,10 @@ def test_what_other_pods_take_is_waited_for_and_not_refused(cluster: Cluster) ->
     cluster.kubernetes.add_node("node-1", cpu="4", memory="16Gi")
     cluster.kubernetes.add_pod("node-1", cpu="2", memory="1Gi")
     said = cluster.says(CPUS)
-    assert "champion, pretrain, finetune would wait for 3 CPU, 10Gi memory (most room is on node-1: 2 CPU free)" in said
+    assert (
+        "champion, calibrate, pretrain, finetune would wait for 3 CPU, 10Gi memory (most room is on node-1: 2 CPU free)"
+        in said
+    )
     assert "every step fits" not in said and "preflight" not in said
 
 
@@ -286,10 +289,8 @@ def test_a_quota_that_is_smaller_than_a_step_refuses_it_and_one_that_is_used_up_
         "pretrain, finetune would wait for the quota team (requests.nvidia.com/gpu: 3 asked for, 2 of 2 left)" in many
     )
     refused = cluster.refuses("placement.accelerators=4")
-    assert (
-        "team never has room for champion, pretrain, finetune (requests.nvidia.com/gpu: 4 asked for, 2 in all)"
-        in refused.cause
-    )
+    room = "team never has room for champion, calibrate, pretrain, finetune"
+    assert f"{room} (requests.nvidia.com/gpu: 4 asked for, 2 in all)" in refused.cause
     assert "raise the quota, or lower placement.accelerators" in refused.fix
     cluster.kubernetes.quotas[0].status.used = {"requests.cpu": "3500m", "pods": "20"}
     said = cluster.says()
@@ -352,7 +353,7 @@ def test_a_limit_range_gives_disk_that_a_node_must_then_have(cluster: Cluster) -
         (
             "Container",
             {"max": {"memory": "8Gi"}},
-            "the container main of champion, pretrain, finetune",
+            "the container main of champion, calibrate, pretrain, finetune",
             "its limit is 10Gi memory, at",
         ),
         (
@@ -376,7 +377,7 @@ def test_a_limit_range_gives_disk_that_a_node_must_then_have(cluster: Cluster) -
         (
             "Pod",
             {"max": {"cpu": "2"}},
-            "ingest, champion, perturb, pretrain, finetune, gate",
+            "ingest, champion, perturb, calibrate, pretrain, finetune, gate",
             "its limit is 3 CPU, at most 2 CPU may be",
         ),
         (

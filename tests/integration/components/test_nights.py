@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from kfp.dsl import PipelineTaskFinalStatus
 
+from components.calibrate.component import calibrate
 from components.champion.component import champion
 from components.config import Sections
 from components.finetune.component import finetune
@@ -80,9 +81,11 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
     if decided == "skip":
         skip.python_func(SOURCE, checked.as_of, data, lists, checked.champion, verdict, report)
     else:
-        edits, bases, tuned, candidate = (artifact(name) for name in ("edits", "bases", "tuned", "candidate"))
+        made = "edits", "recipe", "bases", "tuned", "candidate"
+        edits, recipe, bases, tuned, candidate = (artifact(name) for name in made)
         (group,) = perturb.python_func(data, 0, config["perturb"], checkpoints, edits)
-        pretrain.python_func(data, edits, group, config["pretrain"], checkpoints, False, bases)
+        calibrate.python_func(data, model, 0, config["pretrain"], checkpoints, recipe)
+        pretrain.python_func(data, edits, recipe, group, config["pretrain"], checkpoints, False, bases)
         finetune.python_func(
             data, edits, bases, model, group, config["pretrain"], config["finetune"], checkpoints, False, tuned
         )

@@ -59,12 +59,12 @@ def test_a_backend_would_take_it(fresh: list[Document], looped: list[Document]) 
 
 
 def test_a_night_has_few_drivers(fresh: list[Document], looped: list[Document]) -> None:
-    """Nine steps, the root and the exit handler, and four conditions.
+    """Ten steps, the root and the exit handler, and four conditions.
 
     A loop adds one, and each turn one and its two steps'.
     """
-    assert drivers(fresh[0]) == 15
-    assert [drivers(looped[0], groups) for groups in (1, 2, 4)] == [17, 20, 26]
+    assert drivers(fresh[0]) == 16
+    assert [drivers(looped[0], groups) for groups in (1, 2, 4)] == [18, 21, 27]
 
 
 def test_the_only_group_is_the_one_that_is_dealt() -> None:
@@ -219,7 +219,7 @@ def test_results_are_kept_only_of_steps_without_effects_in_an_image_that_cannot_
     fresh: list[Document], pinned: list[Document]
 ) -> None:
     kept = {step.name for step in steps(pinned) if step.task["cachingOptions"].get("enableCache")}
-    assert kept == {"ingest", "champion", "perturb", "pretrain", "finetune"}
+    assert kept == {"ingest", "champion", "perturb", "calibrate", "pretrain", "finetune"}
     assert not any(
         step.task["cachingOptions"].get("enableCache") for step in steps(fresh)
     )  # a tag may name another image tomorrow
@@ -425,9 +425,9 @@ def test_the_check_counts_an_else_and_what_is_nested_for_nothing(tmp_path: Path)
     assert drivers(pipeline) == 2 + 3 + 2 + 3 + 2
     assert problems(pipeline) == []
     pipeline["root"]["dag"]["tasks"] |= {
-        f"more-{number}": {"componentRef": {"name": "comp-choose"}} for number in range(5)
+        f"more-{number}": {"componentRef": {"name": "comp-choose"}} for number in range(6)
     }
-    assert problems(pipeline) == ["root: 17 drivers a night, 16 are enough: flatten what only nests"]
+    assert problems(pipeline) == ["root: 18 drivers a night, 17 are enough: flatten what only nests"]
 
 
 def test_the_check_finds_what_the_compiler_forgets_in_a_group(tmp_path: Path) -> None:

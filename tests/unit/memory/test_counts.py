@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from finest.data.dataset import Rows
 from finest.data.duck import DuckDB
-from finest.memory.counts import FULL_WEIGHT, PARTNERS, STEPS, Counts, by_age, count
+from finest.memory.counts import FULL_WEIGHT, PARTNERS, STEPS, by_age, count
+from finest.memory.tables import Counts
 
 
 def rows_of(histories: list[list[int]]) -> Rows:
@@ -85,3 +86,9 @@ def test_older_rows_count_less(tmp_path: Path) -> None:
     counts = counted(tmp_path, rows, 3, 9, weight=np.array([512, 512, 1024, 1024]))
     assert np.allclose(counts.follows.toarray()[1], [0, 0, 0.5 / 6.5, 1 / 6.5])
     assert counts.popularity[3] > counts.popularity[2]
+
+
+def test_counts_come_back_from_a_file_as_they_were(tmp_path: Path) -> None:
+    counts = counted(tmp_path / "work", rows_of([[1, 2, 3, 1], [3, 2]]), 4, 3)
+    counts.save(tmp_path / "memory.safetensors")
+    assert all(map(np.array_equal, parts(counts), parts(Counts.load(tmp_path / "memory.safetensors"))))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from finest.data.dataset import Histories
-from finest.memory.counts import Counts
-from finest.memory.features import FEATURES, Offset, Seen
+from finest.histories import Histories
+from finest.memory.features import Memory, Seen
+from finest.memory.registry import FEATURES
+from finest.memory.tables import Counts
 
 ITEMS = 5
 
@@ -75,11 +76,11 @@ def test_a_history_has_the_same_features_whoever_stands_beside_it(counts: Counts
         assert np.array_equal(table(counts, name, histories(many[row]))[0], whole[row])
 
 
-def test_an_offset_is_the_weighted_sum_and_leaves_out_what_has_no_weight(counts: Counts) -> None:
+def test_a_memory_is_the_weighted_sum_and_leaves_out_what_has_no_weight(counts: Counts) -> None:
     weights = {"popularity": 0.5, "follows": 2.0, "follows_linear": -1.0, "seen": 3.0, "alike": 0.0}
-    offset, given = Offset(counts, weights), histories([4], [1, 2])
-    scores: np.ndarray = np.tile(offset.everywhere, (2, 1))
-    parts = offset.sparse(given)
+    memory, given = Memory(counts, weights), histories([4], [1, 2])
+    scores: np.ndarray = np.tile(memory.everywhere, (2, 1))
+    parts = memory.sparse(given)
     assert len(parts) == 2  # a part for every pattern, not for every feature
     for pairs, values in parts:
         scores[pairs.history, pairs.item - 1] += values

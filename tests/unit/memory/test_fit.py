@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from finest.data.dataset import Histories
 from finest.errors import DataError
-from finest.memory.counts import Counts
+from finest.histories import Histories
 from finest.memory.features import Pairs
-from finest.memory.fit import Fitting, fit, folds
+from finest.memory.fit import Fitting, fit, part_of
+from finest.memory.tables import Counts
 
 ITEMS, M = 30, 300
 
@@ -53,8 +53,13 @@ def test_the_gradient_is_that_of_the_loss(power: float) -> None:
 def test_what_tells_gets_weight_and_a_network_that_tells_nothing_gets_none() -> None:
     weights = fit(made_up(0.8), 0.5)
     assert weights["follows"] > 0.5 and abs(weights["network"]) < 0.25
-    ranks = made_up(0.8, seed=1).ranks(weights)
-    assert (ranks == 1).mean() > 0.6
+    assert (made_up(0.8, seed=1).reciprocal_ranks(weights) > 0.9).mean() > 0.6
+
+
+def test_ties_count_as_the_mean_over_their_orders() -> None:
+    nothing = dict.fromkeys(["network", "popularity", "follows", "alike_linear"], 0.0)
+    found = made_up(0.5).reciprocal_ranks(nothing)  # one item is excluded, all others are tied
+    assert np.allclose(found, np.mean(1 / np.arange(1, ITEMS)))
 
 
 def test_weights_are_drawn_to_the_old_ones() -> None:
@@ -75,10 +80,10 @@ def test_some_instances_score_as_they_do_among_all() -> None:
     assert np.isneginf(fitting.scores(weights)).sum() == M
 
 
-def test_a_users_instances_are_held_out_together() -> None:
+def test_a_users_instances_are_in_one_part() -> None:
     user = np.array([3, 3, 9, 9, 1, 4])
-    held = np.array(list(folds(user, 3)))
-    assert (held.sum(0) == 1).all() and (held[:, 0] == held[:, 1]).all() and (held[:, 2] == held[:, 3]).all()
+    part = part_of(user, 3)
+    assert part.tolist() == [False, False, True, True, True, False]
 
 
 def test_without_instances_there_is_one_line() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from finest.data.dataset import Dataset
+from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.ranklists.schema import RankLists
 from finest.ranklists.yardsticks import DAYS, MICROSECONDS, YARDSTICKS, lists
@@ -19,7 +20,7 @@ def data(exclude_seen: bool = False) -> Dataset:
 
 
 def taken(given: Dataset) -> dict[str, RankLists]:
-    return dict(lists(given, counted(given.training_rows(), given.items, threads=1)))
+    return dict(lists(given, counted(given, given.training_rows(), MemoryConfig(), threads=1)))
 
 
 def test_those_that_repeat_are_left_out_where_lists_may_not_repeat() -> None:

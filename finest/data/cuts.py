@@ -1,4 +1,4 @@
-"""Other splits of a data set: for choosing on training data, never for reporting."""
+"""Other splits of a data set: for choosing on training rows, never for reporting."""
 
 import dataclasses
 
