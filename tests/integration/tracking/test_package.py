@@ -86,6 +86,7 @@ def test_the_package_names_columns_requirements_and_holds_no_pickle(champion: re
         "pydantic",
         "pydantic_core",
         "safetensors",
+        "scipy",
         "torch",
     }
     assert all("==" in line and "+" not in line for line in requirements)
