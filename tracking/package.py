@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from finest.data.schema import Manifest
 from finest.gate.verdict import Verdict
 from finest.imports import ROOT, closure
+from finest.memory.registry import FEATURES
 from finest.models.registry import MODELS
 from finest.report.markdown import markdown
 from tracking.records import DIGEST_LENGTH, note
@@ -25,6 +26,8 @@ from tracking.store import waiting
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from finest.models.saved import Facts
 
 ENTRY = "finest.models.saved"
 """The module that loads and ranks; the package carries it, the model, and every module of finest that these import."""
@@ -40,7 +43,7 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
     from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import Array
 
-    from finest.models.saved import FACTS
+    from finest.models.saved import read_facts
 
     experiment = run.client.get_run(run.parent).info.experiment_id
     model = run.client.create_logged_model(
@@ -61,7 +64,7 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
         inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
         outputs=Schema([ColSpec(text, "items"), ColSpec(number, "scores")]),
     )
-    modules, requirements = needed(json.loads((model_folder / FACTS).read_text())["model"]["name"])
+    modules, requirements = needed(read_facts(model_folder))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         shutil.copytree(model_folder, folder / "model")
@@ -90,21 +93,24 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
     return str(model.model_id)
 
 
-def needed(model: str) -> tuple[list[Path], list[str]]:
+def needed(facts: "Facts") -> tuple[list[Path], list[str]]:
     """Returns the files of finest that serving a model takes, and pip requirements of everything else.
 
-    Requirements are of MLflow, of all that those files import, and of the other package that the model comes from;
-    in exact versions as installed, without local labels such as +cpu, which an index elsewhere does not have.
+    Requirements are of MLflow, of all that those files import, and of other packages that the model or features of its
+    memory come from; in exact versions as installed, without local labels such as +cpu, which an index elsewhere does
+    not have.
 
     Args:
-        model: The model's registered name.
+        facts: What the model is.
     """
-    module, other = MODELS[model].__module__, MODELS.package_of(model)
+    model, features = facts.model.name, [name for name in facts.memory or {} if name in FEATURES]
+    module = MODELS[model].__module__
+    others = {MODELS.package_of(model), *map(FEATURES.package_of, features)} - {None}
     files, imported = closure([ENTRY, module], ("finest", module.partition(".")[0]))
     outside = {"mlflow", "pandas", *imported} - set(sys.stdlib_module_names)
     versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(outside)}
     requirements = [f"{name}=={version}" for name, version in versions.items()]
-    return [file for file in files if file.is_relative_to(ROOT)], requirements + ([other] if other else [])
+    return [file for file in files if file.is_relative_to(ROOT)], requirements + sorted(map(str, others))
 
 
 def model_card(verdict: Verdict, manifest: Manifest) -> str:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import yaml
 
 from finest.data.schema import Manifest
 from finest.gate.verdict import Verdict
-from finest.models.saved import load, recommend
+from finest.memory.registry import FEATURES
+from finest.models.registry import MODELS
+from finest.models.saved import Facts, load, recommend
 from tracking import package, registry, runs, store
 
 NAME = "finest-test"
@@ -109,7 +112,9 @@ def test_the_models_page_shows_the_verdicts_metrics_on_the_data_set(
 
 
 def test_the_package_carries_every_module_of_finest_that_it_imports_and_no_other() -> None:
-    files, _ = package.needed("gru4rec")
+    config = MODELS["gru4rec"].Config.model_validate({})
+    facts = Facts(model=config, seed=0, data_fingerprint="", depth=10, exclude_seen=True, stage="tuned")
+    files, _ = package.needed(facts)
     names = {"/".join(file.parts[file.parts.index("finest") :]) for file in files}
     assert {
         "finest/__init__.py",
@@ -137,3 +142,14 @@ def test_the_package_loads_in_an_environment_made_from_its_own_requirements_alon
     found = answers(str(python), str(folder), tmp_path)
     expect_offline_lists(found, model_folder(0))
     assert found["finest"].startswith(str(folder))
+
+
+def test_the_package_of_a_feature_that_is_served_is_a_requirement(monkeypatch: pytest.MonkeyPatch) -> None:
+    list(FEATURES)
+    point = SimpleNamespace(name="mood", dist=SimpleNamespace(name="moods", version="2.1"))
+    monkeypatch.setattr(FEATURES, "_points", {"mood": point})
+    config = MODELS["gru4rec"].Config.model_validate({})
+    facts = Facts(model=config, seed=0, data_fingerprint="", depth=10, exclude_seen=True, stage="tuned")
+    weights = {"network": 1.0, "popularity": 0.5, "follows": 0.1}
+    assert "moods==2.1" not in package.needed(facts.model_copy(update={"memory": weights}))[1]
+    assert "moods==2.1" in package.needed(facts.model_copy(update={"memory": {**weights, "mood": 0.2}}))[1]
