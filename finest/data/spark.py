@@ -54,14 +54,16 @@ class Spark:
     def hold(self, name: str, rows: pa.Table) -> ir.Table:
         """Hands the rows to the session, and computes them into Parquet files like `keep`."""
         self._session.createDataFrame(rows).write.parquet(str(self._folder / name))
-        self._session.read.parquet(str(self._folder / name)).createOrReplaceTempView(name)
-        return self._ibis.table(name)
+        return self._read(name)
 
     def keep(self, name: str, rows: ir.Table) -> ir.Table:
         """Computes the rows into Parquet files."""
         self._write(name, rows)
         # Read back, and not cached: a cached table keeps the way that it came about, which grows with every round of
         # the k-core.
+        return self._read(name)
+
+    def _read(self, name: str) -> ir.Table:
         self._session.read.parquet(str(self._folder / name)).createOrReplaceTempView(name)
         return self._ibis.table(name)
 

@@ -13,6 +13,8 @@ import ibis.expr.types as ir
 Unit = Literal["s", "ms", "us", "ns"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = 86_400_000_000
+"""A day in microseconds."""
 END = 7_289_654_400_000_000
 """The end of the times that are believed, in microseconds: 2201-01-01."""
 SHIFT: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}

@@ -20,6 +20,7 @@ from scipy import sparse
 from finest.data import duck
 from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.engine import Engine
+from finest.data.times import DAY
 from finest.memory.config import MemoryConfig
 from finest.memory.tables import Counts
 
@@ -29,8 +30,6 @@ UNITS = 2520
 """Units of one step, the least common multiple of 1 to STEPS: a pair d steps apart counts UNITS / d, a whole number."""
 PARTNERS = 50
 """Number of a user's last distinct items that are counted as used together: pairs grow with its square."""
-MICROSECONDS = 86_400_000_000
-"""Microseconds of a day."""
 MEMORY = "2GB"
 """What DuckDB may use before it goes to disk."""
 FULL_WEIGHT = 1024
@@ -93,7 +92,7 @@ def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None
     weight = None
     if config.half_life_days is not None:
         time = data.timestamp[rows.anchor]
-        weight = by_age((time.max() - time) / MICROSECONDS, config.half_life_days)
+        weight = by_age((time.max() - time) / DAY, config.half_life_days)
     what, files = "counts of the training rows", pafs.LocalFileSystem()
     with tempfile.TemporaryDirectory() as folder, duck.opened(files, Path(folder), what, MEMORY, threads) as engine:
         return count(engine, rows, data.items, config.neighbours, config.shrink, weight)

@@ -4,7 +4,7 @@ Shapes: M instances, I items, F features, E pairs of an instance and an item.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -147,7 +147,7 @@ class Fitting:
 
     def without_network(self) -> "Fitting":
         """Returns the instances without the network's scores."""
-        return Fitting(self.counts, self.histories, self.target, self.user, None, self.excluded, self.names)
+        return replace(self, network=None)
 
     @cached_property
     def _values(self) -> dict[str, tuple[Pairs, Floats]]:

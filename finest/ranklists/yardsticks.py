@@ -14,6 +14,7 @@ import torch
 from scipy import sparse
 
 from finest.data.dataset import Dataset
+from finest.data.times import DAY
 from finest.memory.features import Pairs, Seen
 from finest.memory.tables import Counts
 from finest.models.ranking import CHUNK, rank, top
@@ -24,8 +25,6 @@ Floats = npt.NDArray[np.float32]
 
 DAYS = 7
 """Number of days before the newest training interaction that `recent_popularity` counts."""
-MICROSECONDS = 86_400_000_000
-"""Microseconds of a day."""
 
 
 class Counted:
@@ -35,7 +34,7 @@ class Counted:
         self.data, self.counts = data, counts
         train = data.train & (data.item > 0)
         newest = data.timestamp[train].max(initial=0)
-        lately = train & (data.timestamp > newest - DAYS * MICROSECONDS)
+        lately = train & (data.timestamp > newest - DAYS * DAY)
         self.recent = np.bincount(data.item[lately], minlength=data.items + 1).astype(np.float32)
         pair = train[:-1] & train[1:] & (data.user[:-1] == data.user[1:])
         a, b = data.item[:-1][pair], data.item[1:][pair]

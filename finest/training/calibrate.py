@@ -14,7 +14,7 @@ import torch
 
 from finest import atomic
 from finest.data.cuts import validation
-from finest.data.dataset import Dataset, Ints
+from finest.data.dataset import Dataset, Instances, Ints
 from finest.memory.counts import counted
 from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs
 from finest.memory.fit import Fitting, fit, part_of
@@ -34,7 +34,7 @@ from finest.training.store import Store
 from finest.training.unit import TrainUnit
 
 POWERS = (0.0, 0.5)
-"""Powers q of the loss that weights are fitted by; the better one on held-out folds is taken."""
+"""Powers q of the loss that weights are fitted by; the better one on the other users is taken."""
 PARTS = 5
 """Number of parts that users are dealt to: weights are fitted on one, and what is served is chosen on the others."""
 SCORES = 2**25
@@ -75,16 +75,15 @@ def instances(data: Dataset, config: Pretrain, seed: int, store: Store, report: 
     on_event = group.progress(report, config.epochs, 1)
     with store.lock(name):
         (model,), _ = pretrained(cut, unit, config, device, Checkpoint(store, name), on_event)
-    chosen = _chosen(cut, PARTS * config.memory.instances, seed)
-    counts = counted(cut, cut.training_rows(), config.memory)
-    histories, exclude = cut.histories(cut.instances().row[chosen]), cut.manifest.exclude_seen
-    target = cut.instances().target[chosen]
+    of = cut.instances()
+    chosen = _chosen(cut, of, PARTS * config.memory.instances, seed)
+    histories, exclude = cut.histories(of.row[chosen]), cut.manifest.exclude_seen
     return Fitting(
-        counts,
+        counted(cut, cut.training_rows(), config.memory),
         histories,
-        target,
-        cut.instances().user[chosen],
-        _log_probabilities(model, cut, chosen),
+        of.target[chosen],
+        of.user[chosen],
+        _log_probabilities(model, cut, of.row[chosen]),
         _distinct(histories.row, histories.item) if exclude else None,
         config.memory.features or [one for one in FEATURES if not (exclude and FEATURES[one].repeats)],
     )
@@ -142,9 +141,8 @@ def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], use
     return mean, float(np.sqrt((sums**2).sum()) / len(values))
 
 
-def _chosen(cut: Dataset, most: int, seed: int) -> Ints:
+def _chosen(cut: Dataset, of: Instances, most: int, seed: int) -> Ints:
     """Returns the numbers of the instances to fit on: those whose target a list can hold, or some of them."""
-    of = cut.instances()
     able = of.target > 0
     if cut.manifest.exclude_seen:
         histories = cut.histories(of.row)
@@ -156,9 +154,8 @@ def _chosen(cut: Dataset, most: int, seed: int) -> Ints:
 
 
 @torch.no_grad()
-def _log_probabilities(model: Recommender, cut: Dataset, chosen: Ints) -> Floats:
+def _log_probabilities(model: Recommender, cut: Dataset, row: Ints) -> Floats:
     prepare(model.embedding.device)
-    row = cut.instances().row[chosen]
     result = np.empty((len(row), cut.items), np.float32)
     for part, scores_BI in scored(model, lambda part: cut.histories(row[part]), len(row), exclude_seen=False):
         result[part] = scores_BI.log_softmax(1).cpu().numpy()

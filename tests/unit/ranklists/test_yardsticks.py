@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from finest.data.dataset import Dataset
+from finest.data.times import DAY
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.ranklists.schema import RankLists
-from finest.ranklists.yardsticks import DAYS, MICROSECONDS, YARDSTICKS, lists
+from finest.ranklists.yardsticks import DAYS, YARDSTICKS, lists
 from tests.builders import random_dataset
 
 
@@ -76,6 +77,6 @@ def test_markov_lists_what_came_next_in_training_rows() -> None:
 def test_recent_popularity_counts_the_last_days_alone() -> None:
     given = data()
     listed = taken(given)["recent_popularity"]
-    lately = given.train & (given.timestamp > given.timestamp[given.train].max() - DAYS * MICROSECONDS)
+    lately = given.train & (given.timestamp > given.timestamp[given.train].max() - DAYS * DAY)
     counts = np.bincount(given.item[lately & (given.item > 0)], minlength=given.items + 1)
     assert counts[listed.items[0][0]] == counts.max()
