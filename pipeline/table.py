@@ -8,7 +8,7 @@ from rich.text import Text
 
 from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
 from finest.report import form
-from finest.report.form import metric_columns, similarity_columns
+from finest.report.form import metric_columns, similarity_columns, stage_columns, yardsticks
 
 number, percent = partial(form.number, absent=""), partial(form.percent, absent="")
 STATUS_STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "skipped": "yellow"}
@@ -31,23 +31,22 @@ def show(console: Console, verdict: Verdict) -> None:
 
 def stability(scenarios: list[ScenarioResult], title: str) -> Table:
     """Returns a table of the probes, between the noise floor and the ceiling, and of the controls."""
-    controls = {scenario.name: scenario for scenario in scenarios if scenario.role == "control"}
-    seed, rounding = controls.get("seed"), controls.get("rounding")
+    (floor, ceiling), stages = yardsticks(scenarios), stage_columns(scenarios)
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     similarities = similarity_columns(scenarios, "everywhere")
     for name in similarities.values():
         table.add_column(f"{name}\nnoise floor", justify="right", style="dim")
-        table.add_column("without\nFINEST", justify="right")
-        table.add_column("with\nFINEST", justify="right", style="bold")
+        for stage, words in stages.items():
+            style = "bold" if stage == "tuned" else None
+            table.add_column(words.replace(" ", "\n"), justify="right", style=style)
         table.add_column("ceiling", justify="right", style="dim")
     for scenario in sorted(scenarios, key=lambda one: one.role == "control"):
         probe = scenario.role == "probe"
         cells: list[str] = []
         for key in similarities:
-            floor = seed.base.get(key) if probe and seed else None
-            ceiling = rounding.tuned.get(key) if probe and rounding else None
-            cells += map(mean, (floor, scenario.base.get(key), scenario.tuned.get(key), ceiling))
+            low, high = (yardstick.get(key) if probe else None for yardstick in (floor, ceiling))
+            cells += map(mean, (low, *(getattr(scenario, stage).get(key) for stage in stages), high))
         table.add_row(scenario.name if probe else f"control: {scenario.name}", *cells)
     return table
 

@@ -82,7 +82,7 @@ class Evidence:
         Args:
             role: `clean`, `probe` or `control`.
             scenario: Name of the probe or control.
-            stage: `tuned` or `base`.
+            stage: `tuned`, `base` or `network`.
             group: The group that trained it; without one, the first group that did.
             protocol: Protocol of tuned lists; without one, that of the headline.
         """

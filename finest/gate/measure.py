@@ -86,13 +86,22 @@ class Measured:
 
     @property
     def floor(self) -> dict[str, Statistic] | None:
-        """Returns the noise floor: RLS of another seed, without FINEST."""
-        return self.control("seed", "base")
+        """Returns the noise floor: RLS of the network alone under another seed, without FINEST."""
+        return self._of_network("seed")
 
     @property
     def ceiling(self) -> dict[str, Statistic] | None:
-        """Returns the ceiling: the RLS that rounding alone leaves, with FINEST."""
+        """Returns the ceiling: the RLS that rounding alone leaves of the network alone, without FINEST."""
+        return self._of_network("rounding")
+
+    @property
+    def own_ceiling(self) -> dict[str, Statistic] | None:
+        """Returns the RLS that rounding alone leaves of what is judged: nothing honest is clearly above it."""
         return self.control("rounding", "tuned")
+
+    def _of_network(self, name: str) -> dict[str, Statistic] | None:
+        """Returns a control's means without FINEST and without what is counted beside the network."""
+        return self.control(name, "network") or self.control(name, "base")
 
 
 def measure(
@@ -113,6 +122,7 @@ def measure(
     models = {
         "candidate": candidate,
         "base": base,
+        "network": evidence.find("clean", None, "network", evidence.group),
         "champion": champion,
         **evidence.baselines,
     }

@@ -78,16 +78,16 @@ def _stability(evidence: Evidence, measured: Measured) -> Iterator[str]:
     pairs = sum(control.name == "seed" for control in measured.controls)
     if pairs:
         yield f"The noise floor is measured on n = {pairs} pair{'s' if pairs > 1 else ''} of seeds."
-    if measured.ceiling is not None:
+    if (own := measured.own_ceiling) is not None:
         for name in HEADLINE:
             above = [
                 probe
                 for probe in measured.probes
-                if probe.means["tuned"][name].value > measured.ceiling[name].value + TRAINING_NOISE
+                if probe.means["tuned"][name].value > own[name].value + TRAINING_NOISE
             ]
             for probe in above:
-                excess = probe.means["tuned"][name].value - measured.ceiling[name].value
-                above_by = f"{probe.name} is above the ceiling by {excess:.3f} ({WORDS[name]})"
+                excess = probe.means["tuned"][name].value - own[name].value
+                above_by = f"{probe.name} is above what rounding alone leaves by {excess:.3f} ({WORDS[name]})"
                 yield f"{above_by}, more than the noise of training: look for something copied."
 
 

@@ -49,7 +49,7 @@ class Resampling:
 class Compared:
     """Holds how a variant compares with its group's clean variant.
 
-    Keys are stages (`tuned`, `base`), then similarities.
+    Keys are stages (`tuned`, `base`, `network`), then similarities.
     """
 
     name: str
@@ -79,9 +79,10 @@ def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str
         pairs = {
             "tuned": (evidence.clean(group, "tuned", protocol), evidence.find(role, name, "tuned", group, protocol))
         }
-        if base := evidence.find(role, name, "base", group):
-            pairs["base"] = evidence.clean(group, "base"), base
-        found = {stage: (clean, other) for stage, (clean, other) in pairs.items() if other is not None}
+        for stage in ("base", "network"):
+            if other := evidence.find(role, name, stage, group):
+                pairs[stage] = evidence.clean(group, stage), other
+        found = {stage: (clean, listed) for stage, (clean, listed) in pairs.items() if listed is not None}
         values = {stage: similarities(clean.items, other.items) for stage, (clean, other) in found.items()}
         extra = found["tuned"][1].description.extra
         result.append(
@@ -133,6 +134,7 @@ def scenario_result(compared: Compared) -> ScenarioResult:
             "edits": compared.edits,
             "tuned": {name: mean.estimate() for name, mean in compared.means["tuned"].items()},
             "base": {name: mean.estimate() for name, mean in compared.means.get("base", {}).items()},
+            "network": {name: mean.estimate() for name, mean in compared.means.get("network", {}).items()},
             "histogram": {stage: _histogram(values["rbo"]) for stage, values in compared.values.items()},
         }
     )

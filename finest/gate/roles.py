@@ -35,7 +35,7 @@ class Need(NamedTuple):
     role: str
     """Role in the files' metadata, like `clean` or `probe`."""
     stage: str = "tuned"
-    """`tuned` (with FINEST) or `base` (without)."""
+    """`tuned` (with FINEST), `base` (without) or `network` (without, and the network alone)."""
     scenario: str | None = None
     """Name of the probe or control; None where any will do."""
 

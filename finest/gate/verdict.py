@@ -66,8 +66,15 @@ class ScenarioResult(Part):
     """RLS with FINEST: the group's tuned clean variant against the tuned one."""
     base: dict[str, Estimate]
     """RLS without: base against base. Empty where no such lists were given."""
+    network: dict[str, Estimate] = {}
+    """RLS of the network alone, without FINEST, where something is counted beside it."""
     histogram: dict[str, list[float]]
-    """`tuned` and, where given, `base`: shares of instances by rbo in 20 equal bins from 0 to 1."""
+    """By `tuned` and, where given, `base` and `network`: shares of instances by rbo in 20 equal bins from 0 to 1."""
+
+    @property
+    def plain(self) -> dict[str, Estimate]:
+        """Returns the RLS of the network alone, without FINEST: of a control, a yardstick of the run."""
+        return self.network or self.base
 
 
 class Accuracy(Part):
@@ -77,7 +84,7 @@ class Accuracy(Part):
     __pydantic_extra__: dict[str, float]
 
     name: str
-    """`candidate`, `base`, `champion`, or the name of a baseline such as `popularity`, `repeat_last`, `item_knn`."""
+    """`candidate`, `base`, `network`, `champion`, or the name of a baseline such as `popularity` or `item_knn`."""
     coverage_at_10: float
     """Share of the catalogue that stands in anybody's top 10."""
     overlap: float

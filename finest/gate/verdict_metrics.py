@@ -15,9 +15,11 @@ def verdict_metrics(measured: Measured) -> dict[str, float]:
 def _all(measured: Measured) -> Iterator[tuple[str, float]]:
     yield from _probes("rls", measured.probes, "tuned")
     yield from _probes("rls_unstabilised", measured.probes, "base")
+    yield from _probes("rls_network", measured.probes, "network")
     yield from _probes("rls_independent", measured.independent, "tuned")
     yield from _means("noise_floor", measured.floor)
     yield from _means("ceiling", measured.ceiling)
+    yield from _means("own_ceiling", measured.own_ceiling)
     yield from _means("rls_reseeded", measured.control("seed", "tuned"))
     yield from _means("identity", measured.control("identity", "tuned"))
     if measured.hardware:
@@ -26,7 +28,7 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
         )
     yield from _means("churn", measured.churn or None)
     yield from _means("churn_unstabilised", measured.churn_base or None)
-    for name, prefix in (("candidate", ""), ("base", "_base"), ("champion", "_champion")):
+    for name, prefix in (("candidate", ""), ("base", "_base"), ("network", "_network"), ("champion", "_champion")):
         if name in measured.accuracy:
             found = measured.accuracy[name]
             yield from ((f"accuracy{prefix}/{metric}", value) for metric, value in found.metrics.items())

@@ -33,7 +33,7 @@ RANK_LISTS_SCHEMA = pa.schema(
 cannot be ranked where it is outside the catalogue or, with exclude_seen, in the history: null, reciprocal rank 0."""
 
 Role = Literal["clean", "probe", "control", "champion", "popularity", "repeat_last", "baseline"]
-Stage = Literal["base", "tuned"]
+Stage = Literal["network", "base", "tuned"]
 
 
 class Catalogue(Section):
@@ -53,7 +53,8 @@ class Description(Section):
     """Name of the recommender: sasrec, gru4rec, or any other name."""
     role: Role
     stage: Stage
-    """`base`: before FINEST; `tuned`: after. Lists of a champion and of baselines are tuned."""
+    """`base`: before FINEST; `tuned`: after. `network`: before FINEST, and without what is counted beside the network,
+    where anything is. Lists of a champion and of baselines are tuned."""
     group: str = "0"
     scenario: str | None = None
     """Name of a probe's scenario; of a control: identity, rounding or seed."""

@@ -68,6 +68,8 @@ class Row(NamedTuple):
     """Holds one row of a dumbbell chart."""
 
     label: str
+    network: Point | None
+    """Of the network alone; None where nothing is counted beside it."""
     without: Point | None
     """None: the lists without FINEST are not known."""
     with_: Point
@@ -90,7 +92,7 @@ class Curve(NamedTuple):
 
 
 def dumbbells(name: str, alt: str, rows: list[Row], floor: Mark | None, ceiling: Mark | None) -> Markup:
-    """Draws a lane a scenario from `without` to `with_`, with their intervals as brackets.
+    """Draws a lane a scenario from `network` over `without` to `with_`, with their intervals as brackets.
 
     What lies below the floor and above the ceiling is shaded.
     """
@@ -98,7 +100,11 @@ def dumbbells(name: str, alt: str, rows: list[Row], floor: Mark | None, ceiling:
     bottom = ROW * len(rows)
     marks = [mark.x for mark in (floor, ceiling) if mark]
     edges = [
-        edge for row in rows for point in (row.without, row.with_) if point for edge in (point.low, point.high)
+        edge
+        for row in rows
+        for point in (row.network, row.without, row.with_)
+        if point
+        for edge in (point.low, point.high)
     ] + marks
     span = max(max(edges) - min(edges), 0.02)
     low, high = max(min(edges) - 0.12 * span, 0), min(max(edges) + 0.12 * span, 1 + 0.02 * span)
@@ -141,7 +147,9 @@ def _dumbbell(axes: Axes, row: Row, top: float) -> None:
     strength = 0.6 if row.faint else 1
     color = MUTED if row.faint else INK
     masking = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}
-    values = " \N{RIGHTWARDS ARROW} ".join(f"{point.mean:.3f}" for point in (row.without, row.with_) if point)
+    values = " \N{RIGHTWARDS ARROW} ".join(
+        f"{point.mean:.3f}" for point in (row.network, row.without, row.with_) if point
+    )
     axes.text(
         0,
         top + 9,
@@ -154,9 +162,9 @@ def _dumbbell(axes: Axes, row: Row, top: float) -> None:
     axes.text(
         1, top + 9, values, transform=axes.get_yaxis_transform(), ha="right", va="center", color=color, bbox=masking
     )
-    if row.without:
+    if start := row.network or row.without:
         axes.plot(
-            [row.without.mean, row.with_.mean],
+            [start.mean, row.with_.mean],
             [y, y],
             color=OTHER,
             linewidth=2,
@@ -164,7 +172,7 @@ def _dumbbell(axes: Axes, row: Row, top: float) -> None:
             zorder=2,
             solid_capstyle="butt",
         )
-    for point, color in ((row.without, WITHOUT), (row.with_, WITH)):
+    for point, color in ((row.network, OTHER), (row.without, WITHOUT), (row.with_, WITH)):
         if point:
             axes.plot([point.low, point.high], [y, y], color=color, linewidth=1.2, alpha=strength, zorder=3)
             axes.plot(

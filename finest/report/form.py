@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, assert_never
 
-from finest.gate.verdict import Accuracy, ScenarioResult
+from finest.gate.verdict import Accuracy, Estimate, ScenarioResult
 from finest.metrics.registry import METRICS, SIMILARITIES, Form, Shown
 
 Write = Callable[[float | None], str]
@@ -51,6 +51,21 @@ def similarity_columns(scenarios: Iterable[ScenarioResult], *shown: Shown) -> di
     known = [name for name in SIMILARITIES if name in there]
     columns = {name: SIMILARITIES[name].label for name in known if SIMILARITIES[name].shown in shown}
     return columns | {name: name for name in sorted(there.difference(known))}
+
+
+def stage_columns(scenarios: Iterable[ScenarioResult]) -> dict[str, str]:
+    """Returns the headings of a scenario's results by their names, from the plain network to what users see."""
+    alone = {"network": "network alone"} if any(scenario.network for scenario in scenarios) else {}
+    return {**alone, "base": "without FINEST", "tuned": "with FINEST"}
+
+
+def yardsticks(scenarios: Iterable[ScenarioResult]) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Returns noise floor and ceiling: what another seed, and rounding, leave of the network alone; {} where unknown.
+
+    Of several groups' controls, the first ones count.
+    """
+    plain = {scenario.name: scenario.plain for scenario in reversed([*scenarios]) if scenario.role == "control"}
+    return plain.get("seed", {}), plain.get("rounding", {})
 
 
 def number(value: float | None, absent: str = "\N{EN DASH}") -> str:

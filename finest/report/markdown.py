@@ -1,7 +1,7 @@
 """The verdict as Markdown, as MLflow and the model card show it."""
 
 from finest.gate.verdict import Estimate, ScenarioResult, Verdict
-from finest.report.form import metric_columns, similarity_columns
+from finest.report.form import metric_columns, similarity_columns, stage_columns, yardsticks
 
 
 def markdown(verdict: Verdict) -> str:
@@ -15,7 +15,7 @@ def markdown(verdict: Verdict) -> str:
         parts.append(_table(["rule", "value", "bound", "status", "what that means"], rules))
     if verdict.scenarios:
         parts.append(f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}.")
-        columns = ["scenario", "similarity", "noise floor", "without FINEST", "with FINEST", "ceiling"]
+        columns = ["scenario", "similarity", "noise floor", *stage_columns(verdict.scenarios).values(), "ceiling"]
         parts.append(_table(columns, _scenario_cells(verdict.scenarios)))
     if verdict.accuracy:
         metrics = metric_columns(verdict.accuracy)
@@ -35,14 +35,15 @@ def markdown(verdict: Verdict) -> str:
 
 
 def _scenario_cells(scenarios: list[ScenarioResult]) -> list[list[str]]:
-    controls = {scenario.name: scenario for scenario in reversed(scenarios) if scenario.role == "control"}
-    floor = controls["seed"].base if "seed" in controls else {}
-    ceiling = controls["rounding"].tuned if "rounding" in controls else {}
+    (floor, ceiling), stages = yardsticks(scenarios), stage_columns(scenarios)
     return [
         [
             scenario.name,
             similarity,
-            *(_mean(estimates, similarity) for estimates in (floor, scenario.base, scenario.tuned, ceiling)),
+            *(
+                _mean(estimates, similarity)
+                for estimates in (floor, *(getattr(scenario, stage) for stage in stages), ceiling)
+            ),
         ]
         for similarity in similarity_columns(scenarios, "everywhere")
         for scenario in scenarios

@@ -12,7 +12,18 @@ from finest import atomic
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.perturb.registry import EDITS
 from finest.report import charts
-from finest.report.form import Column, metric_columns, minute, number, percent, signed, similarity_columns, text
+from finest.report.form import (
+    Column,
+    metric_columns,
+    minute,
+    number,
+    percent,
+    signed,
+    similarity_columns,
+    stage_columns,
+    text,
+    yardsticks,
+)
 from finest.training.history import terms_of
 
 PANELS = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
@@ -62,30 +73,30 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         partial.write_text(page, encoding="utf-8")
 
 
-def control(verdict: Verdict, name: str) -> ScenarioResult | None:
-    """Returns that control's result, None where there is none: rank lists from elsewhere may come without controls."""
-    return next(
-        (scenario for scenario in verdict.scenarios if scenario.role == "control" and scenario.name == name), None
-    )
-
-
 def key_figures(verdict: Verdict) -> list[dict[str, str]]:
     """Returns the headline's tiles: label, value, and what to compare it with."""
     metrics = verdict.metrics
     models = {model.name: model for model in verdict.accuracy}
     tiles = []
-    rls, unstabilised = metrics.get("rls/rbo"), metrics.get("rls_unstabilised/rbo")
+    rls = metrics.get("rls/rbo")
     floor, ceiling = metrics.get("noise_floor/rbo"), metrics.get("ceiling/rbo")
+    before = {
+        words: metrics[name]
+        for name, words in (("rls_unstabilised/rbo", "without FINEST"), ("rls_network/rbo", "the network alone"))
+        if name in metrics
+    }
     if rls is not None:
-        below = "" if unstabilised is None else f"{number(unstabilised)} without FINEST"
+        below = ", ".join(f"{number(value)} {words}" for words, value in before.items())
         tiles.append({"label": "List stability (RLS)", "value": number(rls), "below": below})
     if rls is not None and floor is not None and ceiling is not None and ceiling > floor:
-        below = "" if unstabilised is None else f"{(unstabilised - floor) / (ceiling - floor):.0%} without FINEST"
+        share = {words: (value - floor) / (ceiling - floor) for words, value in before.items()}
+        below = ", ".join(f"{value:.0%} {words}" for words, value in share.items())
         tiles.append(
             {"label": "Way from floor to ceiling", "value": f"{(rls - floor) / (ceiling - floor):.0%}", "below": below}
         )
     if "rls_reseeded/rbo" in metrics:
-        below = "" if floor is None else f"{number(floor)} without FINEST"
+        plain = "the network alone, " if "rls_network/rbo" in metrics else ""
+        below = "" if floor is None else f"{number(floor)} {plain}without FINEST"
         tiles.append(
             {"label": "Retrained with another seed", "value": number(metrics["rls_reseeded/rbo"]), "below": below}
         )
@@ -112,16 +123,17 @@ def stability(verdict: Verdict) -> dict[str, Any]:
     """Returns dumbbell charts and their table: probes first, then the controls that have a meaning of their own."""
     shown = [scenario for scenario in verdict.scenarios if scenario.name != "identity"]
     shown.sort(key=lambda scenario: scenario.role == "control")
-    seed, rounding = control(verdict, "seed"), control(verdict, "rounding")
+    floor, ceiling = yardsticks(verdict.scenarios)
     panels = []
     for similarity, words in PANELS.items():
         rows = [row_of(scenario, similarity) for scenario in shown]
         if rows:
-            floor = charts.Mark("noise floor", seed.base[similarity].mean) if seed and seed.base else None
-            ceiling = charts.Mark("ceiling", rounding.tuned[similarity].mean) if rounding else None
-            svg = charts.dumbbells(
-                f"stability-{similarity}", f"Stability by {words}. {' '.join(map(told, rows))}", rows, floor, ceiling
+            low, high = (
+                charts.Mark(label, of[similarity].mean) if of else None
+                for label, of in (("noise floor", floor), ("ceiling", ceiling))
             )
+            alt = f"Stability by {words}. {' '.join(map(told, rows))}"
+            svg = charts.dumbbells(f"stability-{similarity}", alt, rows, low, high)
             panels.append({"title": words, "svg": svg})
     start = "rls_independent/rbo/"
     independent = {name.removeprefix(start): value for name, value in verdict.metrics.items() if name.startswith(start)}
@@ -130,8 +142,9 @@ def stability(verdict: Verdict) -> dict[str, Any]:
         "rows": verdict.scenarios,
         "similarities": similarity_columns(verdict.scenarios, "everywhere", "report"),
         "independent": independent,
-        "floor": seed and seed.base,
-        "ceiling": rounding,
+        "stages": stage_columns(verdict.scenarios),
+        "floor": floor,
+        "ceiling": ceiling,
     }
 
 
@@ -140,14 +153,15 @@ def row_of(scenario: ScenarioResult, similarity: str) -> charts.Row:
     controls = {"seed": "seed: data untouched, another seed", "rounding": "rounding: data untouched, rounding alone"}
     faint = scenario.role == "control"
     label = controls.get(scenario.name, scenario.name) if faint else scenario.name
-    without = point(scenario.base[similarity]) if scenario.base else None
-    return charts.Row(label, without, point(scenario.tuned[similarity]), faint)
+    network, without = (point(of[similarity]) if of else None for of in (scenario.network, scenario.base))
+    return charts.Row(label, network, without, point(scenario.tuned[similarity]), faint)
 
 
 def told(row: charts.Row) -> str:
     """Returns a lane in words, for those who cannot see it."""
+    network = f"{row.network.mean:.3f} of the network alone, " if row.network else ""
     without = f"{row.without.mean:.3f} without FINEST, " if row.without else ""
-    return f"{row.label}: {without}{row.with_.mean:.3f} with it."
+    return f"{row.label}: {network}{without}{row.with_.mean:.3f} with it."
 
 
 def point(estimate: Estimate) -> charts.Point:

@@ -115,9 +115,8 @@ def finetune(
             stage = "finetune" if protocol == protocols[0] else "finetune_independent"
             histories[variant.name] += [{**record, "stage": stage} for record in result.history]
         terms = REGULARISERS[config.regulariser.name].terms
-        (folder / "lists" / "base").mkdir(parents=True, exist_ok=True)
+        shutil.copytree(bases / "lists", folder / "lists", dirs_exist_ok=True)
         for variant in variants:
-            shutil.copyfile(*(place / "lists" / "base" / f"{variant.name}.parquet" for place in (bases, folder)))
             write_history(folder, variant.name, histories[variant.name], terms)
         write_cut(data, folder / CANDIDATE)
         group.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})

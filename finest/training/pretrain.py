@@ -143,9 +143,13 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
             list(job.data.item_ids),
             memory,
         )
-        description = describe(job.data, variant, edits, job.group, config, "base", None, None)
-        lists = take(model, job.data, description, memory=memory)
-        list_file.write(lists, job.out / "lists" / "base" / f"{variant.name}.parquet")
+        stages: dict[Stage, Memory | None] = {"base": memory}
+        if memory:
+            stages["network"] = None
+        for stage, counts in stages.items():
+            description = describe(job.data, variant, edits, job.group, config, stage, None, None)
+            lists = take(model, job.data, description, memory=counts)
+            list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
         results.append(group.Trained(history, group.cost("pretrain", trained, job.unit.num_own, clock.lap(), history)))
     return results
 

@@ -14,9 +14,9 @@ from finest.gate.verdict import RuleResult
 TRAINING_NOISE = 0.01
 """Standard error of the difference of two RLS by rounding alone: .007 each, as measured on ml-100k."""
 COPIED = 3 * TRAINING_NOISE
-"""An RLS above the ceiling by more than this, or by half of what is left to 1, is no accident. From one time the noise
-on, the verdict has a note; one time alone would refuse an honest run in six for a scenario whose edits cost as
-little as rounding does."""
+"""An RLS above what rounding alone leaves by more than this, or by half of what is left to 1, is no accident. From one
+time the noise on, the verdict has a note; one time alone would refuse an honest run in six for a scenario whose edits
+cost as little as rounding does."""
 
 
 @RULES.register("frozen")
@@ -85,11 +85,9 @@ def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
 
 
 def _ceiling(measured: Measured) -> RuleResult:
-    name, ceiling = "frozen.ceiling", measured.ceiling
+    name, ceiling = "frozen.ceiling", measured.own_ceiling
     if ceiling is None or not measured.probes:
-        return decide(
-            name, False, "The rounding control or the probes are missing, so the ceiling cannot be held against them."
-        )
+        return decide(name, False, "The rounding control or the probes are missing, so the two cannot be compared.")
     best = max(measured.probes, key=lambda probe: probe.means["tuned"]["rbo"].value)
     value, top = best.means["tuned"]["rbo"].value, ceiling["rbo"].value
     bound = _beyond_noise(top)
@@ -97,7 +95,7 @@ def _ceiling(measured: Measured) -> RuleResult:
     sentence = (
         f"The most stable scenario, {best.name}, has an RLS (rbo) of {value:.3f}, "
         f"{'not above' if under else 'above'} {bound:.3f}: "
-        f"the ceiling of {top:.3f} and the noise of training"
+        f"the {top:.3f} that rounding alone leaves, and the noise of training"
         f"{'.' if under else ': edits cannot cost less than rounding, so something is copied.'}"
     )
     return decide(name, under, sentence, value=value, bound=bound, interval=interval(best.means["tuned"]["rbo"]))

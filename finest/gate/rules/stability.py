@@ -20,7 +20,7 @@ WORDS = {"rbo": "rbo", "jaccard_at_10": "Jaccard at 10"}
 def _needs(config: Gate) -> list[Need]:
     """Returns the files that the bounds need: those relative to noise floor and ceiling need the controls too."""
     relative = config.min_rls_above_floor != "off" or config.min_worst_rls_above_floor != "off"
-    controls = [BASE, control("seed", "base"), control("rounding", "tuned")] if relative else []
+    controls = [BASE, control("seed", "base"), control("rounding", "base")] if relative else []
     return [CANDIDATE, PROBES, *controls]
 
 

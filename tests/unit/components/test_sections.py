@@ -60,7 +60,7 @@ def test_a_bound_that_was_switched_off_stays_off(switched: object) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (1.7, "gate.min_rls_above_floor = 1.7: must be less than or equal to 1 or 'off'"),
+        (3.5, "gate.min_rls_above_floor = 3.5: must be less than or equal to 3 or 'off'"),
         (None, "gate.min_rls_above_floor = null: must be a valid number or 'off'"),
         (True, "gate.min_rls_above_floor = true: must be a number or 'off'"),
         ([0.5], "gate.min_rls_above_floor = [0.5]: must be a valid number or 'off'"),

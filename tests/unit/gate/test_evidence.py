@@ -115,7 +115,7 @@ def test_two_files_for_the_same_variant_are_refused(folder: Path) -> None:
         (["control-seed", "tuned/seed", "base/seed"], "control seed base (for stability)"),
         (
             ["tuned/rounding", "base/rounding"],
-            "control rounding tuned (for stability and frozen), control rounding base (for frozen)",
+            "control rounding base (for stability and frozen), control rounding tuned (for frozen)",
         ),
         (
             ["tuned/identity", "base/identity"],

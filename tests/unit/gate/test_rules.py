@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.ranklists import file
@@ -92,10 +93,34 @@ def test_stability_is_not_judged_on_fewer_than_three_scenarios(tmp_path: Path) -
 
 def test_stability_is_not_judged_where_rounding_costs_as_much_as_another_seed(tmp_path: Path) -> None:
     run = made_up()
-    run.scores["rounding", "tuned"] = run.scores["clean", "tuned"] + noise(0.9)
+    run.scores["rounding", "base"] = run.scores["clean", "base"] + noise(0.9)
     verdict = judged(run, tmp_path)
     assert "is not above the noise floor" in rule(verdict, "stability.rbo").sentence
     assert {"stability.rbo", "stability.worst_rbo"} <= failed(verdict)
+
+
+def test_the_scale_is_that_of_the_network_alone_where_counts_stand_beside_it(tmp_path: Path) -> None:
+    run = made_up()
+    (tmp_path / "beside").mkdir()
+    plain = judged(run, tmp_path)
+    for variant, stage in list(run.scores):
+        if stage == "base":
+            run.scores[variant, "network"] = run.scores[variant, "base"]
+            run.scores[variant, "base"] = run.scores[variant, "tuned"]
+    verdict = judged(run, tmp_path / "beside")
+    for yardstick in ("noise_floor/rbo", "ceiling/rbo", "noise_floor/jaccard_at_10", "ceiling/jaccard_at_10"):
+        assert verdict.metrics[yardstick] == plain.metrics[yardstick]
+    assert verdict.metrics["rls_network/rbo"] == plain.metrics["rls_unstabilised/rbo"]
+    assert verdict.metrics["accuracy_network/mrr"] == plain.metrics["accuracy_base/mrr"]
+    assert rule(verdict, "stability.rbo").bound == rule(plain, "stability.rbo").bound
+
+
+def test_lists_of_the_network_alone_are_needed_of_all_variants_or_of_none(tmp_path: Path) -> None:
+    run = made_up()
+    for variant in ("clean", "rounding"):
+        run.scores[variant, "network"] = run.scores[variant, "base"]
+    with pytest.raises(DataError, match="lists of stage network are missing"):
+        judged(run, tmp_path)
 
 
 def test_stability_bounds_churn_where_told_to(tmp_path: Path) -> None:
@@ -253,7 +278,7 @@ def test_frozen_refuses_probes_that_edits_cost_less_than_rounding(tmp_path: Path
         run.scores[probe, "tuned"] = run.scores["clean", "tuned"]
     verdict = judged(run, tmp_path)
     assert failed(verdict) == {"frozen.ceiling"}
-    assert any("above the ceiling" in note for note in verdict.notes)
+    assert any("above what rounding alone leaves" in note for note in verdict.notes)
 
 
 def test_frozen_refuses_a_candidate_that_gives_up_what_its_base_gains_on_new_data(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_every_key_is_on_the_page_and_says_what_it_means(schema: dict[str, Any])
     [
         ("seed", "whole number, ≥ 0", "`0`"),
         ("as_of", "day or time or null", "`null`"),
-        ("gate.min_rls_above_floor", "number, ≥ -1, ≤ 1 or `off`", "`0.5`"),
+        ("gate.min_rls_above_floor", "number, ≥ -1, ≤ 3 or `off`", "`0.5`"),
         ("perturb.scenarios.kind", f"{', '.join(f'`{name}`' for name in EDITS)} or section", "required"),
         ("perturb.scenarios.family", f"{', '.join(f'`{name}`' for name in FAMILIES)} or section", "`random`"),
         ("perturb.scenarios.family.look_back", "whole number, ≥ 2", "`50`"),
