@@ -55,7 +55,7 @@ class Pretrain(Section):
     alone; `auto`: on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `group.json`
     and the log say what it found."""
 
-    memory: MemoryConfig | Literal["off"] = "off"
+    memory: MemoryConfig | Literal["off"] = MemoryConfig()
     """What is counted beside the network and served with it: what follows what, who uses what, each user's own history.
     Weights are fitted, and whether the network is worth its noise is decided, on a validation cut."""
 

@@ -15,6 +15,7 @@ import torch
 
 from finest import atomic
 from finest.data.dataset import Dataset, Ints, Rows
+from finest.memory.recipe import Recipe
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
@@ -68,6 +69,9 @@ def finetune(
 ) -> None:
     """Fine-tunes the group's variants and writes rank lists, histories, the clean model and `group.json`.
 
+    Where counts are served alone, nothing of the network reaches a list: there is nothing to fine-tune, and the tuned
+    models are the base models.
+
     Args:
         data: The data set.
         edits: Edit table of all scenarios.
@@ -87,11 +91,13 @@ def finetune(
     facts = group.read_facts(bases)
     arrangement = Arrangement(**facts["replicas"])
     units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
-    protocols = _protocols(config)
+    protocols, trains = _protocols(config), Recipe.model_validate(facts["recipe"]).chosen != "memory"
     with atomic.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
-        shared, reference = _shared_reference(
-            data, config, bases / "models" / variants[0].name, champion, Path(scratch), device
-        )
+        shared, reference = None, "base"
+        if trains:
+            shared, reference = _shared_reference(
+                data, config, bases / "models" / variants[0].name, champion, Path(scratch), device
+            )
         jobs: list[Job[list[group.Trained]]] = []
         for protocol in protocols:
             kept = shared if protocol == "anchored" else None
@@ -99,11 +105,14 @@ def finetune(
                 models = [bases / "models" / variant.name for variant in unit.variants]
                 name = _checkpoint_name(data, unit, pretrain, config, kept, models, device)
                 job = FinetuneJob(
-                    data, unit, group_id, pretrain, config, protocol, kept, models, name, store, folder, device
+                    data, unit, group_id, pretrain, config, protocol, kept, models, trains, name, store, folder, device
                 )
                 jobs.append(partial(_tune_unit, job))
-        group.announce(variants, device, units, facts["processes"])
-        logger.info("reference lists are those of %s; protocol %s", reference, " and ".join(protocols))
+        if trains:
+            group.announce(variants, device, units, facts["processes"])
+            logger.info("reference lists are those of %s; protocol %s", reference, " and ".join(protocols))
+        else:
+            logger.info("counts are served alone, so there is no network to fine-tune")
         on_event = group.progress(report, config.epochs, len(protocols) * len(variants))
         results = [one for results in run(jobs, device, facts["processes"], on_event) for one in results]
         cost = {name: dict(base) for name, base in facts["cost"].items()}
@@ -147,6 +156,8 @@ class FinetuneJob:
     """Lists that all variants keep; None where each keeps those of its own base model."""
     bases: list[Path]
     """Base model of each variant."""
+    trains: bool
+    """Whether there is anything to fine-tune."""
     checkpoint: str
     """Name of its checkpoint."""
     store: Store
@@ -183,17 +194,19 @@ def _tune_unit(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[grou
     clock, config, unit = group.Clock(), job.config, job.unit
     bases = [load(folder, str(job.device)) for folder in job.bases]
     models = [base.model for base in bases]
-    with job.store.lock(job.checkpoint):
-        histories = tuned(
-            job.data,
-            unit,
-            models,
-            job.pretrain,
-            config,
-            job.shared.lists if job.shared else None,
-            checkpoint.Checkpoint(job.store, job.checkpoint),
-            on_event,
-        )
+    histories: Records = [[] for _ in unit.own()]
+    if job.trains:
+        with job.store.lock(job.checkpoint):
+            histories = tuned(
+                job.data,
+                unit,
+                models,
+                job.pretrain,
+                config,
+                job.shared.lists if job.shared else None,
+                checkpoint.Checkpoint(job.store, job.checkpoint),
+                on_event,
+            )
     trained = clock.lap()
     stage = "tuned" if job.protocol == _protocols(config)[0] else "independent"
     source = job.shared.source if job.shared else "base"
