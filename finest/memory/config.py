@@ -1,6 +1,6 @@
 """Config of the memory: what is counted beside a network, and how its weights are found."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,10 @@ from finest.section import Section
 class MemoryConfig(Section):
     """What is counted beside the network, whose log-probabilities and features are added up with fitted weights."""
 
+    serve: Literal["best", "stack", "memory"] = "best"
+    """What is served: `stack`, network and counts together; `memory`, counts alone; `best`: what validation shows, the
+    network joining the counts where it gains more than a standard error, and the network alone where counts gain
+    nothing."""
     neighbours: int = Field(default=100, ge=1)
     """Nearest neighbours of an item that are kept. Part of what the model is: another number gives other lists."""
     shrink: float = Field(default=5.0, ge=0)

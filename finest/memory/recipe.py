@@ -18,6 +18,8 @@ class Recipe(Section):
 
     chosen: Choice
     """`stack`: network and memory together; `memory`: counts alone; `network`: the network alone."""
+    configured: bool = False
+    """Whether the config says so, whatever is found."""
     weights: dict[str, float] | None = None
     """Weights of the memory, the network's among them; None without one."""
     power: float | None = None
@@ -44,7 +46,8 @@ network alone, 0.0927 of counts alone and 0.0996 of both; the network adds +0.00
             return ""
         words = {"stack": "network and counts together", "memory": "counts alone", "network": "the network alone"}
         return (
-            f"Served {'are' if self.chosen != 'network' else 'is'} {words[self.chosen]}: on {self.instances} held-out "
+            f"Served {'are' if self.chosen != 'network' else 'is'} {words[self.chosen]}"
+            f"{', as pretrain.memory.serve says' if self.configured else ''}: on {self.instances} held-out "
             f"rows of the validation cut MRR is {self.mrr['network']:.4f} of the network alone, "
             f"{self.mrr['memory']:.4f} of counts alone and {self.mrr['stack']:.4f} of both; the network adds "
             f"{self.gain:+.4f} (standard error {self.standard_error:.4f})."

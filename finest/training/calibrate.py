@@ -7,6 +7,7 @@ at.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +62,9 @@ def calibrate(
         recipe = Recipe(chosen="network")
         if config.memory != "off":
             before = read_facts(champion).memory if champion else None
-            recipe = choose_among(instances(data, config, seed, store, report), before, config.memory.pull)
+            recipe = choose_among(
+                instances(data, config, seed, store, report), before, config.memory.pull, config.memory.serve
+            )
         recipe.write(folder)
     logger.info("%s", recipe.sentence or "no memory is configured: the network is served alone")
 
@@ -89,7 +92,12 @@ def instances(data: Dataset, config: Pretrain, seed: int, store: Store, report: 
     )
 
 
-def choose_among(fitting: Fitting, before: Mapping[str, float] | None = None, pull: float = 0.0) -> Recipe:
+def choose_among(
+    fitting: Fitting,
+    before: Mapping[str, float] | None = None,
+    pull: float = 0.0,
+    serve: Literal["best", "stack", "memory"] = "best",
+) -> Recipe:
     """Fits weights with the network and without on some users, and takes the simplest that is about as good on others.
 
     The network stands beside the counts where it gains more than a standard error, and the counts beside the network
@@ -99,6 +107,7 @@ def choose_among(fitting: Fitting, before: Mapping[str, float] | None = None, pu
         fitting: The instances.
         before: Weights of the champion's memory; None without one.
         pull: How strongly weights are drawn to these.
+        serve: What to take whatever is found; `best` for what is.
     """
     fitted_on = part_of(fitting.user, PARTS)
     fit_on, judge_on = fitting.only(fitted_on), fitting.only(~fitted_on)
@@ -120,9 +129,11 @@ def choose_among(fitting: Fitting, before: Mapping[str, float] | None = None, pu
     over, over_error = difference(found[chosen][2], found["network"][2], judge_on.user)
     if over <= (-over_error if before else over_error):
         chosen = "network"
+    chosen = chosen if serve == "best" else serve
     power, weights, _ = found[chosen]
     return Recipe(
         chosen=chosen,
+        configured=serve != "best",
         weights=None if chosen == "network" else weights,
         power=None if chosen == "network" else power,
         mrr={name: float(reciprocal.mean()) for name, (_, _, reciprocal) in found.items()},

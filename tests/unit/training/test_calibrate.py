@@ -1,5 +1,7 @@
 """What is served: network, counts or both, by what they gain on rows that nothing was fitted on."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -64,3 +66,12 @@ def test_weights_drawn_to_the_champions_move_less() -> None:
         assert weights is not None and weights.keys() == old.keys()
         moved.append(sum((weights[name] - old[name]) ** 2 for name in ("network", "follows", "alike_linear")))
     assert moved[1] < 0.5 * moved[0]
+
+
+def test_what_is_configured_is_served_and_said_to_be() -> None:
+    """Each made-up part is what the other would be chosen over."""
+    cases: list[tuple[float, float, Literal["stack", "memory"]]] = [(0.8, 0.0, "stack"), (0.5, 0.6, "memory")]
+    for follows, knows, serve in cases:
+        recipe = choose_among(knowing(made_up(follows, seed=3), knows, 103), serve=serve)
+        assert recipe.chosen == serve and "as pretrain.memory.serve says" in recipe.sentence
+        assert recipe.weights is not None and ("network" in recipe.weights) == (serve == "stack")
