@@ -25,7 +25,7 @@ SHARE = 20
 LONGER = 4
 """A training has time for a step in so many without a better look, where that is more than the patience: the more steps
 it has taken, the slower it improves."""
-INSTANCES = 2000
+INSTANCES = 4000
 """Largest number of held-out instances of a look. They are the same every time, so that looks differ by less than the
 standard error of an MRR."""
 BEST = "best/"
