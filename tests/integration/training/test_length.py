@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from components.sections import parse
-from finest.data.cuts import split
+from finest.data.cuts import split, validation
 from finest.data.dataset import Dataset
 from finest.data.times import DAY
 from finest.errors import ConfigError, FinestError
@@ -90,7 +91,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Pretrain]:
 def test_the_first_night_measures_and_scales_the_steps_to_all_rows(first: tuple[Recipe, Path]) -> None:
     found, data = first[0], dataset(0)
     assert found.found and found.length and found.found.why == "patience"
-    short, whole = (trial.steps_of_epoch(rows, AUTO) for rows in (trial.validation(data), data))
+    short, whole = (trial.steps_of_epoch(rows, AUTO) for rows in (validation(data), data))
     assert short < whole and found.scale == whole / short
     assert found.length.steps == round(found.found.steps * whole / short)
     assert f"Every variant trains {found.length.steps} steps" in found.sentence
@@ -140,7 +141,7 @@ def test_a_memorys_weights_are_fitted_to_the_champion_where_it_has_not_seen_enou
     config = AUTO.model_copy(update={"memory": MemoryConfig(instances=instances)})
     found = recipe(data, tmp_path, first[1] / "candidate", config)
     assert found.network == network and found.kept and found.found is None and found.mrr
-    cut = trial.validation(data)
+    cut = validation(data)
     known = [round(first[0].length.epochs * trial.steps_of_epoch(cut, AUTO))] if first[0].length else []
     assert [config.steps for config in trainings] == ([] if network == "champion" else known)
     assert ("that the champion has not seen" in found.sentence) == (network == "champion")
@@ -155,10 +156,13 @@ def test_a_known_number_of_steps_is_trained_and_nothing_measured(tmp_path: Path,
 
 def test_as_many_steps_as_epochs_have_give_the_same_weights(tmp_path: Path) -> None:
     data = dataset(0)
-    steps = 3 * trial.steps_of_epoch(data, AUTO)
+    lengths: list[dict[str, int | None]] = [
+        {"steps": None, "epochs": 3},
+        {"steps": 3 * trial.steps_of_epoch(data, AUTO)},
+    ]
     one, other = (
         night(data, tmp_path / str(number), config=AUTO.model_copy(update=length))[1]
-        for number, length in enumerate(({"steps": None, "epochs": 3}, {"steps": steps}))
+        for number, length in enumerate(lengths)
     )
     weights = "candidate/weights.safetensors"
     assert (one / weights).read_bytes() == (other / weights).read_bytes()
@@ -182,7 +186,7 @@ def test_one_of_epochs_and_steps_is_given() -> None:
 
 def test_counts_of_a_night_in_between_do_not_hold_what_weights_are_fitted_on(first: tuple[Recipe, Path]) -> None:
     champion, data = first[1] / "candidate", dataset(4)
-    fitting = unseen.of_champion(champion, data, MemoryConfig(instances=1000), 0, trial.choose("cpu"))
+    fitting = unseen.of_champion(champion, data, MemoryConfig(instances=1000), 0, torch.device("cpu"))
     newest = {user: dataset(0).position[(dataset(0).user == user) & dataset(0).train].max() for user in fitting.user}
     length = np.diff(fitting.histories.start)
     assert len(fitting.target) and all(size > newest[user] for user, size in zip(fitting.user, length, strict=True))
