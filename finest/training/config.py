@@ -27,9 +27,9 @@ class Pretrain(Section):
     steps: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
     """Number of optimizer steps, in place of `epochs`. `auto`: the clean variant is trained on a validation cut for as
     long as it improves, and all variants train that long, by the number of windows."""
-    patience: int = Field(default=200, ge=1)
+    patience: int = Field(default=300, ge=1)
     """`steps: auto`: number of steps without a better MRR on the validation cut after which training there ends; where
-    the best one took more than four times as many, a quarter of its own number."""
+    the best one took more than three times as many, a third of its own number."""
     max_epochs: int = Field(default=100, ge=1)
     """`steps: auto`: largest number of passes over the training targets."""
     remeasure_nights: int = Field(default=7, ge=1)

@@ -20,9 +20,9 @@ from finest.training.loop import Watch
 
 EVERY = 50
 """Least number of steps between two looks: an epoch of small data."""
-SHARE = 20
-"""Looks are a step in so many apart where that is more: the best of them is within 5% of the best step."""
-LONGER = 4
+SHARE = 40
+"""Looks are a step in so many apart where that is more."""
+LONGER = 3
 """A training has time for a step in so many without a better look, where that is more than the patience: the more steps
 it has taken, the slower it improves."""
 INSTANCES = 4000
