@@ -15,7 +15,6 @@ import torch
 
 from finest import atomic
 from finest.data.dataset import Dataset, Ints, Rows
-from finest.memory.recipe import Recipe
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
@@ -90,10 +89,11 @@ def finetune(
     device = choose(pretrain.device)
     variants = plan.group(group_id).variants
     facts = group.read_facts(bases)
-    pretrain = long_enough(pretrain, Recipe.model_validate(facts["recipe"]))
+    recipe = Recipe.model_validate(facts["recipe"])
+    pretrain = long_enough(pretrain, recipe)
     arrangement = Arrangement(**facts["replicas"])
     units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
-    protocols, trains = _protocols(config), Recipe.model_validate(facts["recipe"]).chosen != "memory"
+    protocols, trains = _protocols(config), recipe.chosen != "memory"
     with atomic.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = None, "base"
         if trains:

@@ -23,7 +23,7 @@ from finest.training.calibrate import calibrate
 from finest.training.config import Finetune, Pretrain
 from finest.training.finetune import finetune
 from finest.training.history import read_history
-from finest.training.pretrain import pretrain
+from finest.training.pretrain import pretrain, pretrained
 from finest.training.recipe import Recipe
 from storage import checkpoint_store
 from tests.builders import random_dataset
@@ -32,6 +32,7 @@ AUTO = Pretrain(
     model=SASRecConfig(hidden_size=8, num_layers=1, max_length=3),
     steps="auto",
     patience=60,
+    memory="off",
     batch_size=4,
     lr=0.01,
     device="cpu",
@@ -78,7 +79,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Recipe, Pa
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Pretrain]:
     """The configs of the trainings on a validation cut that are made."""
     made: list[Pretrain] = []
-    train = trial.pretrained
+    train = pretrained
 
     def counting(data, unit, config, *rest):  # type: ignore[no-untyped-def]
         made.append(config)
