@@ -6,7 +6,7 @@ two things: reading and writing the scores of all items, in float32, and startin
 
 from typing import NamedTuple
 
-from finest.training.config import Finetune, Pretrain
+from finest.training.config import EPOCHS, Finetune, Pretrain
 
 TRAININGS = 7
 """Number of trainings of a night with one group: the candidate, three probes, three controls."""
@@ -57,7 +57,7 @@ def seconds_a_target(node: Node, items: int, batch: int) -> float:
 def hours(node: Node, interactions: int, items: int) -> float:
     """Returns the hours of all trainings of a night on one node, one after the other on its GPU."""
     pretrain, finetune = Pretrain(), Finetune()
-    epochs = pretrain.epochs + FINETUNE * finetune.epochs
+    epochs = EPOCHS + FINETUNE * finetune.epochs
     return TRAININGS * epochs * interactions * seconds_a_target(node, items, pretrain.batch_size) / 3600
 
 

@@ -14,7 +14,7 @@ def calibrate(
     checkpoints: str,
     recipe: dsl.Output[dsl.Artifact],
 ) -> None:
-    """Finds what all variants are served with, by a training on a validation cut.
+    """Finds how long all variants train and what they are served with, by a training on a validation cut.
 
     Args:
         interactions: The data set.
@@ -22,7 +22,7 @@ def calibrate(
         seed: Seed of the whole run.
         config: Section `pretrain`.
         checkpoints: Folder or URI of the checkpoints.
-        recipe: Folder with `recipe.json`: the weights, what was chosen and why.
+        recipe: Folder with `recipe.json`: the number of steps, the weights, what was chosen and why.
     """
     from functools import partial
     from pathlib import Path

@@ -14,12 +14,12 @@ from components import events
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Verdict, write_verdict
-from finest.memory.recipe import Recipe
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
 from finest.training.finetune import CANDIDATE
 from finest.training.group import read_facts
+from finest.training.recipe import Recipe
 from tracking.runs import kfp_run_id
 
 T = TypeVar("T")

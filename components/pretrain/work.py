@@ -24,11 +24,11 @@ def train(
     from components.checkpoints import open_store
     from components.sections import parse
     from finest.data.dataset import load
-    from finest.memory.recipe import Recipe
     from finest.perturb.plan import read_plan
     from finest.profiling.profiler import into
     from finest.training.config import Pretrain
     from finest.training.pretrain import pretrain
+    from finest.training.recipe import Recipe
 
     section = parse(Pretrain, config, "pretrain")
     with into(bases, "pretrain", profile):

@@ -14,6 +14,7 @@ from finest.histories import Histories
 from finest.memory.features import Memory
 from finest.memory.tables import Counts
 from finest.models.config import RENAMED, ModelConfig
+from finest.models.length import Length
 from finest.models.ranking import scored, top
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
@@ -43,6 +44,8 @@ class Facts(Section):
     """`base` or `tuned`."""
     memory: dict[str, float] | None = None
     """Weights of the memory that it is served with; None without one."""
+    length: Length | None = None
+    """For how long a validation cut said to train it; None where the config alone did, and nothing was measured."""
 
     @field_validator("model", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from finest.data.dataset import Dataset
 from finest.data.schema import USERS_SCHEMA
-from finest.models.saved import load
+from finest.models.saved import SavedModel, load
 from finest.ranklists.match import match
 from finest.ranklists.schema import Description, RankLists, describe_catalogue
 from finest.ranklists.take import take
@@ -35,10 +35,7 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
         version: Version of the champion in the registry.
     """
     saved = load(model)
-    code = {item: number for number, item in enumerate(saved.item_ids) if number}
-    ids, place = np.unique(data.target_ids.astype(str), return_inverse=True)
-    their_code = np.array([code.get(item, 0) for item in ids], np.int64)
-    theirs = replace(data, item=their_code[place], item_ids=np.array(saved.item_ids, dtype=object))
+    theirs = in_codes_of(saved, data)
     instances, matched = data.instances(), match(saved.item_ids, data.item_ids)
     description = Description(
         catalogue=describe_catalogue(saved.item_ids),
@@ -56,11 +53,24 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
     lists = take(saved.model, theirs, description, known, saved.memory)
     if saved.facts.data_fingerprint == data.manifest.fingerprint:
         return lists, np.ones(len(instances), bool)
+    return lists, later_than_cut(model, data)[instances.row]
+
+
+def in_codes_of(saved: SavedModel, data: Dataset) -> Dataset:
+    """Returns the data set in the codes of a model's catalogue; an item that it lacks has code 0."""
+    code = {item: number for number, item in enumerate(saved.item_ids) if number}
+    ids, place = np.unique(data.target_ids.astype(str), return_inverse=True)
+    their_code = np.array([code.get(item, 0) for item in ids], np.int64)
+    return replace(data, item=their_code[place], item_ids=np.array(saved.item_ids, dtype=object))
+
+
+def later_than_cut(model: Path, data: Dataset) -> npt.NDArray[np.bool_]:
+    """Tells which rows [N] are later than the last one that a model was trained on, of the same user."""
     cut = pq.read_table(model / CUT)
     last = dict(zip(cut.column("user").to_pylist(), cut.column("last_train_timestamp").to_pylist(), strict=True))
     never = np.iinfo(np.int64).min
     user_cut = np.array([last.get(user, never) for user in data.user_ids], np.int64)
-    return lists, data.timestamp[instances.row] > user_cut[instances.user]
+    return np.asarray(data.timestamp > user_cut[data.user])
 
 
 def write_cut(data: Dataset, model: Path) -> None:

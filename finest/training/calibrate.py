@@ -1,4 +1,4 @@
-"""Finds what a model is served with: trains on a validation cut, fits a memory's weights there, and chooses.
+"""Finds how long models train and what they are served with: trains on a validation cut, fits weights, and chooses.
 
 Nothing that is fitted or chosen here has seen the rows that it is fitted or chosen on, and test rows are never looked
 at.
@@ -11,35 +11,22 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from finest import atomic
-from finest.data.cuts import validation
-from finest.data.dataset import Dataset, Instances, Ints
-from finest.memory.counts import counted
-from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs
+from finest.data.dataset import Dataset, Ints
+from finest.memory.features import NETWORK, POPULARITY
 from finest.memory.fit import Fitting, fit, part_of
-from finest.memory.recipe import Choice, Recipe
-from finest.memory.registry import FEATURES
-from finest.models.ranking import scored
-from finest.models.recommender import Recommender
 from finest.models.saved import read_facts
-from finest.perturb.plan import Variant
-from finest.training import group
-from finest.training.checkpoint import Checkpoint, key
+from finest.training import unseen
 from finest.training.config import Pretrain
-from finest.training.device import choose, prepare
-from finest.training.pretrain import pretrained, weight_facts
+from finest.training.device import choose
 from finest.training.progress import Report
+from finest.training.recipe import Choice, Recipe
 from finest.training.store import Store
-from finest.training.unit import TrainUnit
+from finest.training.trial import Trial, known_length, steps_of_epoch
 
 POWERS = (0.0, 0.5)
 """Powers q of the loss that weights are fitted by; the better one on the other users is taken."""
-PARTS = 5
-"""Number of parts that users are dealt to: weights are fitted on one, and what is served is chosen on the others."""
-SCORES = 2**25
-"""Largest number of scores of the instances, 128 MiB: a large catalogue has fewer of them."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,37 +46,37 @@ def calibrate(
         report: Told of progress.
     """
     with atomic.folder(out, replace=True) as folder:
-        recipe = Recipe(chosen="network")
-        if config.memory != "off":
-            before = read_facts(champion).memory if champion else None
-            recipe = choose_among(
-                instances(data, config, seed, store, report), before, config.memory.pull, config.memory.serve
-            )
+        recipe = find(data, config, seed, champion, store, report)
         recipe.write(folder)
     logger.info("%s", recipe.sentence or "no memory is configured: the network is served alone")
 
 
-def instances(data: Dataset, config: Pretrain, seed: int, store: Store, report: Report) -> Fitting:
-    """Trains on the validation cut, and returns its held-out instances with the network's scores and the counts."""
-    assert config.memory != "off"
-    cut, device = validation(data), choose(config.device)
-    unit = TrainUnit((Variant(name="calibration", role="clean", seed=seed),), (None,), 1, stacked=False)
-    name = key({"stage": "calibrate", **weight_facts(cut, unit, config, device)})
-    on_event = group.progress(report, config.epochs, 1)
-    with store.lock(name):
-        (model,), _ = pretrained(cut, unit, config, device, Checkpoint(store, name), on_event)
-    of = cut.instances()
-    chosen = _chosen(cut, of, PARTS * config.memory.instances, seed)
-    histories, exclude = cut.histories(of.row[chosen]), cut.manifest.exclude_seen
-    return Fitting(
-        counted(cut, cut.training_rows(), config.memory),
-        histories,
-        of.target[chosen],
-        of.user[chosen],
-        _log_probabilities(model, cut, of.row[chosen]),
-        _distinct(histories.row, histories.item) if exclude else None,
-        config.memory.features or [one for one in FEATURES if not (exclude and FEATURES[one].repeats)],
-    )
+def find(data: Dataset, config: Pretrain, seed: int, champion: Path | None, store: Store, report: Report) -> Recipe:
+    """Returns the recipe. What the champion has of it stands for some nights, and then nothing is trained here.
+
+    The arguments are those of `calibrate`.
+    """
+    facts, memory, length = read_facts(champion) if champion else None, config.memory, None
+    if facts and (known := known_length(facts, data, config)):
+        length = known.scaled(steps_of_epoch(data, config))
+    kept = config.steps == "auto" and length is not None
+    if memory == "off":
+        if kept or config.steps != "auto":
+            return Recipe(chosen="network", length=length, kept=kept)
+        trained = Trial(data, config, seed, None).train(store, report)
+        return Recipe(chosen="network", length=trained.length, found=trained.found, scale=trained.scale)
+    before = facts.memory if facts else None
+    if champion and length:
+        theirs = unseen.of_champion(champion, data, memory, seed, choose(config.device))
+        if len(theirs.target) >= memory.instances:
+            recipe = choose_among(theirs, before, memory.pull, memory.serve)
+            return recipe.model_copy(update={"network": "champion", "length": length, "kept": kept})
+        logger.info("%d training rows that the champion has not seen are too few to fit on", len(theirs.target))
+    trained = Trial(data, config, seed, length if kept else None).train(store, report)
+    instances = unseen.of_cut(trained.model, trained.cut, memory, seed)
+    recipe = choose_among(instances, before, memory.pull, memory.serve)
+    told = {"length": trained.length, "found": trained.found, "scale": trained.scale, "kept": kept}
+    return recipe.model_copy(update=told)
 
 
 def choose_among(
@@ -109,7 +96,7 @@ def choose_among(
         pull: How strongly weights are drawn to these.
         serve: What to take whatever is found; `best` for what is.
     """
-    fitted_on = part_of(fitting.user, PARTS)
+    fitted_on = part_of(fitting.user, unseen.PARTS)
     fit_on, judge_on = fitting.only(fitted_on), fitting.only(~fitted_on)
     found: dict[str, tuple[float, dict[str, float], npt.NDArray[np.float64]]] = {}
     for name, ours, theirs in (
@@ -150,29 +137,3 @@ def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], use
     mean = float(values.mean())
     sums = np.bincount(of, values - mean)
     return mean, float(np.sqrt((sums**2).sum()) / len(values))
-
-
-def _chosen(cut: Dataset, of: Instances, most: int, seed: int) -> Ints:
-    """Returns the numbers of the instances to fit on: those whose target a list can hold, or some of them."""
-    able = of.target > 0
-    if cut.manifest.exclude_seen:
-        histories = cut.histories(of.row)
-        seen = np.bincount(histories.row, histories.item == of.target[histories.row], minlength=len(of))
-        able &= seen == 0
-    number = np.flatnonzero(able)
-    most = max(1, min(most, SCORES // cut.items))
-    return number if len(number) <= most else np.sort(np.random.default_rng(seed).choice(number, most, replace=False))
-
-
-@torch.no_grad()
-def _log_probabilities(model: Recommender, cut: Dataset, row: Ints) -> Floats:
-    prepare(model.embedding.device)
-    result = np.empty((len(row), cut.items), np.float32)
-    for part, scores_BI in scored(model, lambda part: cut.histories(row[part]), len(row), exclude_seen=False):
-        result[part] = scores_BI.log_softmax(1).cpu().numpy()
-    return result
-
-
-def _distinct(history: Ints, item: Ints) -> Pairs:
-    pair = np.unique(np.stack([history, item]), axis=1)
-    return Pairs(pair[0], pair[1])

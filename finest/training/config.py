@@ -1,6 +1,7 @@
 """Defines the config of pretraining and of FINEST fine-tuning."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,14 +13,29 @@ from finest.section import Section
 from finest.training.regularisers.base import RegulariserConfig
 from finest.training.regularisers.registry import REGULARISERS
 
+EPOCHS = 12
+"""Passes over the training targets where a config does not say how long to train."""
+
 
 class Pretrain(Section):
-    """Training from random weights. Epochs are fixed: a variant that stopped early would confound stability."""
+    """Training from random weights, all variants equally long: one that stopped early would confound stability."""
 
     model: Annotated[ModelConfig, Named(MODELS, default="sasrec")] = Field(default="sasrec", validate_default=True)
     """The recommender and its size; each has keys of its own."""
-    epochs: int = Field(default=12, ge=1)
-    """Passes over the training targets."""
+    epochs: int | None = Field(default=None, ge=1)
+    """Passes over the training targets; unset: 12, where `steps` does not say how long to train."""
+    steps: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    """Number of optimizer steps, in place of `epochs`. `auto`: the clean variant is trained on a validation cut for as
+    long as it improves, and all variants train that long, by the number of windows."""
+    patience: int = Field(default=300, ge=1)
+    """`steps: auto`: number of steps without a better MRR on the validation cut after which training there ends; where
+    the best one took more than three times as many, a third of its own number."""
+    max_epochs: int = Field(default=100, ge=1)
+    """`steps: auto`: largest number of passes over the training targets."""
+    remeasure_nights: int = Field(default=7, ge=1)
+    """Age, in days of the data, from which on a champion's number of steps is measured again. On the nights in between
+    it is kept, by the number of windows, and a memory's weights are fitted to the champion's scores on training rows
+    that the champion has not seen, where these are enough, without a training on a validation cut."""
     batch_size: int = Field(default=32, ge=1)
     """Windows in a batch; where they are bucketed, on average."""
     bucketed: bool | None = None
@@ -58,6 +74,23 @@ class Pretrain(Section):
     memory: MemoryConfig | Literal["off"] = MemoryConfig()
     """What is counted beside the network and served with it: what follows what, who uses what, each user's own history.
     Weights are fitted, and whether the network is worth its noise is decided, on a validation cut."""
+
+    def passes(self, batches: int) -> float:
+        """Returns the known length of a training in epochs, which have so many steps each."""
+        if self.epochs is not None:
+            return self.epochs
+        assert isinstance(self.steps, int), "how long to train must be found first"
+        return self.steps / batches
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        epochs, steps = values.get("epochs"), values.get("steps")
+        if epochs is not None and steps is not None:
+            raise ValueError("epochs and steps exclude each other: unset one of the two")
+        return {**values, "epochs": EPOCHS} if epochs is None and steps is None else values
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -31,25 +31,29 @@ logger = logging.getLogger(__name__)
 class Diary:
     """Writes the lines of one training, of a variant or of a stack. Seconds are those of this process."""
 
-    def __init__(self, variants: Sequence[str], stage: str, epochs: int, batches: int, done: int):
+    def __init__(
+        self, variants: Sequence[str], stage: str, batches: int, steps: int, done: int, may_end_before: bool = False
+    ):
         """Writes the first line.
 
         Args:
             variants: Names of the variants; "" for one that fills up a stack.
             stage: `pretrain` or `finetune`.
-            epochs: Number of epochs of the stage.
             batches: Number of batches of an epoch.
-            done: Number of epochs that are in the checkpoint.
+            steps: Number of steps in all.
+            done: Number of steps that are in the checkpoint.
+            may_end_before: Whether the training ends once it does not improve any more.
         """
         self.who = _who([name for name in variants if name])
-        self.stage, self.epochs, self.batches, self.first = stage, epochs, batches, done * batches
+        self.stage, self.batches, self.steps, self.first = stage, batches, steps, done
+        self.epochs, self.most = -(-steps // batches), "at most " if may_end_before else ""
         self.began = self.last = time.monotonic()
-        steps = epochs * batches
-        place = (
-            f"resumed from step {self.first} of {steps}"
-            if done
-            else f"from the start, {epochs} epochs of {batches} steps"
-        )
+        if done:
+            place = f"resumed from step {done} of {self.most}{steps}"
+        elif steps % batches:
+            place = f"from the start, {self.most}{steps} steps, {batches} an epoch"
+        else:
+            place = f"from the start, {self.most}{self.epochs} epochs of {batches} steps"
         self._say("begins", f"{WORDS[stage]} {place}", steps_done=self.first, steps=steps)
 
     def due(self) -> bool:
@@ -65,12 +69,12 @@ class Diary:
             hits: What `hit_share` gave of the last batch.
         """
         self.last = time.monotonic()
-        seconds, steps = self.last - self.began, self.epochs * self.batches
+        seconds, steps = self.last - self.began, self.steps
         left = seconds / (step - self.first) * (steps - step)
         epoch = (step - 1) // self.batches + 1
         share = "" if math.isnan(hits) else f", hit@{TOP} of the last batch {hits:.3f}"
-        place = f"step {step} of {steps}, epoch {epoch} of {self.epochs}"
-        text = f"{place}, loss {loss:.4f}{share}, {duration(seconds)}, about {duration(left)} left"
+        place = f"step {step} of {self.most}{steps}, epoch {epoch} of {self.most}{self.epochs}"
+        text = f"{place}, loss {loss:.4f}{share}, {duration(seconds)}, {self.most or 'about '}{duration(left)} left"
         figures = {
             "epoch": epoch,
             "loss": loss,
@@ -79,9 +83,9 @@ class Diary:
         }
         self._say("trains", text, steps_done=step, steps=steps, left_seconds=round(left, 1), **figures)
 
-    def end(self, loss: float) -> None:
-        """Writes the line after the last step."""
-        seconds, steps = time.monotonic() - self.began, self.epochs * self.batches
+    def end(self, steps: int, loss: float) -> None:
+        """Writes the line after the last of so many steps."""
+        seconds = time.monotonic() - self.began
         figures = {"steps_done": steps, "steps": steps, "loss": loss, "seconds": round(seconds, 1)}
         self._say(
             "trained", f"{WORDS[self.stage]} done, {steps} steps, loss {loss:.4f}, {duration(seconds)}", **figures

@@ -15,7 +15,6 @@ import torch
 
 from finest import atomic
 from finest.data.dataset import Dataset, Ints, Rows
-from finest.memory.recipe import Recipe
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
 from finest.perturb.edits import apply, from_table
@@ -29,9 +28,10 @@ from finest.training.device import choose, prepare
 from finest.training.history import read_history, write_history
 from finest.training.loop import Records, Settings
 from finest.training.objective import Penalty
-from finest.training.pretrain import describe, model_facts, weight_facts
+from finest.training.pretrain import describe, long_enough, model_facts, weight_facts
 from finest.training.pretrain import settings as pretraining
 from finest.training.progress import Report
+from finest.training.recipe import Recipe
 from finest.training.reference_lists import OwnLists, ReferenceLists
 from finest.training.regularisers.registry import REGULARISERS
 from finest.training.replicas.plan import Arrangement
@@ -89,9 +89,11 @@ def finetune(
     device = choose(pretrain.device)
     variants = plan.group(group_id).variants
     facts = group.read_facts(bases)
+    recipe = Recipe.model_validate(facts["recipe"])
+    pretrain = long_enough(pretrain, recipe)
     arrangement = Arrangement(**facts["replicas"])
     units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
-    protocols, trains = _protocols(config), Recipe.model_validate(facts["recipe"]).chosen != "memory"
+    protocols, trains = _protocols(config), recipe.chosen != "memory"
     with atomic.folder(out, replace=True) as folder, tempfile.TemporaryDirectory() as scratch:
         shared, reference = None, "base"
         if trains:
@@ -219,7 +221,7 @@ def _tune_unit(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[grou
             save(
                 job.out / CANDIDATE,
                 base.model,
-                model_facts(job.data, variant, job.pretrain, "tuned"),
+                model_facts(job.data, variant, job.pretrain, "tuned", base.facts.length),
                 list(job.data.item_ids),
                 base.memory,
             )
@@ -258,7 +260,7 @@ def tuned(
         every.append(
             partial(_simulated, rows, clean, window_plan, data.item_counts, config.simulated_share, variant.seed)
         )
-    return fit(unit, models, window_plan, every, settings(pretrain, config), penalty, saved, on_event)
+    return fit(unit, models, window_plan, every, settings(pretrain, config, window_plan), penalty, saved, on_event)
 
 
 def _simulated(
@@ -275,9 +277,10 @@ def _penalty(data: Dataset, models: list[Recommender], config: Finetune, shared:
     return Penalty(regulariser, own[0] if len(own) == 1 else OwnLists(own), config.alpha)
 
 
-def settings(pretrain: Pretrain, config: Finetune) -> Settings:
+def settings(pretrain: Pretrain, config: Finetune, window_plan: WindowPlan) -> Settings:
     """Returns the settings of fine-tuning: a fresh optimizer like pretraining's, its learning rate falling to zero."""
-    return replace(pretraining(pretrain), stage="finetune", epochs=config.epochs, lr=config.lr, cosine=True)
+    like = pretraining(pretrain, window_plan)
+    return replace(like, stage="finetune", epochs=config.epochs, steps=None, lr=config.lr, cosine=True)
 
 
 def _protocols(config: Finetune) -> list[Literal["anchored", "independent"]]:

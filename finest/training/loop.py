@@ -6,7 +6,7 @@ Shapes: R variants, T loss terms.
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ class Settings:
     """`pretrain` or `finetune`."""
     seed: int
     epochs: int
+    """Number of epochs, the last of which `steps` may cut short."""
     batch_size: int
     lr: float
     cosine: bool
@@ -41,6 +42,36 @@ class Settings:
     amp: bool
     parallel: int = 1
     """Number of devices that share a training."""
+    steps: int | None = None
+    """Number of steps in all; unset: all of the epochs'."""
+
+
+class Watch(ABC):
+    """Looks at a training now and then, and ends it. A state is the model's, by name, with the averaged weights."""
+
+    best: Mapping[str, Tensor]
+    """The state that is kept."""
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """Returns whether the training ends."""
+
+    @abstractmethod
+    def due(self, step: int) -> bool:
+        """Returns whether it is to look after so many steps."""
+
+    @abstractmethod
+    def look(self, step: int, state: Mapping[str, Tensor]) -> None:
+        """Looks at the state after so many steps."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Returns what a checkpoint keeps of it: tensors by name, and facts that JSON can hold."""
+
+    @abstractmethod
+    def resume(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Puts what `state` returned in place."""
 
 
 class Trainer(ABC):
@@ -119,9 +150,13 @@ Records = list[list[dict[str, Any]]]
 
 
 def train(
-    trainer: Trainer, settings: Settings, checkpoint: Checkpoint, report: Callable[[str, dict[str, Any]], None]
+    trainer: Trainer,
+    settings: Settings,
+    checkpoint: Checkpoint,
+    report: Callable[[str, dict[str, Any]], None],
+    watch: Watch | None = None,
 ) -> Records:
-    """Trains in place, leaves the averaged weights, and returns the histories.
+    """Trains in place, leaves the averaged weights, or those that `watch` keeps, and returns the histories.
 
     Goes on from `checkpoint` where that holds a started training, and ends with the same weights as if it had never
     stopped. Seconds in a record are the variant's share of the trainer's.
@@ -132,28 +167,30 @@ def train(
         checkpoint: Where its state is saved after every epoch.
         report: Told a variant and its record of an epoch; of the last epoch that was found in the checkpoint, with
             `resumed`.
+        watch: What may end it before it has taken all steps. It looks after the last step in any case.
     """
     names, weights = zip(*trainer.weights.items(), strict=True)
     R = len(trainer.variants)
     optimizer = torch.optim.AdamW(weights, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     average = Average(list(weights), settings.ema_decay)
-    histories: Records = _resume(checkpoint, names, weights, trainer.buffers, optimizer, average) or [
+    histories: Records = _resume(checkpoint, names, weights, trainer.buffers, optimizer, average, watch) or [
         [] for _ in range(R)
     ]
     batches = trainer.window_plan.batches(settings.batch_size)
-    steps = settings.epochs * batches
-    diary = (
-        Diary(trainer.variants, settings.stage, settings.epochs, batches, len(histories[0])) if trainer.leads else None
-    )
+    steps = settings.steps or settings.epochs * batches
+    begun = histories[0][-1]["step"] if histories[0] else 0
+    diary = Diary(trainer.variants, settings.stage, batches, steps, begun, watch is not None) if trainer.leads else None
     if histories[0]:
         for variant, history in zip(trainer.variants, histories, strict=True):
             report(variant, {**history[-1], "resumed": True})
     for epoch in range(len(histories[0]), settings.epochs):
+        if watch and watch.over:
+            break
         began, cpu_began = time.perf_counter(), time.process_time()
         trainer.load(epoch)
         total_RT = torch.zeros((R, 1 + len(trainer.terms)), dtype=torch.float64, device=trainer.device)
         targets_R = np.zeros(R, np.int64)
-        for number in traced(range(batches), settings.stage, epoch, settings.epochs):
+        for number in traced(range(min(batches, steps - epoch * batches)), settings.stage, epoch, settings.epochs):
             step = epoch * batches + number
             for group in optimizer.param_groups:
                 group["lr"] = settings.lr * (0.5 * (1 + math.cos(math.pi * step / steps)) if settings.cosine else 1.0)
@@ -166,6 +203,10 @@ def train(
             targets_R += count_R
             if diary and diary.due():
                 diary.line(step + 1, float(total_RT[:, 0].sum()) / max(int(targets_R.sum()), 1), trainer.hits(number))
+            if watch and (watch.due(step + 1) or step + 1 == steps):
+                watch.look(step + 1, trainer.buffers | dict(zip(names, average.weights, strict=True)))
+                if watch.over:
+                    break
         mean_RT = (total_RT.cpu() / torch.from_numpy(targets_R).clamp(min=1)[:, None]).tolist()
         seconds, cpu_seconds = (time.perf_counter() - began) / R, (time.process_time() - cpu_began) / R
         for variant, history, (loss, *terms), targets in zip(
@@ -177,20 +218,30 @@ def train(
             record = {
                 "stage": settings.stage,
                 "epoch": epoch + 1,
-                "step": (epoch + 1) * batches,
+                "step": step + 1,
                 "loss": loss,
                 **dict(zip(trainer.terms, terms, strict=True)),
             }
             history.append(
                 {**record, "lr": group["lr"], "seconds": seconds, "cpu_seconds": cpu_seconds, "targets": targets}
             )
-        checkpoint.save(_state(names, weights, trainer.buffers, optimizer, average), {"histories": histories})
+        watched, seen = watch.state() if watch else ({}, {})
+        state = _state(names, weights, trainer.buffers, optimizer, average)
+        checkpoint.save({**state, **watched}, {"histories": histories, **seen})
         for variant, history in zip(trainer.variants, histories, strict=True):
             report(variant, history[-1])
     if diary and histories[0]:
-        diary.end(sum(history[-1]["loss"] for history in histories) / R)
+        diary.end(histories[0][-1]["step"], sum(history[-1]["loss"] for history in histories) / R)
     average.copy_to(list(weights))
+    if watch:
+        _put(watch.best, trainer.weights | trainer.buffers)
     return histories
+
+
+@torch.no_grad()
+def _put(state: Mapping[str, Tensor], into: Mapping[str, Tensor]) -> None:
+    for name, tensor in into.items():
+        tensor.copy_(state[name])
 
 
 def _state(
@@ -216,6 +267,7 @@ def _resume(
     buffers: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
     average: Average,
+    watch: Watch | None,
 ) -> Records:
     """Puts a saved state in place and returns its histories; none where nothing was saved."""
     saved = checkpoint.load()
@@ -230,5 +282,7 @@ def _resume(
         parts = {part: f"optimizer/{part}/{name}" for part in ("step", "exp_avg", "exp_avg_sq")}
         if parts["step"] in tensors:  # not of a weight that had no gradient yet
             optimizer.state[weight] = {part: tensors[place].to(weight.device) for part, place in parts.items()}
+    if watch:
+        watch.resume(tensors, facts)
     histories: Records = facts["histories"]
     return histories

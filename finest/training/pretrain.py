@@ -1,5 +1,6 @@
 """Runs the pretraining step: trains a group's variants from random weights to base models with their rank lists."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,10 +12,11 @@ import torch
 
 from finest import atomic
 from finest.data.dataset import Dataset, Rows
+from finest.errors import FinestError
 from finest.keys import numpy_generator, torch_generator
 from finest.memory.counts import counted
 from finest.memory.features import Memory
-from finest.memory.recipe import Recipe
+from finest.models.length import Length
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
 from finest.models.saved import Facts, save
@@ -28,14 +30,17 @@ from finest.training import checkpoint, group
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
 from finest.training.history import write_history
-from finest.training.loop import Records, Settings
+from finest.training.loop import Records, Settings, Watch
 from finest.training.progress import Report
+from finest.training.recipe import Recipe
 from finest.training.replicas.plan import arrange
 from finest.training.store import Store
 from finest.training.unit import TrainUnit, fit, units_of
 from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from finest.training.workers import Event, Job, run
 
+UNCHANGING = {"device", "processes", "replicas", "memory", "patience", "max_epochs", "remeasure_nights"}
+"""Keys of section `pretrain` that change no weight of a training whose length is known."""
 ROUNDING = 1e-7
 """Size of what the rounding control adds to a weight, in its tensor's root mean squares."""
 
@@ -67,14 +72,16 @@ def pretrain(
         recipe: What all variants are served with; the network alone where not given.
     """
     recipe = recipe or Recipe(chosen="network")
+    config = long_enough(config, recipe)
     device = choose(config.device)
     variants = plan.group(group_id).variants
     processes = config.processes or group.default_processes()
     clean = data.training_rows()
-    window_plan = _window_plan(clean, config)
+    window_plan = plan_of(clean, config)
+    trained = settings(config, window_plan)
     prepare(device)
     windows = fill(clean, window_plan)
-    arrangement = arrange(len(variants), config, settings(config), data.items, window_plan, windows, device, processes)
+    arrangement = arrange(len(variants), config, trained, data.items, window_plan, windows, device, processes)
     units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
     group.announce(variants, device, units, workers)
@@ -85,7 +92,7 @@ def pretrain(
         ]
         results = [
             one
-            for results in run(jobs, device, workers, group.progress(report, config.epochs, len(variants)))
+            for results in run(jobs, device, workers, group.progress(report, trained.epochs, len(variants)))
             for one in results
         ]
         for variant, result in zip(variants, results, strict=True):
@@ -139,7 +146,7 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
         save(
             job.out / "models" / variant.name,
             model,
-            model_facts(job.data, variant, config, "base"),
+            model_facts(job.data, variant, config, "base", job.recipe.length),
             list(job.data.item_ids),
             memory,
         )
@@ -170,11 +177,22 @@ def pretrained(
     device: torch.device,
     saved: checkpoint.Checkpoint,
     on_event: Callable[[Event], None],
+    watch: Watch | None = None,
 ) -> tuple[list[Recommender], Records]:
-    """Trains the base models of a unit and returns them with its own variants' histories."""
+    """Trains the base models of a unit and returns them with its own variants' histories.
+
+    Args:
+        data: The data set.
+        unit: The variants that train together.
+        config: Section `pretrain`, whose length is known.
+        device: Device of the training.
+        saved: Checkpoint of the training.
+        on_event: Told of every finished epoch.
+        watch: What may end the training of one variant on one device.
+    """
     prepare(device)
     clean = data.training_rows()
-    window_plan = _window_plan(clean, config)
+    window_plan = plan_of(clean, config)
     models, windows = [], []
     for variant, edits in zip(unit.variants, unit.edits, strict=True):
         model = build(config.model, data.items)
@@ -188,10 +206,12 @@ def pretrained(
             if config.shifted
             else partial(_always, fill(rows, window_plan))
         )
-    return models, fit(unit, models, window_plan, windows, settings(config), None, saved, on_event)
+    trained = settings(config, window_plan)
+    return models, fit(unit, models, window_plan, windows, trained, None, saved, on_event, watch)
 
 
-def _window_plan(clean: Rows, config: Pretrain, offset: int = 0) -> WindowPlan:
+def plan_of(clean: Rows, config: Pretrain, offset: int = 0) -> WindowPlan:
+    """Returns the slots of pretraining's windows."""
     return plan_windows(clean, config.model.max_length, config.bucketed, offset if config.shifted else None)
 
 
@@ -202,7 +222,7 @@ def _always(windows: Windows, epoch: int) -> Windows:
 def shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
     """Returns the windows of `rows` in an epoch: all variants of a seed are shifted alike."""
     offset = numpy_generator("offset", seed, epoch).integers(config.model.max_length)
-    return fill(rows, _window_plan(clean, config, int(offset)))
+    return fill(rows, plan_of(clean, config, int(offset)))
 
 
 @torch.no_grad()
@@ -213,12 +233,26 @@ def add_rounding(model: Recommender, seed: int) -> None:
         weight.add_(noise, alpha=ROUNDING * weight.square().mean().sqrt().item())
 
 
-def settings(config: Pretrain) -> Settings:
-    """Returns the settings of pretraining."""
+def long_enough(config: Pretrain, recipe: Recipe) -> Pretrain:
+    """Returns the section with the number of steps that the recipe says, where the config leaves it to that."""
+    if config.steps != "auto":
+        return config
+    if recipe.length is None:
+        raise FinestError("pretrain.steps is auto, and the recipe of this run has no number of steps: calibrate first")
+    return config.model_copy(update={"steps": recipe.length.steps})
+
+
+def settings(config: Pretrain, window_plan: WindowPlan) -> Settings:
+    """Returns the settings of pretraining, of a config whose length is known.
+
+    The learning rate is constant, and the average of the weights stands in for its fall: so every length has the same
+    schedule, and one that is found on the way needs no other.
+    """
+    assert config.steps != "auto"
     return Settings(
         stage="pretrain",
         seed=0,
-        epochs=config.epochs,
+        epochs=math.ceil(config.passes(window_plan.batches(config.batch_size))),
         batch_size=config.batch_size,
         lr=config.lr,
         cosine=False,
@@ -228,6 +262,7 @@ def settings(config: Pretrain) -> Settings:
         dropout=config.model.dropout,
         amp=config.amp,
         parallel=config.data_parallel,
+        steps=config.steps,
     )
 
 
@@ -250,7 +285,7 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
         "variants": variants,
         "stacked": unit.stacked,
         "data": data.manifest.fingerprint,
-        "pretrain": config.model_dump(mode="json", exclude={"device", "processes", "replicas", "memory"}),
+        "pretrain": config.model_dump(mode="json", exclude=UNCHANGING),
         "packages": _other_packages(config, unit),
         "device": hardware(device) if device.type == "cuda" else device.type,
         "threads": THREADS,
@@ -264,7 +299,7 @@ def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
     return sorted({*filter(None, used)})
 
 
-def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -> Facts:
+def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str, length: Length | None = None) -> Facts:
     """Returns what is saved beside a variant's weights."""
     manifest = data.manifest
     return Facts(
@@ -274,6 +309,7 @@ def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str) -
         depth=manifest.depth,
         exclude_seen=manifest.exclude_seen,
         stage=stage,
+        length=length,
     )
 
 

@@ -12,7 +12,7 @@ from finest.models.recommender import Recommender
 from finest.perturb.edits import Edits
 from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
-from finest.training.loop import Records, Settings, Trainer, train
+from finest.training.loop import Records, Settings, Trainer, Watch, train
 from finest.training.objective import Penalty
 from finest.training.parallel import train_shared
 from finest.training.replicas.stack import Stack
@@ -61,6 +61,7 @@ def fit(
     penalty: Penalty | None,
     saved: Checkpoint,
     on_event: Callable[[Event], None],
+    watch: Watch | None = None,
 ) -> Records:
     """Trains the variants' models in place and returns the histories of the unit's own.
 
@@ -73,6 +74,7 @@ def fit(
         penalty: What is added to the cross-entropy.
         saved: Checkpoint of the training.
         on_event: Told of every finished epoch.
+        watch: What may end the training of one variant on one device before it has taken all steps.
     """
     names = [variant.name if place < unit.num_own else "" for place, variant in enumerate(unit.variants)]
 
@@ -92,7 +94,7 @@ def fit(
         else:
             settings = replace(settings, seed=unit.variants[0].seed)
             trainer = Single(names[0], models[0], window_plan, windows[0], settings, penalty)
-        histories = train(trainer, settings, saved, report)
+        histories = train(trainer, settings, saved, report, watch)
         trainer.finish()
     for model in models:
         model.eval()

@@ -131,7 +131,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit_buffers_too(tmp_path: Path,
         assert torch.equal(resumed.state_dict()[weight], value)
     if name == "plain":
         batches = plan_windows(data.training_rows(), LENGTH).batches(config.batch_size)
-        assert whole.calls == batches * (config.epochs + FINETUNE.epochs)
+        assert whole.calls == batches * (3 + FINETUNE.epochs)
 
 
 def test_what_is_masked_does_not_depend_on_extra_windows() -> None:
@@ -157,7 +157,7 @@ def test_shares_of_a_masked_batch_add_up_to_the_whole() -> None:
     def gradients(share: Share | None) -> tuple[dict[str, torch.Tensor], int]:
         model = masked(config, data.items)
         model.initialise(0, 0.2)
-        single = Single("clean", model, window_plan, lambda epoch: windows, settings(config), None, share)
+        single = Single("clean", model, window_plan, lambda epoch: windows, settings(config, window_plan), None, share)
         single.load(0)
         _, (count,) = single.step(0)
         return {name: weight.grad for name, weight in single.weights.items() if weight.grad is not None}, count
