@@ -20,8 +20,12 @@ FIRST = date(2026, 11, 16)
 """`as_of` of the first night."""
 LATE_SHARE = 0.1
 POISON = {"light": 0.005, "heavy": 0.3}
-SMALL_MODEL = ("pretrain.model.hidden_size=32", "pretrain.model.max_length=20")
-"""A training of seconds. The gate's bounds stay nightly.yaml's own."""
+SMALL_MODEL = (
+    "pretrain.model.hidden_size=32",
+    "pretrain.model.max_length=20",
+    "pretrain.memory.serve=stack",
+)
+"""A training of seconds, whose network is served whatever it is worth. The gate's bounds stay nightly.yaml's own."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ def choose_among(
     found["network"] = 0.0, alone, judge_on.reciprocal_ranks(alone)
     gain, error = difference(found["stack"][2], found["memory"][2], judge_on.user)
     bar = -error if before and NETWORK in before else error
-    chosen: Choice = "stack" if gain > bar else "memory"
+    against = found["stack"][1][NETWORK] <= 0  # the network's order, turned round
+    chosen: Choice = "stack" if gain > bar and not against else "memory"
     over, over_error = difference(found[chosen][2], found["network"][2], judge_on.user)
     if over <= (-over_error if before else over_error):
         chosen = "network"
