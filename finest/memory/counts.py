@@ -71,23 +71,24 @@ def count(
     totals = np.zeros(items + 1)
     for row in engine.small(_totals(following)).to_batches():
         totals[row["a"].to_numpy()] = row["units"].to_numpy() / (UNITS * FULL_WEIGHT)
-    follows = _Table(items)
+    gathered = _Table(items)
     for part in _parts(STEPS * occurrences):
         followed = _followed(following.filter(following.a >= part.start, following.a < part.stop))
         a, b, units = _columns(engine.small(_largest(followed, followed.units, neighbours)), "a", "b", "units")
-        follows.add(a, b, units / (UNITS * FULL_WEIGHT) / (totals[a] + shrink))
+        gathered.add(a, b, units / (UNITS * FULL_WEIGHT) / (totals[a] + shrink))
+    follows = gathered.csr()
 
     lately = engine.keep("lately", _lately(known))
     users = np.zeros(items + 1, np.int64)
     for row in engine.small(lately.group_by("item").agg(users=lately.count())).to_batches():
         users[row["item"].to_numpy()] = row["users"].to_numpy()
-    alike = _Table(items)
+    gathered = _Table(items)
     for part in _parts(PARTNERS * users):
         together = _together(lately.filter(lately.item >= part.start, lately.item < part.stop), lately)
         closest = _largest(together, together.users.cast("float64") * together.users / together.others, neighbours)
         a, b, both = _columns(engine.small(closest), "a", "b", "users")
-        alike.add(a, b, both / np.sqrt(users[a].astype(np.float64) * users[b]))
-    return Counts(popularity, follows.csr(), alike.csr())
+        gathered.add(a, b, both / np.sqrt(users[a].astype(np.float64) * users[b]))
+    return Counts(popularity, follows, gathered.csr())
 
 
 def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None = None) -> Counts:

@@ -181,7 +181,7 @@ def test_spark_and_duckdb_count_the_same_bit_for_bit(cluster: Cluster, tmp_path:
     item, id = random.zipf(1.3, len(user)) % 200 + 1, np.arange(len(user))
     rows, weight = Rows(user, item, id, id), 1 + id % counts.FULL_WEIGHT
     config = Ingest(**CONFIG, spark_master=cluster.url, spark_folder=str(tmp_path))
-    with spark.opened(pafs.LocalFileSystem(), (), config, "counts") as engine:
+    with spark.opened(pafs.LocalFileSystem(), [], config, "counts") as engine:
         there = counts.count(engine, rows, 200, 9, 5.0, weight)
     with DuckDB(pafs.LocalFileSystem(), tmp_path) as engine:
         here = counts.count(engine, rows, 200, 9, 5.0, weight)
