@@ -12,8 +12,8 @@ VARIABLE = "FINEST_LOG"
 """Environment variable: `text` (also where it is unset) or `json`."""
 OURS = ("finest", "components", "storage", "tracking")
 """Packages whose loggers are heard from INFO on."""
-TOLD = ("finest.patience", "components.supervised", "components.ingest.work")
-"""Loggers of what makes a step take longer; the terminal hears of their warnings."""
+TOLD = ("finest.patience", "components.supervised", "components.preflight.work", "components.ingest.work")
+"""Loggers of what makes a step take longer or its verdict say less; the terminal hears of their warnings."""
 FIGURES = (
     "event",
     "variant",
@@ -89,7 +89,7 @@ class Json(logging.Formatter):
 
 
 class Notices(logging.Handler):
-    """Tells the terminal of warnings that say why a step takes longer."""
+    """Tells the terminal of warnings of the loggers TOLD."""
 
     def __init__(self, step: str, group: str | None):
         super().__init__(logging.WARNING)

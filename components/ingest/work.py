@@ -4,11 +4,14 @@ import logging
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from components.source import listing_of, resolve
 from finest import patience
 from finest.data.config import Ingest
 from finest.data.ingest import ingest
-from finest.data.schema import Manifest
+from finest.data.schema import USERS, Manifest
 from finest.errors import DataError, UnavailableError
 
 READS = 5
@@ -38,7 +41,19 @@ def read(source: str, listing: str, items_needed: int, config: Ingest, out: Path
             f"{source}: {manifest.items} items after cleaning, but finetune.top_k={items_needed // 2} needs "
             f"{items_needed}; lower finetune.top_k to at most half of the items"
         )
+    if config.split.method != "leave_one_out" and not _any_user_holds_out_two_rows(out):
+        logger.warning(
+            "%s: no user has two held-out rows: whether lists follow the history will not be measured, and the gate's "
+            "check frozen.plasticity not be applicable; a larger ingest.split.fraction holds out more",
+            source,
+        )
     return manifest
+
+
+def _any_user_holds_out_two_rows(data: Path) -> bool:
+    users = pq.read_table(data / USERS, columns=["interactions", "train_interactions"])
+    held_out = pc.subtract(users["interactions"], users["train_interactions"])
+    return bool(pc.any(pc.greater(held_out, 1)).as_py())
 
 
 def _read(source: str, listing: str, config: Ingest, out: Path) -> Manifest:

@@ -7,6 +7,7 @@ Shapes: I items.
 """
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import ibis
@@ -30,7 +31,9 @@ UNITS = 2520
 """Units of one step, the least common multiple of 1 to STEPS: a pair d steps apart counts UNITS / d, a whole number."""
 PARTNERS = 50
 """Number of a user's last distinct items that are counted as used together: pairs grow with its square."""
-MEMORY = "2GB"
+PAIRS = 2**25
+"""Largest number of pairs that are sorted at a time, but for an item that has more by itself."""
+MEMORY = "1GB"
 """What DuckDB may use before it goes to disk."""
 FULL_WEIGHT = 1024
 """Weight of a row of age 0, where rows are weighted by age: weights are whole numbers too."""
@@ -55,29 +58,37 @@ def count(
         weight: [number of rows] weight of each row in units of 1 / FULL_WEIGHT, such as `by_age` gives; all alike where
             not given. A pair has the weight of its later row.
     """
-    columns = {"user": rows.user, "item": rows.item, "place": np.arange(len(rows))}
-    columns["weight"] = np.full(len(rows), FULL_WEIGHT) if weight is None else weight
+    if weight is None:
+        weight = np.full(len(rows), FULL_WEIGHT)
+    columns = {"user": rows.user, "item": rows.item, "place": np.arange(len(rows)), "weight": weight}
     known = engine.hold("training_rows", pa.table({name: pa.array(column) for name, column in columns.items()}))
-    one_step = UNITS * FULL_WEIGHT
-    followed = engine.keep("followed", _followed(engine.keep("following", _following(known))))
-    totals = np.zeros(items + 1)
-    for row in engine.small(followed.group_by("a").agg(units=followed.units.sum())).to_batches():
-        totals[row["a"].to_numpy()] = row["units"].to_numpy() / one_step
-    a, b, units = _columns(engine.small(_largest(followed, followed.units, neighbours)), "a", "b", "units")
-    share = units / one_step / (totals[a] + shrink)
-
-    lately = engine.keep("lately", _lately(known))
-    users = np.zeros(items + 1)
-    for row in engine.small(lately.group_by("item").agg(users=lately.count())).to_batches():
-        users[row["item"].to_numpy()] = row["users"].to_numpy()
-    together = engine.keep("together", _together(lately))
-    closest = _largest(together, together.users.cast("float64") * together.users / together.others, neighbours)
-    c, d, both = _columns(engine.small(closest), "a", "b", "users")
-
-    interactions = np.bincount(rows.item, columns["weight"] / FULL_WEIGHT, minlength=items + 1)
+    occurrences = np.bincount(rows.item, minlength=items + 1)
+    interactions = np.bincount(rows.item, weight / FULL_WEIGHT, minlength=items + 1)
     popularity = (interactions + 1) / (interactions[1:].sum() + items)
     popularity[0] = 0
-    return Counts(popularity, _csr(a, b, share, items), _csr(c, d, both / np.sqrt(users[c] * users[d]), items))
+
+    following = engine.keep("following", _following(known))
+    totals = np.zeros(items + 1)
+    for row in engine.small(_totals(following)).to_batches():
+        totals[row["a"].to_numpy()] = row["units"].to_numpy() / (UNITS * FULL_WEIGHT)
+    gathered = _Table(items)
+    for part in _parts(STEPS * occurrences):
+        followed = _followed(following.filter(following.a >= part.start, following.a < part.stop))
+        a, b, units = _columns(engine.small(_largest(followed, followed.units, neighbours)), "a", "b", "units")
+        gathered.add(a, b, units / (UNITS * FULL_WEIGHT) / (totals[a] + shrink))
+    follows = gathered.csr()
+
+    lately = engine.keep("lately", _lately(known))
+    users = np.zeros(items + 1, np.int64)
+    for row in engine.small(lately.group_by("item").agg(users=lately.count())).to_batches():
+        users[row["item"].to_numpy()] = row["users"].to_numpy()
+    gathered = _Table(items)
+    for part in _parts(PARTNERS * users):
+        together = _together(lately.filter(lately.item >= part.start, lately.item < part.stop), lately)
+        closest = _largest(together, together.users.cast("float64") * together.users / together.others, neighbours)
+        a, b, both = _columns(engine.small(closest), "a", "b", "users")
+        gathered.add(a, b, both / np.sqrt(users[a].astype(np.float64) * users[b]))
+    return Counts(popularity, follows, gathered.csr())
 
 
 def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None = None) -> Counts:
@@ -107,15 +118,56 @@ def by_age(age_days: npt.NDArray[np.float64], half_life_days: float) -> Ints:
     return np.rint(FULL_WEIGHT * 0.5 ** (age_days / half_life_days)).astype(np.int64)
 
 
+def _parts(pairs: Ints) -> list[range]:
+    """Returns ranges of items with about PAIRS pairs each, of the pairs that every item may have [I + 1].
+
+    >>> PAIRS
+    33554432
+    >>> _parts(np.array([0, PAIRS // 2, PAIRS // 2, 2 * PAIRS, 7, 7]))
+    [range(0, 3), range(3, 4), range(4, 6)]
+    """
+    number = np.maximum(np.cumsum(pairs) - 1, 0) // PAIRS
+    first = np.flatnonzero(np.diff(number)) + 1
+    return [range(start, stop) for start, stop in pairwise([0, *first.tolist(), len(pairs)])]
+
+
+class _Table:
+    """Gathers a table of one value for pairs of items, row by row, in compressed rows."""
+
+    def __init__(self, items: int):
+        self._size = items + 1
+        self._parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
+        self._entries = np.zeros(items + 1, np.int64)
+
+    def add(self, row: Ints, column: Ints, value: npt.NDArray[np.float64]) -> None:
+        """Adds entries, in order, behind those that are there."""
+        self._entries += np.bincount(row, minlength=self._size)
+        self._parts.append((column.astype(np.int32), value.astype(np.float32)))
+
+    def csr(self) -> "sparse.csr_array":
+        """Returns the table."""
+        start = np.concatenate([[0], np.cumsum(self._entries)])
+        start = start.astype(sparse.get_index_dtype(maxval=int(start[-1])))
+        column, value = (np.concatenate(parts) for parts in zip(*self._parts, strict=True))
+        return sparse.csr_array((value, column, start), shape=(self._size, self._size))
+
+
 def _following(rows: ir.Table) -> ir.Table:
     """Returns every row's item with the items of the next STEPS rows of its user, and the units of each pair."""
     later = ibis.window(group_by=rows.user, order_by=rows.place)
+    item, weight = rows.item.cast("int32"), rows.weight.cast("int32")
     steps = range(1, STEPS + 1)
     return rows.select(
-        a=rows.item,
-        **{f"item_{step}": rows.item.lead(step).over(later) for step in steps},
-        **{f"units_{step}": rows.weight.lead(step).over(later) * (UNITS // step) for step in steps},
+        a=item,
+        **{f"item_{step}": item.lead(step).over(later) for step in steps},
+        **{f"units_{step}": weight.lead(step).over(later) * (UNITS // step) for step in steps},
     )
+
+
+def _totals(following: ir.Table) -> ir.Table:
+    """Returns a, units: how often anything followed item a."""
+    units = [following[f"units_{step}"].fill_null(0).cast("int64") for step in range(1, STEPS + 1)]
+    return following.group_by("a").agg(units=sum(units[1:], units[0]).sum().cast("int64"))
 
 
 def _followed(following: ir.Table) -> ir.Table:
@@ -133,17 +185,14 @@ def _lately(rows: ir.Table) -> ir.Table:
     distinct = rows.group_by("user", "item").agg(last=rows.place.max())
     newest = ibis.window(group_by=distinct.user, order_by=distinct["last"].desc())
     numbered = distinct.mutate(number=ibis.row_number().over(newest))
-    return numbered.filter(numbered.number < PARTNERS).select("user", "item")
+    return numbered.filter(numbered.number < PARTNERS).select("user", item=numbered.item.cast("int32"))
 
 
-def _together(lately: ir.Table) -> ir.Table:
-    """Returns a, b, users, others: how many users have both items, and how many have b; in both orders."""
+def _together(some: ir.Table, lately: ir.Table) -> ir.Table:
+    """Returns a, b, users, others: how many users have both items, and how many have b; for some rows of a."""
     other = lately.view()
-    pairs = lately.join(other, [lately.user == other.user, lately.item < other.item]).select(
-        low=lately.item, high=other.item
-    )
-    half = pairs.group_by("low", "high").agg(users=pairs.count())
-    both = ibis.union(half.select(a="low", b="high", users="users"), half.select(a="high", b="low", users="users"))
+    pairs = some.join(other, [some.user == other.user, some.item != other.item]).select(a=some.item, b=other.item)
+    both = pairs.group_by("a", "b").agg(users=pairs.count())
     owners = lately.group_by("item").agg(others=lately.count())
     return both.join(owners, both.b == owners.item).select("a", "b", "users", "others")
 
@@ -156,10 +205,7 @@ def _largest(table: ir.Table, by: ir.NumericColumn, neighbours: int) -> ir.Table
 
 
 def _columns(table: pa.Table, *names: str) -> list[Ints]:
-    order = np.lexsort([table[name].to_numpy() for name in reversed(names[:2])])
-    return [table[name].to_numpy().astype(np.int64)[order] for name in names]
-
-
-def _csr(row: Ints, column: Ints, value: npt.NDArray[np.float64], items: int) -> "sparse.csr_array":
-    shape = (items + 1, items + 1)
-    return sparse.csr_array((value.astype(np.float32), (row.astype(np.int32), column.astype(np.int32))), shape=shape)
+    """Returns columns, sorted by the first two, which are codes of items."""
+    columns = [table[name].to_numpy().astype(np.int64) for name in names]
+    order = np.argsort((columns[0] << 32) + columns[1])
+    return [column[order] for column in columns]

@@ -103,8 +103,10 @@ class Seen:
         recent = self.age <= RECENT
         row, weights = self.row[recent], weight(self.age[recent].astype(np.float64))
         weights = weights / np.bincount(row, weights, minlength=len(self.histories))[row]
-        shape = (len(self.histories), table.shape[0])
-        ours = sparse.csr_array((weights.astype(np.float32), (row, self.histories.item[recent])), shape=shape)
+        shape, width = (len(self.histories), table.shape[0]), table.indices.dtype
+        # Of another width, the whole table would be copied for the product.
+        places = row.astype(width), self.histories.item[recent].astype(width)
+        ours = sparse.csr_array((weights.astype(np.float32), places), shape=shape)
         near = sparse.csr_array(ours @ table)
         pairs = Pairs(np.repeat(np.arange(len(self.histories)), np.diff(near.indptr)), near.indices.astype(np.int64))
         return pairs, near.data

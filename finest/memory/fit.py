@@ -3,9 +3,10 @@
 Shapes: M instances, I items, F features, E pairs of an instance and an item.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from finest.errors import DataError
 from finest.histories import Histories, Ints
 from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs, Seen
 from finest.memory.registry import FEATURES
+from finest.memory.sampled import Sampled, sampled
 from finest.memory.tables import Counts
 
 SHRINKAGE = 1e-3
@@ -24,6 +26,20 @@ ITERATIONS = 200
 """Largest number of steps of the optimizer; some 40 are taken."""
 START = {NETWORK: 1.0, POPULARITY: 0.0}
 """Weights that fitting begins at, where nothing is known; 0 for any feature."""
+WHOLE = 2**23
+"""Largest number of scores that a loss is computed from; of a larger catalogue, some items stand for all."""
+AT_A_TIME = 2**26
+"""Largest number of scores that are in memory at a time, 256 MiB."""
+
+
+class Computed(Protocol):
+    """Stands for log-probabilities that do not fit into memory, and are computed when an array is made of them."""
+
+    def __getitem__(self, which: Ints) -> "Computed":
+        """Returns those of some instances."""
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Floats:
+        """Computes them."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class Fitting:
     """[M] codes from 1."""
     user: Ints
     """[M] who it was, for folds."""
-    network: Floats | None
+    network: Floats | Computed | None
     """[M, I] log-probabilities of a network that has not been trained on the targets; None to do without."""
     excluded: Pairs | None
     """Pairs that lists leave out."""
@@ -59,6 +75,11 @@ class Fitting:
         return columns
 
     @cached_property
+    def left_out(self) -> Ints:
+        """Returns where what lists leave out stands there."""
+        return _NOWHERE if self.excluded is None else self._flat(self.excluded)
+
+    @cached_property
     def everywhere(self) -> Floats:
         """Returns the items' log popularity [I]."""
         return np.log(self.counts.popularity[1:]).astype(np.float32)
@@ -73,7 +94,7 @@ class Fitting:
 
         Of a feature, it is the root mean square where that is not 0.
         """
-        parts = [self.network] if self.network is not None else []
+        parts = [np.asarray(self.network)] if self.network is not None else []
         found = [float(part.std(dtype=np.float64)) for part in [*parts, self.everywhere]]
         for column in self.columns.values():
             there = column[column != 0].astype(np.float64)
@@ -85,12 +106,12 @@ class Fitting:
         shape = len(self.target), len(self.everywhere)
         scores: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
         if self.network is not None:
-            scores += np.float32(weights[NETWORK]) * self.network
+            scores += np.float32(weights[NETWORK]) * np.asarray(self.network)
         scores += np.float32(weights[POPULARITY]) * self.everywhere
         for name, column in self.columns.items():
             scores.reshape(-1)[self.place] += np.float32(weights[name]) * column
         if self.excluded is not None:
-            scores.reshape(-1)[self._flat(self.excluded)] = -np.inf
+            scores.reshape(-1)[self.left_out] = -np.inf
         return scores
 
     def loss(self, weights: npt.NDArray[np.float64], power: float) -> tuple[float, npt.NDArray[np.float64]]:
@@ -107,7 +128,7 @@ class Fitting:
         p[np.arange(M), self.target - 1] -= 1
         loss = -np.log(own) if power == 0 else (1 - own**power) / power
         p *= (own**power / M).astype(np.float32)[:, None]
-        gradient = [float((p * self.network).sum(dtype=np.float64))] if self.network is not None else []
+        gradient = [float((p * np.asarray(self.network)).sum(dtype=np.float64))] if self.network is not None else []
         gradient.append(float((p.sum(0, dtype=np.float64) * self.everywhere).sum()))
         there = p.reshape(-1)[self.place]
         gradient += [float((there * column).sum(dtype=np.float64)) for column in self.columns.values()]
@@ -118,6 +139,9 @@ class Fitting:
 
         One over the mean rank would be less, and so favour scores that break ties by chance.
         """
+        return np.concatenate([part._reciprocal_ranks(weights) for part in self.parts()])
+
+    def _reciprocal_ranks(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
         scores = self.scores(weights)
         own = scores[np.arange(len(self.target)), self.target - 1][:, None]
         better, equal = (scores > own).sum(1), (scores == own).sum(1)
@@ -144,6 +168,19 @@ class Fitting:
             excluded,
             self.names,
         )
+
+    def parts(self) -> Iterator["Fitting"]:
+        """Yields the instances, so many at a time that their scores fit into memory, the network's too."""
+        M, most = len(self.target), max(1, AT_A_TIME // len(self.everywhere))
+        for first in range(0, M, most):
+            number = np.arange(M)
+            part = self if most >= M else self.only((first <= number) & (number < first + most))
+            yield part if part.network is None else replace(part, network=np.asarray(part.network))
+
+    @cached_property
+    def sampled(self) -> Sampled:
+        """Returns some of the scores, which stand for all."""
+        return sampled(self)
 
     def without_network(self) -> "Fitting":
         """Returns the instances without the network's scores."""
@@ -179,10 +216,11 @@ def fit(
         raise DataError("there is no held-out interaction of the validation cut to fit a memory's weights on")
     given = {**START, **(prior or {})}
     centre = np.array([given.get(name, 0.0) for name in fitting.weights])
-    spread = fitting.spread()
+    looked_at = fitting if len(fitting.target) * len(fitting.everywhere) <= WHOLE else fitting.sampled
+    spread = looked_at.spread()
 
     def loss(scaled: npt.NDArray[np.float64], q: float) -> tuple[float, npt.NDArray[np.float64]]:
-        value, gradient = fitting.loss(scaled / spread, q)
+        value, gradient = looked_at.loss(scaled / spread, q)
         away = scaled - centre * spread
         return value + pull * float(away @ away), gradient / spread + 2 * pull * away
 

@@ -20,6 +20,10 @@ COLUMNS = 2**14
 """Number of a history's scores compared at a time. Comparisons are counted as whole numbers, which for a million items
 at once would take as much memory as the scores, and five times as long as in the cache."""
 
+CACHED = 2**20
+"""Number of scores that log-probabilities are added to at a time: new memory for those of a whole chunk would take
+longer than the sums, where the catalogue is large."""
+
 
 @torch.no_grad()
 def scored(
@@ -50,7 +54,10 @@ def scored(
         else:
             scores_BI = _of_memory(memory, chunk, device)
             if memory.network:
-                scores_BI += memory.network * _of_model(model, padded)[: len(chunk)].log_softmax(1)
+                network_BI = _of_model(model, padded)[: len(chunk)]
+                rows = max(1, CACHED // scores_BI.shape[1])
+                for part_BI, logits_BI in zip(scores_BI.split(rows), network_BI.split(rows), strict=True):
+                    part_BI += memory.network * logits_BI.log_softmax(1)
         if exclude_seen:
             scores_BI[torch.from_numpy(chunk.row).to(device), torch.from_numpy(chunk.item - 1).to(device)] = -torch.inf
         yield part, scores_BI

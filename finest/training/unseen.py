@@ -15,17 +15,16 @@ from finest.memory.counts import counted
 from finest.memory.features import Floats, Pairs
 from finest.memory.fit import Fitting
 from finest.memory.registry import FEATURES
-from finest.models.ranking import scored
 from finest.models.recommender import Recommender
 from finest.models.saved import load
 from finest.ranklists.champion import in_codes_of, later_than_cut
 from finest.ranklists.match import match
-from finest.training.device import prepare
+from finest.training.network_scores import LogProbabilities, log_probabilities
 
 PARTS = 5
 """Number of parts that users are dealt to: weights are fitted on one, and what is served is chosen on the others."""
-SCORES = 2**25
-"""Largest number of scores of the instances, 128 MiB: a large catalogue has fewer of them."""
+SCORES = 2**32
+"""Largest number of scores of the instances: a catalogue of a million items has some 4,000 of them."""
 
 
 def of_cut(model: Recommender, cut: Dataset, config: MemoryConfig, seed: int) -> Fitting:
@@ -38,7 +37,7 @@ def of_cut(model: Recommender, cut: Dataset, config: MemoryConfig, seed: int) ->
         seed: Decides which instances are taken, where there are many.
     """
     row = _chosen(cut, config, seed, np.ones(cut.items + 1, bool))
-    return _fitting(cut, config, row, _log_probabilities(model, cut, row))
+    return _fitting(cut, config, row, log_probabilities(model, cut, row))
 
 
 def of_champion(champion: Path, data: Dataset, config: MemoryConfig, seed: int, device: torch.device) -> Fitting:
@@ -58,13 +57,11 @@ def of_champion(champion: Path, data: Dataset, config: MemoryConfig, seed: int, 
     cut = split(data, data.train & ~later_than_cut(champion, data), data.train)
     of_ours = match(saved.item_ids, data.item_ids).backward
     row = _chosen(cut, config, seed, of_ours > 0)
-    theirs = _log_probabilities(saved.model, in_codes_of(saved, cut), row)
-    network = np.repeat(theirs.min(1, initial=0.0)[:, None], cut.items, axis=1)
-    network[:, of_ours[1:] > 0] = theirs[:, of_ours[of_ours > 0] - 1]
+    network = log_probabilities(saved.model, in_codes_of(saved, cut), row, of_ours)
     return _fitting(cut, config, row, network)
 
 
-def _fitting(cut: Dataset, config: MemoryConfig, row: Ints, network: Floats) -> Fitting:
+def _fitting(cut: Dataset, config: MemoryConfig, row: Ints, network: Floats | LogProbabilities) -> Fitting:
     histories, exclude = cut.histories(row), cut.manifest.exclude_seen
     return Fitting(
         counted(cut, cut.training_rows(), config),
@@ -97,15 +94,6 @@ def _chosen(cut: Dataset, config: MemoryConfig, seed: int, able: "np.ndarray[tup
     if len(number) > most:
         number = np.sort(np.random.default_rng(seed).choice(number, most, replace=False))
     return of.row[number]
-
-
-@torch.no_grad()
-def _log_probabilities(model: Recommender, data: Dataset, row: Ints) -> Floats:
-    prepare(model.embedding.device)
-    result = np.empty((len(row), model.items), np.float32)
-    for part, scores_BI in scored(model, lambda part: data.histories(row[part]), len(row), exclude_seen=False):
-        result[part] = scores_BI.log_softmax(1).cpu().numpy()
-    return result
 
 
 def _distinct(history: Ints, item: Ints) -> Pairs:

@@ -8,7 +8,15 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
+from finest.histories import Histories
+from finest.memory.features import NETWORK, POPULARITY, Memory
+from finest.memory.registry import FEATURES
+from finest.memory.tables import Counts
+from finest.models.ranking import scored, top
+from finest.models.registry import build
+from finest.models.sasrec import SASRecConfig
 from finest.training.device import prepare
 from storage import checkpoint_store
 from tests.integration.training.test_steps import FINETUNE, PRETRAIN, lists, train
@@ -66,3 +74,23 @@ def test_the_loss_in_chunks_is_the_whole_ones() -> None:
         found.append([terms.detach(), hidden.grad, embedding.grad, bias.grad])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_lists_with_counts_are_the_same_twice_and_those_of_the_cpu() -> None:
+    random, items = np.random.default_rng(0), 20_000
+    start, value = np.r_[0, np.arange(items + 1) * 24], random.random(24 * items, np.float32)
+    table = sparse.csr_array((value, random.integers(1, items + 1, 24 * items), start), shape=(items + 1, items + 1))
+    counts = Counts(np.r_[0, np.full(items, 1 / items)], table, table)
+    memory = Memory(counts, {NETWORK: 0.8, POPULARITY: 0.2, **dict.fromkeys(FEATURES, 0.5)})
+    histories = [random.integers(1, items + 1, random.integers(1, 90)).tolist() for _ in range(200)]
+    model = build(SASRecConfig(), items)
+    model.initialise(0)
+
+    def lists(device: str) -> list[np.ndarray]:
+        prepare(torch.device(device))
+        chunks = scored(model.to(device), lambda part: Histories.of(histories[part]), len(histories), True, memory)
+        return [np.concatenate(parts) for parts in zip(*(top(scores, 100) for _, scores in chunks), strict=True)]
+
+    (item, score), again, (on_cpu, close) = lists("cuda"), lists("cuda"), lists("cpu")
+    assert np.array_equal(item, again[0]) and np.array_equal(score, again[1])
+    assert (item == on_cpu).mean() > 0.999 and np.allclose(score, close, atol=1e-4)

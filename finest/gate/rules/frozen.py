@@ -35,11 +35,10 @@ def _plasticity(measured: Measured, config: Gate) -> RuleResult:
     name, option = "frozen.plasticity", "min_plasticity"
     if not measured.plasticity:
         sentence = (
-            "No user has two instances, so nothing shows whether lists follow the history: hold out more than "
-            "one interaction a user, "
-            "or drop frozen from gate.rules."
+            "No user has two instances, so no list follows another of the same user, and nothing measures whether "
+            "lists follow the history; copies are still told by the reference and the ceiling."
         )
-        return decide(name, False, sentence, bound=config.min_plasticity, option=option)
+        return not_applicable(name, sentence, option)
     candidate, base = measured.plasticity["candidate"], measured.plasticity["base"]
     ratio = candidate / base
     follows = ratio.value >= config.min_plasticity

@@ -1,4 +1,4 @@
-"""Ingest on a standalone Spark cluster, a master and two workers, makes the files that DuckDB makes.
+"""Ingest on a standalone Spark cluster, a master and two workers, makes the files that DuckDB makes, and counts alike.
 
 Without pyspark (468 MB: `pip install -c constraints.txt -e '.[pipeline,dev,spark]'`) or Java these tests are skipped.
 """
@@ -18,10 +18,14 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 
+from finest.data import spark
 from finest.data.config import Ingest
+from finest.data.dataset import Rows
+from finest.data.duck import DuckDB
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
+from finest.memory import counts
 
 ROWS = 100_000
 FILES = ("interactions.parquet", "users.parquet", "items.parquet", "quarantine.parquet", "manifest.json")
@@ -165,6 +169,26 @@ def test_spark_and_duckdb_write_the_same_files(
     assert {path.name for path in tmp_path.iterdir()} == {"in", "spark", "duckdb"}  # nothing is left behind
     workers = set(re.findall(r"Launching executor \S+ on worker (\S+)", cluster.log.read_text()))
     assert len(workers) == 2
+
+
+def test_spark_and_duckdb_count_the_same_bit_for_bit(cluster: Cluster, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv(
+        "PYSPARK_SUBMIT_ARGS", "--conf spark.sql.shuffle.partitions=2 --conf spark.driver.host=127.0.0.1 pyspark-shell"
+    )
+    monkeypatch.setattr(counts, "PAIRS", 60_000)  # some parts each
+    random = np.random.default_rng(0)
+    user = np.repeat(np.arange(60), random.integers(1, 90, 60))
+    item, id = random.zipf(1.3, len(user)) % 200 + 1, np.arange(len(user))
+    rows, weight = Rows(user, item, id, id), 1 + id % counts.FULL_WEIGHT
+    config = Ingest(**CONFIG, spark_master=cluster.url, spark_folder=str(tmp_path))
+    with spark.opened(pafs.LocalFileSystem(), [], config, "counts") as engine:
+        there = counts.count(engine, rows, 200, 9, 5.0, weight)
+    with DuckDB(pafs.LocalFileSystem(), tmp_path) as engine:
+        here = counts.count(engine, rows, 200, 9, 5.0, weight)
+    there.save(tmp_path / "spark")
+    here.save(tmp_path / "duckdb")
+    assert here.follows.nnz > 500 and here.alike.nnz > 500
+    assert (tmp_path / "spark").read_bytes() == (tmp_path / "duckdb").read_bytes()
 
 
 def test_a_file_that_spark_would_skip_is_an_error(tmp_path: Path) -> None:

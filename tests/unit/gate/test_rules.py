@@ -10,6 +10,7 @@ from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.ranklists import file
+from finest.testing.rank_lists import Run
 from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, Scores, failed, judged, made_up, rule
 
 TUNED = ("clean", *PROBES, *CONTROLS)
@@ -291,12 +292,41 @@ def test_frozen_refuses_a_candidate_that_gives_up_what_its_base_gains_on_new_dat
     assert failed(judged(run, tmp_path)) == {"frozen.new_data"}
 
 
-def test_frozen_cannot_be_judged_where_users_have_one_instance(tmp_path: Path) -> None:
-    run = made_up()
+def of_one_instance(run: Run) -> Run:
+    """The same run with each user's last instance alone, as leave-one-out holds out."""
     run.each = 1
-    run.target = run.target[::EACH]
-    run.scores = {name: scores[::EACH] for name, scores in run.scores.items()}
-    verdict = judged(run, tmp_path)
-    assert "frozen.plasticity" in failed(verdict)
-    assert "plasticity" not in verdict.metrics
-    assert "drop frozen from gate.rules" in rule(verdict, "frozen.plasticity").sentence
+    run.target = run.target[EACH - 1 :: EACH]
+    run.scores = {name: scores[EACH - 1 :: EACH] for name, scores in run.scores.items()}
+    run.after_cut = None if run.after_cut is None else run.after_cut[EACH - 1 :: EACH]
+    return run
+
+
+def test_plasticity_is_not_applicable_where_users_have_one_instance_and_the_other_checks_go_on(tmp_path: Path) -> None:
+    verdict = judged(of_one_instance(made_up()), tmp_path)
+    assert verdict.verdict == "pass" and "plasticity" not in verdict.metrics
+    assert rule(verdict, "frozen.plasticity").status == "not applicable"
+    assert {rule(verdict, name).status for name in ("frozen.reference", "frozen.ceiling")} == {"pass"}
+
+
+def test_a_copy_of_the_champion_is_refused_where_plasticity_is_not_applicable(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    run.scores["champion", "tuned"] = run.scores["clean", "tuned"]
+    run.described = {(variant, "tuned"): {"reference": "champion/3"} for variant in TUNED}
+    assert failed(judged(of_one_instance(run), tmp_path)) == {"frozen.reference"}
+
+
+def test_variants_that_copy_each_other_are_refused_where_plasticity_is_not_applicable(tmp_path: Path) -> None:
+    run = made_up()
+    for probe in PROBES:
+        run.scores[probe, "tuned"] = run.scores["clean", "tuned"]
+    assert failed(judged(of_one_instance(run), tmp_path)) == {"frozen.ceiling"}
+
+
+def test_lists_that_stopped_with_an_older_history_are_refused_where_plasticity_is_not_applicable(
+    tmp_path: Path,
+) -> None:
+    run = made_up()
+    for variant in TUNED:  # what the user's first instance was given, at the last one
+        old = run.scores[variant, "tuned"][::EACH]
+        run.scores[variant, "tuned"] = np.repeat(old, EACH, axis=0)
+    assert failed(judged(of_one_instance(run), tmp_path)) >= {"accuracy.base"}
