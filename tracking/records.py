@@ -138,6 +138,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
         "reason": verdict.reason,
         "protocol": verdict.protocol,
         "reference": verdict.reference,
+        **({"memory/chosen": verdict.served.chosen} if verdict.served else {}),
     }
     for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
         run.client.set_tag(run.parent, key, value)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from components import events
 from finest.gate.config import Gate
 from finest.gate.judge import judge
-from finest.gate.verdict import Verdict, write_verdict
+from finest.gate.verdict import Served, Verdict, write_verdict
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
@@ -64,8 +64,18 @@ def decide(
     facts, first = [read_facts(group) for group in groups], groups[0]
     by_id = {fact["group"]: group for fact, group in zip(facts, groups, strict=True)}
     ids = {"run": kfp_run_id(), "champion": champion}
-    said = Recipe.model_validate(facts[0]["recipe"]).sentence
-    verdict = judge([*groups, baselines], config, seed, data=data, as_of=as_of, cost=cost(facts), ids=ids, said=said)
+    recipe = Recipe.model_validate(facts[0]["recipe"])
+    verdict = judge(
+        [*groups, baselines],
+        config,
+        seed,
+        data=data,
+        as_of=as_of,
+        cost=cost(facts),
+        ids=ids,
+        served=served(recipe),
+        said=recipe.sentence,
+    )
     histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
     write_verdict(verdict, out / "verdict.json")
@@ -74,6 +84,20 @@ def decide(
     shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)
     shutil.copyfile(first / "lists" / "tuned" / "clean.parquet", candidate / LISTS)
     return verdict, histories
+
+
+def served(recipe: Recipe) -> Served | None:
+    """Returns what a recipe says of serving; None where there was nothing to choose."""
+    if recipe.gain is None or recipe.memory_gain is None:
+        return None
+    return Served(
+        chosen=recipe.chosen,
+        weights=recipe.weights or {},
+        mrr=recipe.mrr,
+        network_gain=recipe.gain,
+        counts_gain=recipe.memory_gain,
+        sentence=recipe.served,
+    )
 
 
 def profile(groups: dict[str, Path], out: Path) -> str | None:

@@ -14,7 +14,7 @@ from finest.gate.measure import Measured, measure
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
-from finest.gate.verdict import RuleResult, Verdict
+from finest.gate.verdict import RuleResult, Served, Verdict
 from finest.gate.verdict_metrics import verdict_metrics
 
 GIVEN = "given shared references"
@@ -30,6 +30,7 @@ def judge(
     as_of: datetime | None = None,
     cost: dict[str, Any] | None = None,
     ids: dict[str, Any] | None = None,
+    served: Served | None = None,
     said: str = "",
 ) -> Verdict:
     """Judges all rank lists below `folders`; needs no model and no GPU.
@@ -44,7 +45,8 @@ def judge(
         as_of: The moment that the age counts from, with a time zone.
         cost: What the trainings cost; handed on to the verdict.
         ids: Ids of the run; handed on to the verdict.
-        said: A sentence on what is judged, which becomes the first note.
+        served: What the candidate is served with, where that was chosen.
+        said: Sentences on what is judged, which become the first note.
 
     Raises:
         DataError: Rank lists do not belong together, or are not all that the configured rules need.
@@ -67,7 +69,8 @@ def judge(
         rules=results,
         scenarios=[scenario_result(compared) for compared in (*measured.probes, *measured.controls)],
         accuracy=list(measured.accuracy.values()),
-        metrics={**metrics, "gate/passed": float(passed)},
+        metrics={**metrics, **(served.metrics if served else {}), "gate/passed": float(passed)},
+        served=served,
         moved=examples(evidence, measured),
         notes=[*([said] if said else []), *notes(evidence, measured, config)],
         data=_data(evidence, measured, seed),

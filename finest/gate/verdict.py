@@ -118,6 +118,33 @@ class Example(Part):
     """Item ids of the four top 10s; the last two empty where no lists without FINEST were given."""
 
 
+class Served(Part):
+    """Holds what the candidate is served with, and what each part brings on rows that nothing was fitted on."""
+
+    chosen: Literal["stack", "memory", "network"]
+    """`stack`: network and counts together; `memory`: counts alone; `network`: the network alone."""
+    weights: dict[str, float]
+    """Weights of the memory, the network's among them; empty without one."""
+    mrr: dict[str, float]
+    """Mean reciprocal rank of network, memory and stack there."""
+    network_gain: float
+    """What the network adds to the MRR of counts."""
+    counts_gain: float
+    """What counts add to the MRR of the network."""
+    sentence: str
+    """All that, in one sentence."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Returns the numbers, named as in MLflow: `memory/mrr/stack`, `memory/weight/popularity`, ..."""
+        return {
+            **{f"memory/mrr/{way}": value for way, value in self.mrr.items()},
+            **{f"memory/weight/{name}": weight for name, weight in self.weights.items()},
+            "memory/network_gain": self.network_gain,
+            "memory/counts_gain": self.counts_gain,
+        }
+
+
 class Verdict(Part):
     """Holds the verdict. Everything but `cost`, `age` and `ids` is a function of the lists, the config and the seed."""
 
@@ -137,6 +164,8 @@ class Verdict(Part):
     metrics: dict[str, float] = {}
     """Flat, named as in MLflow: `rls/rbo`, `noise_floor/rbo`, `accuracy/mrr`, ... All are finite: what is not is left
     out, and named by the rule `sanity`."""
+    served: Served | None = None
+    """What the candidate is served with and why; None where there was nothing to choose."""
     moved: list[Example] = []
     """The lists that moved most, for reading."""
     notes: list[str] = []

@@ -13,9 +13,9 @@ class MemoryConfig(Section):
     """What is counted beside the network, whose log-probabilities and features are added up with fitted weights."""
 
     serve: Literal["best", "stack", "memory"] = "best"
-    """What is served: `stack`, network and counts together; `memory`, counts alone; `best`: what validation shows, the
-    network joining the counts where it gains more than a standard error, and the network alone where counts gain
-    nothing."""
+    """What is served: `stack`, network and counts together; `memory`, counts alone; `best`: what validation shows,
+    the best of these and of the network alone, or the calmest that is within a standard error of it; the champion's way
+    stays unless it is two standard errors worse."""
     neighbours: int = Field(default=100, ge=1)
     """Nearest neighbours of an item that are kept. Part of what the model is: another number gives other lists."""
     shrink: float = Field(default=5.0, ge=0)
@@ -29,4 +29,5 @@ class MemoryConfig(Section):
     choose among network, counts and both."""
     pull: float = Field(default=1.0, ge=0)
     """How strongly weights are drawn to the champion's: squared distance, in units of a feature's size, against the
-    mean loss. 0: not at all; weights that float from night to night move lists as much as another seed does."""
+    mean loss. 0: not at all. Features say much of the same, so weights that float go where chance takes them, and lists
+    with them: docs/choices.md. What the champion lacks, or is served another way with, is found freely."""

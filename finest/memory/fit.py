@@ -206,7 +206,8 @@ def fit(
     Args:
         fitting: The instances.
         power: Power q of the loss that is fitted last; 0 for log-likelihood alone.
-        prior: Weights that the new ones are drawn to; START where not given.
+        prior: Weights that the new ones are drawn to. What has none is drawn to START, by SHRINKAGE: a feature that is
+            new may find its weight at once.
         pull: Weight of the squared distance to them, in units of a feature's spread, against the mean loss.
 
     Raises:
@@ -214,15 +215,17 @@ def fit(
     """
     if not len(fitting.target):
         raise DataError("there is no held-out interaction of the validation cut to fit a memory's weights on")
-    given = {**START, **(prior or {})}
+    prior = prior or {}
+    given = {**START, **prior}
     centre = np.array([given.get(name, 0.0) for name in fitting.weights])
+    drawn = np.array([pull if name in prior else SHRINKAGE for name in fitting.weights])
     looked_at = fitting if len(fitting.target) * len(fitting.everywhere) <= WHOLE else fitting.sampled
     spread = looked_at.spread()
 
     def loss(scaled: npt.NDArray[np.float64], q: float) -> tuple[float, npt.NDArray[np.float64]]:
         value, gradient = looked_at.loss(scaled / spread, q)
         away = scaled - centre * spread
-        return value + pull * float(away @ away), gradient / spread + 2 * pull * away
+        return value + float(drawn @ away**2), gradient / spread + 2 * drawn * away
 
     scaled = centre * spread
     for q in dict.fromkeys([0.0, power]):

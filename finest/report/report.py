@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from finest import atomic
-from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
+from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Served, Verdict
 from finest.perturb.registry import EDITS
 from finest.report import charts
 from finest.report.form import (
@@ -28,6 +28,8 @@ from finest.training.history import terms_of
 
 PANELS = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
 """Similarities that have a chart, and its title."""
+SERVED = {"network": "the network alone", "memory": "counts alone", "stack": "network and counts together"}
+"""Ways to serve a model, in words."""
 STAGES = {"pretrain": "Pretraining", "finetune": "FINEST fine-tuning", "lists": "Rank lists"}
 STAGE_COLOURS = {"pretrain": charts.OTHER, "finetune": charts.WITH, "lists": charts.LINE}
 
@@ -53,6 +55,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
             for status in ("pass", "fail", "not applicable")
         },
         figures=key_figures(verdict),
+        served=served(verdict.served),
         stability=stability(verdict),
         histograms=histograms(verdict),
         accuracy=accuracy(verdict),
@@ -117,6 +120,22 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
             below = f"{number(metrics['churn_unstabilised/rbo'])} without FINEST"
         tiles.append({"label": "Similarity to the champion", "value": value, "below": below})
     return tiles
+
+
+def served(found: Served | None) -> list[dict[str, Any]]:
+    """Returns the rows of the table of ways to serve: words, MRR, change against the network, whether it was chosen."""
+    if found is None:
+        return []
+    network = found.mrr["network"]
+    return [
+        {
+            "words": words,
+            "mrr": found.mrr[way],
+            "change": signed(found.mrr[way] / network - 1) if network and way != "network" else "\N{EN DASH}",
+            "chosen": way == found.chosen,
+        }
+        for way, words in SERVED.items()
+    ]
 
 
 def stability(verdict: Verdict) -> dict[str, Any]:

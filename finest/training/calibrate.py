@@ -6,6 +6,7 @@ at.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from finest import atomic
 from finest.data.dataset import Dataset, Ints
 from finest.memory.features import NETWORK, POPULARITY
 from finest.memory.fit import Fitting, fit, part_of
-from finest.models.saved import read_facts
+from finest.models.saved import Facts, read_facts
 from finest.training import unseen
 from finest.training.config import Pretrain
 from finest.training.device import choose
@@ -27,6 +28,13 @@ from finest.training.trial import Trial, known_length, steps_of_epoch
 
 POWERS = (0.0, 0.5)
 """Powers q of the loss that weights are fitted by; the better one on the other users is taken."""
+CALMEST_FIRST: tuple[Choice, ...] = ("memory", "network", "stack")
+"""Ways to serve a model: counts know no seed, and one part is simpler than two. The first that is no more than a
+standard error under the best is taken."""
+CLEARLY = 2.0
+"""Number of standard errors by which the champion's way must be worse than the best before another one is taken, which
+moves every user's list. Where two ways are equally good, one leaves the champion's every sixth night, two every
+fortieth (docs/choices.md)."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +73,7 @@ def find(data: Dataset, config: Pretrain, seed: int, champion: Path | None, stor
             return Recipe(chosen="network", length=length, kept=kept)
         trained = Trial(data, config, seed, None).train(store, report)
         return Recipe(chosen="network", length=trained.length, found=trained.found, scale=trained.scale)
-    before = facts.memory if facts else None
+    before = weights_of(facts, data.manifest.exclude_seen) if facts else None
     if champion and length:
         theirs = unseen.of_champion(champion, data, memory, seed, choose(config.device))
         if len(theirs.target) >= memory.instances:
@@ -79,56 +87,124 @@ def find(data: Dataset, config: Pretrain, seed: int, champion: Path | None, stor
     return recipe.model_copy(update=told)
 
 
+def weights_of(champion: Facts, exclude_seen: bool) -> Mapping[str, float] | None:
+    """Returns what a model is served with; None where its lists leave out what others hold, which is another task."""
+    return (champion.memory or {NETWORK: 1.0}) if champion.exclude_seen == exclude_seen else None
+
+
+@dataclass(frozen=True)
+class Way:
+    """Holds one way to serve a model, and how well it does on users that it was not fitted on."""
+
+    weights: dict[str, float]
+    power: float
+    """Power of the loss that the weights were fitted by; the better one on these users."""
+    reciprocal_ranks: npt.NDArray[np.float64]
+    """[M] of their instances."""
+
+    @property
+    def mrr(self) -> float:
+        """Returns their mean."""
+        return float(self.reciprocal_ranks.mean())
+
+
 def choose_among(
     fitting: Fitting,
     before: Mapping[str, float] | None = None,
     pull: float = 0.0,
     serve: Literal["best", "stack", "memory"] = "best",
 ) -> Recipe:
-    """Fits weights with the network and without on some users, and takes the simplest that is about as good on others.
-
-    The network stands beside the counts where it gains more than a standard error, and the counts beside the network
-    where they do. What the champion has stays unless it loses as much.
+    """Fits weights with the network and without on some users, and takes what is about the best on others.
 
     Args:
         fitting: The instances.
-        before: Weights of the champion's memory; None without one.
+        before: Weights that the champion is served with, NETWORK alone where it has no memory; None without one.
         pull: How strongly weights are drawn to these.
         serve: What to take whatever is found; `best` for what is.
     """
     fitted_on = part_of(fitting.user, unseen.PARTS)
     fit_on, judge_on = fitting.only(fitted_on), fitting.only(~fitted_on)
-    found: dict[str, tuple[float, dict[str, float], npt.NDArray[np.float64]]] = {}
-    for name, ours, theirs in (
-        ("stack", fit_on, judge_on),
-        ("memory", fit_on.without_network(), judge_on.without_network()),
-    ):
-        by_power = []
-        for power in POWERS:
-            weights = fit(ours, power, before, pull) if before and pull else fit(ours, power)
-            by_power.append((power, weights, theirs.reciprocal_ranks(weights)))
-        found[name] = max(by_power, key=lambda one: one[2].mean())
-    alone = {**dict.fromkeys([POPULARITY, *fitting.names], 0.0), NETWORK: 1.0}
-    found["network"] = 0.0, alone, judge_on.reciprocal_ranks(alone)
-    gain, error = difference(found["stack"][2], found["memory"][2], judge_on.user)
-    bar = -error if before and NETWORK in before else error
-    against = found["stack"][1][NETWORK] <= 0  # the network's order, turned round
-    chosen: Choice = "stack" if gain > bar and not against else "memory"
-    over, over_error = difference(found[chosen][2], found["network"][2], judge_on.user)
-    if over <= (-over_error if before else over_error):
-        chosen = "network"
-    chosen = chosen if serve == "best" else serve
-    power, weights, _ = found[chosen]
+    found = ways(fit_on, judge_on, before, pull)
+    ranks = {name: way.reciprocal_ranks for name, way in found.items()}
+    incumbent = kind(before) if before else None
+    turned = found["stack"].weights[NETWORK] <= 0  # such a stack would serve the network's order turned round
+    able = {name: reciprocal for name, reciprocal in ranks.items() if not (turned and name == "stack")}
+    chosen = decided(able, judge_on.user, incumbent) if serve == "best" else serve
+    gain, error = difference(ranks["stack"], ranks["memory"], judge_on.user)
+    memory_gain, memory_error = difference(ranks["stack"], ranks["network"], judge_on.user)
     return Recipe(
         chosen=chosen,
         configured=serve != "best",
-        weights=None if chosen == "network" else weights,
-        power=None if chosen == "network" else power,
-        mrr={name: float(reciprocal.mean()) for name, (_, _, reciprocal) in found.items()},
+        weights=None if chosen == "network" else found[chosen].weights,
+        power=None if chosen == "network" else found[chosen].power,
+        mrr={name: way.mrr for name, way in found.items()},
         gain=gain,
         standard_error=error,
+        memory_gain=memory_gain,
+        memory_standard_error=memory_error,
+        incumbent=serve == "best" and chosen == incumbent and found[chosen].mrr < max(found[name].mrr for name in able),
         instances=len(judge_on.target),
     )
+
+
+def ways(
+    fit_on: Fitting, judge_on: Fitting, before: Mapping[str, float] | None = None, pull: float = 0.0
+) -> dict[Choice, Way]:
+    """Returns the ways that a model can be served, fitted on some instances and measured on others.
+
+    Weights are drawn to the champion's where it is served the same way: those of counts alone are others than those of
+    counts beside a network, which says much of it again.
+    """
+    drawn_way = kind(before) if before else None
+    counts_alone = fit_on.without_network(), judge_on.without_network()
+    alone = {**dict.fromkeys([POPULARITY, *fit_on.names], 0.0), NETWORK: 1.0}
+    return {
+        "stack": fitted(fit_on, judge_on, before if drawn_way == "stack" else None, pull),
+        "memory": fitted(*counts_alone, before if drawn_way == "memory" else None, pull),
+        "network": Way(alone, 0.0, judge_on.reciprocal_ranks(alone)),
+    }
+
+
+def fitted(fit_on: Fitting, judge_on: Fitting, before: Mapping[str, float] | None, pull: float) -> Way:
+    """Returns the weights fitted by the power of POWERS that is better on other users, drawn to earlier ones or not."""
+    found = []
+    for power in POWERS:
+        weights = fit(fit_on, power, before, pull) if before and pull else fit(fit_on, power)
+        found.append(Way(weights, power, judge_on.reciprocal_ranks(weights)))
+    return max(found, key=lambda way: way.mrr)
+
+
+def kind(weights: Mapping[str, float]) -> Choice:
+    """Tells in which way a model of these weights is served.
+
+    >>> [kind(dict.fromkeys(names, 1.0)) for names in (["network"], ["popularity"], ["network", "popularity"])]
+    ['network', 'memory', 'stack']
+    """
+    if NETWORK not in weights:
+        return "memory"
+    return "stack" if len(weights) > 1 else "network"
+
+
+def decided(ranks: Mapping[Choice, npt.NDArray[np.float64]], user: Ints, incumbent: Choice | None = None) -> Choice:
+    """Returns the way to serve: the champion's unless it clearly loses, else the calmest that is about the best.
+
+    All are compared with the best of them, never one after the other: where counts alone are about as good as both
+    together, and no better than the network, both together can still be better than the network.
+
+    Args:
+        ranks: Reciprocal ranks [M] of each way, on the same instances.
+        user: [M] whose they are.
+        incumbent: The way that the champion is served; None without one. It counts where it is among these.
+    """
+    best = max(ranks, key=lambda name: ranks[name].mean())
+
+    def behind(name: Choice) -> float:
+        loss, error = difference(ranks[best], ranks[name], user)
+        return loss / error if error else 0.0
+
+    if incumbent in ranks and behind(incumbent) <= CLEARLY:
+        return incumbent
+    return next(name for name in CALMEST_FIRST if name in ranks and behind(name) <= 1)
 
 
 def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], user: Ints) -> tuple[float, float]:

@@ -31,7 +31,13 @@ class Recipe(Section):
     gain: float | None = None
     """What the network adds to the memory's MRR there."""
     standard_error: float | None = None
-    """Its standard error, by user: a network that gains less is left out."""
+    """Its standard error, by user."""
+    memory_gain: float | None = None
+    """What the memory adds to the network's MRR there."""
+    memory_standard_error: float | None = None
+    """Its standard error, by user."""
+    incumbent: bool = False
+    """Whether the champion's way to serve stays, though another one is better by no more than chance allows."""
     instances: int = 0
     """Number of instances that this was measured on."""
     network: Literal["cut", "champion"] = "cut"
@@ -53,9 +59,11 @@ class Recipe(Section):
         '' where nothing was to choose.
 
         >>> mrr = {"stack": 0.0996, "memory": 0.0927, "network": 0.0853}
-        >>> Recipe(chosen="stack", mrr=mrr, gain=0.0069, standard_error=0.002, instances=9000).sentence
+        >>> gains = {"gain": 0.0069, "standard_error": 0.002, "memory_gain": 0.0143, "memory_standard_error": 0.0021}
+        >>> Recipe(chosen="stack", mrr=mrr, instances=9000, **gains).sentence
         'Served are network and counts together: on 9000 held-out rows of the validation cut MRR is 0.0853 of the \
-network alone, 0.0927 of counts alone and 0.0996 of both; the network adds +0.0069 (standard error 0.0020).'
+network alone, 0.0927 of counts alone and 0.0996 of both; beside counts the network adds +0.0069 (standard error \
+0.0020), beside the network counts add +0.0143 (0.0021).'
         >>> found = Found(steps=650, value=0.0712, last=850, why="patience")
         >>> length = Length(steps=715, epochs=11.0, measured=0, settings="")
         >>> Recipe(chosen="network", length=length, found=found, scale=1.1).sentence
@@ -64,9 +72,11 @@ no better in 200 more; an epoch of all rows has 1.10 times as many.'
         >>> Recipe(chosen="network", length=length, kept=True).sentence
         'Every variant trains 715 steps (11.0 epochs), as long as the champion by the number of windows.'
         """
-        return " ".join(part for part in (self._served(), self._trained()) if part)
+        return " ".join(part for part in (self.served, self._trained()) if part)
 
-    def _served(self) -> str:
+    @property
+    def served(self) -> str:
+        """Returns what is served and what each part brings; '' where nothing was to choose."""
         if not self.mrr:
             return ""
         words = {"stack": "network and counts together", "memory": "counts alone", "network": "the network alone"}
@@ -74,12 +84,14 @@ no better in 200 more; an epoch of all rows has 1.10 times as many.'
             "cut": "held-out rows of the validation cut MRR is {:.4f} of the network alone",
             "champion": "training rows that the champion has not seen MRR is {:.4f} of its network alone",
         }
-        as_told = ", as pretrain.memory.serve says" if self.configured else ""
+        why = ", as by the champion" if self.incumbent else ""
+        why = ", as pretrain.memory.serve says" if self.configured else why
         return (
-            f"Served {'are' if self.chosen != 'network' else 'is'} {words[self.chosen]}{as_told}: on "
+            f"Served {'are' if self.chosen != 'network' else 'is'} {words[self.chosen]}{why}: on "
             f"{self.instances} {rows[self.network].format(self.mrr['network'])}, {self.mrr['memory']:.4f} of counts "
-            f"alone and {self.mrr['stack']:.4f} of both; the network adds {self.gain:+.4f} (standard error "
-            f"{self.standard_error:.4f})."
+            f"alone and {self.mrr['stack']:.4f} of both; beside counts the network adds {self.gain:+.4f} "
+            f"(standard error {self.standard_error:.4f}), beside the network counts add {self.memory_gain:+.4f} "
+            f"({self.memory_standard_error:.4f})."
         )
 
     def _trained(self) -> str:

@@ -7,7 +7,7 @@ import pytest
 from mlflow.entities import Run
 
 from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict
+from finest.gate.verdict import Served, Verdict
 from finest.report.markdown import markdown
 from finest.training.history import schema
 from tracking import records, runs, store
@@ -130,6 +130,31 @@ def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
     assert curve("train/loss") == [(10, 3.0), (20, 2.0), (25, 1.5)]
     assert (curve("train/order"), curve("train/top")) == ([(25, 0.25)], [(25, 0.5)])
     assert curve("train/near") == [(25, 0.75)]
+
+
+def test_what_is_served_and_its_weights_are_on_the_parent_so_that_they_plot_over_nights(
+    parent: str, verdict: Callable[..., Verdict]
+) -> None:
+    mrr = {"stack": 0.0996, "memory": 0.0927, "network": 0.0853}
+    weights = {"network": 0.7, "popularity": -0.2, "follows_linear": 0.4}
+    served = Served(chosen="stack", weights=weights, mrr=mrr, network_gain=0.0069, counts_gain=0.0143, sentence="Both.")
+    with runs.step_run("gate") as run:
+        records.log_verdict(run, verdict(served=served, metrics=served.metrics), {}, {})
+    logged = run.client.get_run(parent)
+    assert logged.data.tags["memory/chosen"] == "stack"
+    assert {name: value for name, value in logged.data.metrics.items() if name.startswith("memory/")} == {
+        **{f"memory/weight/{name}": weight for name, weight in weights.items()},
+        **{f"memory/mrr/{way}": value for way, value in mrr.items()},
+        "memory/network_gain": 0.0069,
+        "memory/counts_gain": 0.0143,
+    }
+
+
+def test_a_run_without_a_choice_says_nothing_of_one(parent: str, verdict: Callable[..., Verdict]) -> None:
+    with runs.step_run("gate") as run:
+        records.log_verdict(run, verdict(), {}, {})
+    logged = run.client.get_run(parent)
+    assert not [name for name in [*logged.data.tags, *logged.data.metrics] if name.startswith("memory/")]
 
 
 def test_a_gate_that_is_retried_replaces_what_it_logged(parent: str, verdict: Callable[..., Verdict]) -> None:

@@ -13,7 +13,7 @@ from finest.data import schema
 from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.judge import judge
-from finest.gate.verdict import Verdict, read_verdict, write_verdict
+from finest.gate.verdict import Served, Verdict, read_verdict, write_verdict
 from finest.report.markdown import markdown
 from tests.unit.gate.made_up_run import PROBES, failed, items, judged, made_up
 
@@ -90,6 +90,19 @@ def test_metrics_are_named_as_in_mlflow(tmp_path: Path) -> None:
     assert expected <= set(metrics)
     assert metrics["noise_floor/rbo"] < metrics["rls_unstabilised/rbo"] < metrics["rls/rbo"] < metrics["ceiling/rbo"]
     assert metrics["gate/passed"] == 1
+
+
+def test_what_is_served_stands_in_the_verdict_its_metrics_and_its_first_note(tmp_path: Path) -> None:
+    mrr = {"stack": 0.12, "memory": 0.12, "network": 0.1}
+    served = Served(
+        chosen="memory", weights={"popularity": 0.5}, mrr=mrr, network_gain=0.0, counts_gain=0.02, sentence="So it is."
+    )
+    made_up().write(tmp_path / "lists")
+    verdict = judge([tmp_path / "lists"], Gate(bootstrap_draws=300), 0, served=served, said="So it is. And more.")
+    write_verdict(verdict, tmp_path / "verdict.json")
+    assert read_verdict(tmp_path / "verdict.json").served == served
+    assert verdict.metrics["memory/weight/popularity"] == 0.5 and verdict.metrics["memory/mrr/stack"] == 0.12
+    assert verdict.notes[0] == "So it is. And more."
 
 
 def test_item_popularity_and_age_come_from_the_data(tmp_path: Path) -> None:

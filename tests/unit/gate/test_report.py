@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from finest.gate.verdict import Accuracy, Estimate, Example, RuleResult, ScenarioResult, Verdict
+from finest.gate.verdict import Accuracy, Estimate, Example, RuleResult, ScenarioResult, Served, Verdict
 from finest.report.form import number
 from finest.report.report import marks, render
 from finest.training.history import table
@@ -182,6 +182,31 @@ def test_a_pass_says_so_and_why_and_what_finest_bought(usual: str) -> None:
     assert "Way from floor to ceiling87%70% without FINEST" in text
     assert "Accuracy (MRR) against base+2.0%0.0503 against 0.0493" in text
     assert "given shared references" in text
+
+
+SERVED = Served(
+    chosen="stack",
+    weights={"network": 0.7, "popularity": 0.2},
+    mrr={"stack": 0.0996, "memory": 0.0927, "network": 0.0853},
+    network_gain=0.0069,
+    counts_gain=0.0143,
+    sentence="Served are both, for a reason.",
+)
+
+
+def test_what_counts_and_the_network_bring_is_the_first_thing_below_the_tiles(tmp_path: Path, usual: str) -> None:
+    html = page(tmp_path, verdict(served=SERVED))
+    assert headings(html)[0] == "What counts and the network bring" and headings(html)[1:] == headings(usual)
+    text = plain(html)
+    assert f"What counts and the network bring {SERVED.sentence}" in text
+    for row in (
+        "the network alone0.0853\N{EN DASH}",
+        "counts alone0.0927+8.7%",
+        "network and counts together0.0996+16.8% \N{CHECK MARK} served",
+    ):
+        assert row.replace("\N{CHECK MARK}", "&#10003;") in text, row
+    assert text.count("&#10003; served") == 1
+    Nesting().feed(html)
 
 
 def test_a_failure_names_its_reason_and_marks_the_rule_in_words(tmp_path: Path) -> None:

@@ -89,3 +89,10 @@ def test_a_users_instances_are_in_one_part() -> None:
 def test_without_instances_there_is_one_line() -> None:
     with pytest.raises(DataError, match="no held-out interaction"):
         fit(replace(made_up(0.5)).only(np.zeros(M, bool)), 0.0)
+
+
+def test_a_feature_that_the_old_weights_lack_finds_its_own() -> None:
+    """The champion had another config: drawn to 0 as strongly as the rest, what is new would never be of use."""
+    old = {"network": 0.0, "popularity": 0.0, "alike_linear": 0.0}
+    weights = fit(made_up(0.8), 0.5, old, 100.0)
+    assert weights["follows"] > 0.5 and abs(weights["alike_linear"]) < 0.1

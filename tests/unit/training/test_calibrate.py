@@ -1,12 +1,18 @@
 """What is served: network, counts or both, by what they gain on rows that nothing was fitted on."""
 
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from finest.data.dataset import Ints
 from finest.memory.fit import Fitting
-from finest.training.calibrate import choose_among, difference
+from finest.models.saved import Facts
+from finest.training import calibrate
+from finest.training.calibrate import CALMEST_FIRST, choose_among, decided, difference
+from finest.training.recipe import Choice
 from tests.unit.memory.test_fit import ITEMS, M, made_up
 
 
@@ -54,6 +60,10 @@ def test_what_the_champion_has_stays_unless_it_loses() -> None:
     lacking = {name: weight for name, weight in having.items() if name != "network"}
     with_, without = (sum(choose_among(one, old).chosen == "stack" for one in given) for old in (having, lacking))
     assert with_ > without
+    for one in given:
+        recipe = choose_among(one, having)
+        best = max(recipe.mrr, key=lambda way: recipe.mrr[way])
+        assert recipe.incumbent == (recipe.chosen == "stack" != best)
 
 
 def test_weights_drawn_to_the_champions_move_less() -> None:
@@ -75,3 +85,93 @@ def test_what_is_configured_is_served_and_said_to_be() -> None:
         recipe = choose_among(knowing(made_up(follows, seed=3), knows, 103), serve=serve)
         assert recipe.chosen == serve and "as pretrain.memory.serve says" in recipe.sentence
         assert recipe.weights is not None and ("network" in recipe.weights) == (serve == "stack")
+
+
+def ranks(users: int = 400, **better: float) -> tuple[dict[Choice, npt.NDArray[np.float64]], Ints]:
+    """Reciprocal ranks of one instance a user, each way that much above what all share, with noise of its own."""
+    rng = np.random.default_rng(0)
+    ways: tuple[Choice, ...] = ("stack", "memory", "network")
+    noise = {name: rng.normal(size=users) for name in ways}
+    return {
+        name: better.get(name, 0.0) + 0.1 * (values - values.mean()) / values.std() for name, values in noise.items()
+    }, np.arange(users)
+
+
+def test_all_are_compared_with_the_best_and_not_in_turns() -> None:
+    """Counts are noisy: about as good as both together, and no better than a network that clearly loses to both."""
+    found, user = ranks(stack=0.01)
+    found["memory"] = found["stack"] - 0.004 + np.where(user % 2, 0.3, -0.3)
+    found["network"] = found["stack"] - 0.003 + np.where(user % 2, 0.001, -0.001)
+    compared: list[tuple[Choice, Choice, bool]] = [
+        ("stack", "memory", False),
+        ("memory", "network", False),
+        ("stack", "network", True),
+    ]
+    for one, other, seen in compared:
+        gain, error = difference(found[one], found[other], user)
+        assert (gain > error) == seen
+    assert decided(found, user) == "memory"
+
+
+def test_of_ways_that_are_about_as_good_the_calmest_is_taken() -> None:
+    assert decided(*ranks()) == "memory"
+    assert decided(*ranks(stack=0.02, network=0.02)) == "network"
+    assert decided(*ranks(stack=0.02)) == "stack"
+
+
+@pytest.mark.parametrize("incumbent", ["stack", "memory", "network"])
+def test_the_champions_way_is_left_where_it_clearly_loses_and_not_by_chance(incumbent: Choice) -> None:
+    others: list[Choice] = [name for name in CALMEST_FIRST if name != incumbent]
+    error = 0.1 * np.sqrt(2 / 400)  # of the difference between two ways
+    for behind, stays in ((1.7, True), (2.4, False)):
+        found, user = ranks(**dict.fromkeys(others, behind * error))
+        assert (decided(found, user, incumbent) == incumbent) == stays
+
+
+def test_nights_of_equal_ways_seldom_change_the_way() -> None:
+    rng, user = np.random.default_rng(3), np.arange(300)
+    kept: list[Choice] = ["stack"]
+    anew: list[Choice] = []
+    for _ in range(40):
+        found: dict[Choice, npt.NDArray[np.float64]] = {name: rng.normal(0.1, 0.05, 300) for name in CALMEST_FIRST}
+        kept.append(decided(found, user, kept[-1]))
+        anew.append(decided(found, user))
+    flips = [sum(a != b for a, b in pairwise(ways)) for ways in (kept, anew)]
+    assert flips[0] <= 4 < flips[1]
+
+
+def test_weights_of_counts_alone_are_no_prior_for_both_together() -> None:
+    """Beside a network that says the same, counts weigh less: drawn to what they weigh alone, both would be worse."""
+    today = knowing(made_up(0.5, seed=2), 0.6, 2)
+    alone = {"popularity": 0.0, "follows": 30.0, "alike_linear": 30.0}
+    assert choose_among(today, alone, 10.0).mrr["stack"] == choose_among(today).mrr["stack"]
+    beside = {"network": 1.0, **alone}
+    assert choose_among(today, beside, 10.0).mrr["memory"] == choose_among(today).mrr["memory"]
+
+
+def facts(memory: dict[str, float] | None, exclude_seen: bool) -> Facts:
+    return Facts.model_validate(
+        {
+            "model": {"name": "sasrec"},
+            "seed": 0,
+            "data_fingerprint": "ab",
+            "depth": 10,
+            "exclude_seen": exclude_seen,
+            "stage": "tuned",
+            "memory": memory,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory", "exclude_seen", "known"),
+    [
+        ({"popularity": 0.3}, True, {"popularity": 0.3}),
+        (None, True, {"network": 1.0}),
+        ({"popularity": 0.3}, False, None),
+    ],
+)
+def test_the_champion_counts_where_its_lists_leave_out_the_same(
+    memory: dict[str, float] | None, exclude_seen: bool, known: dict[str, float] | None
+) -> None:
+    assert calibrate.weights_of(facts(memory, exclude_seen), exclude_seen=True) == known
