@@ -17,7 +17,6 @@ from finest.keys import key, numpy_generator
 from finest.memory.counts import counted
 from finest.memory.features import Memory
 from finest.memory.fit import part_of
-from finest.memory.recipe import Recipe
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.similarity import rbo
 from finest.models.recommender import Recommender
@@ -27,13 +26,16 @@ from finest.perturb.edits import Edits, apply, draw
 from finest.perturb.plan import Variant
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
-from finest.training import checkpoint
-from finest.training.calibrate import PARTS, choose_among, difference, instances
+from finest.training import checkpoint, unseen
+from finest.training.calibrate import choose_among, difference
+from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose
 from finest.training.finetune import tuned
-from finest.training.pretrain import describe, model_facts, pretrained, weight_facts
+from finest.training.pretrain import describe, model_facts, pretrained
 from finest.training.progress import Progress
+from finest.training.recipe import Recipe
 from finest.training.references import SharedLists, share
+from finest.training.trial import Trial as CutTraining
 from finest.training.unit import TrainUnit
 from finest.training.workers import Event
 from finest.tuning.shelf import Shelf
@@ -106,19 +108,19 @@ def _measured(job: Job, on_event: OnEvent) -> dict[str, Any]:
     of = _some(trainer.cut.instances())
     if job.config.finetune.list_length > trainer.cut.items:
         raise FinestError(f"finetune.top_k: lists of {job.config.finetune.list_length} items, of {trainer.cut.items}")
-    clean, accuracies = clean_variant(job.seed), _read(job.store)
-    for epochs in rungs(job.config.pretrain.epochs):
+    accuracies = _read(job.store)
+    for epochs in rungs(job.config.pretrain.epochs or 0):
         if epochs not in accuracies:  # else it is a later epoch that the checkpoint holds
-            network = trainer.base(clean, None, epochs)
-            accuracies[epochs] = float(_reciprocal(trainer.lists(network, clean, None, of, None)).mean())
+            lists = trainer.lists(trainer.after(epochs), trainer.clean, None, of, None)
+            accuracies[epochs] = float(_reciprocal(lists).mean())
             _write(job.store, accuracies)
         if accuracies[epochs] < job.bars.get(epochs, 0.0):
             why = f"MRR {accuracies[epochs]:.4f} after {epochs} epochs, the others' median is {job.bars[epochs]:.4f}"
             return {"state": "pruned", "rungs": accuracies, "reason": why}
-    network = trainer.base(clean, None, job.config.pretrain.epochs)
-    recipe, fitted = trainer.recipe()
+    network, pretrain = trainer.whole()
+    recipe, fitted = trainer.recipe(network)
     of = _only(of, ~np.isin(of.user, fitted))
-    ours, probes = trainer.served(network, recipe, of)
+    ours, probes = trainer.served(network, pretrain, recipe, of)
     mrr, error = difference(_reciprocal(ours), np.zeros(len(of)), of.user)
     return {
         "state": "finished",
@@ -130,17 +132,13 @@ def _measured(job: Job, on_event: OnEvent) -> dict[str, Any]:
     }
 
 
-def clean_variant(seed: int) -> Variant:
-    """Returns the variant without edits, under the name by which `calibrate` finds its checkpoint."""
-    return Variant(name="calibration", role="clean", seed=seed)
-
-
 class _Trainer:
     """Trains a trial's variants on the validation cut, each training from its checkpoint on."""
 
     def __init__(self, job: Job, on_event: OnEvent):
         self.job, self.config = job, job.config
         self.cut = validation(job.data)
+        self.clean = Variant(name="clean", role="clean", seed=job.seed)
         self.device = choose(job.config.pretrain.device)
 
         def heard(event: Event) -> None:
@@ -150,41 +148,55 @@ class _Trainer:
 
         self.heard = heard
 
-    def base(self, variant: Variant, edits: Edits | None, epochs: int) -> Recommender:
-        """Returns the base model after so many epochs."""
+    def base(self, variant: Variant, edits: Edits | None, pretrain: Pretrain) -> Recommender:
+        """Returns a base model, of a config whose length is known; one of more epochs goes on from one of fewer."""
         unit = TrainUnit((variant,), (edits,), 1, stacked=False)
-        # The name is that of all epochs, whose training goes on from here: the learning rate does not fall.
-        name = checkpoint.key({"stage": "calibrate", **weight_facts(self.cut, unit, self.config.pretrain, self.device)})
-        saved = checkpoint.Checkpoint(self.job.store, name)
-        config = self.config.pretrain.model_copy(update={"epochs": epochs})
-        (model,), _ = pretrained(self.cut, unit, config, self.device, saved, self.heard)
+        saved = checkpoint.Checkpoint(self.job.store, f"{variant.name}-base")
+        (model,), _ = pretrained(self.cut, unit, pretrain, self.device, saved, self.heard)
         return model
 
-    def recipe(self) -> tuple[Recipe, "np.ndarray[Any, Any]"]:
-        """Returns what is served, by the step `calibrate`, and the users whose rows its weights were fitted on."""
-        if self.config.pretrain.memory == "off":
+    def after(self, epochs: int) -> Recommender:
+        """Returns the clean base model after so many epochs: the learning rate is constant, so it is on the way."""
+        return self.base(self.clean, None, self.config.pretrain.model_copy(update={"epochs": epochs}))
+
+    def whole(self) -> tuple[Recommender, Pretrain]:
+        """Returns the clean base model, and the config with the length that it was trained for."""
+        pretrain = self.config.pretrain
+        if pretrain.steps != "auto":
+            return self.base(self.clean, None, pretrain), pretrain
+
+        def report(told: Progress) -> None:
+            record = {"stage": told.stage, "epoch": told.epoch, "loss": told.loss, "resumed": told.resumed}
+            self.heard((told.variant, record))
+
+        trained = CutTraining(self.job.data, pretrain, self.job.seed, None).train(self.job.store, report)
+        assert trained.found is not None
+        return trained.model, pretrain.model_copy(update={"steps": trained.found.steps})
+
+    def recipe(self, network: Recommender) -> tuple[Recipe, "np.ndarray[Any, Any]"]:
+        """Returns what is served, chosen as `calibrate` does, and the users whose rows its weights were fitted on."""
+        memory = self.config.pretrain.memory
+        if memory == "off":
             return Recipe(chosen="network"), np.zeros(0, np.int64)
+        fitting = unseen.of_cut(network, self.cut, memory, self.job.seed)
+        return choose_among(fitting), np.unique(fitting.user[part_of(fitting.user, unseen.PARTS)])
 
-        def quiet(progress: Progress) -> None:
-            return
-
-        fitting = instances(self.job.data, self.config.pretrain, self.job.seed, self.job.store, quiet)
-        return choose_among(fitting), np.unique(fitting.user[part_of(fitting.user, PARTS)])
-
-    def served(self, network: Recommender, recipe: Recipe, of: Instances) -> tuple[RankLists, RankLists]:
+    def served(
+        self, network: Recommender, pretrain: Pretrain, recipe: Recipe, of: Instances
+    ) -> tuple[RankLists, RankLists]:
         """Returns the served lists, and those of the probe: with other edits, and under another seed."""
-        clean, seed = clean_variant(self.job.seed), key("training seed", self.job.seed, "tune") % 2**31
+        seed = key("training seed", self.job.seed, "tune") % 2**31
         probe = Variant(name="probe", role="probe", scenario=self.job.scenario.name, seed=seed)
         edits = draw(self.cut, self.job.scenario)
         other = network
-        if recipe.weights is None or recipe.chosen == "stack":  # counts alone ask no network
-            other = self.base(probe, edits, self.config.pretrain.epochs)
+        if recipe.chosen != "memory":  # counts alone ask no network
+            other = self.base(probe, edits, pretrain)
             with tempfile.TemporaryDirectory() as scratch:
                 kept = self._kept(network, Path(scratch))
-                self._tune(network, clean, None, kept)
-                self._tune(other, probe, edits, kept)
+                self._tune(network, self.clean, None, pretrain, kept)
+                self._tune(other, probe, edits, pretrain, kept)
         return (
-            self.lists(network, clean, None, of, self._memory(None, recipe)),
+            self.lists(network, self.clean, None, of, self._memory(None, recipe)),
             self.lists(other, probe, edits, of, self._memory(edits, recipe)),
         )
 
@@ -193,14 +205,21 @@ class _Trainer:
         finetune = self.config.finetune
         if not finetune.list_length or finetune.protocol == "independent":
             return None
-        facts = model_facts(self.cut, clean_variant(self.job.seed), self.config.pretrain, "base")
+        facts = model_facts(self.cut, self.clean, self.config.pretrain, "base")
         save(scratch / "base", network, facts, list(self.cut.item_ids))
         return share(scratch / "base", False, self.cut, finetune.list_length, scratch, self.device)
 
-    def _tune(self, model: Recommender, variant: Variant, edits: Edits | None, kept: SharedLists | None) -> None:
+    def _tune(
+        self,
+        model: Recommender,
+        variant: Variant,
+        edits: Edits | None,
+        pretrain: Pretrain,
+        kept: SharedLists | None,
+    ) -> None:
         unit = TrainUnit((variant,), (edits,), 1, stacked=False)
         saved = checkpoint.Checkpoint(self.job.store, f"{variant.name}-tuned")
-        tuned(self.cut, unit, [model], self.config.pretrain, self.config.finetune, kept, saved, self.heard)
+        tuned(self.cut, unit, [model], pretrain, self.config.finetune, kept, saved, self.heard)
 
     def _memory(self, edits: Edits | None, recipe: Recipe) -> Memory | None:
         memory, clean = self.config.pretrain.memory, self.cut.training_rows()

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from finest.errors import ConfigError
 from finest.training.config import Finetune, Pretrain
-from finest.tuning.config import TUNED, Range, Tune, flat
+from finest.tuning.config import SPACE, TUNED, Range, Tune, flat
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -58,6 +58,8 @@ def keys_of(config: Pair, tune: Tune) -> list[Key]:
         own: Any = plain
         for word in name.split("."):
             own = own.get(word) if isinstance(own, Mapping) else None
+        if own is None and tune.space == SPACE:
+            continue  # a default for all configs; this one leaves the key unset, as it does `epochs` beside `steps`
         if not isinstance(own, (bool, int, float, str)):
             raise ConfigError(
                 f"tune.space.{name}: no key of this config that has a value; keys of pretrain and finetune can be "

@@ -118,14 +118,23 @@ def test_a_killed_search_goes_on_to_the_same_end_and_makes_no_finished_trial_aga
 
 
 def test_no_epoch_of_a_trial_is_trained_twice(data: Dataset, tmp_path: Path) -> None:
-    """Rungs go on where the last one ended, and `calibrate` finds the training that was made."""
+    """A training goes on from the rung where it was compared with others, and weights are fitted to what it made."""
     heard: list[Progress] = []
-    made(data, tmp_path, 1, report=heard.append)
+    (trial,) = made(data, tmp_path, 1, report=heard.append)
     epochs = [(one.stage, one.epoch) for one in heard if not one.resumed]
-    assert epochs.count(("pretrain", 1)) in (1, 2)  # the clean variant's and, where a network is served, the probe's
-    served = made(data, tmp_path, 1)[0].served
-    assert len(epochs) == (5 if served == "memory" else 2 * (5 + 1))
+    assert list(trial.rungs) == [4] and len(epochs) == (5 if trial.served == "memory" else 2 * (5 + 1))
     assert not list((tmp_path / "tune").rglob("*.safetensors"))
+
+
+def test_a_trial_trains_as_long_as_it_improves_where_the_config_says_so(data: Dataset, tmp_path: Path) -> None:
+    steps = {"epochs": None, "steps": "auto", "patience": 3, "max_epochs": 6, "memory": "off"}
+    auto = Pair(CONFIG.pretrain.model_copy(update=steps), CONFIG.finetune)
+    heard: list[Progress] = []
+    budget = Tune(space={"pretrain": {"lr": [0.002, 0.02]}}, trials=2)
+    found = search(data, auto, Scenario(kind="deletion"), budget, 0, FolderStore(tmp_path), heard.append, quiet)
+    assert [trial.state for trial in found] == ["finished"] * 2 and all(trial.rungs == {} for trial in found)
+    epochs = [one.epoch for one in heard if one.variant == "trial-0" and one.stage == "pretrain"]
+    assert epochs.count(1) == 2  # the clean variant's, and the probe's, which is as long as that one's best
 
 
 def test_the_minutes_end_a_search_and_more_of_them_go_on_with_it(data: Dataset, tmp_path: Path) -> None:

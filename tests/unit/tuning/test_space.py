@@ -26,6 +26,14 @@ def test_every_model_has_the_keys_that_are_searched_by_default(model: str) -> No
     assert {"pretrain.lr", "pretrain.model.dropout", "finetune.alpha", "finetune.top_k"} <= {key.name for key in found}
 
 
+def test_epochs_are_not_searched_by_default_where_the_config_has_steps() -> None:
+    auto = config(steps="auto")
+    assert "pretrain.epochs" in {key.name for key in keys_of(config(), Tune())}
+    assert "pretrain.epochs" not in {key.name for key in keys_of(auto, Tune())}
+    with pytest.raises(ConfigError, match=r"tune\.space\.pretrain\.epochs: no key"):
+        keys({"pretrain": {"epochs": [3, 4]}}, auto)
+
+
 def test_a_keys_own_value_always_belongs_to_what_it_is_drawn_from() -> None:
     found = keys(
         {"pretrain": {"lr": {"low": 0.01, "high": 0.1, "log": True}, "model": {"hidden_size": [8, 16]}}},
