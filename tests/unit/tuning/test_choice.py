@@ -35,7 +35,7 @@ def test_what_is_as_stable_is_chosen_by_accuracy_then_by_who_came_first() -> Non
 
 
 def test_a_trial_that_was_pruned_or_failed_is_never_chosen() -> None:
-    others = [Trial(number=9, values={}, state=state, rungs={4: 0.9}) for state in ("pruned", "failed")]  # type: ignore[arg-type]
+    others = [Trial(number=9, values={}, state=state, rungs={4: 0.9}) for state in ("pruned", "failed")]
     trials = [*made((0.1, 0.5)), *others]
     assert choose(trials).number == 0 and [one.number for one in front(trials)] == [0]
 
