@@ -48,13 +48,13 @@ class Key:
 
 
 def keys_of(config: Pair, tune: Tune) -> list[Key]:
-    """Returns the keys of a search.
+    """Returns the keys of a search, by name.
 
     Raises ConfigError for a key that the config has not, and for values that the key cannot have.
     """
     plain = {name: section.model_dump(mode="json") for name, section in zip(TUNED, config, strict=True)}
     found = []
-    for name, drawn in flat(tune.space).items():
+    for name, drawn in sorted(flat(tune.space).items()):  # KFP hands on a section's keys in any order
         own: Any = plain
         for word in name.split("."):
             own = own.get(word) if isinstance(own, Mapping) else None

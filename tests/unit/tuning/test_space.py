@@ -50,6 +50,13 @@ def test_a_memorys_keys_can_be_searched_where_there_is_one() -> None:
         keys(space, config(memory="off"))
 
 
+def test_keys_have_one_order_however_they_are_written() -> None:
+    """What is drawn for a trial depends on it."""
+    one = keys_of(config(), Tune(space={"finetune": {"alpha": [1, 2]}, "pretrain": {"lr": [0.1], "epochs": [3]}}))
+    other = keys_of(config(), Tune(space={"pretrain": {"epochs": [3], "lr": [0.1]}, "finetune": {"alpha": [1, 2]}}))
+    assert one == other and [key.name for key in one] == ["finetune.alpha", "pretrain.epochs", "pretrain.lr"]
+
+
 def test_whole_numbers_stay_whole_though_a_pipeline_hands_them_on_as_floats() -> None:
     found = keys({"pretrain": {"epochs": {"low": 2.0, "high": 9.0}}, "finetune": {"top_k": [10.0, 100.0]}})
     assert found["finetune.top_k"].drawn == (10, 100) and isinstance(found["finetune.top_k"].drawn[0], int)
