@@ -179,7 +179,7 @@ class _Trainer:
         if memory == "off":
             return Recipe(chosen="network"), np.zeros(0, np.int64)
         fitting = unseen.of_cut(network, self.cut, memory, self.job.seed)
-        return choose_among(fitting), np.unique(fitting.user[part_of(fitting.user, unseen.PARTS)])
+        return choose_among(fitting, serve=memory.serve), np.unique(fitting.user[part_of(fitting.user, unseen.PARTS)])
 
     def served(
         self, network: Recommender, pretrain: Pretrain, recipe: Recipe, of: Instances
