@@ -72,7 +72,8 @@ def tune(
 def whole(config: Config, found: Path) -> Config:
     """Returns a config with what a search found on top; the step knows sections alone, not where steps run."""
     values: dict[str, Any] = yaml.safe_load(found.read_text())
-    return parse(Config, {**config.model_dump(mode="json"), **values})
+    ours = config.model_dump(mode="json")
+    return parse(Config, {**ours, **values, "tune": ours["tune"]})  # KFP hands on the keys of its space in any order
 
 
 def _say(out: Console, shown: Path, found: Path, spent: Any) -> None:
