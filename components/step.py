@@ -54,7 +54,7 @@ class StepAtWork:
             if time.monotonic() - said >= LINE_SECONDS:
                 said = time.monotonic()
                 figures: dict[str, Any] = {"event": "progress", "done": round(progress.done, 4)}
-                text = f"{100 * progress.done:.0f}% of all epochs"
+                text = f"{100 * progress.done:.0f}% of all {progress.of}"
                 if progress.done >= FORESEEN:
                     left = (said - began) / progress.done * (1 - progress.done)
                     figures, text = figures | {"left_seconds": round(left, 1)}, f"{text}, about {duration(left)} left"

@@ -17,7 +17,7 @@ from components.sections import parse
 from finest import __version__
 from finest.errors import ConfigError, FinestError
 from pipeline import config as configs
-from pipeline import config_commands
+from pipeline import config_commands, tune
 from pipeline import state as states
 from pipeline.cluster.commands import register
 from pipeline.options import AsOf, ConfigFile, Json, Sets, StateFolder, console, examples, print_json, settings
@@ -160,6 +160,9 @@ def compile_(
         list[str] | None, typer.Option("--cluster", help="What the cluster has: s3_secret=NAME and the like.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Config file (YAML) for the parameters' defaults.")] = None,
+    which: Annotated[
+        Literal["retrain", "search"], typer.Option("--pipeline", help="A night's, or that of `finest tune`.")
+    ] = "retrain",
 ) -> None:
     """Compile the pipeline for a Kubeflow Pipelines backend."""
     from components.image import IMAGE
@@ -171,11 +174,12 @@ def compile_(
             "--image is empty; give REPOSITORY@sha256:..., or leave it out for what `make images` has built"
         )
     cluster = parse(Cluster, configs.assigned(settings(constants, queue=queue)), "cluster")
-    compile_to(output, image or IMAGE, cluster, configs.load(config) if config else None)
+    compile_to(output, image or IMAGE, cluster, configs.load(config) if config else None, which)
     print(f"wrote {output}")
 
 
 register(app)
+tune.register(app)
 
 
 @models.command(name="list", epilog=examples("finest models list", "finest models list --json"))

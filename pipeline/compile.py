@@ -12,12 +12,18 @@ from kfp import compiler
 from finest import atomic
 from finest.errors import FinestError
 from pipeline.config import Config
-from pipeline.dag import build
 from pipeline.ir_check import problems
+from pipeline.pipelines import PipelineName, builder
 from pipeline.policy import Cluster
 
 
-def compile_to(output: Path, image: str, cluster: Cluster | None = None, config: Config | None = None) -> None:
+def compile_to(
+    output: Path,
+    image: str,
+    cluster: Cluster | None = None,
+    config: Config | None = None,
+    which: PipelineName = "retrain",
+) -> None:
     """Writes the pipeline to a file, which appears only once it is complete and what a backend takes.
 
     Args:
@@ -25,10 +31,12 @@ def compile_to(output: Path, image: str, cluster: Cluster | None = None, config:
         image: Image of the steps.
         cluster: What the cluster has.
         config: Gives the parameters' defaults.
+        which: The pipeline.
     """
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder, "pipeline.yaml")
-        compiler.Compiler().compile(build(config or Config(source=""), image, cluster or Cluster()), str(compiled))
+        pipeline = builder(which)(config or Config(source=""), image, cluster or Cluster())
+        compiler.Compiler().compile(pipeline, str(compiled))
         text = re.sub(r"^(#    \w+: dict \[Default: )(.*)\]$", _sorted, compiled.read_text(), flags=re.MULTILINE)
     if found := problems(*yaml.safe_load_all(text)):
         raise FinestError(f"a KFP backend would reject the compiled pipeline: {'; '.join(found)}")

@@ -15,6 +15,7 @@ from components.config import Sections, Steps
 from components.sections import parse
 from finest.errors import ConfigError
 from finest.section import Section
+from finest.tuning.config import Tune
 from pipeline.placement import Placement
 
 FILE = "config.yaml"
@@ -63,6 +64,8 @@ class Config(Sections, Run):
     """What every step gets in its environment."""
     placement: Placement = Placement()
     """Where steps run on a cluster, and what they may use."""
+    tune: Tune = Tune()
+    """What `finest tune` searches, and for how long."""
 
 
 class Once(yaml.SafeLoader):

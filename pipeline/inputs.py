@@ -10,23 +10,32 @@ from pipeline.config import Config
 
 CONSTANT = ("steps",)
 """Sections that are compiled into the pipeline."""
+SEARCHING = ("tune",)
+"""Sections that only the pipeline of a search has."""
 
 
-def of(config: Config) -> dict[str, Any]:
-    """Returns the config as the pipeline's parameters. kfp has no null, so an unset `as_of` is an empty text."""
+def of(config: Config, searches: bool = False) -> dict[str, Any]:
+    """Returns the config as a pipeline's parameters. kfp has no null, so an unset `as_of` is an empty text.
+
+    Args:
+        config: The config.
+        searches: Whether it is the pipeline of `finest tune`.
+    """
     values = {"as_of": ""} | parameters(config)
     placement: dict[str, Any] = values.pop("placement")
-    return {name: value for name, value in values.items() if name not in CONSTANT} | placement
+    without = CONSTANT if searches else CONSTANT + SEARCHING
+    return {name: value for name, value in values.items() if name not in without} | placement
 
 
-def pipeline_function(work: Callable[[Any], None], config: Config) -> Callable[..., None]:
+def pipeline_function(work: Callable[[Any], None], config: Config, searches: bool = False) -> Callable[..., None]:
     """Returns `work` as a function that kfp can make a pipeline of.
 
     Args:
         work: Makes the tasks. Gets an object with the parameters' channels as attributes.
         config: Gives the parameters' defaults, and with these their types.
+        searches: Whether it is the pipeline of `finest tune`.
     """
-    values = of(config)
+    values = of(config, searches)
 
     def pipeline(*channels: Any) -> None:
         work(SimpleNamespace(**dict(zip(values, channels, strict=True))))

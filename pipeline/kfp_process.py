@@ -10,14 +10,15 @@ from components.image import IMAGE
 from components.orphan import die_with_parent
 from pipeline import config as configs
 from pipeline import containers
-from pipeline.dag import build
+from pipeline.pipelines import PipelineName, builder
 from pipeline.state import State
 
 
-def main(folder: Path, state: Path, image: str, memory: str) -> int:
+def main(which: PipelineName, folder: Path, state: Path, image: str, memory: str) -> int:
     """Runs the pipeline with the config in a run's folder.
 
     Args:
+        which: The pipeline.
         folder: The run's folder.
         state: The state folder.
         image: Image of the containers that steps run in; empty for processes of this environment.
@@ -36,7 +37,7 @@ def main(folder: Path, state: Path, image: str, memory: str) -> int:
         runner = local.SubprocessRunner(use_venv=False)
     local.init(runner, pipeline_root=str(folder / "kfp"), raise_on_error=True)
     try:
-        build(config, image or IMAGE)(checkpoints=config.checkpoints or str(State(state).checkpoints))
+        builder(which)(config, image or IMAGE)(checkpoints=config.checkpoints or str(State(state).checkpoints))
     except RuntimeError as error:  # kfp's word for a failed step, whose own message is in the events
         print(error)
         return 1
@@ -44,4 +45,5 @@ def main(folder: Path, state: Path, image: str, memory: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]))
+    name: PipelineName = sys.argv[1]  # type: ignore[assignment]
+    sys.exit(main(name, Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]))

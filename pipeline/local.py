@@ -63,6 +63,25 @@ def run(config: Config, state: State, console: Console, image: containers.Image 
     Raises:
         FinestError: A step failed.
     """
+    folder, spent = carry_out(config, state, console, image)
+    return _report(config, folder, spent, console)
+
+
+def carry_out(
+    config: Config, state: State, console: Console, image: containers.Image | None = None, searches: bool = False
+) -> tuple[Path, RunCost]:
+    """Runs a pipeline to its end, and returns the run's folder and what it took.
+
+    Args:
+        config: The config of the run.
+        state: The state folder.
+        console: Where to print.
+        image: Image of the containers that steps run in; None for processes.
+        searches: Whether it is the pipeline of a search.
+
+    Raises:
+        FinestError: A step failed.
+    """
     os.environ |= config.steps.environment()
     with state.locked():
         if image:
@@ -78,14 +97,14 @@ def run(config: Config, state: State, console: Console, image: containers.Image 
         (folder / configs.FILE).write_text(configs.dump(config))
         console.print(f"Run {folder.name}, log in {folder / 'kfp.log'}", highlight=False, soft_wrap=True)
         try:
-            failure, spent = _follow(folder, state, console, image)
+            failure, spent = _follow(folder, state, console, image, searches)
             keep(folder)
         finally:
             for name in ("kfp", "tmp"):
                 shutil.rmtree(folder / name, ignore_errors=True)
         if failure:
             raise StepError(failure, folder / "kfp.log")
-        return _report(config, folder, spent, console)
+        return folder, spent
 
 
 class StepError(FinestError):
@@ -97,7 +116,7 @@ class StepError(FinestError):
 
 
 def _follow(
-    folder: Path, state: State, console: Console, image: containers.Image | None
+    folder: Path, state: State, console: Console, image: containers.Image | None, searches: bool
 ) -> tuple[events.Event | None, RunCost]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
     began, cpu_began = time.monotonic(), cpu_seconds()
@@ -109,7 +128,8 @@ def _follow(
         "PYTHONSAFEPATH": "1",  # a folder of the user's that is called pipeline or storage is not taken for ours
     }
     container = [image.name, image.memory] if image else ["", ""]
-    command = [sys.executable, "-m", "pipeline.kfp_process", str(folder), str(state.root), *container]
+    which = "search" if searches else "retrain"
+    command = [sys.executable, "-m", "pipeline.kfp_process", which, str(folder), str(state.root), *container]
     failure, offset, running, cpu = None, 0, {}, 0.0
     with (folder / "kfp.log").open("wb") as log, _signals_interrupt():
         # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
@@ -246,6 +266,7 @@ def keep(folder: Path) -> None:
         ("ingest", "interactions/items.parquet", "data/items.parquet"),
         ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"),
         ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
+        ("tune", "found", "tune"),
     ):
         for path in kfp.glob(f"*/{task}/{name}"):
             _move(path, folder / kept)

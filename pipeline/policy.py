@@ -40,9 +40,12 @@ POLICIES = {
     "promote": Policy("Promote", 20),
     "reject": Policy("Reject", 20),
     "skip": Policy("Skip", 10),
+    "tune": Policy("Search for a better config", 1440, "training", retries=3),
     "notify": Policy("Notify", 10),
 }
 """A row for every component, in the order in which they run."""
+SEARCH = ("tune",)
+"""Steps that only the pipeline of `finest tune` has."""
 
 ABSENCES = 2
 """Number of times that an attempt has time to wait for a service to the limit, besides its work."""

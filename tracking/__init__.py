@@ -29,6 +29,9 @@ records   what runs hold
     Curves(run)                                     live: add(name, value, step), end(); a training never waits for them
     log_verdict(run, verdict, artifacts, histories) -> None       artifacts: path in the run -> file or folder
 
+trials    a search's trials, each a child of the parent
+    Trials(parent)                                  add(trial), end(own, chosen, folder)
+
 describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them in an image)
 
 package   a model folder as an MLflow model

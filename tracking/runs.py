@@ -36,8 +36,8 @@ Its day is the first word of the run's name, which is all that narrow tables sho
 PIPELINE_RUN = "pipeline_run"
 """Name of the tag with the parent's id that steps and variants have, also where KFP nests a step's run deeper."""
 
-ENDINGS = ("pass", "fail", "skipped", "failed", "cancelled", "lost")
-"""Words for what a run comes to: its verdict, or why it has none."""
+ENDINGS = ("pass", "fail", "skipped", "failed", "cancelled", "lost", "tuned")
+"""Words for what a run comes to: its verdict, or why it has none; `tuned` is that of a search, which has none."""
 SYSTEM_METRICS_SECONDS = 5
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]

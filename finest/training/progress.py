@@ -23,6 +23,8 @@ class Progress:
     loss: float
     resumed: bool = False
     """Whether the epoch is one that an earlier process has trained, and this one goes on from."""
+    of: str = "epochs"
+    """Name of what `done` is a share of."""
 
 
 Report = Callable[[Progress], None]

@@ -94,6 +94,7 @@ def submit(
         run = str(watch.find(client, follow, model, out).run_id)
     else:
         if not detach:
+            runs.check_followable(pipeline)
             runs.check_tracking()
         run = runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root, fit_check), out)
     if not detach:

@@ -21,7 +21,8 @@ def given(config: Config, compiled: Path) -> dict[str, Any]:
     Raises ConfigError where a cluster could not run the config, or they are too many for a backend.
     """
     pipeline = versions.read(compiled)[0]
-    known, values = pipeline["root"]["inputDefinitions"]["parameters"], of(config)
+    known = pipeline["root"]["inputDefinitions"]["parameters"]
+    values = of(config, searches(pipeline))
     if missing := sorted(set(values) - set(known)):
         raise ConfigError(
             f"{compiled}: has no parameter {missing[0]}; it is of another version of the code, so compile it again"
@@ -43,8 +44,13 @@ def _variables(pipeline: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one["value"] for one in container.get("env", [])}
 
 
-def of(config: Config) -> dict[str, Any]:
-    """Returns all of the pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
+def searches(pipeline: dict[str, Any]) -> bool:
+    """Tells whether a compiled pipeline is that of a search."""
+    return inputs.SEARCHING[0] in pipeline["root"]["inputDefinitions"]["parameters"]
+
+
+def of(config: Config, searches: bool = False) -> dict[str, Any]:
+    """Returns all of a pipeline's parameters. Raises ConfigError where a cluster could not run the config."""
     if config.source in ("", "ml-100k"):
         known = config.source or "not set"
         raise ConfigError(f"source: {known}; a cluster's steps need a URI that they can reach: s3://, gs:// or abfs://")
@@ -52,7 +58,7 @@ def of(config: Config) -> dict[str, Any]:
         raise ConfigError(
             "checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there"
         )
-    return inputs.of(config)
+    return inputs.of(config, searches)
 
 
 def check_size(values: dict[str, Any]) -> None:

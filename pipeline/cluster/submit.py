@@ -9,7 +9,7 @@ import kfp_server_api as kfp
 from rich.console import Console
 
 from finest.errors import ConfigError
-from pipeline.cluster import fits, parameters
+from pipeline.cluster import fits, parameters, versions
 from pipeline.cluster.client import Client
 from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
@@ -46,6 +46,12 @@ def start(client: Client, config: Config, options: Options, console: Console) ->
     run = client.ask(client.runs.run_service_create_run, body)
     say(console, f"Run      {run.display_name} ({run.run_id})")
     return str(run.run_id)
+
+
+def check_followable(compiled: Path) -> None:
+    """Raises ConfigError for the pipeline of a search, which has no verdict to be followed to."""
+    if parameters.searches(versions.read(compiled)[0]):
+        raise ConfigError(f"{compiled}: a search has no verdict to follow it to; add --detach, and see MLflow")
 
 
 def check_tracking() -> None:

@@ -20,13 +20,16 @@ from pipeline.config import load
 from pipeline.dag import ONLY_GROUP
 from pipeline.ir_check import drivers, problems
 from pipeline.placement import Placement
-from pipeline.policy import POLICIES, Cluster
+from pipeline.policy import POLICIES as ALL
+from pipeline.policy import SEARCH, Cluster
 from tests.integration.pipeline import typed_kfp
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 600
 """Seconds that a service may be away, by default."""
 Document = dict[str, Any]
+POLICIES = {name: policy for name, policy in ALL.items() if name not in SEARCH}
+"""Policies of a night's steps."""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,75 @@
+"""Puts the steps of a search together to a pipeline: `finest tune` here, `finest compile --pipeline search` elsewhere.
+
+    preflight -> ingest -> tune
+    notify at the end, always.
+
+At a KFP backend it is a version of the same pipeline as a night's.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from kfp import dsl
+
+from components.config import Sections
+from components.ingest.component import ingest as ingest_step
+from components.notify.component import notify as notify_step
+from components.preflight.component import preflight as preflight_step
+from components.tune.component import tune as tune_step
+from pipeline.config import Config
+from pipeline.dag import NAME
+from pipeline.inputs import pipeline_function
+from pipeline.policy import Cluster, pipeline_config, stepper
+
+
+def build(config: Config, image: str, cluster: Cluster | None = None) -> Callable[..., Any]:
+    """Returns the pipeline, with the config's values as its parameters' defaults.
+
+    Args:
+        config: The config of a run.
+        image: Image of all steps.
+        cluster: The cluster that it is for; None for a local run.
+    """
+
+    def tasks(given: Any) -> None:
+        step = stepper(image, given, config.steps, cluster)
+        sections = {name: getattr(given, name) for name in Sections.model_fields}
+        with dsl.ExitHandler(
+            step(notify_step, config=given.notify, promote=given.promote, checkpoints=given.checkpoints), name="search"
+        ):
+            checked = step(
+                preflight_step,
+                source=given.source,
+                as_of=given.as_of,
+                scheduled="",
+                seed=given.seed,
+                checkpoints=given.checkpoints,
+                packages=given.packages,
+                fans_out=True,  # groups are a night's, and a search has none
+                **sections,
+            )
+            data = step(
+                ingest_step,
+                source=given.source,
+                listing=checked.outputs["listing"],
+                items_needed=checked.outputs["items_needed"],
+                config=checked.outputs["ingest"],
+                checkpoints=given.checkpoints,
+            ).outputs["interactions"]
+            step(
+                tune_step,
+                interactions=data,
+                source=given.source,
+                seed=given.seed,
+                config=given.tune,
+                checkpoints=given.checkpoints,
+                **sections,
+            )
+
+    pipeline: Callable[..., Any] = dsl.pipeline(
+        name=NAME,
+        display_name="FINEST search",
+        description="Search for a more accurate or more stable config, on validation rows alone.",
+        pipeline_config=pipeline_config(cluster),
+    )(pipeline_function(tasks, config, searches=True))
+    return pipeline
