@@ -202,7 +202,7 @@ def decided(ranks: Mapping[Choice, npt.NDArray[np.float64]], user: Ints, incumbe
         loss, error = difference(ranks[best], ranks[name], user)
         return loss / error if error else 0.0
 
-    if incumbent in ranks and behind(incumbent) <= CLEARLY:
+    if incumbent is not None and incumbent in ranks and behind(incumbent) <= CLEARLY:
         return incumbent
     return next(name for name in CALMEST_FIRST if name in ranks and behind(name) <= 1)
 

@@ -1,5 +1,6 @@
 """What is served: network, counts or both, by what they gain on rows that nothing was fitted on."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -175,3 +176,13 @@ def test_the_champion_counts_where_its_lists_leave_out_the_same(
     memory: dict[str, float] | None, exclude_seen: bool, known: dict[str, float] | None
 ) -> None:
     assert calibrate.weights_of(facts(memory, exclude_seen), exclude_seen=True) == known
+
+
+def test_a_network_that_counts_would_turn_round_is_left_out_though_the_champion_has_one() -> None:
+    """It knows the target by its lowest score: with a negative weight both together would be the best by far."""
+    fitting = knowing(made_up(0.0, seed=4), 0.7, 104)
+    assert isinstance(fitting.network, np.ndarray)
+    turned = replace(fitting, network=-fitting.network)
+    for before in (None, {"network": 1.0, "popularity": 0.0, "follows": 0.5, "alike_linear": 0.5}):
+        recipe = choose_among(turned, before)
+        assert recipe.mrr["stack"] > 2 * recipe.mrr["memory"] and recipe.chosen != "stack" and not recipe.incumbent
