@@ -46,7 +46,8 @@ EPOCHS = 1000
 def curve(data: Dataset, change: dict[str, Any], seconds: float, seed: int = 0) -> list[tuple[float, float]]:
     """Returns CPU seconds of training and validation MRR at every look."""
     config = Pretrain.model_validate({"epochs": EPOCHS, **change})
-    spent, looks = 0.0, []
+    looks: list[tuple[float, float]] = []
+    spent = 0.0
 
     def on_epoch(event: tuple[str, dict[str, Any]]) -> None:
         nonlocal spent

@@ -23,7 +23,7 @@ class ESASRecConfig(SASRecConfig):
     """eSASRec (arXiv 2508.06450): SASRec with LiGR blocks. The paper trains it by `pretrain.loss: sampled_softmax`.
     """
     feed_multiplier: int = Field(default=4, ge=1)
-    """Units of a layer's SwiGLU, in hidden sizes. Paper: 4."""
+    """Units of a layer's SwiGLU, in hidden sizes. Published code: 4."""
 
 
 class LiGRBlock(Attention):
@@ -64,3 +64,8 @@ class ESASRec(SASRec):
 
     Config = ESASRecConfig
     block = LiGRBlock
+
+    def __init__(self, config: ESASRecConfig, items: int):
+        """Makes the layers; `initialise` sets the weights."""
+        super().__init__(config, items)
+        self.layer_copies = 20 + 5 * config.feed_multiplier

@@ -69,6 +69,7 @@ class HSTU(Recommender):
         """Makes the layers; `initialise` sets the weights."""
         super().__init__(config, items)
         self.sites = 1 + config.num_layers
+        self.layer_copies = 17 + 5 * config.num_heads * config.max_length // config.hidden_size
         self.position = parameter("normal", config.max_length, config.hidden_size)
         self.units = nn.ModuleList(Unit(config) for _ in range(config.num_layers))
         self.final_gain = parameter("ones", config.hidden_size)

@@ -37,5 +37,5 @@ def sampled_loss(
     of_negatives = lookup(negative_RC, embedding).transpose(1, 2)
     others_RPC = torch.baddbmm(bias.gather(1, negative_RC)[:, None], hidden_RPD, of_negatives)
     others_RPC = others_RPC.masked_fill(negative_RC[:, None] == target_RP[..., None], -torch.inf)
-    scores = torch.cat([own_RP1.float(), others_RPC.float()], -1)
+    scores = torch.cat([own_RP1.to(bias.dtype), others_RPC.to(bias.dtype)], -1)  # under autocast sums are float32
     return (loss(scores, embedding.shape[1] - 1) / count_RP).sum(1)
