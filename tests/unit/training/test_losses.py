@@ -1,5 +1,6 @@
 """Losses against drawn items: their formulas, what is drawn, and the same training alone, stacked and shared."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -114,20 +115,26 @@ def test_a_target_stands_against_the_drawn_items_but_not_against_itself() -> Non
 
 
 @pytest.mark.parametrize("t", [0.0, 0.75, 1.0])
-def test_gbce_is_the_formula_of_the_paper(t: float) -> None:
+def test_gbce_is_the_formula_of_the_paper_up_to_a_constant_of_the_scores(t: float) -> None:
     scores = torch.randn(N, 1 + 9, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     rate = 9 / I
     power = rate * (t * (1 - 1 / rate) + 1 / rate)
-    sigmoid = scores.sigmoid()
+    sigmoid = (scores + math.log(power / 9)).sigmoid()
     expected = -(sigmoid[:, 0] ** power).log() - (1 - sigmoid[:, 1:]).log().sum(1)
     torch.testing.assert_close(GBCE(GBCEConfig(t=t))(scores, I), expected)
     assert power == pytest.approx({0.0: 1.0, 0.75: 0.475, 1.0: rate}[t])
 
 
+def test_gbce_does_not_move_equal_scores_up_or_down_together() -> None:
+    scores = torch.zeros(N, 1 + 9, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(GBCE(GBCEConfig())(scores, I).sum(), scores)
+    assert gradient[0, 0] < -0.1 and gradient.sum(1).abs().max() < 1e-12
+
+
 def test_gbce_over_all_items_is_binary_cross_entropy() -> None:
     scores = torch.randn(N, 1 + I, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     labels = F.one_hot(torch.zeros(N, dtype=torch.long), 1 + I).double()
-    expected = F.binary_cross_entropy_with_logits(scores, labels, reduction="none").sum(1)
+    expected = F.binary_cross_entropy_with_logits(scores - math.log(I), labels, reduction="none").sum(1)
     torch.testing.assert_close(GBCE(GBCEConfig())(scores, I), expected)
 
 
