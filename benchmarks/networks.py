@@ -1,9 +1,9 @@
-"""Networks and losses at equal CPU seconds: `python -m benchmarks.networks [SET=FILE:USERS ...]`, 40 minutes of a core.
+"""Networks and losses at equal CPU seconds: `python -m benchmarks.networks [SET=FILE:USERS ...]`, 6 minutes a set.
 
 Every recipe trains on a set's training rows with each user's last tenth held out (finest/data/cuts.py), for as many CPU
 seconds as any other, one thread, seed 0, and is validated about ten times on the way; validation costs it nothing. A
-cell is the best validation MRR until then, and the CPU seconds after which it was reached. A set is ml-100k, or a
-Parquet file with user_id, item_id and timestamp, of its first USERS users where that is given.
+row has the best validation MRR until then, the CPU seconds after which it was reached, and the curve. A set is ml-100k,
+or a Parquet file with user_id, item_id and timestamp, of its first USERS users where that is given.
 """
 
 import sys
