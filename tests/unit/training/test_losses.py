@@ -229,7 +229,7 @@ def test_a_config_names_a_loss_or_gives_its_options() -> None:
 
     assert Pretrain().loss == CrossEntropyConfig() == loss("cross_entropy")
     assert loss({"name": "gbce", "negatives": 64.0, "t": 1}) == GBCEConfig(negatives=64, t=1.0)
-    assert isinstance(settings(Pretrain(loss=GBCEConfig())).loss, GBCE)
+    assert isinstance(settings(Pretrain(loss=GBCEConfig()), stacks.SLOTS).loss, GBCE)
     with pytest.raises(ConfigError, match=r"^pretrain\.loss\.negatives: there is no such config key"):
         loss({"name": "cross_entropy", "negatives": 3})
     with pytest.raises(ConfigError, match=r"^pretrain\.loss = 'bce': there is no loss called bce; did you mean gbce\?"):
