@@ -18,7 +18,7 @@ class GRU4RecConfig(ModelConfig):
     """Holds the size of a GRU4Rec."""
 
     name: Literal["gru4rec"] = "gru4rec"
-    """GRU4Rec (arXiv 1511.06939), trained with cross-entropy over the whole catalogue."""
+    """GRU4Rec (arXiv 1511.06939)."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of the embeddings' units that training sets to zero."""
 

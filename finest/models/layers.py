@@ -26,11 +26,13 @@ def parameter(start: Start, *shape: int) -> nn.Parameter:
     return made
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Returns x times the weight's transpose, plus bias: `[..., E]`."""
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Returns x times the weight's transpose, plus bias if any: `[..., E]`."""
     if weight.dim() == 2:
         return F.linear(x, weight, bias)
     flat_RMD = x.reshape(len(weight), -1, x.shape[-1])
+    if bias is None:
+        return torch.bmm(flat_RMD, weight.transpose(1, 2)).view(*x.shape[:-1], weight.shape[1])
     return torch.baddbmm(bias[:, None], flat_RMD, weight.transpose(1, 2)).view(*x.shape[:-1], weight.shape[1])
 
 

@@ -44,6 +44,9 @@ class Recommender(nn.Module, ABC):
     """The model's section of the config."""
     sites: int = 0
     """Number of places where dropout acts; `encode` gets a mask for each."""
+    layer_copies: int = 14
+    """Size of a layer's activations that the backward pass needs, in windows' hidden states, estimated from above: a
+    stack is as large as memory allows."""
     stackable: ClassVar[bool] = False
     """Whether replicas with a leading axis on every weight and persistent buffer can compute as one."""
     causal: ClassVar[bool] = True

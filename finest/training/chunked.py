@@ -55,11 +55,13 @@ def catalogue_loss(
     penalty: Penalty | None,
     in_chunks: bool,
     counts: tuple[int, int] | None = None,
+    cross_entropy: bool = True,
 ) -> Tensor:
     """Computes `chunked_loss`, or the same loss with all scores at once."""
     if in_chunks:
-        return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, penalty, counts)
-    return loss(torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float(), target_N, ids_N, penalty, counts)
+        return chunked_loss(hidden_ND, embedding, bias, target_N, ids_N, penalty, counts, cross_entropy=cross_entropy)
+    scores_NI = torch.addmm(bias[1:], hidden_ND, embedding[1:].t()).float()
+    return loss(scores_NI, target_N, ids_N, penalty, counts, cross_entropy)
 
 
 def chunked_loss(
@@ -71,6 +73,7 @@ def chunked_loss(
     penalty: Penalty | None,
     counts: tuple[int, int] | None = None,
     chunk: int | None = None,
+    cross_entropy: bool = True,
 ) -> Tensor:
     """Computes `objective.loss` of `recommender.scores(hidden_ND)`.
 
@@ -82,9 +85,10 @@ def chunked_loss(
         bias: [I + 1] item biases, padding at 0.
         target_N: Item codes, from 1.
         ids_N: Clean row ids of the targets; -1 for a simulated one.
-        penalty: What is added to the cross-entropy.
+        penalty: What is added to the loss.
         counts: Numbers of targets and of lists in the whole batch, where these are a part of it.
         chunk: Number of targets of a chunk; what suits the catalogue where not given.
+        cross_entropy: Whether cross-entropy counts; not where another loss stands in its place.
 
     Returns:
         `[1 + T]`, the loss and the regulariser's terms; only the loss has a gradient.
@@ -100,7 +104,7 @@ def chunked_loss(
     with torch.autocast(device, enabled=False):
         chunk = chunk or chunk_of(len(embedding) - 1)
         return _Chunked.apply(
-            hidden_ND, embedding, bias, target_N, held_M, lists_ML, penalty, dtype, chunk, targets, lists
+            hidden_ND, embedding, bias, target_N, held_M, lists_ML, penalty, dtype, chunk, targets, lists, cross_entropy
         )
 
 
@@ -121,6 +125,7 @@ class _Chunked(torch.autograd.Function):
         chunk: int,
         targets: int,
         lists: int,
+        cross_entropy: bool,
     ) -> Tensor:
         N, I = len(target_N), len(embedding) - 1
         exact = bias.dtype
@@ -137,13 +142,16 @@ class _Chunked(torch.autograd.Function):
             scores_CI, gradient_CI = scores[: len(hidden_CD)], softmax[: len(hidden_CD)]
             _product(hidden_CD, embedding_low.t(), scores_CI)
             scores_CI += bias[1:]
-            torch.softmax(scores_CI, 1, out=gradient_CI)
-            own_C1 = (target_N[start : start + chunk] - 1)[:, None]
-            next_loss = (
-                next_loss - gradient_CI.gather(1, own_C1).clamp_min(torch.finfo(exact).tiny).log().sum() / targets
-            )
-            gradient_CI.scatter_add_(1, own_C1, torch.full_like(own_C1, -1, dtype=exact))
-            gradient_CI /= targets
+            if cross_entropy:
+                torch.softmax(scores_CI, 1, out=gradient_CI)
+                own_C1 = (target_N[start : start + chunk] - 1)[:, None]
+                next_loss = (
+                    next_loss - gradient_CI.gather(1, own_C1).clamp_min(torch.finfo(exact).tiny).log().sum() / targets
+                )
+                gradient_CI.scatter_add_(1, own_C1, torch.full_like(own_C1, -1, dtype=exact))
+                gradient_CI /= targets
+            else:
+                gradient_CI.zero_()
             if penalty and high > low:
                 place_ML = (held_M[low:high] - start)[:, None] * I + lists_ML[low:high]
                 terms_M, change_ML = penalty.regulariser(scores_CI.view(-1)[place_ML], lists, alpha)
@@ -160,7 +168,7 @@ class _Chunked(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None  # as large as the weights: handed over, not copied
-        return *(gradient.mul_(upstream[0][0]) for gradient in gradients), *[None] * 8
+        return *(gradient.mul_(upstream[0][0]) for gradient in gradients), *[None] * 9
 
 
 def _product(left: Tensor, right: Tensor, out: Tensor) -> None:

@@ -10,6 +10,8 @@ from finest.models.config import ModelConfig
 from finest.models.registry import MODELS
 from finest.registry import Named
 from finest.section import Section
+from finest.training.losses.base import LossConfig
+from finest.training.losses.registry import LOSSES
 from finest.training.regularisers.base import RegulariserConfig
 from finest.training.regularisers.registry import REGULARISERS
 
@@ -22,6 +24,11 @@ class Pretrain(Section):
 
     model: Annotated[ModelConfig, Named(MODELS, default="sasrec")] = Field(default="sasrec", validate_default=True)
     """The recommender and its size; each has keys of its own."""
+    loss: Annotated[LossConfig, Named(LOSSES, default="cross_entropy")] = Field(
+        default="cross_entropy", validate_default=True
+    )
+    """What pretraining minimises, and fine-tuning beside its regulariser: `cross_entropy` over the whole catalogue, or
+    against drawn items `sampled_softmax` or `gbce`. A name, or a section with the name and its options."""
     epochs: int | None = Field(default=None, ge=1)
     """Passes over the training targets; unset: 12, where `steps` does not say how long to train."""
     steps: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
@@ -100,7 +107,7 @@ class Pretrain(Section):
 
 
 class Finetune(Section):
-    """FINEST (arXiv 2402.03481): cross-entropy on simulated perturbations, and a regulariser that keeps lists."""
+    """FINEST (arXiv 2402.03481): `pretrain.loss` on simulated perturbations, and a regulariser that keeps lists."""
 
     epochs: int = Field(default=5, ge=1)
     """Passes over the training targets."""
@@ -110,10 +117,10 @@ class Finetune(Section):
         default="rank_hinge",
         validate_default=True,
     )
-    """What keeps the reference lists: `rank_hinge`, with its `margin`; `none` is cross-entropy and simulation alone,
+    """What keeps the reference lists: `rank_hinge`, with its `margin`; `none` is the loss and simulation alone,
     the baseline that FINEST must beat. A name, or a section with the name and its options."""
     alpha: float = Field(default=1.0, ge=0)
-    """Weight of the regulariser against the cross-entropy; independent of the batch size."""
+    """Weight of the regulariser against the loss; independent of the batch size."""
     top_k: int = Field(default=100, ge=2)
     """K: items of a reference list whose order is kept; as many again are kept below them. Paper: 100."""
     simulated_share: float = Field(default=0.01, ge=0, lt=1)

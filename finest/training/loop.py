@@ -7,7 +7,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,8 @@ from finest.errors import FinestError
 from finest.profiling.profiler import traced
 from finest.training.checkpoint import Checkpoint
 from finest.training.diary import Diary
+from finest.training.losses.base import Loss
+from finest.training.losses.cross_entropy import CrossEntropy, CrossEntropyConfig
 from finest.training.windows import WindowPlan
 
 
@@ -44,6 +46,8 @@ class Settings:
     """Number of devices that share a training."""
     steps: int | None = None
     """Number of steps in all; unset: all of the epochs'."""
+    loss: Loss = field(default_factory=lambda: CrossEntropy(CrossEntropyConfig()))
+    """What is minimised, beside fine-tuning's penalty."""
 
 
 class Watch(ABC):

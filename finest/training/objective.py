@@ -1,5 +1,8 @@
 """Computes what training minimises: cross-entropy over the catalogue, and in fine-tuning a regulariser of list scores.
 
+A loss against drawn items is in finest/training/sampled.py; the regulariser beside it is here, then without
+cross-entropy.
+
 Shapes: N targets, M of them with a reference list, L items of a list, I items, T terms of the regulariser; in a stack R
 replicas and P positions.
 """
@@ -25,7 +28,7 @@ class Penalty:
     regulariser: Regulariser
     lists: ReferenceLists
     alpha: float
-    """Weight of the regulariser against the cross-entropy."""
+    """Weight of the regulariser against the loss."""
 
     def to(self, device: torch.device | str) -> "Penalty":
         """Returns the penalty with its lists on another device."""
@@ -33,7 +36,7 @@ class Penalty:
 
 
 def total(loss: Tensor, terms: Sequence[Tensor], alpha: float) -> Tensor:
-    """Returns the cross-entropy plus `alpha` times the sum of the regulariser's terms."""
+    """Returns the loss plus `alpha` times the sum of the regulariser's terms."""
     return loss + alpha * reduce(add, terms) if terms else loss
 
 
@@ -54,13 +57,17 @@ class _Loss(torch.autograd.Function):
         held_count_M: Tensor,
         penalty: Penalty | None,
         replicas: int,
+        cross_entropy: bool,
     ) -> Tensor:
-        gradient_NI = scores_NI.softmax(1)
-        own_N1 = (target_N - 1).clamp_(min=0)[:, None]
-        own_N = gradient_NI.gather(1, own_N1)[:, 0].clamp_min(torch.finfo(torch.float32).tiny)
-        next_R = (-own_N.log() / count_N).view(replicas, -1).sum(1)
-        gradient_NI.scatter_add_(1, own_N1, torch.full_like(own_N1, -1, dtype=gradient_NI.dtype))
-        gradient_NI /= count_N[:, None]
+        if cross_entropy:
+            gradient_NI = scores_NI.softmax(1)
+            own_N1 = (target_N - 1).clamp_(min=0)[:, None]
+            own_N = gradient_NI.gather(1, own_N1)[:, 0].clamp_min(torch.finfo(torch.float32).tiny)
+            next_R = (-own_N.log() / count_N).view(replicas, -1).sum(1)
+            gradient_NI.scatter_add_(1, own_N1, torch.full_like(own_N1, -1, dtype=gradient_NI.dtype))
+            gradient_NI /= count_N[:, None]
+        else:
+            gradient_NI, next_R = torch.zeros_like(scores_NI), scores_NI.new_zeros(replicas)
         terms_R, alpha = [torch.zeros_like(next_R) for _ in terms_of(penalty)], penalty.alpha if penalty else 0.0
         if penalty and len(held_M):
             place_ML = held_M[:, None] * scores_NI.shape[1] + lists_ML
@@ -76,11 +83,16 @@ class _Loss(torch.autograd.Function):
         (gradient_NI,) = ctx.saved_tensors
         (upstream_RT,) = upstream
         gradient = gradient_NI.view(len(upstream_RT), -1).mul_(upstream_RT[:, :1])
-        return gradient.view_as(gradient_NI), *[None] * 7
+        return gradient.view_as(gradient_NI), *[None] * 8
 
 
 def loss(
-    scores_NI: Tensor, target_N: Tensor, ids_N: Tensor, penalty: Penalty | None, counts: tuple[int, int] | None = None
+    scores_NI: Tensor,
+    target_N: Tensor,
+    ids_N: Tensor,
+    penalty: Penalty | None,
+    counts: tuple[int, int] | None = None,
+    cross_entropy: bool = True,
 ) -> Tensor:
     """Computes the loss of one training's targets.
 
@@ -90,8 +102,9 @@ def loss(
         scores_NI: Scores of all items at each target.
         target_N: Item codes, from 1.
         ids_N: Clean row ids of the targets; -1 for a simulated one.
-        penalty: What is added to the cross-entropy.
+        penalty: What is added to the loss.
         counts: Numbers of targets and of lists in the whole batch, where these are a part of it.
+        cross_entropy: Whether cross-entropy counts; not where another loss stands in its place.
 
     Returns:
         `[1 + T]`, the loss and the regulariser's terms, which are for the record. Only the loss has a gradient, for one
@@ -101,10 +114,10 @@ def loss(
     count_N = scores_NI.new_full((len(target_N),), targets)
     if penalty is None:
         nothing = target_N.new_empty(0)
-        return _apply(scores_NI, target_N, count_N, nothing, nothing.view(0, 2), nothing, None, 1)[0]
+        return _apply(scores_NI, target_N, count_N, nothing, nothing.view(0, 2), nothing, None, 1, cross_entropy)[0]
     held_M, lists_ML = penalty.lists.lists_of(ids_N)
     held_count_M = scores_NI.new_full((len(held_M),), len(held_M) if held is None else held)
-    return _apply(scores_NI, target_N, count_N, held_M, lists_ML, held_count_M, penalty, 1)[0]
+    return _apply(scores_NI, target_N, count_N, held_M, lists_ML, held_count_M, penalty, 1, cross_entropy)[0]
 
 
 def stacked_loss(
@@ -114,6 +127,7 @@ def stacked_loss(
     count_R: Tensor,
     penalty: Penalty | None,
     held_R: Tensor | None,
+    cross_entropy: bool = True,
 ) -> Tensor:
     """Computes the loss of a part of a stack's batch.
 
@@ -125,8 +139,9 @@ def stacked_loss(
         target_RP: Item codes; 0 for no target.
         ids_RP: Clean row ids of the targets; -1 for a simulated one.
         count_R: Number of targets in the whole batch, which means are over.
-        penalty: What is added to the cross-entropy.
+        penalty: What is added to the loss.
         held_R: Number of lists in the whole batch, which the regulariser's means are over.
+        cross_entropy: Whether cross-entropy counts; not where another loss stands in its place.
 
     Returns:
         `[R, 1 + T]`, as `loss` gives for each replica.
@@ -136,10 +151,11 @@ def stacked_loss(
     rows = scores_RPI.view(R * P, I), target_RP.reshape(-1), count_N
     if penalty is None or held_R is None:
         nothing = count_N.new_empty(0, dtype=torch.long)
-        return _apply(*rows, nothing, nothing.view(0, 2), nothing, None, R)
+        return _apply(*rows, nothing, nothing.view(0, 2), nothing, None, R, cross_entropy)
     held_RP, lists_ML = penalty.lists.stacked_lists_of(ids_RP)
     held_count_M = torch.where(held_RP, held_R[:, None].to(count_N), torch.inf).view(-1)
-    return _apply(*rows, torch.arange(R * P, device=count_N.device), lists_ML, held_count_M, penalty, R)
+    every = torch.arange(R * P, device=count_N.device)
+    return _apply(*rows, every, lists_ML, held_count_M, penalty, R, cross_entropy)
 
 
 def _apply(*arguments: Any) -> Tensor:

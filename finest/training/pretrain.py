@@ -31,6 +31,7 @@ from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
 from finest.training.history import write_history
 from finest.training.loop import Records, Settings, Watch
+from finest.training.losses.registry import LOSSES
 from finest.training.progress import Report
 from finest.training.recipe import Recipe
 from finest.training.replicas.plan import arrange
@@ -263,6 +264,7 @@ def settings(config: Pretrain, window_plan: WindowPlan) -> Settings:
         amp=config.amp,
         parallel=config.data_parallel,
         steps=config.steps,
+        loss=LOSSES[config.loss.name](config.loss),
     )
 
 
@@ -293,8 +295,8 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
 
 
 def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
-    """Returns what is known of the code of every other package whose model or edits a training uses."""
-    used = [checkpoint.package_code(MODELS, config.model.name)]
+    """Returns what is known of the code of every other package whose model, loss or edits a training uses."""
+    used = [checkpoint.package_code(MODELS, config.model.name), checkpoint.package_code(LOSSES, config.loss.name)]
     used += [checkpoint.package_code(EDITS, edits.kind) for edits in unit.edits if edits]
     return sorted({*filter(None, used)})
 

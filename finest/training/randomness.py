@@ -85,6 +85,12 @@ def _draw(shape: Shape, p: float, words: Words, device: torch.device) -> Tensor:
     return uniform.ge_(p).mul_(1 / (1 - p))
 
 
+def negatives(number: int, items: int, words: Words, device: torch.device) -> Tensor:
+    """Draws the codes of a batch's negatives `[C]`, each at most once; all where there are no more than `number`."""
+    generator = torch_generator("negatives", *words, device=device)
+    return torch.randperm(items, generator=generator, device=device)[:number] + 1
+
+
 def uniforms(shape: tuple[int, int], extra: int, words: Words, device: torch.device) -> Tensor:
     """Returns uniform random numbers `[B, T]` in [0, 1) for a batch's windows.
 

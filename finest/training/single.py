@@ -17,8 +17,10 @@ from finest.training.chunked import catalogue_loss, pays
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainer
+from finest.training.losses.base import SampledLoss
 from finest.training.objective import Penalty, terms_of
-from finest.training.randomness import Batch, Words, batches, dropout_masks, uniforms
+from finest.training.randomness import Batch, Words, batches, dropout_masks, negatives, uniforms
+from finest.training.sampled import sampled_loss
 from finest.training.windows import WindowPlan, Windows
 
 
@@ -84,7 +86,7 @@ class Single(Trainer):
             window_plan: Slots of the clean windows.
             windows: Gives the variant's windows of an epoch.
             settings: How it is trained.
-            penalty: What is added to the cross-entropy.
+            penalty: What is added to the loss.
             share: This process's part of every batch, where other processes take the rest.
         """
         self.variants = [variant]
@@ -126,10 +128,7 @@ class Single(Trainer):
             with precision(self.device, settings.amp):
                 hidden_BTD = model.encode(inputs_BT, masks)
                 hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N)
-                targets = targets_P[place_N], ids_P[place_N]
-                terms = catalogue_loss(
-                    hidden_ND, model.embedding, model.bias, *targets, self.penalty, self.in_chunks, counts
-                )
+                terms = self._terms(number, hidden_ND, targets_P[place_N], ids_P[place_N], counts)
             terms[0].backward()
             terms = terms.detach()
         else:
@@ -140,6 +139,23 @@ class Single(Trainer):
         if self.share:
             self.share.add_up([weight.grad for weight in self.weights.values() if weight.grad is not None] + [terms])
         return terms[None], np.array([counts[0] if counts else len(place_N)])
+
+    def _terms(
+        self, number: int, hidden_ND: Tensor, target_N: Tensor, ids_N: Tensor, counts: tuple[int, int] | None
+    ) -> Tensor:
+        """Returns loss and terms `[1 + T]` of a batch's targets, or of this process's part of them."""
+        loss, model = self.settings.loss, self.model
+        batch = hidden_ND, model.embedding, model.bias, target_N, ids_N, self.penalty, self.in_chunks, counts
+        if not isinstance(loss, SampledLoss):
+            return catalogue_loss(*batch)
+        negative_C = negatives(loss.config.negatives, model.items, self._words(number), self.device)
+        count_11 = hidden_ND.new_full((1, 1), counts[0] if counts else len(target_N), dtype=torch.float32)
+        stacked = hidden_ND[None], model.embedding[None], model.bias[None], target_N[None], negative_C[None]
+        value_1 = sampled_loss(loss, *stacked, count_11)
+        if not self.penalty:
+            return value_1
+        terms = catalogue_loss(*batch, cross_entropy=False)
+        return torch.cat([value_1 + terms[:1], terms[1:]])
 
     def _task(self, number: int) -> Task:
         """Returns what the model reads and predicts of the epoch's batch `number`."""

@@ -71,7 +71,7 @@ def fit(
         window_plan: Slots of the clean windows.
         windows: Gives each variant's windows of an epoch.
         settings: How they are trained; the seed is each variant's own, whatever is given.
-        penalty: What is added to the cross-entropy.
+        penalty: What is added to the loss.
         saved: Checkpoint of the training.
         on_event: Told of every finished epoch.
         watch: What may end the training of one variant on one device before it has taken all steps.

@@ -18,6 +18,7 @@ from finest.models.ranking import scored, top
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
 from finest.training.device import prepare
+from finest.training.losses.registry import LOSSES
 from storage import checkpoint_store
 from tests.integration.training.test_steps import FINETUNE, PRETRAIN, lists, train
 from tests.unit.training import test_chunked as chunks
@@ -32,10 +33,12 @@ NAMES = ["clean", "deletion", "insertion", "seed", "many"]
 
 
 @pytest.mark.parametrize("amp", [False, True])
+@pytest.mark.parametrize("loss", list(LOSSES))
 def test_a_replica_is_the_same_bit_for_bit_wherever_it_stands_and_whoever_stands_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amp: bool, loss: str
 ) -> None:
-    monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=amp))
+    of_loss = LOSSES[loss](LOSSES[loss].Config.model_validate({}))
+    monkeypatch.setattr(stacks, "SETTINGS", replace(stacks.SETTINGS, amp=amp, loss=of_loss))
     models, _ = stacks.together(checkpoint_store(str(tmp_path / "a")), NAMES, device="cuda")
     for number, names in enumerate((NAMES[::-1], ["clean", "clean", "clean", "insertion", "clean"])):
         again, _ = stacks.together(checkpoint_store(str(tmp_path / str(number))), names, device="cuda")

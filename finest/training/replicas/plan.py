@@ -28,8 +28,6 @@ SCORE_COPIES = 3
 needs."""
 STATE_COPIES = 6
 """Number of copies of the weights: themselves, gradient, two moments, average, and the checkpoint's copy."""
-LAYER_COPIES = 14
-"""Size of a layer's activations that the backward pass needs, in windows' hidden states."""
 
 logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -176,10 +174,11 @@ def replica_bytes(config: Pretrain, items: int, window_plan: WindowPlan) -> int:
     model = config.model
     positions = config.batch_size * model.max_length
     with torch.device("meta"):
-        weights = sum(weight.numel() for weight in build(model, items).parameters())
+        built = build(model, items)
+        weights = sum(weight.numel() for weight in built.parameters())
     scores, hidden = (
         SCORE_COPIES * positions * items,
-        (LAYER_COPIES * model.num_layers + 4) * positions * model.hidden_size,
+        (built.layer_copies * model.num_layers + 4) * positions * model.hidden_size,
     )
     windows = 3 * window_plan.count * model.max_length
     return 4 * (STATE_COPIES * weights + scores + hidden + windows)

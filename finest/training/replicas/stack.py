@@ -18,8 +18,10 @@ from finest.models.recommender import Recommender
 from finest.training.device import precision
 from finest.training.diary import HIT_TARGETS, hit_share
 from finest.training.loop import Settings, Trainer
+from finest.training.losses.base import SampledLoss
 from finest.training.objective import Penalty, stacked_loss, terms_of
-from finest.training.randomness import dropout_masks, extra_masks, slot_order
+from finest.training.randomness import Words, dropout_masks, extra_masks, negatives, slot_order
+from finest.training.sampled import sampled_loss
 from finest.training.windows import WindowPlan, Windows
 
 EXTRAS = 8
@@ -95,7 +97,7 @@ class Stack(Trainer):
             windows: [R] gives each variant's windows of an epoch.
             seeds: [R] their seeds.
             settings: How they are trained.
-            penalty: What is added to the cross-entropy.
+            penalty: What is added to the loss.
         """
         self.variants, self.models, self.window_plan, self.windows, self.settings, self.penalty = (
             variants,
@@ -177,11 +179,46 @@ class Stack(Trainer):
         total_RT = torch.zeros((len(self.variants), 1 + len(self.terms)), device=self.device)
         for inputs_RBT, targets_RP, ids_RP, masks in parts:
             with precision(self.device, self.settings.amp):
-                scores_RPI = self.model.scores(self.model.encode(inputs_RBT, masks).flatten(1, 2))
-            terms_RT = stacked_loss(scores_RPI.float(), targets_RP, ids_RP, self.count_NR[number], self.penalty, held_R)
+                hidden_RPD = self.model.encode(inputs_RBT, masks).flatten(1, 2)
+            terms_RT = self._terms(number, hidden_RPD, targets_RP, ids_RP, held_R)
             terms_RT[:, 0].sum().backward()
             total_RT += terms_RT.detach()
         return total_RT, self.counts[number]
+
+    def _terms(
+        self, number: int, hidden_RPD: Tensor, target_RP: Tensor, ids_RP: Tensor, held_R: Tensor | None
+    ) -> Tensor:
+        """Returns loss and terms `[R, 1 + T]` of a part of a batch."""
+        loss, model = self.settings.loss, self.model
+        rest = target_RP, ids_RP, self.count_NR[number], self.penalty, held_R
+        if not isinstance(loss, SampledLoss):
+            return stacked_loss(self._scores(hidden_RPD), *rest)
+        drawn = [
+            negatives(loss.config.negatives, model.items, self._words(seed, number), self.device) for seed in self.seeds
+        ]
+        count_RP = torch.where(target_RP > 0, self.count_NR[number][:, None], torch.inf)
+        with precision(self.device, self.settings.amp):
+            value_R1 = sampled_loss(
+                loss,
+                hidden_RPD,
+                model.embedding,
+                model.bias,
+                target_RP,
+                torch.stack(drawn)[self.seed_R],
+                count_RP,
+            )[:, None]
+        if not self.penalty:
+            return value_R1
+        terms_RT = stacked_loss(self._scores(hidden_RPD), *rest, cross_entropy=False)
+        return torch.cat([value_R1 + terms_RT[:, :1], terms_RT[:, 1:]], 1)
+
+    def _scores(self, hidden_RPD: Tensor) -> Tensor:
+        with precision(self.device, self.settings.amp):
+            return self.model.scores(hidden_RPD).float()
+
+    def _words(self, seed: int, number: int) -> Words:
+        """Returns the words that name a batch's random numbers."""
+        return self.settings.stage, seed, self.epoch, number
 
     def _masks(self, number: int, windows: int, first: int | None) -> Tensor | None:
         """Draws masks `[S, R, windows, T, D]`, one draw a seed.
@@ -194,7 +231,7 @@ class Stack(Trainer):
         shape = (self.model.sites, windows, self.widths[number], self.model.embedding.shape[-1])
         drawn = []
         for seed in self.seeds:
-            words = (settings.stage, seed, self.epoch, number)
+            words = self._words(seed, number)
             if first is None:
                 drawn.append(dropout_masks(shape, 0, settings.dropout, words, self.device))
             else:

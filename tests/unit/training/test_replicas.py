@@ -13,7 +13,7 @@ from finest.data.dataset import Rows
 from finest.models.config import ModelConfig
 from finest.models.gru4rec import GRU4RecConfig
 from finest.models.recommender import Recommender
-from finest.models.registry import build
+from finest.models.registry import MODELS, build
 from finest.models.sasrec import SASRecConfig
 from finest.perturb.edits import Edits, apply
 from finest.training.checkpoint import Checkpoint
@@ -261,3 +261,27 @@ def test_a_trial_measures_both_ways_and_says_what_it_found(caplog: pytest.LogCap
     assert found.alone_ms and found.stacked_ms and found.size in (0, 3)
     assert (found.size == 3) == (3 * found.alone_ms >= plan.GAIN * 2 * found.stacked_ms)
     assert "stacks of 3 take" in caplog.text
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].stackable])
+@pytest.mark.parametrize("heads", [1, 4])
+def test_what_a_layer_keeps_for_the_backward_pass_is_estimated_from_above(name: str, heads: int) -> None:
+    def kept(layers: int) -> float:
+        model = build(MODELS[name].Config.model_validate({"num_layers": layers, "num_heads": heads}), 30)
+        model.initialise(0)
+        hidden_BTD = torch.zeros(4, model.max_length, model.embedding.shape[1])
+        found: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            alive.append(tensor)
+            return tensor
+
+        alive: list[torch.Tensor] = []
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.encode(torch.ones(hidden_BTD.shape[:2], dtype=torch.long), None)
+        weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
+        return sum(size for place, size in found.items() if place not in weights) / hidden_BTD.nbytes
+
+    estimate = build(MODELS[name].Config.model_validate({"num_heads": heads}), 30).layer_copies
+    assert 0.5 * estimate < kept(3) - kept(2) < estimate
