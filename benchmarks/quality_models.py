@@ -1,0 +1,199 @@
+"""Trains what the quality page compares: ours by the pipeline's own steps, peers in environments of their own.
+
+Every answer is rank lists of the same instances, and what it took to be able to rank: reading data and ranking itself
+are not counted on any side.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import peer_python
+from benchmarks.row import Spent
+from benchmarks.validation import CPU
+from finest.data.dataset import Dataset, Ints
+from finest.errors import FinestError
+from finest.memory.config import MemoryConfig
+from finest.memory.counts import counted
+from finest.memory.features import Memory
+from finest.memory.fit import Fitting, fit, part_of
+from finest.models.saved import load
+from finest.perturb.edits import to_table
+from finest.perturb.plan import Group, Plan, Variant
+from finest.ranklists import baselines, file, yardsticks
+from finest.ranklists.schema import Description, RankLists, build, describe_catalogue
+from finest.ranklists.take import take
+from finest.training import calibrate, group
+from finest.training.config import Finetune, Pretrain
+from finest.training.device import prepare
+from finest.training.finetune import finetune
+from finest.training.pretrain import describe, pretrain
+from storage import checkpoint_store
+
+ROOT = Path(__file__).parents[1]
+PEERS = {"rectools": "RecTools' SASRec", "replay": "RePlay's SASRec", "recbole": "RecBole's SASRec"}
+"""Peers by the name of their environment, with what the page calls them."""
+LENGTHS = (50, 200)
+"""Shortest and longest window of a peer that can choose: the length in between that nine of ten histories fit in."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Holds rank lists, and what they cost."""
+
+    lists: RankLists
+    spent: Spent
+    told: dict[str, Any] = field(default_factory=dict)
+    """What must be known to read the numbers."""
+
+
+@contextmanager
+def spending(spent: list[Spent]) -> Iterator[None]:
+    """Adds what a block takes in this process to `spent`."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    yield
+    spent.append(Spent(time.process_time() - cpu, time.perf_counter() - wall))
+
+
+def total(*spent: Spent) -> Spent:
+    """Returns the sum of seconds."""
+    return Spent(sum(one.cpu_s for one in spent), sum(one.wall_s for one in spent))
+
+
+def counting(data: Dataset) -> dict[str, Answer]:
+    """Returns the answers of the simple recommenders; those that count cost the counts."""
+    prepare(CPU)
+    answers = {one.__name__: Answer(one(data), Spent(0, 0)) for one in (baselines.popularity, baselines.repeat_last)}
+    spent: list[Spent] = []
+    with spending(spent):
+        counts = counted(data, data.training_rows(), MemoryConfig(), threads=1)
+    return answers | {name: Answer(lists, spent[0]) for name, lists in yardsticks.lists(data, counts)}
+
+
+def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Path) -> dict[str, Answer]:
+    """Returns the answers of the network alone, of counts alone, of both, and of the candidate that a run would serve.
+
+    Args:
+        data: The data set.
+        config: Section `pretrain`.
+        tuning: Section `finetune`.
+        seed: Seed of the run.
+        work: Folder of what the steps write; their trainings go on from checkpoints in it.
+    """
+    assert config.memory != "off"
+    store = checkpoint_store(str(work / "checkpoints"))
+    fitted: list[Spent] = []
+    with tempfile.TemporaryDirectory() as folder, spending(fitted):
+        fitting = calibrate.instances(data, config, seed, checkpoint_store(folder), lambda progress: None)
+        recipe = calibrate.choose_among(fitting)
+    stack, counts_alone = weights_of(fitting), weights_of(fitting.without_network())
+    del fitting
+
+    plan = Plan(seed=seed, groups=[Group(id="0", variants=[Variant(name="clean", role="clean", seed=seed)])])
+    edits, bases, tuned = to_table({}, data), work / "pretrained", work / "tuned"
+    pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, recipe)
+    finetune(data, edits, plan, "0", config, tuning, bases, None, store, tuned, lambda progress: None)
+    took = group.read_facts(tuned)["cost"]["clean"]
+    network, finest = (
+        Spent(took[f"{stage}_epochs_cpu_seconds"], took[f"{stage}_seconds"]) for stage in ("pretrain", "finetune")
+    )
+    spent: list[Spent] = []
+    with spending(spent):
+        counts = counted(data, data.training_rows(), config.memory, threads=1)
+    model = load(bases / "models" / "clean").model
+    about = describe(data, plan.groups[0].variants[0], None, "0", config, "base", None, None)
+    served = total(*spent, *fitted)
+    told = {"chosen": recipe.chosen, "mrr on validation": recipe.mrr}
+    return {
+        "network": Answer(take(model, data, about), network),
+        "counts": Answer(take(model, data, about, memory=Memory(counts, counts_alone)), served),
+        "stack": Answer(take(model, data, about, memory=Memory(counts, stack)), total(network, served), told),
+        "candidate": Answer(
+            file.read(tuned / "lists" / "tuned" / "clean.parquet"), total(network, served, finest), told
+        ),
+    }
+
+
+def weights_of(fitting: Fitting) -> dict[str, float]:
+    """Returns the weights that `calibrate` finds, with the network's scores or without as they are in `fitting`."""
+    fitted_on = part_of(fitting.user, calibrate.PARTS)
+    fit_on, judge_on = fitting.only(fitted_on), fitting.only(~fitted_on)
+    found = [fit(fit_on, power) for power in calibrate.POWERS]
+    return max(found, key=lambda weights: float(judge_on.reciprocal_ranks(weights).mean()))
+
+
+def peer(name: str, data: Dataset, seed: int, work: Path) -> Answer:
+    """Returns a peer's answer; the number of its epochs is chosen once a data set, on a cut of the training rows."""
+    task = work / f"{name}-task.npz"
+    _write(data, task)
+    chosen = work / f"{name}-chosen.json"
+    if not chosen.is_file():
+        _train(name, data, task, work / f"{name}-choosing.npz")
+        (work / f"{name}-choosing.json").rename(chosen)
+    choosing = json.loads(chosen.read_text())
+    answer = work / f"{name}-{seed}.npz"
+    _train(name, data, task, answer, "--seed", str(seed), "--epochs", str(choosing["epochs"]))
+    told = json.loads(answer.with_suffix(".json").read_text())
+    with np.load(answer) as found:
+        items, scores, rank = found["items"], found["scores"], found["target_rank"]
+    answer.unlink()
+    about = Description(
+        catalogue=describe_catalogue(data.item_ids),
+        model=name,
+        role="baseline",
+        stage="tuned",
+        depth=data.manifest.depth,
+        exclude_seen=data.manifest.exclude_seen,
+        data_fingerprint=data.manifest.fingerprint,
+    )
+    spent = Spent(told.pop("cpu_s"), told.pop("wall_s"))
+    told["choosing the epochs, CPU s"] = choosing["cpu_s"]
+    return Answer(build(data, data.instances(), items, scores, rank, about), spent, told)
+
+
+def length_of(data: Dataset) -> int:
+    """Returns the length of a peer's windows."""
+    sizes = np.bincount(data.user[data.train])
+    return int(np.clip(np.quantile(sizes[sizes > 0], 0.9), *LENGTHS))
+
+
+def _train(name: str, data: Dataset, task: Path, answer: Path, *words: str) -> None:
+    """Runs a peer's command in one thread.
+
+    Raises:
+        FinestError: It ended with an error.
+    """
+    command = [str(peer_python(name)), "-W", "ignore", "-m", f"benchmarks.peer_{name}", str(task), str(answer)]
+    command += ["--length", str(length_of(data)), *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    log = answer.with_suffix(".log")
+    with log.open("w") as output:
+        if subprocess.run(command, env=environment, stdout=output, stderr=output, cwd=answer.parent).returncode:
+            raise FinestError(f"{PEERS[name]} could not be trained: see the end of {log}")
+
+
+def _write(data: Dataset, task: Path) -> None:
+    """Writes a peer's training rows and the histories to rank for."""
+    rows, instances = data.training_rows(), data.instances()
+    known: Ints = np.flatnonzero(rows.item > 0)
+    histories = data.histories(instances.row)
+    np.savez(
+        task,
+        user=rows.user[known],
+        row_item=rows.item[known],
+        items=data.items,
+        item=histories.item,
+        start=histories.start,
+        target=instances.target,
+        exclude_seen=data.manifest.exclude_seen,
+        depth=data.manifest.depth,
+    )
