@@ -65,12 +65,12 @@ def measure(name: str, last: bool, only: list[str], seeds: list[int], sets: list
     tuning = Finetune.model_validate(said.get("finetune", {}))
     trained = {"pretrain": config.model_dump(mode="json"), "finetune": tuning.model_dump(mode="json")}
 
-    def answers(kind: str, seed: int, place: Path) -> dict[str, Answer]:
+    def answers(kind: str, seed: int, work: Path) -> dict[str, Answer]:
         if kind == "counting":
             return quality_models.counting(data)
         if kind == "ours":
-            return quality_models.ours(data, config, tuning, seed, place)
-        return {kind: quality_models.peer(kind, data, seed, folder)}
+            return quality_models.ours(data, config, tuning, seed, work)
+        return {kind: quality_models.peer(kind, data, seed, work)}
 
     settings = {"counting": None, "ours": trained, **dict.fromkeys(PEERS, quality_models.length_of(data))}
     for kind in only:
@@ -81,7 +81,10 @@ def measure(name: str, last: bool, only: list[str], seeds: list[int], sets: list
             if not (finished.is_file() and finished.read_text() == digest):
                 place.mkdir(parents=True, exist_ok=True)
                 print(f"{title}: {kind}, seed {seed}", file=sys.stderr, flush=True)
-                for model, answer in answers(kind, seed, place).items():
+                # What is unfinished is of use for the same data and settings alone; a peer's seeds share its epochs.
+                work = folder / "unfinished" / (kind if kind in PEERS else f"{kind}-{seed}") / digest[:12]
+                work.mkdir(parents=True, exist_ok=True)
+                for model, answer in answers(kind, seed, work).items():
                     keep(place / f"{model}.npz", answer, data)
                 finished.write_text(digest)
             write(title, about(data, split, sets), folder)

@@ -7,10 +7,7 @@ are not counted on any side.
 import json
 import os
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,17 +23,21 @@ from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
 from finest.memory.fit import Fitting, fit, part_of
+from finest.memory.recipe import Recipe
+from finest.memory.tables import Counts
 from finest.models.saved import load
 from finest.perturb.edits import to_table
 from finest.perturb.plan import Group, Plan, Variant
 from finest.ranklists import baselines, file, yardsticks
 from finest.ranklists.schema import Description, RankLists, build, describe_catalogue
 from finest.ranklists.take import take
+from finest.section import Section
 from finest.training import calibrate, group
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import prepare
 from finest.training.finetune import finetune
 from finest.training.pretrain import describe, pretrain
+from finest.training.store import Store
 from storage import checkpoint_store
 
 ROOT = Path(__file__).parents[1]
@@ -56,12 +57,39 @@ class Answer:
     """What must be known to read the numbers."""
 
 
-@contextmanager
-def spending(spent: list[Spent]) -> Iterator[None]:
-    """Adds what a block takes in this process to `spent`."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    yield
-    spent.append(Spent(time.process_time() - cpu, time.perf_counter() - wall))
+class Meter:
+    """Measures what this process spends from lap to lap, and keeps the sum in a file: work that is resumed adds to it.
+
+    What was lost because a process was stopped after its last lap is not counted.
+    """
+
+    def __init__(self, file: Path):
+        """Begins the first lap."""
+        self.file = file
+        self.before = Spent(*json.loads(file.read_text())) if file.is_file() else Spent(0, 0)
+        self.began = Spent(time.process_time(), time.perf_counter())
+
+    def lap(self) -> Spent:
+        """Returns the sum so far, this lap's included."""
+        now = Spent(time.process_time(), time.perf_counter())
+        self.before = Spent(
+            self.before.cpu_s + now.cpu_s - self.began.cpu_s, self.before.wall_s + now.wall_s - self.began.wall_s
+        )
+        self.began = now
+        self.file.write_text(json.dumps([self.before.cpu_s, self.before.wall_s]))
+        return self.before
+
+
+class Fitted(Section):
+    """Holds what `calibrate` finds, and what it took."""
+
+    recipe: Recipe
+    stack: dict[str, float]
+    """Weights of network and counts together."""
+    counts: dict[str, float]
+    """Weights of counts alone."""
+    cpu_s: float
+    wall_s: float
 
 
 def total(*spent: Spent) -> Spent:
@@ -73,10 +101,8 @@ def counting(data: Dataset) -> dict[str, Answer]:
     """Returns the answers of the simple recommenders; those that count cost the counts."""
     prepare(CPU)
     answers = {one.__name__: Answer(one(data), Spent(0, 0)) for one in (baselines.popularity, baselines.repeat_last)}
-    spent: list[Spent] = []
-    with spending(spent):
-        counts = counted(data, data.training_rows(), MemoryConfig(), threads=1)
-    return answers | {name: Answer(lists, spent[0]) for name, lists in yardsticks.lists(data, counts)}
+    counts, spent = _counts(data, MemoryConfig())
+    return answers | {name: Answer(lists, spent) for name, lists in yardsticks.lists(data, counts)}
 
 
 def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Path) -> dict[str, Answer]:
@@ -91,36 +117,49 @@ def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Pat
     """
     assert config.memory != "off"
     store = checkpoint_store(str(work / "checkpoints"))
-    fitted: list[Spent] = []
-    with tempfile.TemporaryDirectory() as folder, spending(fitted):
-        fitting = calibrate.instances(data, config, seed, checkpoint_store(folder), lambda progress: None)
-        recipe = calibrate.choose_among(fitting)
-    stack, counts_alone = weights_of(fitting), weights_of(fitting.without_network())
-    del fitting
-
+    found = fitted(data, config, seed, store, work)
     plan = Plan(seed=seed, groups=[Group(id="0", variants=[Variant(name="clean", role="clean", seed=seed)])])
     edits, bases, tuned = to_table({}, data), work / "pretrained", work / "tuned"
-    pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, recipe)
+    pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, found.recipe)
     finetune(data, edits, plan, "0", config, tuning, bases, None, store, tuned, lambda progress: None)
     took = group.read_facts(tuned)["cost"]["clean"]
     network, finest = (
         Spent(took[f"{stage}_epochs_cpu_seconds"], took[f"{stage}_seconds"]) for stage in ("pretrain", "finetune")
     )
-    spent: list[Spent] = []
-    with spending(spent):
-        counts = counted(data, data.training_rows(), config.memory, threads=1)
+    counts, spent = _counts(data, config.memory)
     model = load(bases / "models" / "clean").model
     about = describe(data, plan.groups[0].variants[0], None, "0", config, "base", None, None)
-    served = total(*spent, *fitted)
-    told = {"chosen": recipe.chosen, "mrr on validation": recipe.mrr}
+    served = total(spent, Spent(found.cpu_s, found.wall_s))
+    told = {"chosen": found.recipe.chosen, "mrr on validation": found.recipe.mrr}
     return {
         "network": Answer(take(model, data, about), network),
-        "counts": Answer(take(model, data, about, memory=Memory(counts, counts_alone)), served),
-        "stack": Answer(take(model, data, about, memory=Memory(counts, stack)), total(network, served), told),
+        "counts": Answer(take(model, data, about, memory=Memory(counts, found.counts)), served),
+        "stack": Answer(take(model, data, about, memory=Memory(counts, found.stack)), total(network, served), told),
         "candidate": Answer(
             file.read(tuned / "lists" / "tuned" / "clean.parquet"), total(network, served, finest), told
         ),
     }
+
+
+def fitted(data: Dataset, config: Pretrain, seed: int, store: Store, work: Path) -> Fitted:
+    """Returns what is found on the validation cut; kept in `work` once it is there."""
+    kept = work / "fitted.json"
+    if not kept.is_file():
+        meter = Meter(work / "fitting-spent.json")
+        fitting = calibrate.instances(data, config, seed, store, lambda progress: print(progress.text, meter.lap()))
+        recipe = calibrate.choose_among(fitting)
+        spent = meter.lap()
+        stack, counts = weights_of(fitting), weights_of(fitting.without_network())
+        facts = Fitted(recipe=recipe, stack=stack, counts=counts, cpu_s=spent.cpu_s, wall_s=spent.wall_s)
+        kept.write_text(facts.model_dump_json())
+    return Fitted.model_validate_json(kept.read_text())
+
+
+def _counts(data: Dataset, config: MemoryConfig) -> tuple[Counts, Spent]:
+    """Returns the counts of all training rows, by one thread, and what they took."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    counts = counted(data, data.training_rows(), config, threads=1)
+    return counts, Spent(time.process_time() - cpu, time.perf_counter() - wall)
 
 
 def weights_of(fitting: Fitting) -> dict[str, float]:

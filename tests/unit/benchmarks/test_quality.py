@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.peer_exchange import Asked, Patience, Rows, Watch, cut, ranked
+from benchmarks.peer_exchange import Asked, Patience, Rows, Score, Watch, cut, ranked
 from benchmarks.quality_page import JSON, LABELS, PAGE, Cell, Pages, markdown, summary
 from finest.models.ranking import rank, top
 
@@ -19,7 +19,7 @@ def test_peers_lists_are_taken_as_ours_are() -> None:
     scores_BI = torch.from_numpy(generator.integers(0, 6, (5, 12)).astype(np.float32))  # with ties
     start = np.array([0, 2, 2, 5, 6, 9])
     asked = Asked(generator.integers(1, 13, 9), start, np.array([3, 0, 7, 12, 1]))
-    ((items, scores, ranks),) = ranked(lambda windows: scores_BI.clone(), asked, 4, exclude_seen=True, depth=12)
+    ((items, scores, ranks),) = ranked(constant(scores_BI), asked, 4, exclude_seen=True, depth=12)
     expected = scores_BI.clone()
     expected[np.repeat(np.arange(5), np.diff(start)), asked.item - 1] = -torch.inf
     np.testing.assert_equal(items, top(expected, 12)[0])
@@ -39,14 +39,16 @@ def test_epochs_are_chosen_on_the_last_row_of_every_user_that_has_another() -> N
     assert (asked.item.tolist(), asked.start.tolist(), asked.target.tolist()) == ([4, 5, 8], [0, 2, 3], [6, 9])
 
 
+def constant(scores: torch.Tensor) -> Score:
+    return lambda windows: scores.clone()
+
+
 def test_training_stops_once_patience_is_over_and_the_best_epoch_is_told() -> None:
     asked = Asked(np.array([1]), np.array([0, 1]), np.array([2]))
     chosen = Patience(asked, 1, exclude_seen=False, patience=2, most=9)
+    scores = [torch.tensor([[0.5, value]]) for value in (0.1, 0.9, 0.2, 0.3)]
     with Watch(chosen) as watch:
-        stops = [
-            watch.after_epoch(lambda windows, value=value: torch.tensor([[0.5, value]]))
-            for value in (0.1, 0.9, 0.2, 0.3)
-        ]
+        stops = [watch.after_epoch(constant(one)) for one in scores]
     assert stops == [False, False, False, True]
     assert (chosen.best, watch.epochs) == (2, 4)
 
