@@ -85,9 +85,9 @@ def measure(name: str, last: bool, only: list[str], seeds: list[int], sets: list
                 work = folder / "unfinished" / (kind if kind in PEERS else f"{kind}-{seed}") / digest[:12]
                 work.mkdir(parents=True, exist_ok=True)
                 for model, answer in answers(kind, seed, work).items():
-                    keep(place / f"{model}.npz", answer, data)
+                    keep(place / f"{model}.npz", answer, data, sets)
                 finished.write_text(digest)
-            write(title, about(data, split, sets), folder)
+            write(title, about(data, split), folder)
 
 
 def _digest(*facts: Any) -> str:
@@ -118,7 +118,7 @@ def seen_targets(data: Dataset) -> float:
     return float((seen > 0).mean())
 
 
-def about(data: Dataset, split: str, sets: list[str]) -> dict[str, Any]:
+def about(data: Dataset, split: str) -> dict[str, Any]:
     """Returns what is said of a data set above its table."""
     return {
         "split": split,
@@ -126,12 +126,11 @@ def about(data: Dataset, split: str, sets: list[str]) -> dict[str, Any]:
         "items": data.items,
         "training_rows": int(data.train.sum()),
         "instances": len(data.instances()),
-        "settings": " ".join(sets),
         "peer_length": quality_models.length_of(data),
     }
 
 
-def keep(place: Path, answer: Answer, data: Dataset) -> None:
+def keep(place: Path, answer: Answer, data: Dataset, sets: list[str]) -> None:
     """Keeps a cell: a value an instance of each metric, coverage, seconds."""
     facts = {
         "coverage": coverage_at(answer.lists.items, data.items),
@@ -140,6 +139,7 @@ def keep(place: Path, answer: Answer, data: Dataset) -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
         "hardware": hardware(),
+        "settings": " ".join(sets),
         "told": answer.told,
     }
     place.with_suffix(".json").write_text(json.dumps(facts, indent=1))
@@ -153,10 +153,20 @@ def values_of(lists: RankLists) -> dict[str, Any]:
 
 
 def write(title: str, said: dict[str, Any], folder: Path) -> None:
-    """Writes a data set's finished cells to benchmarks/quality.json, beside those of other data sets."""
+    """Writes a data set's finished cells to benchmarks/quality.json, beside those of other data sets.
+
+    Of a model's cells, those count that were made from the same as the newest one.
+    """
     found: dict[str, list[Cell]] = {}
-    for finished in sorted(folder.glob(f"*/{FINISHED}")):
-        seed = int(finished.parent.name.rpartition("-")[2])
+    newest: dict[str, str] = {}
+    cells = sorted(folder.glob(f"*/{FINISHED}"), key=lambda file: file.stat().st_mtime)
+    for finished in cells:
+        newest[finished.parent.name.rpartition("-")[0]] = finished.read_text()
+    for finished in sorted(cells):
+        kind, _, number = finished.parent.name.rpartition("-")
+        if finished.read_text() != newest[kind]:
+            continue
+        seed = int(number)
         for facts in sorted(finished.parent.glob("*.json")):
             if not facts.with_suffix(".npz").is_file():
                 continue

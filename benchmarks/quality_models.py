@@ -18,7 +18,7 @@ from benchmarks.peers import peer_python
 from benchmarks.row import Spent
 from benchmarks.validation import CPU
 from finest.data.dataset import Dataset, Ints
-from finest.errors import FinestError
+from finest.errors import ConfigError, FinestError
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
@@ -115,7 +115,8 @@ def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Pat
         seed: Seed of the run.
         work: Folder of what the steps write; their trainings go on from checkpoints in it.
     """
-    assert config.memory != "off"
+    if config.memory == "off":
+        raise ConfigError("pretrain.memory is off, but the page compares what is counted: leave it on")
     store = checkpoint_store(str(work / "checkpoints"))
     found = fitted(data, config, seed, store, work)
     plan = Plan(seed=seed, groups=[Group(id="0", variants=[Variant(name="clean", role="clean", seed=seed)])])
@@ -149,7 +150,8 @@ def fitted(data: Dataset, config: Pretrain, seed: int, store: Store, work: Path)
         fitting = calibrate.instances(data, config, seed, store, lambda progress: print(progress.text, meter.lap()))
         recipe = calibrate.choose_among(fitting)
         spent = meter.lap()
-        stack, counts = weights_of(fitting), weights_of(fitting.without_network())
+        stack = recipe.weights if recipe.chosen == "stack" else weights_of(fitting)
+        counts = recipe.weights if recipe.chosen == "memory" else weights_of(fitting.without_network())
         facts = Fitted(recipe=recipe, stack=stack, counts=counts, cpu_s=spent.cpu_s, wall_s=spent.wall_s)
         kept.write_text(facts.model_dump_json())
     return Fitted.model_validate_json(kept.read_text())

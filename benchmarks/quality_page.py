@@ -63,6 +63,8 @@ class Model(Section):
     date: str
     commit: str
     hardware: str
+    settings: str = ""
+    """What was changed of the config's defaults."""
     told: list[dict[str, Any]] = Field(default=[])
     """A seed each: versions, settings, epochs, what was chosen."""
 
@@ -75,8 +77,6 @@ class DataSet(Section):
     items: int
     training_rows: int
     instances: int
-    settings: str
-    """What was changed of the config's defaults."""
     peer_length: int
     """Items of a history that RecTools' and RePlay's models read."""
     models: dict[str, Model]
@@ -124,7 +124,7 @@ def summary(found: dict[str, list[Cell]]) -> dict[str, Model]:
             cpu_s=float(np.mean([cell.facts["cpu_s"] for cell in cells])),
             wall_s=float(np.mean([cell.facts["wall_s"] for cell in cells])),
             told=[cell.facts["told"] for cell in cells if cell.facts["told"]],
-            **{name: facts[name] for name in ("date", "commit", "hardware")},
+            **{name: facts[name] for name in ("date", "commit", "hardware", "settings")},
         )
     return rows
 
@@ -153,7 +153,7 @@ def _section(title: str, data: DataSet) -> str:
         f"### {title}",
         "",
         f"{data.users:,} users, {data.items:,} items, {data.training_rows:,} training rows; {data.instances:,}"
-        f" instances: {data.split}." + (f" Settings: `{data.settings}`." if data.settings else ""),
+        f" instances: {data.split}.",
         "",
         "| model | Recall@10 | NDCG@10 | MRR | MRR by seed | over the best simple one | coverage@10 | CPU s | wall s |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -184,7 +184,11 @@ def _notes(data: DataSet) -> list[str]:
     notes = []
     if "candidate" in data.models:
         chosen = [told["chosen"] for told in data.models["candidate"].told]
-        notes.append(f"Chosen on validation rows to be served, by seed: {', '.join(chosen)}.")
+        settings = data.models["candidate"].settings
+        notes.append(
+            f"Ours: {f'`{settings}`' if settings else 'the default config'}; chosen on validation rows to be served, by"
+            f" seed: {', '.join(chosen)}."
+        )
     for name, label in PEERS.items():
         if name in data.models:
             told = data.models[name].told[-1]

@@ -55,7 +55,16 @@ def test_training_stops_once_patience_is_over_and_the_best_epoch_is_told() -> No
 
 def cells(*mrr: float) -> list[Cell]:
     columns = {"recall_at_10": np.zeros(2), "ndcg_at_10": np.zeros(2), "user": np.array(["a", "b"])}
-    facts = {"coverage": 0.5, "cpu_s": 3.0, "wall_s": 4.0, "date": "", "commit": "", "hardware": "", "told": {}}
+    facts = {
+        "coverage": 0.5,
+        "cpu_s": 3.0,
+        "wall_s": 4.0,
+        "date": "",
+        "commit": "",
+        "hardware": "",
+        "settings": "",
+        "told": {},
+    }
     return [Cell(seed, {**columns, "mrr": np.full(2, value)}, facts) for seed, value in enumerate(mrr)]
 
 
