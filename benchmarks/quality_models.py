@@ -84,12 +84,18 @@ class Fitted(Section):
     """Holds what `calibrate` finds, and what it took."""
 
     recipe: Recipe
+    """What a run would serve by default."""
     stack: dict[str, float]
     """Weights of network and counts together."""
     counts: dict[str, float]
     """Weights of counts alone."""
     cpu_s: float
     wall_s: float
+
+    @property
+    def both(self) -> Recipe:
+        """Returns the recipe by which network and counts are served, whatever validation shows."""
+        return self.recipe.model_copy(update={"chosen": "stack", "configured": True, "weights": self.stack})
 
 
 def total(*spent: Spent) -> Spent:
@@ -106,7 +112,7 @@ def counting(data: Dataset) -> dict[str, Answer]:
 
 
 def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Path) -> dict[str, Answer]:
-    """Returns the answers of the network alone, of counts alone, of both, and of the candidate that a run would serve.
+    """Returns the answers of the network alone, of counts alone, of both, and of both after FINEST, the candidate.
 
     Args:
         data: The data set.
@@ -121,7 +127,7 @@ def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Pat
     found = fitted(data, config, seed, store, work)
     plan = Plan(seed=seed, groups=[Group(id="0", variants=[Variant(name="clean", role="clean", seed=seed)])])
     edits, bases, tuned = to_table({}, data), work / "pretrained", work / "tuned"
-    pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, found.recipe)
+    pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, found.both)
     finetune(data, edits, plan, "0", config, tuning, bases, None, store, tuned, lambda progress: None)
     took = group.read_facts(tuned)["cost"]["clean"]
     network, finest = (

@@ -28,7 +28,7 @@ LABELS = {
     "network": "**network** alone (SASRec)",
     "counts": "**counts** alone",
     "stack": "**stack**: network and counts",
-    "candidate": "**candidate**: what is served, after FINEST",
+    "candidate": "**candidate**: the stack after FINEST",
     **{name: f"*{label}*" for name, label in PEERS.items()},
 }
 """Rows of a table, in order: simple recommenders, ours, peers."""
@@ -186,7 +186,7 @@ def _notes(data: DataSet) -> list[str]:
         chosen = [told["chosen"] for told in data.models["candidate"].told]
         settings = data.models["candidate"].settings
         notes.append(
-            f"Ours: {f'`{settings}`' if settings else 'the default config'}; chosen on validation rows to be served, by"
+            f"Ours: {f'`{settings}`' if settings else 'the default config'}; what validation would serve by default, by"
             f" seed: {', '.join(chosen)}."
         )
     for name, label in PEERS.items():
