@@ -23,7 +23,6 @@ from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
 from finest.memory.fit import Fitting, fit, part_of
-from finest.memory.recipe import Recipe
 from finest.memory.tables import Counts
 from finest.models.saved import load
 from finest.perturb.edits import to_table
@@ -32,12 +31,14 @@ from finest.ranklists import baselines, file, yardsticks
 from finest.ranklists.schema import Description, RankLists, build, describe_catalogue
 from finest.ranklists.take import take
 from finest.section import Section
-from finest.training import calibrate, group
+from finest.training import calibrate, group, unseen
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import prepare
 from finest.training.finetune import finetune
 from finest.training.pretrain import describe, pretrain
+from finest.training.recipe import Recipe
 from finest.training.store import Store
+from finest.training.trial import Trial
 from storage import checkpoint_store
 
 ROOT = Path(__file__).parents[1]
@@ -150,11 +151,13 @@ def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Pat
 
 def fitted(data: Dataset, config: Pretrain, seed: int, store: Store, work: Path) -> Fitted:
     """Returns what is found on the validation cut; kept in `work` once it is there."""
+    assert config.memory != "off"
     kept = work / "fitted.json"
     if not kept.is_file():
         meter = Meter(work / "fitting-spent.json")
-        fitting = calibrate.instances(data, config, seed, store, lambda progress: print(progress.text, meter.lap()))
-        recipe = calibrate.choose_among(fitting)
+        trial = Trial(data, config, seed, None).train(store, lambda progress: print(progress.text, meter.lap()))
+        fitting = unseen.of_cut(trial.model, trial.cut, config.memory, seed)
+        recipe = calibrate.choose_among(fitting).model_copy(update={"length": trial.length})
         spent = meter.lap()
         stack = recipe.weights if recipe.chosen == "stack" else weights_of(fitting)
         counts = recipe.weights if recipe.chosen == "memory" else weights_of(fitting.without_network())
@@ -172,7 +175,7 @@ def _counts(data: Dataset, config: MemoryConfig) -> tuple[Counts, Spent]:
 
 def weights_of(fitting: Fitting) -> dict[str, float]:
     """Returns the weights that `calibrate` finds, with the network's scores or without as they are in `fitting`."""
-    fitted_on = part_of(fitting.user, calibrate.PARTS)
+    fitted_on = part_of(fitting.user, unseen.PARTS)
     fit_on, judge_on = fitting.only(fitted_on), fitting.only(~fitted_on)
     found = [fit(fit_on, power) for power in calibrate.POWERS]
     return max(found, key=lambda weights: float(judge_on.reciprocal_ranks(weights).mean()))
