@@ -25,7 +25,7 @@ from finest.memory.features import Memory
 from finest.memory.fit import Fitting, fit, part_of
 from finest.memory.tables import Counts
 from finest.models.saved import load
-from finest.perturb.edits import to_table
+from finest.perturb.edits import EDITS_SCHEMA
 from finest.perturb.plan import Group, Plan, Variant
 from finest.ranklists import baselines, file, yardsticks
 from finest.ranklists.schema import Description, RankLists, build, describe_catalogue
@@ -127,7 +127,7 @@ def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Pat
     store = checkpoint_store(str(work / "checkpoints"))
     found = fitted(data, config, seed, store, work)
     plan = Plan(seed=seed, groups=[Group(id="0", variants=[Variant(name="clean", role="clean", seed=seed)])])
-    edits, bases, tuned = to_table({}, data), work / "pretrained", work / "tuned"
+    edits, bases, tuned = EDITS_SCHEMA.empty_table(), work / "pretrained", work / "tuned"
     pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, found.both)
     finetune(data, edits, plan, "0", config, tuning, bases, None, store, tuned, lambda progress: None)
     took = group.read_facts(tuned)["cost"]["clean"]
