@@ -53,6 +53,9 @@ bench-gpu: $(INSTALLED) ## The rows that need a GPU; writes benchmarks/latest-gp
 bench-peers: $(INSTALLED) ## Train RecBole to convergence again, for hours; writes benchmarks/peers
 	$(BIN)/python -m benchmarks.peer_curves
 
+quality: $(INSTALLED) ## Measure docs/quality.md: ours, simple recommenders and peers; hours, goes on where it was stopped
+	$(BIN)/python -m benchmarks.quality $(ARGS)
+
 compile: $(INSTALLED) ## Write pipeline.yaml for a Kubeflow Pipelines backend
 	$(BIN)/finest compile --output pipeline.yaml
 
@@ -89,4 +92,4 @@ clean: ## Remove the virtual environment and caches; runs and models in $(STATE)
 	rm -rf .venv build finest.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run test-fast test lint bench bench-gpu bench-peers compile docs images image-cpu image-gpu image-mlflow run-docker services-stop ui clean
+.PHONY: help run test-fast test lint bench bench-gpu bench-peers quality compile docs images image-cpu image-gpu image-mlflow run-docker services-stop ui clean

@@ -10,6 +10,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parents[1] / ".venv-peers"
 REQUIREMENTS = {
     "recbole": ("recbole==1.2.1", "setuptools<80", "ray", "pandas<2.3", "scipy<1.14", "numpy<2", "torch==2.13.0"),
+    "rectools": ("rectools[torch]==0.19.0", "torch==2.13.0"),
+    "replay": ("replay-rec[torch]==0.22.0", "torch==2.13.0"),
 }
 """Requirements by the environment's name.
 
