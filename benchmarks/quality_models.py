@@ -22,7 +22,7 @@ from finest.errors import ConfigError, FinestError
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
-from finest.memory.fit import Fitting, fit, part_of
+from finest.memory.fit import Fitting, part_of
 from finest.memory.tables import Counts
 from finest.models.saved import load
 from finest.perturb.edits import EDITS_SCHEMA
@@ -176,9 +176,7 @@ def _counts(data: Dataset, config: MemoryConfig) -> tuple[Counts, Spent]:
 def weights_of(fitting: Fitting) -> dict[str, float]:
     """Returns the weights that `calibrate` finds, with the network's scores or without as they are in `fitting`."""
     fitted_on = part_of(fitting.user, unseen.PARTS)
-    fit_on, judge_on = fitting.only(fitted_on), fitting.only(~fitted_on)
-    found = [fit(fit_on, power) for power in calibrate.POWERS]
-    return max(found, key=lambda weights: float(judge_on.reciprocal_ranks(weights).mean()))
+    return calibrate.fitted(fitting.only(fitted_on), fitting.only(~fitted_on), None, 0).weights
 
 
 def peer(name: str, data: Dataset, seed: int, work: Path) -> Answer:

@@ -33,7 +33,7 @@ from finest.histories import Histories
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Floats, Memory
-from finest.memory.fit import Fitting, fit, part_of
+from finest.memory.fit import Fitting, part_of
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.overlaps import overlaps
 from finest.models.ranking import rank, scored, top
@@ -42,7 +42,7 @@ from finest.perturb.config import Scenario
 from finest.perturb.edits import Edits, apply, draw
 from finest.perturb.plan import Variant
 from finest.training import unit as units
-from finest.training.calibrate import PARTS, POWERS, instances
+from finest.training.calibrate import fitted
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import THREADS, prepare
@@ -53,7 +53,9 @@ from finest.training.reference_lists import ReferenceLists
 from finest.training.references import CHUNK
 from finest.training.regularisers.rank_hinge import RankHinge, RankHingeConfig
 from finest.training.simulate import simulate
+from finest.training.trial import Trial
 from finest.training.unit import TrainUnit
+from finest.training.unseen import PARTS, of_cut
 from finest.training.windows import fill, plan_windows
 from storage import checkpoint_store
 
@@ -167,8 +169,8 @@ class Study:
         self.rows, self.exclude = data.training_rows(), data.manifest.exclude_seen
         weights = state / f"weights-{data.manifest.fingerprint}-{seed}.json"
         if not weights.exists():
-            fitting = instances(data, self.recipe, seed, self.store, lambda progress: None)
-            weights.write_text(json.dumps(stack_weights(fitting)))
+            trained = Trial(data, self.recipe, seed, None).train(self.store, lambda progress: None)
+            weights.write_text(json.dumps(stack_weights(of_cut(trained.model, trained.cut, MemoryConfig(), seed))))
         self.weights: dict[str, float] = json.loads(weights.read_text())
         edits = draw(data, Scenario.model_validate({"kind": "deletion", "seed": seed}))
         probe = Variant(name="deletion", role="probe", seed=seed)
@@ -203,7 +205,7 @@ class Study:
         facts = {"stage": "finetune", "way": name, **weight_facts(self.data, unit, self.recipe, CPU)}
         penalty, checkpoint = Penalty(hinge, kept, way.alpha), Checkpoint(self.store, key(facts))
         (history,) = units.fit(
-            unit, [model], plan, [windows], settings(self.recipe, config), penalty, checkpoint, nothing
+            unit, [model], plan, [windows], settings(self.recipe, config, plan), penalty, checkpoint, nothing
         )
         return model, float(np.mean([epoch["cpu_seconds"] for epoch in history]))
 
@@ -302,8 +304,7 @@ def main() -> None:
 def stack_weights(fitting: Fitting) -> dict[str, float]:
     """Fits the weights of network and counts together, as calibration does before it chooses."""
     chosen = part_of(fitting.user, PARTS)
-    fit_on, judge_on = fitting.only(chosen), fitting.only(~chosen)
-    return max((fit(fit_on, power) for power in POWERS), key=lambda found: judge_on.reciprocal_ranks(found).mean())
+    return fitted(fitting.only(chosen), fitting.only(~chosen), None, 0).weights
 
 
 def added(memory: Memory, histories: Histories) -> Floats:

@@ -199,13 +199,13 @@ _NOWHERE = np.empty(0, np.int64)
 
 
 def fit(
-    fitting: Fitting, power: float, prior: Mapping[str, float] | None = None, pull: float = SHRINKAGE
-) -> dict[str, float]:
-    """Returns the weights of the smallest loss: first log-likelihood, which is convex, then from there the power's.
+    fitting: Fitting, powers: Sequence[float], prior: Mapping[str, float] | None = None, pull: float = SHRINKAGE
+) -> list[dict[str, float]]:
+    """Returns the weights of the smallest loss for each power: of log-likelihood, which is convex, and from there on.
 
     Args:
         fitting: The instances.
-        power: Power q of the loss that is fitted last; 0 for log-likelihood alone.
+        powers: Powers q of the loss; 0 for log-likelihood.
         prior: Weights that the new ones are drawn to. What has none is drawn to START, by SHRINKAGE: a feature that is
             new may find its weight at once.
         pull: Weight of the squared distance to them, in units of a feature's spread, against the mean loss.
@@ -227,12 +227,13 @@ def fit(
         away = scaled - centre * spread
         return value + float(drawn @ away**2), gradient / spread + 2 * drawn * away
 
-    scaled = centre * spread
-    for q in dict.fromkeys([0.0, power]):
-        scaled = optimize.minimize(
-            loss, scaled, args=(q,), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
-        ).x
-    return dict(zip(fitting.weights, (scaled / spread).tolist(), strict=True))
+    def smallest(start: npt.NDArray[np.float64], q: float) -> npt.NDArray[np.float64]:
+        steps = {"maxiter": ITERATIONS}
+        return np.asarray(optimize.minimize(loss, start, args=(q,), jac=True, method="L-BFGS-B", options=steps).x)
+
+    likeliest = smallest(centre * spread, 0.0)
+    found = [likeliest if q == 0 else smallest(likeliest, q) for q in powers]
+    return [dict(zip(fitting.weights, (scaled / spread).tolist(), strict=True)) for scaled in found]
 
 
 def part_of(user: Ints, number: int) -> npt.NDArray[np.bool_]:

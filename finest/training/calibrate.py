@@ -167,10 +167,8 @@ def ways(
 
 def fitted(fit_on: Fitting, judge_on: Fitting, before: Mapping[str, float] | None, pull: float) -> Way:
     """Returns the weights fitted by the power of POWERS that is better on other users, drawn to earlier ones or not."""
-    found = []
-    for power in POWERS:
-        weights = fit(fit_on, power, before, pull) if before and pull else fit(fit_on, power)
-        found.append(Way(weights, power, judge_on.reciprocal_ranks(weights)))
+    by_power = fit(fit_on, POWERS, before, pull) if before and pull else fit(fit_on, POWERS)
+    found = [Way(weights, q, judge_on.reciprocal_ranks(weights)) for q, weights in zip(POWERS, by_power, strict=True)]
     return max(found, key=lambda way: way.mrr)
 
 

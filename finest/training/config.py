@@ -49,11 +49,11 @@ class Pretrain(Section):
     """Whether the windows of short histories, in batches of their own, are computed only as far as they are filled.
     Unset: where that saves a quarter of all positions. It decides who shares a batch, and with that the weights. A
     batch then has `batch_size` windows on average: more short ones, fewer long ones."""
-    shifted: bool = False
+    shifted: bool | None = None
     """Whether pretraining's windows begin elsewhere in every epoch, as many targets earlier for all users, so that a
-    target is read after histories of many lengths: more accurate where histories are long and epochs enough
-    (docs/benchmarks.md, convergence). Pretraining then has no buckets, and a user whose rows fit one window has two,
-    of which one is often empty."""
+    target is read after histories of many lengths: more accurate where histories are long (docs/choices.md).
+    Pretraining then has no buckets, and a user whose rows fit one window has two, of which one is often empty. Unset:
+    where buckets would not pay, and are not asked for."""
     lr: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     weight_decay: float = Field(default=0.5, ge=0)

@@ -204,7 +204,7 @@ def pretrained(
         rows = apply(clean, edits) if edits else clean
         windows.append(
             partial(shifted, rows, clean, config, variant.seed)
-            if config.shifted
+            if shifts(clean, config)
             else partial(_always, fill(rows, window_plan))
         )
     trained = settings(config, window_plan)
@@ -213,7 +213,15 @@ def pretrained(
 
 def plan_of(clean: Rows, config: Pretrain, offset: int = 0) -> WindowPlan:
     """Returns the slots of pretraining's windows."""
-    return plan_windows(clean, config.model.max_length, config.bucketed, offset if config.shifted else None)
+    moved = offset if shifts(clean, config) else None
+    return plan_windows(clean, config.model.max_length, config.bucketed, moved)
+
+
+def shifts(clean: Rows, config: Pretrain) -> bool:
+    """Returns whether windows begin elsewhere in every epoch: as configured, else where they are full enough."""
+    if config.shifted is not None:
+        return config.shifted
+    return not config.bucketed and not plan_windows(clean, config.model.max_length).bucketed
 
 
 def _always(windows: Windows, epoch: int) -> Windows:

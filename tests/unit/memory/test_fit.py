@@ -51,7 +51,7 @@ def test_the_gradient_is_that_of_the_loss(power: float) -> None:
 
 
 def test_what_tells_gets_weight_and_a_network_that_tells_nothing_gets_none() -> None:
-    weights = fit(made_up(0.8), 0.5)
+    (weights,) = fit(made_up(0.8), [0.5])
     assert weights["follows"] > 0.5 and abs(weights["network"]) < 0.25
     assert (made_up(0.8, seed=1).reciprocal_ranks(weights) > 0.9).mean() > 0.6
 
@@ -64,12 +64,12 @@ def test_ties_count_as_the_mean_over_their_orders() -> None:
 
 def test_weights_are_drawn_to_the_old_ones() -> None:
     old = {"network": 0.0, "popularity": 0.0, "follows": 3.0, "alike_linear": 0.0}
-    free, drawn = (fit(made_up(0.3), 0.0, old, pull) for pull in (1e-3, 100.0))
+    free, drawn = (fit(made_up(0.3), [0.0], old, pull)[0] for pull in (1e-3, 100.0))
     assert abs(drawn["follows"] - 3.0) < 0.1 < abs(free["follows"] - 3.0)
 
 
 def test_equal_instances_give_equal_weights() -> None:
-    assert fit(made_up(0.5), 0.5) == fit(made_up(0.5), 0.5)
+    assert fit(made_up(0.5), [0.5]) == fit(made_up(0.5), [0.0, 0.5])[1:]
 
 
 def test_some_instances_score_as_they_do_among_all() -> None:
@@ -88,11 +88,11 @@ def test_a_users_instances_are_in_one_part() -> None:
 
 def test_without_instances_there_is_one_line() -> None:
     with pytest.raises(DataError, match="no held-out interaction"):
-        fit(replace(made_up(0.5)).only(np.zeros(M, bool)), 0.0)
+        fit(replace(made_up(0.5)).only(np.zeros(M, bool)), [0.0])
 
 
 def test_a_feature_that_the_old_weights_lack_finds_its_own() -> None:
     """The champion had another config: drawn to 0 as strongly as the rest, what is new would never be of use."""
     old = {"network": 0.0, "popularity": 0.0, "alike_linear": 0.0}
-    weights = fit(made_up(0.8), 0.5, old, 100.0)
+    (weights,) = fit(made_up(0.8), [0.5], old, 100.0)
     assert weights["follows"] > 0.5 and abs(weights["alike_linear"]) < 0.1

@@ -69,14 +69,14 @@ def test_counts_alone_are_sampled_too() -> None:
 def test_a_large_catalogue_has_about_the_weights_and_exactly_the_ranks(
     monkeypatch: pytest.MonkeyPatch, power: float
 ) -> None:
-    whole = fit(made_up(), power)
+    (whole,) = fit(made_up(), [power])
     ranks = made_up().reciprocal_ranks(whole)
     monkeypatch.setattr(fitting_module, "WHOLE", 1)
     monkeypatch.setattr(fitting_module, "AT_A_TIME", 7 * ITEMS)
     lazily = replace(made_up(), network=Lazily(np.asarray(made_up().network), np.arange(M)))
-    weights = fit(lazily, power)
+    (weights,) = fit(lazily, [power])
     assert weights == pytest.approx(whole, abs=0.05)
-    assert fit(lazily, power) == weights
+    assert fit(lazily, [power]) == [weights]
     assert np.array_equal(lazily.reciprocal_ranks(whole), ranks)
     assert lazily.reciprocal_ranks(weights).mean() == pytest.approx(ranks.mean(), abs=0.003)
 
