@@ -1,6 +1,6 @@
 """Config of the memory: what is counted beside a network, and how its weights are found."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,3 +31,8 @@ class MemoryConfig(Section):
     """How strongly weights are drawn to the champion's: squared distance, in units of a feature's size, against the
     mean loss. 0: not at all. Features say much of the same, so weights that float go where chance takes them, and lists
     with them: docs/choices.md. What the champion lacks, or is served another way with, is found freely."""
+
+    @property
+    def counting(self) -> dict[str, Any]:
+        """Returns what decides, beside the rows, what is counted."""
+        return self.model_dump(include={"neighbours", "shrink", "half_life_days"})

@@ -44,6 +44,8 @@ class Facts(Section):
     """`base` or `tuned`."""
     memory: dict[str, float] | None = None
     """Weights of the memory that it is served with; None without one."""
+    counting: dict[str, Any] | None = None
+    """What decides, beside the rows, what the memory counts; None without one, and of models of earlier versions."""
     length: Length | None = None
     """For how long a validation cut said to train it; None where the config alone did, and nothing was measured."""
 
@@ -98,7 +100,8 @@ def save(folder: Path, model: Recommender, facts: Facts, item_ids: list[str], me
     save_file(state, folder / WEIGHTS)
     if memory is not None:
         memory.counts.save(folder / COUNTS)
-    facts = facts.model_copy(update={"memory": None if memory is None else dict(memory.weights)})
+    served = {"memory": dict(memory.weights)} if memory else {"memory": None, "counting": None}
+    facts = facts.model_copy(update=served)
     (folder / FACTS).write_text(facts.model_dump_json(indent=2))
     (folder / ITEMS).write_text(json.dumps(item_ids[1:], ensure_ascii=False), encoding="utf-8")
 

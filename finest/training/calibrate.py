@@ -4,6 +4,7 @@ Nothing that is fitted or chosen here has seen the rows that it is fitted or cho
 at.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,10 @@ def calibrate(
     """
     with atomic.folder(out, replace=True) as folder:
         recipe = find(data, config, seed, champion, store, report)
+        if champion:
+            recipe = recipe.model_copy(
+                update={"changed": changes(read_facts(champion), config, data.manifest.exclude_seen)}
+            )
         recipe.write(folder)
     logger.info("%s", recipe.sentence or "no memory is configured: the network is served alone")
 
@@ -85,6 +90,19 @@ def find(data: Dataset, config: Pretrain, seed: int, champion: Path | None, stor
     recipe = choose_among(instances, before, memory.pull, memory.serve)
     told = {"length": trained.length, "found": trained.found, "scale": trained.scale, "kept": kept}
     return recipe.model_copy(update=told)
+
+
+def changes(champion: Facts, config: Pretrain, exclude_seen: bool) -> list[str]:
+    """Returns in words which settings decide what is counted, or what of it is used, and are not the champion's."""
+    if champion.counting is None or champion.memory is None or config.memory == "off":
+        return []
+    ours = {**config.memory.counting, "features": sorted(unseen.features_of(config.memory, exclude_seen))}
+    theirs = {**champion.counting, "features": sorted(champion.memory.keys() - {NETWORK, POPULARITY})}
+    return [
+        f"{name} {json.dumps(value)} instead of {json.dumps(theirs.get(name))}"
+        for name, value in ours.items()
+        if value != theirs.get(name)
+    ]
 
 
 def weights_of(champion: Facts, exclude_seen: bool) -> Mapping[str, float] | None:

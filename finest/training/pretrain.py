@@ -319,6 +319,7 @@ def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str, l
         depth=manifest.depth,
         exclude_seen=manifest.exclude_seen,
         stage=stage,
+        counting=None if config.memory == "off" else config.memory.counting,
         length=length,
     )
 

@@ -40,6 +40,8 @@ class Recipe(Section):
     """Whether the champion's way to serve stays, though another one is better by no more than chance allows."""
     instances: int = 0
     """Number of instances that this was measured on."""
+    changed: list[str] = Field(default=[])
+    """Settings that decide what is counted and are not the champion's, like `neighbours 50 instead of 100`."""
     network: Literal["cut", "champion"] = "cut"
     """Whose scores stood for the network's: `cut`, a training on a validation cut, on its held-out rows; `champion`,
     the model in production, on training rows that it has not seen."""
@@ -69,10 +71,12 @@ network alone, 0.0927 of counts alone and 0.0996 of both; beside counts the netw
         >>> Recipe(chosen="network", length=length, found=found, scale=1.1).sentence
         'Every variant trains 715 steps (11.0 epochs): on the validation cut MRR was best after 650 steps, 0.0712, and \
 no better in 200 more; an epoch of all rows has 1.10 times as many.'
+        >>> Recipe(chosen="network", changed=["neighbours 50 instead of 100"]).sentence
+        "Counts are made in another way than the champion's: neighbours 50 instead of 100."
         >>> Recipe(chosen="network", length=length, kept=True).sentence
         'Every variant trains 715 steps (11.0 epochs), as long as the champion by the number of windows.'
         """
-        return " ".join(part for part in (self.served, self._trained()) if part)
+        return " ".join(part for part in (self.served, self._changed(), self._trained()) if part)
 
     @property
     def served(self) -> str:
@@ -93,6 +97,9 @@ no better in 200 more; an epoch of all rows has 1.10 times as many.'
             f"(standard error {self.standard_error:.4f}), beside the network counts add {self.memory_gain:+.4f} "
             f"({self.memory_standard_error:.4f})."
         )
+
+    def _changed(self) -> str:
+        return f"Counts are made in another way than the champion's: {', '.join(self.changed)}." if self.changed else ""
 
     def _trained(self) -> str:
         if self.length is None or not (self.found or self.kept):

@@ -70,8 +70,13 @@ def _fitting(cut: Dataset, config: MemoryConfig, row: Ints, network: Floats | Lo
         cut.user[row],
         network,
         _distinct(histories.row, histories.item) if exclude else None,
-        config.features or [one for one in FEATURES if not (exclude and FEATURES[one].repeats)],
+        features_of(config, exclude),
     )
+
+
+def features_of(config: MemoryConfig, exclude_seen: bool) -> list[str]:
+    """Returns the names of the features: those configured, or all that apply."""
+    return config.features or [name for name in FEATURES if not (exclude_seen and FEATURES[name].repeats)]
 
 
 def _chosen(cut: Dataset, config: MemoryConfig, seed: int, able: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Ints:

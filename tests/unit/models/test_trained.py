@@ -52,7 +52,15 @@ def walks() -> Dataset:
 
 def recipe(name: str, **settings: object) -> Pretrain:
     model = {"name": name, "hidden_size": 16, "num_layers": 1, "max_length": LENGTH, "dropout": 0.1}
-    values = {"model": model, "epochs": 80, "lr": 0.02, "weight_decay": 0.0, "ema_decay": 0.9, "batch_size": 8}
+    values: dict[str, object] = {
+        "shifted": False,
+        "model": model,
+        "epochs": 80,
+        "lr": 0.02,
+        "weight_decay": 0.0,
+        "ema_decay": 0.9,
+        "batch_size": 8,
+    }
     return Pretrain.model_validate({**values, **settings})
 
 

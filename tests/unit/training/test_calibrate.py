@@ -2,18 +2,21 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from finest.data.dataset import Ints
+from finest.memory.config import MemoryConfig
 from finest.memory.fit import Fitting
 from finest.models.saved import Facts
 from finest.training import calibrate
-from finest.training.calibrate import CALMEST_FIRST, choose_among, decided, difference
+from finest.training.calibrate import CALMEST_FIRST, changes, choose_among, decided, difference
+from finest.training.config import Pretrain
 from finest.training.recipe import Choice
+from finest.training.unseen import features_of
 from tests.unit.memory.test_fit import ITEMS, M, made_up
 
 
@@ -186,3 +189,19 @@ def test_a_network_that_counts_would_turn_round_is_left_out_though_the_champion_
     for before in (None, {"network": 1.0, "popularity": 0.0, "follows": 0.5, "alike_linear": 0.5}):
         recipe = choose_among(turned, before)
         assert recipe.mrr["stack"] > 2 * recipe.mrr["memory"] and recipe.chosen != "stack" and not recipe.incumbent
+
+
+def test_what_is_counted_in_another_way_than_the_champions_is_said() -> None:
+    config = Pretrain(memory=MemoryConfig(neighbours=50))
+    assert config.memory != "off"
+    facts: dict[str, Any] = {"seed": 0, "data_fingerprint": "", "depth": 20, "exclude_seen": True, "stage": "tuned"}
+    weights = dict.fromkeys(["network", "popularity", *features_of(config.memory, exclude_seen=True)], 1.0)
+    champion = Facts(model=config.model, memory=weights, counting=config.memory.counting, **facts)
+    assert changes(champion, config, exclude_seen=True) == []
+    other = Pretrain(memory=MemoryConfig(half_life_days=30, features=["alike"]))
+    assert changes(champion, other, exclude_seen=True) == [
+        "neighbours 100 instead of 50",
+        "half_life_days 30.0 instead of null",
+        'features ["alike"] instead of ["alike", "alike_linear", "follows", "follows_linear"]',
+    ]
+    assert changes(champion, Pretrain(memory="off"), exclude_seen=True) == []
