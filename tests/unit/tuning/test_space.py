@@ -69,7 +69,7 @@ def test_whole_numbers_stay_whole_though_a_pipeline_hands_them_on_as_floats() ->
         ({"pretrain": {"rate": [0.1]}}, "tune.space.pretrain.rate: no key of this config"),
         ({"gate": {"max_accuracy_drop_base": [0.1]}}, "tune.space.gate.max_accuracy_drop_base: no key"),
         ({"pretrain": {"memory": [10]}}, "tune.space.pretrain.memory: no key"),
-        ({"pretrain": {"shifted": {"low": 0, "high": 1}}}, "give a list of values instead of a range"),
+        ({"pretrain": {"amp": {"low": 0, "high": 1}}}, "give a list of values instead of a range"),
         ({"pretrain": {"epochs": {"low": 1.5, "high": 3}}}, "1.5 is not a whole number"),
         (
             {"pretrain": {"model": {"dropout": {"low": 0, "high": 1}}}},
