@@ -23,6 +23,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_a_killed_search_ends_like_one_that_was_not_and_its_config_is_one(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

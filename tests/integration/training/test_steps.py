@@ -33,6 +33,7 @@ from storage import checkpoint_store
 from tests.builders import random_dataset
 
 PRETRAIN = Pretrain(
+    shifted=False,
     model=SASRecConfig(hidden_size=8, num_layers=1, max_length=6),
     epochs=2,
     batch_size=8,
