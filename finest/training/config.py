@@ -53,7 +53,7 @@ class Pretrain(Section):
     """Whether pretraining's windows begin elsewhere in every epoch, as many targets earlier for all users, so that a
     target is read after histories of many lengths: more accurate where histories are long (docs/choices.md).
     Pretraining then has no buckets, and a user whose rows fit one window has two, of which one is often empty. Unset:
-    where buckets would not pay, and are not asked for."""
+    where users have half a window of training rows on average, and buckets are not asked for."""
     lr: float = Field(default=2e-3, gt=0)
     """Learning rate, constant."""
     weight_decay: float = Field(default=0.5, ge=0)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import torch
 
@@ -218,10 +219,10 @@ def plan_of(clean: Rows, config: Pretrain, offset: int = 0) -> WindowPlan:
 
 
 def shifts(clean: Rows, config: Pretrain) -> bool:
-    """Returns whether windows begin elsewhere in every epoch: as configured, else where they are full enough."""
+    """Returns whether windows begin elsewhere in every epoch: as configured, else where a user fills half a window."""
     if config.shifted is not None:
         return config.shifted
-    return not config.bucketed and not plan_windows(clean, config.model.max_length).bucketed
+    return not config.bucketed and 2 * len(clean) >= config.model.max_length * len(np.unique(clean.user))
 
 
 def _always(windows: Windows, epoch: int) -> Windows:

@@ -34,11 +34,6 @@ class WindowPlan:
     """[W] positions that are computed of a slot's windows: all `length`, or as many as its clean rows need and one
     more, rounded up."""
 
-    @property
-    def bucketed(self) -> bool:
-        """Returns whether slots differ in width."""
-        return len(np.unique(self.width)) > 1
-
     def by_width(self) -> dict[int, int]:
         """Returns the number of slots of each width."""
         widths, slots = np.unique(self.width, return_counts=True)
