@@ -50,6 +50,10 @@ class Instances:
     def __len__(self) -> int:
         return len(self.row)
 
+    def only(self, chosen: Ints | npt.NDArray[np.bool_]) -> "Instances":
+        """Returns some of them, by number or by mask [M]."""
+        return Instances(self.row[chosen], self.user[chosen], self.position[chosen], self.target[chosen])
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -144,7 +144,7 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
     trained = clock.lap()
     results = []
     for variant, edits, model, history in zip(job.unit.own(), job.unit.edits, models, histories, strict=False):
-        memory = _memory(job.data, edits, config, job.recipe)
+        memory = memory_of(job.data, edits, config, job.recipe)
         save(
             job.out / "models" / variant.name,
             model,
@@ -163,7 +163,7 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
     return results
 
 
-def _memory(data: Dataset, edits: Edits | None, config: Pretrain, recipe: Recipe) -> Memory | None:
+def memory_of(data: Dataset, edits: Edits | None, config: Pretrain, recipe: Recipe) -> Memory | None:
     """Returns the memory of a variant: its own rows are counted, and the weights are those of all."""
     if config.memory == "off" or recipe.weights is None:
         return None
@@ -194,7 +194,7 @@ def pretrained(
     """
     prepare(device)
     clean = data.training_rows()
-    window_plan = plan_of(clean, config)
+    window_plan, moves = plan_of(clean, config), shifts(clean, config)
     models, windows = [], []
     for variant, edits in zip(unit.variants, unit.edits, strict=True):
         model = build(config.model, data.items)
@@ -204,18 +204,16 @@ def pretrained(
         models.append(model.to(device))
         rows = apply(clean, edits) if edits else clean
         windows.append(
-            partial(shifted, rows, clean, config, variant.seed)
-            if shifts(clean, config)
-            else partial(_always, fill(rows, window_plan))
+            partial(shifted, rows, clean, config, variant.seed) if moves else partial(_always, fill(rows, window_plan))
         )
     trained = settings(config, window_plan)
     return models, fit(unit, models, window_plan, windows, trained, None, saved, on_event, watch)
 
 
-def plan_of(clean: Rows, config: Pretrain, offset: int = 0) -> WindowPlan:
-    """Returns the slots of pretraining's windows."""
-    moved = offset if shifts(clean, config) else None
-    return plan_windows(clean, config.model.max_length, config.bucketed, moved)
+def plan_of(clean: Rows, config: Pretrain) -> WindowPlan:
+    """Returns the slots of pretraining's windows; where they are shifted, as many as any offset needs."""
+    offset = 0 if shifts(clean, config) else None
+    return plan_windows(clean, config.model.max_length, config.bucketed, offset)
 
 
 def shifts(clean: Rows, config: Pretrain) -> bool:
@@ -231,8 +229,9 @@ def _always(windows: Windows, epoch: int) -> Windows:
 
 def shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) -> Windows:
     """Returns the windows of `rows` in an epoch: all variants of a seed are shifted alike."""
-    offset = numpy_generator("offset", seed, epoch).integers(config.model.max_length)
-    return fill(rows, plan_of(clean, config, int(offset)))
+    length = config.model.max_length
+    offset = numpy_generator("offset", seed, epoch).integers(length)
+    return fill(rows, plan_windows(clean, length, offset=int(offset)))
 
 
 @torch.no_grad()

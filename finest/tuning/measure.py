@@ -14,7 +14,6 @@ from finest.data.cuts import validation
 from finest.data.dataset import Dataset, Instances
 from finest.errors import FinestError, KilledError, OutOfMemoryError, UnavailableError
 from finest.keys import key, numpy_generator
-from finest.memory.counts import counted
 from finest.memory.features import Memory
 from finest.memory.fit import part_of
 from finest.metrics.accuracy import reciprocal_rank
@@ -22,16 +21,16 @@ from finest.metrics.similarity import rbo
 from finest.models.recommender import Recommender
 from finest.models.saved import save
 from finest.perturb.config import Scenario
-from finest.perturb.edits import Edits, apply, draw
+from finest.perturb.edits import Edits, draw
 from finest.perturb.plan import Variant
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
 from finest.training import checkpoint, unseen
 from finest.training.calibrate import choose_among, difference
 from finest.training.config import Pretrain
-from finest.training.device import THREADS, choose
+from finest.training.device import choose
 from finest.training.finetune import tuned
-from finest.training.pretrain import describe, model_facts, pretrained
+from finest.training.pretrain import describe, memory_of, model_facts, pretrained
 from finest.training.progress import Progress
 from finest.training.recipe import Recipe
 from finest.training.references import SharedLists, share
@@ -119,7 +118,7 @@ def _measured(job: Job, on_event: OnEvent) -> dict[str, Any]:
             return {"state": "pruned", "rungs": accuracies, "reason": why}
     network, pretrain = trainer.whole()
     recipe, fitted = trainer.recipe(network)
-    of = _only(of, ~np.isin(of.user, fitted))
+    of = of.only(~np.isin(of.user, fitted))
     ours, probes = trainer.served(network, pretrain, recipe, of)
     mrr, error = difference(_reciprocal(ours), np.zeros(len(of)), of.user)
     return {
@@ -195,10 +194,8 @@ class _Trainer:
                 kept = self._kept(network, Path(scratch))
                 self._tune(network, self.clean, None, pretrain, kept)
                 self._tune(other, probe, edits, pretrain, kept)
-        return (
-            self.lists(network, self.clean, None, of, self._memory(None, recipe)),
-            self.lists(other, probe, edits, of, self._memory(edits, recipe)),
-        )
+        ours, theirs = (memory_of(self.cut, edited, pretrain, recipe) for edited in (None, edits))
+        return self.lists(network, self.clean, None, of, ours), self.lists(other, probe, edits, of, theirs)
 
     def _kept(self, network: Recommender, scratch: Path) -> SharedLists | None:
         """Returns the clean base model's lists, which both variants keep; None where each keeps its own."""
@@ -220,12 +217,6 @@ class _Trainer:
         unit = TrainUnit((variant,), (edits,), 1, stacked=False)
         saved = checkpoint.Checkpoint(self.job.store, f"{variant.name}-tuned")
         tuned(self.cut, unit, [model], pretrain, self.config.finetune, kept, saved, self.heard)
-
-    def _memory(self, edits: Edits | None, recipe: Recipe) -> Memory | None:
-        memory, clean = self.config.pretrain.memory, self.cut.training_rows()
-        if memory == "off" or recipe.weights is None:
-            return None
-        return Memory(counted(self.cut, apply(clean, edits) if edits else clean, memory, THREADS), recipe.weights)
 
     def lists(
         self, model: Recommender, variant: Variant, edits: Edits | None, of: Instances, memory: Memory | None
@@ -258,9 +249,4 @@ def _some(of: Instances) -> Instances:
     """Returns INSTANCES of the instances, drawn once and for all trials alike; all where these are fewer."""
     if len(of) <= INSTANCES:
         return of
-    chosen = np.sort(numpy_generator("tune instances").choice(len(of), INSTANCES, replace=False))
-    return Instances(of.row[chosen], of.user[chosen], of.position[chosen], of.target[chosen])
-
-
-def _only(of: Instances, keep: "np.ndarray[Any, np.dtype[np.bool_]]") -> Instances:
-    return Instances(of.row[keep], of.user[keep], of.position[keep], of.target[keep])
+    return of.only(np.sort(numpy_generator("tune instances").choice(len(of), INSTANCES, replace=False)))
