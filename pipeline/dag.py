@@ -59,29 +59,10 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
 
     def tasks(given: Any) -> None:
         step = stepper(image, given, config.steps, cluster)
-        sections = {name: getattr(given, name) for name in Sections.model_fields}
         with dsl.ExitHandler(
             step(notify_step, config=given.notify, promote=given.promote, checkpoints=given.checkpoints), name="retrain"
         ):
-            checked = step(
-                preflight_step,
-                source=given.source,
-                as_of=given.as_of,
-                scheduled=scheduled,
-                seed=given.seed,
-                checkpoints=given.checkpoints,
-                packages=given.packages,
-                fans_out=fans_out,
-                **sections,
-            )
-            data = step(
-                ingest_step,
-                source=given.source,
-                listing=checked.outputs["listing"],
-                items_needed=checked.outputs["items_needed"],
-                config=checked.outputs["ingest"],
-                checkpoints=given.checkpoints,
-            ).outputs["interactions"]
+            checked, data = opening(step, given, scheduled, fans_out)
             champion = step(
                 champion_step,
                 version=checked.outputs["champion"],
@@ -173,6 +154,42 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
         pipeline_config=pipeline_config(cluster),
     )(pipeline_function(tasks, config))
     return pipeline
+
+
+def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool) -> tuple[Any, Any]:
+    """Adds the steps that every pipeline begins with, and returns preflight's task and the data set that ingest writes.
+
+    Args:
+        step: Adds a step.
+        given: The pipeline's parameters.
+        scheduled: When the run was made, as a backend puts it; '' where none does.
+        fans_out: Whether the pipeline trains any number of groups, or one.
+    """
+    checked = step(
+        preflight_step,
+        source=given.source,
+        as_of=given.as_of,
+        scheduled=scheduled,
+        seed=given.seed,
+        checkpoints=given.checkpoints,
+        packages=given.packages,
+        fans_out=fans_out,
+        **sections_of(given),
+    )
+    ingested = step(
+        ingest_step,
+        source=given.source,
+        listing=checked.outputs["listing"],
+        items_needed=checked.outputs["items_needed"],
+        config=checked.outputs["ingest"],
+        checkpoints=given.checkpoints,
+    )
+    return checked, ingested.outputs["interactions"]
+
+
+def sections_of(given: Any) -> dict[str, Any]:
+    """Returns the sections of all steps among a pipeline's parameters, by name."""
+    return {name: getattr(given, name) for name in Sections.model_fields}
 
 
 def alone(output: PipelineArtifactChannel) -> PipelineArtifactChannel:

@@ -11,13 +11,10 @@ from typing import Any
 
 from kfp import dsl
 
-from components.config import Sections
-from components.ingest.component import ingest as ingest_step
 from components.notify.component import notify as notify_step
-from components.preflight.component import preflight as preflight_step
 from components.tune.component import tune as tune_step
 from pipeline.config import Config
-from pipeline.dag import NAME
+from pipeline.dag import NAME, opening, sections_of
 from pipeline.inputs import pipeline_function
 from pipeline.policy import Cluster, pipeline_config, stepper
 
@@ -33,29 +30,11 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
 
     def tasks(given: Any) -> None:
         step = stepper(image, given, config.steps, cluster)
-        sections = {name: getattr(given, name) for name in Sections.model_fields}
         with dsl.ExitHandler(
             step(notify_step, config=given.notify, promote=given.promote, checkpoints=given.checkpoints), name="search"
         ):
-            checked = step(
-                preflight_step,
-                source=given.source,
-                as_of=given.as_of,
-                scheduled="",
-                seed=given.seed,
-                checkpoints=given.checkpoints,
-                packages=given.packages,
-                fans_out=True,  # groups are a night's, and a search has none
-                **sections,
-            )
-            data = step(
-                ingest_step,
-                source=given.source,
-                listing=checked.outputs["listing"],
-                items_needed=checked.outputs["items_needed"],
-                config=checked.outputs["ingest"],
-                checkpoints=given.checkpoints,
-            ).outputs["interactions"]
+            # A search has no groups, so it is nothing to it how many a night's pipeline can train.
+            _, data = opening(step, given, scheduled="", fans_out=True)
             step(
                 tune_step,
                 interactions=data,
@@ -63,7 +42,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 seed=given.seed,
                 config=given.tune,
                 checkpoints=given.checkpoints,
-                **sections,
+                **sections_of(given),
             )
 
     pipeline: Callable[..., Any] = dsl.pipeline(
