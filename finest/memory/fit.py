@@ -14,11 +14,10 @@ from scipy import optimize
 from scipy.special import digamma
 
 from finest.errors import DataError
-from finest.histories import Histories, Ints
-from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs, Seen
-from finest.memory.registry import FEATURES
+from finest.histories import Ints
+from finest.memory.featured import Featured, size
+from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs
 from finest.memory.sampled import Sampled, sampled
-from finest.memory.tables import Counts
 
 SHRINKAGE = 1e-3
 """Weight of the squared distance to the prior weights, in units of a feature's spread, against the mean loss."""
@@ -46,9 +45,8 @@ class Computed(Protocol):
 class Fitting:
     """Holds M instances to fit on."""
 
-    counts: Counts
-    """Of rows that do not hold the targets."""
-    histories: Histories
+    featured: Featured
+    """Their histories, and what is counted in rows that do not hold the targets."""
     target: Ints
     """[M] codes from 1."""
     user: Ints
@@ -57,37 +55,16 @@ class Fitting:
     """[M, I] log-probabilities of a network that has not been trained on the targets; None to do without."""
     excluded: Pairs | None
     """Pairs that lists leave out."""
-    names: Sequence[str]
-    """Names of the features."""
-
-    @cached_property
-    def place(self) -> Ints:
-        """Returns where each pair that has a feature stands in a flat matrix of M x I scores [E], ascending."""
-        return np.unique(np.concatenate([self._flat(pairs) for pairs, _ in self._values.values()] or [_NOWHERE]))
-
-    @cached_property
-    def columns(self) -> dict[str, Floats]:
-        """Returns every feature's value at these places [E]."""
-        columns = {}
-        for name, (pairs, values) in self._values.items():
-            columns[name] = np.zeros(len(self.place), np.float32)
-            columns[name][np.searchsorted(self.place, self._flat(pairs))] = values
-        return columns
 
     @cached_property
     def left_out(self) -> Ints:
-        """Returns where what lists leave out stands there."""
-        return _NOWHERE if self.excluded is None else self._flat(self.excluded)
-
-    @cached_property
-    def everywhere(self) -> Floats:
-        """Returns the items' log popularity [I]."""
-        return np.log(self.counts.popularity[1:]).astype(np.float32)
+        """Returns where what lists leave out stands in a flat matrix of M x I scores."""
+        return np.empty(0, np.int64) if self.excluded is None else self.featured.flat(self.excluded)
 
     @property
     def weights(self) -> list[str]:
         """Returns the names of all weights, in order."""
-        return [*([NETWORK] if self.network is not None else []), POPULARITY, *self.names]
+        return [*([NETWORK] if self.network is not None else []), POPULARITY, *self.featured.names]
 
     def spread(self) -> npt.NDArray[np.float64]:
         """Returns how large what each weight is multiplied with is: its standard deviation over all items.
@@ -95,21 +72,18 @@ class Fitting:
         Of a feature, it is the root mean square where that is not 0.
         """
         parts = [np.asarray(self.network)] if self.network is not None else []
-        found = [float(part.std(dtype=np.float64)) for part in [*parts, self.everywhere]]
-        for column in self.columns.values():
-            there = column[column != 0].astype(np.float64)
-            found.append(float(np.sqrt((there**2).mean())) if len(there) else 1.0)
-        return np.maximum(found, 1e-3)
+        found = [float(part.std(dtype=np.float64)) for part in [*parts, self.featured.everywhere]]
+        return np.maximum([*found, *map(size, self.featured.columns.values())], 1e-3)
 
     def scores(self, weights: Mapping[str, float]) -> npt.NDArray[np.float32]:
         """Returns the scores of all items [M, I]; -inf for what lists leave out."""
-        shape = len(self.target), len(self.everywhere)
+        shape = len(self.target), len(self.featured.everywhere)
         scores: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
         if self.network is not None:
             scores += np.float32(weights[NETWORK]) * np.asarray(self.network)
-        scores += np.float32(weights[POPULARITY]) * self.everywhere
-        for name, column in self.columns.items():
-            scores.reshape(-1)[self.place] += np.float32(weights[name]) * column
+        scores += np.float32(weights[POPULARITY]) * self.featured.everywhere
+        for name, column in self.featured.columns.items():
+            scores.reshape(-1)[self.featured.place] += np.float32(weights[name]) * column
         if self.excluded is not None:
             scores.reshape(-1)[self.left_out] = -np.inf
         return scores
@@ -129,9 +103,9 @@ class Fitting:
         loss = -np.log(own) if power == 0 else (1 - own**power) / power
         p *= (own**power / M).astype(np.float32)[:, None]
         gradient = [float((p * np.asarray(self.network)).sum(dtype=np.float64))] if self.network is not None else []
-        gradient.append(float((p.sum(0, dtype=np.float64) * self.everywhere).sum()))
-        there = p.reshape(-1)[self.place]
-        gradient += [float((there * column).sum(dtype=np.float64)) for column in self.columns.values()]
+        gradient.append(float((p.sum(0, dtype=np.float64) * self.featured.everywhere).sum()))
+        there = p.reshape(-1)[self.featured.place]
+        gradient += [float((there * column).sum(dtype=np.float64)) for column in self.featured.columns.values()]
         return float(loss.mean()), np.array(gradient)
 
     def reciprocal_ranks(self, weights: Mapping[str, float]) -> npt.NDArray[np.float64]:
@@ -149,29 +123,17 @@ class Fitting:
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "Fitting":
         """Returns some of the instances."""
-        which = np.flatnonzero(chosen)
-        number = np.full(len(chosen), -1)
-        number[which] = np.arange(len(which))
-        size = np.diff(self.histories.start)
-        kept = chosen[np.repeat(np.arange(len(chosen)), size)]
-        start = np.concatenate([[0], np.cumsum(size[which])])
         excluded = None
         if self.excluded is not None:
             inside = chosen[self.excluded.history]
+            number = np.cumsum(chosen) - 1
             excluded = Pairs(number[self.excluded.history[inside]], self.excluded.item[inside])
-        return Fitting(
-            self.counts,
-            Histories(self.histories.item[kept], start),
-            self.target[which],
-            self.user[which],
-            None if self.network is None else self.network[which],
-            excluded,
-            self.names,
-        )
+        network = None if self.network is None else self.network[np.flatnonzero(chosen)]
+        return Fitting(self.featured.only(chosen), self.target[chosen], self.user[chosen], network, excluded)
 
     def parts(self) -> Iterator["Fitting"]:
         """Yields the instances, so many at a time that their scores fit into memory, the network's too."""
-        M, most = len(self.target), max(1, AT_A_TIME // len(self.everywhere))
+        M, most = len(self.target), max(1, AT_A_TIME // len(self.featured.everywhere))
         for first in range(0, M, most):
             number = np.arange(M)
             part = self if most >= M else self.only((first <= number) & (number < first + most))
@@ -185,17 +147,6 @@ class Fitting:
     def without_network(self) -> "Fitting":
         """Returns the instances without the network's scores."""
         return replace(self, network=None)
-
-    @cached_property
-    def _values(self) -> dict[str, tuple[Pairs, Floats]]:
-        seen = Seen(self.counts, self.histories)
-        return {name: FEATURES[name].values(seen) for name in self.names}
-
-    def _flat(self, pairs: Pairs) -> Ints:
-        return pairs.history * len(self.everywhere) + pairs.item - 1
-
-
-_NOWHERE = np.empty(0, np.int64)
 
 
 def fit(
@@ -219,7 +170,7 @@ def fit(
     given = {**START, **prior}
     centre = np.array([given.get(name, 0.0) for name in fitting.weights])
     drawn = np.array([pull if name in prior else SHRINKAGE for name in fitting.weights])
-    looked_at = fitting if len(fitting.target) * len(fitting.everywhere) <= WHOLE else fitting.sampled
+    looked_at = fitting if len(fitting.target) * len(fitting.featured.everywhere) <= WHOLE else fitting.sampled
     spread = looked_at.spread()
 
     def loss(scaled: npt.NDArray[np.float64], q: float) -> tuple[float, npt.NDArray[np.float64]]:

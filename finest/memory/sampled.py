@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finest import keys
+from finest.memory.featured import distinct, size
 
 if TYPE_CHECKING:
     from finest.histories import Ints
@@ -67,16 +68,16 @@ class Sampled:
 
 def sampled(fitting: Fitting) -> Sampled:
     """Returns the scores that stand for all scores of the instances. Equal instances have equal draws."""
-    generator = keys.numpy_generator("memory", "sampled", len(fitting.target), len(fitting.everywhere))
+    generator = keys.numpy_generator("memory", "sampled", len(fitting.target), len(fitting.featured.everywhere))
     values: list[Floats] = []
     corrections: list[Floats] = []
     sizes, places = [], []
     total, squares, number, before = 0.0, 0.0, 0, 0
     for part in fitting.parts():
-        M, I = len(part.target), len(part.everywhere)
+        M, I, of = len(part.target), len(part.featured.everywhere), part.featured
         network = None if part.network is None else np.asarray(part.network)
         target = np.arange(M) * I + part.target - 1
-        exact = np.union1d(part.place, target)
+        exact = distinct(np.concatenate([of.place, target]))
         drawn, times = np.unique(_drawn(part, network, generator), return_counts=True)
         new = ~np.isin(drawn, exact)
         chance = _chance(part, network, drawn[new])
@@ -86,11 +87,11 @@ def sampled(fitting: Fitting) -> Sampled:
         order = order[~np.isin(place[order], part.left_out)]
         place, correction = place[order], correction[order]
         rows = [] if network is None else [network.reshape(-1)[place]]
-        rows.append(part.everywhere[place % I])
-        featured = np.flatnonzero(np.isin(place, part.place))
-        for column in part.columns.values():
+        rows.append(of.everywhere[place % I])
+        featured = np.flatnonzero(np.isin(place, of.place))
+        for column in of.columns.values():
             rows.append(np.zeros(len(place), np.float32))
-            rows[-1][featured] = column[np.searchsorted(part.place, place[featured])]
+            rows[-1][featured] = column[np.searchsorted(of.place, place[featured])]
         if network is not None:
             total += float(network.sum(dtype=np.float64))
             squares += float(np.square(network, dtype=np.float64).sum())
@@ -100,12 +101,10 @@ def sampled(fitting: Fitting) -> Sampled:
         sizes.append(np.bincount(place // I, minlength=M))
         values.append(np.stack(rows))
         corrections.append(correction.astype(np.float32))
-    every, first = np.concatenate(values, axis=1), len(fitting.weights) - len(fitting.names)
+    every, first = np.concatenate(values, axis=1), len(fitting.weights) - len(fitting.featured.names)
     found = [] if fitting.network is None else [float(np.sqrt(squares / number - (total / number) ** 2))]
-    found.append(float(fitting.everywhere.std(dtype=np.float64)))
-    for row in every[first:]:
-        there = row[row != 0].astype(np.float64)
-        found.append(float(np.sqrt((there**2).mean())) if len(there) else 1.0)
+    found.append(float(fitting.featured.everywhere.std(dtype=np.float64)))
+    found += map(size, every[first:])
     return Sampled(
         fitting.weights,
         every,
@@ -118,12 +117,12 @@ def sampled(fitting: Fitting) -> Sampled:
 
 def _drawn(part: Fitting, network: Floats | None, generator: np.random.Generator) -> Ints:
     """Returns the places of what is drawn, in a flat matrix of M x I scores."""
-    M, I = len(part.target), len(part.everywhere)
+    M, I = len(part.target), len(part.featured.everywhere)
     by_network = 0 if network is None else DRAWS // 2
     by_popularity = (DRAWS - by_network) // 2
     chosen = generator.random((M, DRAWS))
     item = (chosen * I).astype(np.int64)
-    sums = np.cumsum(part.counts.popularity[1:])
+    sums = np.cumsum(part.featured.counts.popularity[1:])
     item[:, :by_popularity] = np.searchsorted(sums, chosen[:, :by_popularity] * sums[-1], side="right")
     if network is not None:
         for row, logp in enumerate(network):
@@ -134,6 +133,6 @@ def _drawn(part: Fitting, network: Floats | None, generator: np.random.Generator
 
 def _chance(part: Fitting, network: Floats | None, place: Ints) -> npt.NDArray[np.float64]:
     """Returns the chance of these places to be drawn, by all of the ways together."""
-    I = len(part.everywhere)
-    rest = (part.counts.popularity[1 + place % I] + 1 / I) / 2
+    I = len(part.featured.everywhere)
+    rest = (part.featured.counts.popularity[1 + place % I] + 1 / I) / 2
     return rest if network is None else (rest + np.exp(network.reshape(-1)[place].astype(np.float64))) / 2

@@ -175,7 +175,7 @@ def ways(
     """
     drawn_way = kind(before) if before else None
     counts_alone = fit_on.without_network(), judge_on.without_network()
-    alone = {**dict.fromkeys([POPULARITY, *fit_on.names], 0.0), NETWORK: 1.0}
+    alone = {**dict.fromkeys(fit_on.without_network().weights, 0.0), NETWORK: 1.0}
     return {
         "stack": fitted(fit_on, judge_on, before if drawn_way == "stack" else None, pull),
         "memory": fitted(*counts_alone, before if drawn_way == "memory" else None, pull),

@@ -12,6 +12,7 @@ from finest.data.cuts import split
 from finest.data.dataset import Dataset, Ints
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
+from finest.memory.featured import Featured, distinct
 from finest.memory.features import Floats, Pairs
 from finest.memory.fit import Fitting
 from finest.memory.registry import FEATURES
@@ -63,15 +64,9 @@ def of_champion(champion: Path, data: Dataset, config: MemoryConfig, seed: int, 
 
 def _fitting(cut: Dataset, config: MemoryConfig, row: Ints, network: Floats | LogProbabilities) -> Fitting:
     histories, exclude = cut.histories(row), cut.manifest.exclude_seen
-    return Fitting(
-        counted(cut, cut.training_rows(), config),
-        histories,
-        cut.item[row],
-        cut.user[row],
-        network,
-        _distinct(histories.row, histories.item) if exclude else None,
-        features_of(config, exclude),
-    )
+    featured = Featured(counted(cut, cut.training_rows(), config), histories, features_of(config, exclude))
+    excluded = _distinct(histories.row, histories.item, cut.items) if exclude else None
+    return Fitting(featured, cut.item[row], cut.user[row], network, excluded)
 
 
 def features_of(config: MemoryConfig, exclude_seen: bool) -> list[str]:
@@ -101,6 +96,5 @@ def _chosen(cut: Dataset, config: MemoryConfig, seed: int, able: "np.ndarray[tup
     return of.row[number]
 
 
-def _distinct(history: Ints, item: Ints) -> Pairs:
-    pair = np.unique(np.stack([history, item]), axis=1)
-    return Pairs(pair[0], pair[1])
+def _distinct(history: Ints, item: Ints, items: int) -> Pairs:
+    return Pairs(*np.divmod(distinct(history * (items + 1) + item), items + 1))

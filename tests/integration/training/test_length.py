@@ -189,8 +189,8 @@ def test_counts_of_a_night_in_between_do_not_hold_what_weights_are_fitted_on(fir
     champion, data = first[1] / "candidate", dataset(4)
     fitting = unseen.of_champion(champion, data, MemoryConfig(instances=1000), 0, torch.device("cpu"))
     newest = {user: dataset(0).position[(dataset(0).user == user) & dataset(0).train].max() for user in fitting.user}
-    length = np.diff(fitting.histories.start)
+    length = np.diff(fitting.featured.histories.start)
     assert len(fitting.target) and all(size > newest[user] for user, size in zip(fitting.user, length, strict=True))
     seen = data.train & (data.timestamp < 10 * DAY)
     share = (np.bincount(data.item[seen], minlength=data.items + 1)[1:] + 1) / (seen.sum() + data.items)
-    assert np.allclose(fitting.counts.popularity[1:], share)
+    assert np.allclose(fitting.featured.counts.popularity[1:], share)

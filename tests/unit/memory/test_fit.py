@@ -8,6 +8,7 @@ from scipy import sparse
 
 from finest.errors import DataError
 from finest.histories import Histories
+from finest.memory.featured import Featured
 from finest.memory.features import Pairs
 from finest.memory.fit import Fitting, fit, part_of
 from finest.memory.tables import Counts
@@ -26,15 +27,8 @@ def made_up(follows: float, network: bool = True, seed: int = 0) -> Fitting:
     scores = rng.normal(size=(M, ITEMS)).astype(np.float32)
     logp = scores - np.log(np.exp(scores).sum(1, keepdims=True))
     excluded = Pairs(np.arange(M), np.where(last == target, last % ITEMS + 1, last))
-    return Fitting(
-        counts,
-        Histories(last, np.arange(M + 1)),
-        target,
-        rng.integers(0, 40, M),
-        logp if network else None,
-        excluded,
-        ["follows", "alike_linear"],
-    )
+    featured = Featured(counts, Histories(last, np.arange(M + 1)), ["follows", "alike_linear"])
+    return Fitting(featured, target, rng.integers(0, 40, M), logp if network else None, excluded)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5])

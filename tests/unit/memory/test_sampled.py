@@ -8,6 +8,7 @@ from scipy import sparse
 
 from finest.histories import Histories
 from finest.memory import fit as fitting_module
+from finest.memory.featured import Featured
 from finest.memory.features import Floats, Pairs
 from finest.memory.fit import Fitting, fit
 from finest.memory.sampled import sampled
@@ -45,8 +46,8 @@ def made_up() -> Fitting:
     alike = sparse.csr_array((np.full(ITEMS, 0.3, np.float32), (row, (row + 1) % ITEMS + 1)), shape=(ITEMS + 1,) * 2)
     counts = Counts(np.r_[0, popularity], follows, alike)
     excluded = Pairs(np.arange(M), np.where(last == target, last % ITEMS + 1, last))
-    histories = Histories(last, np.arange(M + 1))
-    return Fitting(counts, histories, target, rng.integers(0, 90, M), logp, excluded, ["follows", "alike_linear"])
+    featured = Featured(counts, Histories(last, np.arange(M + 1)), ["follows", "alike_linear"])
+    return Fitting(featured, target, rng.integers(0, 90, M), logp, excluded)
 
 
 @pytest.mark.parametrize("weights", [[1, 0, 0, 0], [0.6, 0.3, 1, 0.5], [0, 1, 1, -0.5], [0, 0, 0, 0], [0.4, 0, 2, 0]])

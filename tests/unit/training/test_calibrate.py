@@ -27,9 +27,7 @@ def knowing(fitting: Fitting, share: float, seed: int) -> Fitting:
     known = rng.random(M) < share
     scores[known, fitting.target[known] - 1] += 6
     logp = scores - np.log(np.exp(scores).sum(1, keepdims=True))
-    return Fitting(
-        fitting.counts, fitting.histories, fitting.target, fitting.user, logp, fitting.excluded, fitting.names
-    )
+    return replace(fitting, network=logp)
 
 
 @pytest.mark.parametrize(
