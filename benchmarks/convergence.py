@@ -34,7 +34,8 @@ from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
 from finest.training.device import prepare
-from finest.training.pretrain import describe, pretrained
+from finest.training.facts import describe
+from finest.training.pretrain import pretrained
 from storage import checkpoint_store
 
 PATIENCE = 25

@@ -46,7 +46,7 @@ from finest.training import unseen
 from finest.training.calibrate import Way, decided, fitted
 from finest.training.config import Pretrain
 from finest.training.device import prepare
-from finest.training.pretrain import model_facts
+from finest.training.facts import model_facts
 from finest.training.recipe import Choice
 from finest.training.trial import Trial
 from storage import checkpoint_store

@@ -34,8 +34,9 @@ from finest.section import Section
 from finest.training import calibrate, group, unseen
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import prepare
+from finest.training.facts import describe
 from finest.training.finetune import finetune
-from finest.training.pretrain import describe, pretrain
+from finest.training.pretrain import pretrain
 from finest.training.recipe import Recipe
 from finest.training.store import Store
 from finest.training.trial import Trial

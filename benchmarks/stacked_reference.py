@@ -46,9 +46,10 @@ from finest.training.calibrate import fitted
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import THREADS, prepare
+from finest.training.facts import weight_facts
 from finest.training.finetune import settings
 from finest.training.objective import Penalty
-from finest.training.pretrain import pretrained, weight_facts
+from finest.training.pretrain import pretrained
 from finest.training.reference_lists import ReferenceLists
 from finest.training.references import CHUNK
 from finest.training.regularisers.rank_hinge import RankHinge, RankHingeConfig

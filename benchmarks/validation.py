@@ -22,8 +22,9 @@ from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
+from finest.training.facts import describe
 from finest.training.finetune import tuned
-from finest.training.pretrain import describe, pretrained
+from finest.training.pretrain import pretrained
 from finest.training.reference_lists import StoredLists
 from finest.training.references import ListArrays
 from finest.training.unit import TrainUnit

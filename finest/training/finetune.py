@@ -25,10 +25,11 @@ from finest.ranklists.take import take
 from finest.training import checkpoint, group, references
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
+from finest.training.facts import describe, model_facts, weight_facts
 from finest.training.history import read_history, write_history
 from finest.training.loop import Records, Settings
 from finest.training.objective import Penalty
-from finest.training.pretrain import describe, long_enough, model_facts, weight_facts
+from finest.training.pretrain import long_enough
 from finest.training.pretrain import settings as pretraining
 from finest.training.progress import Report
 from finest.training.recipe import Recipe

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,19 +16,18 @@ from finest.errors import FinestError
 from finest.keys import numpy_generator, torch_generator
 from finest.memory.counts import counted
 from finest.memory.features import Memory
-from finest.models.length import Length
 from finest.models.recommender import Recommender
-from finest.models.registry import MODELS, build
-from finest.models.saved import Facts, save
+from finest.models.registry import build
+from finest.models.saved import save
 from finest.perturb.edits import Edits, apply, from_table
-from finest.perturb.plan import Plan, Variant
-from finest.perturb.registry import EDITS
+from finest.perturb.plan import Plan
 from finest.ranklists import file as list_file
-from finest.ranklists.schema import Description, Stage, describe_catalogue
+from finest.ranklists.schema import Stage
 from finest.ranklists.take import take
 from finest.training import checkpoint, group
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
+from finest.training.facts import describe, model_facts, weight_facts
 from finest.training.history import write_history
 from finest.training.loop import Records, Settings, Watch
 from finest.training.losses.registry import LOSSES
@@ -41,8 +39,6 @@ from finest.training.unit import TrainUnit, fit, units_of
 from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from finest.training.workers import Event, Job, run
 
-UNCHANGING = {"device", "processes", "replicas", "memory", "patience", "max_epochs", "remeasure_nights"}
-"""Keys of section `pretrain` that change no weight of a training whose length is known."""
 ROUNDING = 1e-7
 """Size of what the rounding control adds to a weight, in its tensor's root mean squares."""
 
@@ -273,80 +269,4 @@ def settings(config: Pretrain, window_plan: WindowPlan) -> Settings:
         parallel=config.data_parallel,
         steps=config.steps,
         loss=LOSSES[config.loss.name](config.loss),
-    )
-
-
-def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch.device) -> dict[str, Any]:
-    """Returns everything besides code that decides base models' weights.
-
-    The variants' names are in it, so that no two trainings share a checkpoint.
-    """
-    variants = [
-        {
-            "variant": variant.name,
-            "seed": variant.seed,
-            "rounding": variant.rounding,
-            "edits": [edits.kind, edits.row.tolist(), edits.item.tolist()] if edits else None,
-        }
-        for variant, edits in zip(unit.variants, unit.edits, strict=True)
-    ]
-    return {
-        "variant": f"stack-{unit.variants[0].name}" if unit.stacked else unit.variants[0].name,
-        "variants": variants,
-        "stacked": unit.stacked,
-        "data": data.manifest.fingerprint,
-        "pretrain": config.model_dump(mode="json", exclude=UNCHANGING),
-        "packages": _other_packages(config, unit),
-        "device": hardware(device) if device.type == "cuda" else device.type,
-        "threads": THREADS,
-    }
-
-
-def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
-    """Returns what is known of the code of every other package whose model, loss or edits a training uses."""
-    used = [checkpoint.package_code(MODELS, config.model.name), checkpoint.package_code(LOSSES, config.loss.name)]
-    used += [checkpoint.package_code(EDITS, edits.kind) for edits in unit.edits if edits]
-    return sorted({*filter(None, used)})
-
-
-def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str, length: Length | None = None) -> Facts:
-    """Returns what is saved beside a variant's weights."""
-    manifest = data.manifest
-    return Facts(
-        model=config.model,
-        seed=variant.seed,
-        data_fingerprint=manifest.fingerprint,
-        depth=manifest.depth,
-        exclude_seen=manifest.exclude_seen,
-        stage=stage,
-        counting=None if config.memory == "off" else config.memory.counting,
-        length=length,
-    )
-
-
-def describe(
-    data: Dataset,
-    variant: Variant,
-    edits: Edits | None,
-    group_id: str,
-    config: Pretrain,
-    stage: Stage,
-    protocol: Literal["anchored", "independent"] | None,
-    reference: str | None,
-) -> Description:
-    """Returns the description of a variant's rank lists."""
-    return Description(
-        catalogue=describe_catalogue(data.item_ids),
-        model=config.model.name,
-        role=variant.role,
-        stage=stage,
-        group=group_id,
-        scenario=variant.scenario or (variant.name if variant.role == "control" else None),
-        depth=data.manifest.depth,
-        exclude_seen=data.manifest.exclude_seen,
-        seed=variant.seed,
-        protocol=protocol,
-        reference=reference,
-        data_fingerprint=data.manifest.fingerprint,
-        extra={"kind": edits.kind, "edits": len(edits)} if edits else {},
     )

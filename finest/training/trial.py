@@ -16,7 +16,8 @@ from finest.training import group
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.config import Pretrain
 from finest.training.device import choose
-from finest.training.pretrain import plan_of, pretrained, weight_facts
+from finest.training.facts import weight_facts
+from finest.training.pretrain import plan_of, pretrained
 from finest.training.progress import Report
 from finest.training.stopping import Found, HeldOut, Stopping
 from finest.training.store import Store

@@ -29,8 +29,9 @@ from finest.training import checkpoint, unseen
 from finest.training.calibrate import choose_among, difference
 from finest.training.config import Pretrain
 from finest.training.device import choose
+from finest.training.facts import describe, model_facts
 from finest.training.finetune import tuned
-from finest.training.pretrain import describe, memory_of, model_facts, pretrained
+from finest.training.pretrain import memory_of, pretrained
 from finest.training.progress import Progress
 from finest.training.recipe import Recipe
 from finest.training.references import SharedLists, share

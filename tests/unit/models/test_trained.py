@@ -15,9 +15,10 @@ from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain
+from finest.training.facts import describe, model_facts
 from finest.training.finetune import tuned
 from finest.training.history import Record
-from finest.training.pretrain import describe, model_facts, pretrained, settings
+from finest.training.pretrain import pretrained, settings
 from finest.training.randomness import uniforms
 from finest.training.references import reference_model
 from finest.training.single import Share, Single
