@@ -1,7 +1,7 @@
 """The rank lists that a verdict is based on: found, checked to belong together, and looked up by what they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.errors import DataError
-from finest.gate.roles import BASELINES, TRAINED, Need, Slot, missing
+from finest.gate.roles import BASELINES, Need, Slot, missing
 from finest.ranklists import file
-from finest.ranklists.schema import METADATA_KEY, Description, RankLists
+from finest.ranklists.schema import METADATA_KEY, TRAINED, Description, RankLists
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,9 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
         slot = _slot(path, lists.description)
         if slot in files:
             raise DataError(f"{path} and {files[slot].path} both hold the lists of: {slot}; keep one of them")
-        files[slot] = _listed(path, slot, lists)
+        files[slot] = _listed(path, lists)
+    width = max((listed.items.shape[1] for listed in files.values()), default=0)
+    files = {slot: replace(listed, items=file.widened(listed.items, width)) for slot, listed in files.items()}
     clean = [slot for slot in files if slot.role == "clean" and slot.stage == "tuned"]
     if first is None or not clean:
         hint = (
@@ -215,14 +217,8 @@ def _slot(path: Path, description: Description) -> Slot:
     return Slot(description.role, scenario, description.stage, description.group, protocol)
 
 
-def _listed(path: Path, slot: Slot, lists: RankLists) -> Listed:
+def _listed(path: Path, lists: RankLists) -> Listed:
     filled = lists.items >= 0
-    if slot.role in TRAINED and not filled[:, 0].all():
-        place = int(np.argmin(filled[:, 0]))
-        raise DataError(
-            f"{path}: user {lists.user[place]}, position {lists.position[place]}: the list is empty; every "
-            "instance needs one"
-        )
     finite = bool(np.isfinite(lists.scores[filled]).all())
     return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite)
 

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-TRAINED = ("clean", "probe", "control")
-"""Roles of the variants: files that the run trained, unlike the champion's and the baselines'."""
-
+from finest.ranklists.schema import TRAINED
 
 BASELINES = ("popularity", "repeat_last", "baseline")
 """Roles of simple recommenders: the two that are roles of their own, and any other, which has its name as `model`."""

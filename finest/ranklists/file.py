@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from finest import atomic
 from finest.errors import DataError
+from finest.ranklists import agreement
 from finest.ranklists.schema import METADATA_KEY, RANK_LISTS_SCHEMA, Description, RankLists
 
 AFTER_CUT = pa.field("after_cut", pa.bool_(), nullable=False)
@@ -28,7 +29,10 @@ def write(lists: RankLists, path: Path) -> None:
     fields = list(RANK_LISTS_SCHEMA) + ([] if lists.after_cut is None else [AFTER_CUT])
     schema = pa.schema(fields, metadata={METADATA_KEY: lists.description.model_dump_json().encode()})
     vocabulary = pa.array(lists.vocabulary, pa.string())
-    with atomic.file(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
+    with (
+        atomic.file(path) as partial,
+        pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as file,
+    ):
         for start in range(0, len(lists), BATCH):
             file.write_batch(_batch(lists, slice(start, start + BATCH), vocabulary, schema))
 
@@ -48,7 +52,7 @@ def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
     """
     vocabulary = {} if vocabulary is None else vocabulary
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
             description = _description(path, schema)
             columns = [field.name for field in RANK_LISTS_SCHEMA] + (
@@ -67,9 +71,24 @@ def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
         raise DataError(f"{path}: there is no such file") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({_line(error)})") from None
+    # As wide as the longest list: the metadata's depth is only what somebody says.
+    width = max(part["items"].shape[1] for part in parts)
+    for part in parts:
+        part["items"], part["scores"] = widened(part["items"], width), widened(part["scores"], width, np.nan)
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     _no_instance_twice(path, joined["user"], joined["position"])
-    return RankLists(**joined, vocabulary=np.array(list(vocabulary), dtype=object), description=description)
+    lists = RankLists(**joined, vocabulary=np.array(list(vocabulary), dtype=object), description=description)
+    agreement.check(path, lists, vocabulary)
+    return lists
+
+
+def widened(lists: npt.NDArray[np.generic], width: int, padding: float = -1) -> npt.NDArray[Any]:
+    """Returns lists [M, `width`], padded behind.
+
+    >>> widened(np.array([[4, 2]]), 3).tolist()
+    [[4, 2, -1]]
+    """
+    return np.pad(lists, ((0, 0), (0, width - lists.shape[1])), constant_values=padding)
 
 
 def _batch(lists: RankLists, rows: slice, vocabulary: pa.Array, schema: pa.Schema) -> pa.RecordBatch:
@@ -123,7 +142,7 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
             f"{path}: {_where(batch, lengths > depth)}: list of {lengths.max()} items, "
             f"but the metadata's depth is {depth}"
         )
-    held = np.arange(depth) < lengths[:, None]
+    held = np.arange(max(1, lengths.max())) < lengths[:, None]
     codes = np.full(held.shape, -1, dtype=np.int64)
     codes[held] = _codes(_cast(path, "items", items.flatten(), pa.string()), vocabulary)
     in_order = np.sort(codes, axis=1)

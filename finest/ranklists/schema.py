@@ -33,6 +33,9 @@ RANK_LISTS_SCHEMA = pa.schema(
 cannot be ranked where it is outside the catalogue or, with exclude_seen, in the history: null, reciprocal rank 0."""
 
 Role = Literal["clean", "probe", "control", "champion", "popularity", "repeat_last", "baseline"]
+TRAINED = ("clean", "probe", "control")
+"""Roles of the variants, which a run trains. Their lists are whole; a champion lacks new items, and a baseline may know
+few items, or list what others leave out."""
 Stage = Literal["network", "base", "tuned"]
 
 

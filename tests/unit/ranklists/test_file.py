@@ -54,8 +54,8 @@ def foreign(path: Path, metadata: object = None, **columns: Any) -> Path:
         "position": [3, 5],
         "target": ["x", "y"],
         "target_rank": [1.0, None],
-        "items": [["x", "y"], ["z"]],
-        "scores": [[2.0, 1.0], [0.5]],
+        "items": [["x", "y"], ["z", "x"]],
+        "scores": [[2.0, 1.0], [0.5, 0.1]],
     } | columns
     if metadata is None:
         metadata = {
@@ -103,11 +103,11 @@ def test_many_batches_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_codes_agree_across_files_read_with_one_vocabulary(tmp_path: Path) -> None:
     first = foreign(tmp_path / "first.parquet")
-    second = foreign(tmp_path / "second.parquet", items=[["new", "y"], ["x"]])
+    second = foreign(tmp_path / "second.parquet", items=[["new", "z"], ["z", "new"]], target=["new", "y"])
     vocabulary: dict[str, int] = {}
     one, two = file.read(first, vocabulary), file.read(second, vocabulary)
-    assert one.items.tolist() == [[0, 1], [2, -1]]
-    assert two.items.tolist() == [[3, 1], [0, -1]]
+    assert one.items.tolist() == [[0, 1], [2, 0]]
+    assert two.items.tolist() == [[3, 2], [2, 3]]
     assert two.vocabulary.tolist() == ["x", "y", "z", "new"]
 
 
@@ -116,14 +116,17 @@ def test_codes_agree_across_files_read_with_one_vocabulary(tmp_path: Path) -> No
     [
         {
             "user": pa.array(["ann", "bob"], pa.large_string()),
-            "items": pa.array([["x", "y"], ["z"]], pa.large_list(pa.large_string())),
+            "items": pa.array([["x", "y"], ["z", "x"]], pa.large_list(pa.large_string())),
         },
         {"user": pa.array(["ann", "bob"]).dictionary_encode(), "target": pa.array(["x", "y"]).dictionary_encode()},
-        {"items": pa.array([["x", "y"], ["z"]], pa.list_(pa.dictionary(pa.int32(), pa.string())))},
-        {"position": pa.array([3, 5], pa.uint8()), "scores": pa.array([[2.0, 1.0], [0.5]], pa.list_(pa.float32()))},
-        {"position": pa.array([3, 5], pa.int64()), "scores": pa.array([[2, 1], [0]], pa.list_(pa.int64()))},
+        {"items": pa.array([["x", "y"], ["z", "x"]], pa.list_(pa.dictionary(pa.int32(), pa.string())))},
+        {
+            "position": pa.array([3, 5], pa.uint8()),
+            "scores": pa.array([[2.0, 1.0], [0.5, 0.1]], pa.list_(pa.float32())),
+        },
+        {"position": pa.array([3, 5], pa.int64()), "scores": pa.array([[2, 1], [1, 0]], pa.list_(pa.int64()))},
         {"target_rank": pa.array([1, None], pa.int32())},
-        {"target_rank": pa.nulls(2)},
+        {"target_rank": pa.nulls(2), "target": ["unknown", "y"]},
         {"target_rank": pa.array([1.0, float("nan")])},
         {"items": pa.array([["x", "y"], ["z", "x"]], pa.list_(pa.string(), 2)), "scores": [[2.0, 1.0], [0.5, 0.1]]},
         {"another column": [1, 2]},
@@ -149,10 +152,10 @@ def test_any_arrow_type_of_the_right_kind_is_read(tmp_path: Path, columns: dict[
         ({"target_rank": ["1", "2"]}, "column target_rank has type string, numbers needed"),
         ({"target_rank": [0.0, 1.0]}, 'user "ann", position 3: target_rank 0; ranks start at 1'),
         ({"items": ["x", "y"]}, "column items has type string, a list is needed"),
-        ({"items": [[1, 2], [3]]}, "column items has type int64, text needed"),
+        ({"items": [[1, 2], [3, 1]]}, "column items has type int64, text needed"),
         ({"items": [["x", "y"], None]}, "column items has nulls"),
-        ({"items": [["x", "y"], [None]]}, "column items has nulls"),
-        ({"items": [["x", "y"], ["z", "x"]]}, 'user "bob", position 5: items and scores differ in length'),
+        ({"items": [["x", "y"], ["z", None]]}, "column items has nulls"),
+        ({"items": [["x", "y"], ["z"]]}, 'user "bob", position 5: items and scores differ in length'),
         (
             {"items": [["x", "y"], ["z", "z"]], "scores": [[2.0, 1.0], [0.5, 0.5]]},
             'user "bob", position 5: the list holds an item twice',

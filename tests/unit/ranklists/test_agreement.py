@@ -1,0 +1,133 @@
+"""Lists, scores, ranks and catalogue of one file say the same, or the file is refused with the row and both values."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finest.errors import DataError
+from finest.ranklists import file
+from finest.ranklists.schema import Catalogue, Description, RankLists
+from finest.testing.rank_lists import mean_rank
+
+ITEMS, DEPTH = 12, 5
+
+
+def ranked(scores: np.ndarray, target: np.ndarray, exclude_seen: bool = False) -> RankLists:
+    """The lists of scores [M, ITEMS], as an honest trainer writes them; -inf is left out."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
+    listed = np.take_along_axis(scores, order, axis=1)
+    rank = mean_rank(scores, target)
+    rank[np.isneginf(scores[np.arange(len(scores)), target])] = np.nan
+    about = {
+        "catalogue": Catalogue(items=ITEMS, digest="mine"),
+        "model": "mine",
+        "role": "clean",
+        "stage": "tuned",
+        "depth": DEPTH,
+        "exclude_seen": exclude_seen,
+    }
+    names = np.array([f"i{code}" for code in range(ITEMS)], dtype=object)
+    return RankLists(
+        user=np.array([f"u{row}" for row in range(len(scores))], dtype=object),
+        position=np.full(len(scores), 9),
+        target=names[target],
+        target_rank=rank,
+        items=np.where(np.isneginf(listed), -1, order),
+        scores=np.where(np.isneginf(listed), np.nan, listed).astype(np.float32),
+        vocabulary=names,
+        description=Description.model_validate(about),
+    )
+
+
+def written(lists: RankLists, folder: Path) -> RankLists:
+    file.write(lists, folder / "lists.parquet")
+    return file.read(folder / "lists.parquet")
+
+
+@given(st.data())
+def test_honest_lists_are_read_whatever_is_tied_or_left_out(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    levels = data.draw(st.integers(1, ITEMS))
+    scores = np.array(
+        data.draw(st.lists(st.lists(st.integers(0, levels), min_size=ITEMS, max_size=ITEMS), min_size=1, max_size=4)),
+        float,
+    )
+    exclude = data.draw(st.booleans())
+    if exclude:
+        gone = data.draw(st.lists(st.integers(0, ITEMS - 1), max_size=9, unique=True))
+        scores[:, gone] = -np.inf
+    target = np.array([data.draw(st.integers(0, ITEMS - 1)) for _ in scores])
+    written(ranked(scores, target, exclude), tmp_path_factory.mktemp("lists"))
+
+
+SCORES = np.array([[9, 8, 7, 7, 7, 5, 4, 3, 2, 1, 0, -1], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]], float)
+TARGET = np.array([1, 4])
+"""In place 2 of the first list; rank 8, behind the second."""
+
+
+def changed(**fields: Any) -> RankLists:
+    return replace(ranked(SCORES, TARGET), **fields)
+
+
+def items(row: int, place: int, code: int) -> np.ndarray:
+    found = ranked(SCORES, TARGET).items.copy()
+    found[row, place] = code
+    return found
+
+
+def scores(row: int, place: int, value: float) -> np.ndarray:
+    found = ranked(SCORES, TARGET).scores.copy()
+    found[row, place] = value
+    return found
+
+
+def about(**changes: Any) -> Description:
+    return ranked(SCORES, TARGET).description.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("lists", "says"),
+    [
+        (changed(target_rank=np.array([1.0, 1.0])), 'user "u0", position 9: the target stands in place 2 of the list,'),
+        (changed(target_rank=np.array([1.0, 7.0])), "in a tie from 2 to 2, but target_rank is 1"),  # off by one
+        (changed(target_rank=np.array([3.0, 8.0])), "in a tie from 2 to 2, but target_rank is 3"),
+        (changed(target_rank=np.array([2.0, 5.0])), "is not in the list of 5 items, but target_rank is 5"),
+        (changed(target_rank=np.array([2.0, 13.0])), "target_rank 13 in a catalogue of 12 items"),
+        (changed(target_rank=np.array([np.nan, 8.0])), "in place 2 of the list, but target_rank is null"),
+        (changed(target=np.array(["i5", "i4"], object)), "is not in the list of 5 items, but target_rank is 2"),
+        (changed(items=items(0, 1, 9)), "is not in the list of 5 items, but target_rank is 2"),
+        (changed(scores=scores(1, 3, 11.5)), "the score rises along the list, from 10 in place 3 to 11.5"),
+        (changed(scores=ranked(SCORES, TARGET).scores[:, ::-1]), "the score rises along the list, from 7 in place 3"),
+        (changed(items=items(1, 4, -1)), "a list of 4 items, where 12 of the catalogue's 12 can be ranked"),
+        (changed(description=about(depth=10**9)), "a list of 5 items, where 12 of the catalogue's 12 can be ranked"),
+        (changed(description=about(depth=6)), "and the metadata's depth is 6; write the whole list"),
+        (changed(description=about(catalogue=Catalogue(items=9, digest="x"))), "hold 10 different items"),
+        (changed(description=about(catalogue=Catalogue(items=0, digest="x"))), "the metadata's catalogue has 0"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_both_values(lists: RankLists, says: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        written(lists, tmp_path)
+    assert str(error.value).startswith(f"{tmp_path}/lists.parquet: ") and says in str(error.value)
+
+
+def test_a_rank_within_a_tie_is_read_by_whatever_convention(tmp_path: Path) -> None:
+    for rank in (3.0, 4.0, 5.0, 4.5):
+        lists = replace(ranked(SCORES, np.array([3, 4])), target_rank=np.array([rank, 8.0]))
+        assert written(lists, tmp_path).target_rank[0] == rank
+
+
+def test_a_page_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lists.parquet"
+    file.write(ranked(SCORES, TARGET), path)
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        file.read(path)
