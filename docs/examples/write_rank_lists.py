@@ -43,9 +43,11 @@ def write(scores, role, stage="tuned", scenario=None):
 
 taste = moved([{item: gauss(0, 0.3) for item in items} for _ in held_out], 1)
 targets = [max(items, key=lambda item: row[item] + gauss(0, 0.4)) for row in taste]
-for stage, clean, seed in ("base", moved(taste, 0.6), 0.8), ("tuned", moved(taste, 0.3), 0.6):
+for stage, error in ("base", 0.6), ("tuned", 0.3):
+    clean, seed = moved(taste, error), moved(taste, error)
     write(clean, "clean", stage)
-    for scenario, size in ("identity", 0), ("rounding", 0.05), ("seed", seed):
+    write(seed, "control", stage, "seed")
+    for scenario, size in ("identity", 0), ("rounding", 0.05):
         write(moved(clean, size), "control", stage, scenario)
     for scenario in "deletion", "replacement", "insertion":
         write(moved(clean, move * (2 if stage == "base" else 1)), "probe", stage, scenario)

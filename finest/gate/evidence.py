@@ -1,5 +1,6 @@
 """The rank lists that a verdict is based on: found, checked to belong together, and looked up by what they are."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ class Listed:
     does not say."""
     finite: bool
     """Whether every listed item's score is a finite number."""
+    digest: str
+    """Digest of the scores: two trainings may list alike, but never score alike to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
     # Where it was trained under both protocols, the anchored one is the candidate.
     candidate = min(clean, key=lambda slot: (group_order(slot.group), slot.protocol == "independent"))
     _agree(files, candidate)
+    _one_catalogue(files, candidate)
     headline = {
         Need(slot.role, slot.stage, slot.scenario) for slot in files if slot.protocol in (candidate.protocol, None)
     }
@@ -220,7 +224,8 @@ def _slot(path: Path, description: Description) -> Slot:
 def _listed(path: Path, lists: RankLists) -> Listed:
     filled = lists.items >= 0
     finite = bool(np.isfinite(lists.scores[filled]).all())
-    return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite)
+    digest = hashlib.sha256(lists.scores.tobytes()).hexdigest()
+    return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite, digest)
 
 
 def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
@@ -246,6 +251,21 @@ def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
                 raise DataError(
                     f"{both} do not belong together: {name} is {mine} and {other}; give lists of one run alone"
                 )
+
+
+def _one_catalogue(files: dict[Slot, Listed], candidate: Slot) -> None:
+    """Checks that the lists of one catalogue hold no more items than it has, all of them together."""
+    seen = np.zeros(1 + max((int(each.items.max()) for each in files.values()), default=0), bool)
+    items = files[candidate].description.catalogue.items
+    for slot, each in sorted(files.items(), key=lambda pair: pair[0].role != "clean"):
+        if slot.role == "champion":
+            continue
+        seen[each.items[each.items >= 0]] = True
+        if (distinct := np.count_nonzero(seen)) > items:
+            raise DataError(
+                f"{each.path}: with this file, the lists of a catalogue of {items} items hold {distinct} different "
+                "ones; give lists of one run alone, with the catalogue that was ranked"
+            )
 
 
 def _second(slot: Slot, candidate: Slot) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from finest.data.schema import Manifest
 from finest.gate.config import Gate
+from finest.gate.controlled import controlled
 from finest.gate.evidence import Evidence, read_evidence
 from finest.gate.examples import examples
 from finest.gate.measure import Measured, measure
@@ -58,6 +59,8 @@ def judge(
     results = [
         result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])
     ]
+    if results:
+        results += controlled(evidence, measured)
     passed, reason = _decision(results)
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(

@@ -19,6 +19,7 @@ from finest.metrics import guards
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.registry import METRICS, Ranked, measured
 from finest.metrics.similarity import rbo, similarities
+from finest.ranklists.schema import Catalogue, describe_catalogue
 
 
 @dataclass(frozen=True)
@@ -247,10 +248,30 @@ def _counts(data: Path, evidence: Evidence) -> npt.NDArray[np.int64]:
         items = pq.read_table(data / schema.ITEMS)
     except FileNotFoundError as error:
         raise DataError(f"{data}: no data set that ingest wrote ({schema.ITEMS} is missing)") from error
-    code = np.array(
-        [evidence.vocabulary.setdefault(item, len(evidence.vocabulary)) for item in items.column("item").to_pylist()],
-        np.int64,
-    )
+    ids = items.column("item").to_pylist()
+    code = np.array([evidence.vocabulary.setdefault(item, len(evidence.vocabulary)) for item in ids], np.int64)
     counts = np.full(len(evidence.vocabulary), -1, np.int64)
     counts[code] = items.column("train_interactions").to_numpy()
+    _of_catalogue(evidence, counts, describe_catalogue(ids), data)
     return counts
+
+
+def _of_catalogue(evidence: Evidence, counts: npt.NDArray[np.int64], known: Catalogue, data: Path) -> None:
+    """Checks that lists hold items of the data's catalogue alone, and that it is the one that they say they rank."""
+    stated = evidence.candidate.description.catalogue
+    if stated.items != known.items or (len(stated.digest) == len(known.digest) and stated.digest != known.digest):
+        raise DataError(
+            f"{evidence.candidate.path} ranks a catalogue of {stated.items} items (digest {stated.digest}), but that "
+            f"of {data} has {known.items} (digest {known.digest}); give the lists' own data"
+        )
+    name = {code: item for item, code in evidence.vocabulary.items()}
+    for slot, listed in evidence.files.items():
+        if slot.role == "champion":
+            continue
+        foreign = (listed.items >= 0) & (counts[listed.items] < 0)
+        if foreign.any():
+            row, place = (int(each[0]) for each in np.nonzero(foreign))
+            raise DataError(
+                f"{listed.path}: user {evidence.user[row]}, position {evidence.position[row]}: place {place + 1} of "
+                f"the list is item {name[int(listed.items[row, place])]!r}, which is not in the catalogue of {data}"
+            )

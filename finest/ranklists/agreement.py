@@ -35,7 +35,7 @@ def check(path: Path, lists: RankLists, vocabulary: dict[str, int]) -> None:
         DataError: Two facts contradict each other; the text names file, instance and both values.
     """
     about = lists.description
-    items = len(np.unique(lists.items[lists.items >= 0]))
+    items = np.count_nonzero(np.bincount(lists.items[lists.items >= 0]))
     if items > about.catalogue.items:
         raise DataError(
             f"{path}: the lists hold {items} different items, but the metadata's catalogue has "
@@ -75,7 +75,7 @@ def _check_part(path: Path, lists: RankLists, target: Ints, rows: slice) -> None
     row = np.arange(len(items))
     if scores.shape[1] > 1:
         stop(
-            rise.any(1) & finite,
+            np.asarray(rise.any(1) & finite),
             "the score rises along the list, from {:g} in place {} to {:g}; items stand best first",
             scores[row, place],
             place + 1,

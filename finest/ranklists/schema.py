@@ -37,6 +37,7 @@ TRAINED = ("clean", "probe", "control")
 """Roles of the variants, which a run trains. Their lists are whole; a champion lacks new items, and a baseline may know
 few items, or list what others leave out."""
 Stage = Literal["network", "base", "tuned"]
+Served = Literal["network", "stack", "memory"]
 
 
 class Catalogue(Section):
@@ -68,6 +69,8 @@ class Description(Section):
     reference: str | None = None
     """Model whose lists fine-tuning kept: `base`, or `champion/<version>`."""
     data_fingerprint: str | None = None
+    served: Served | None = None
+    """What the lists are of: the network alone, network and counts together, or counts alone, which know no seed."""
     extra: dict[str, Any] = Field(default={})
     """Other facts. Of a probe from this library: the edits' `kind` and their number, `edits`. Of a champion:
     `new_items`, those of the data's catalogue that it lacks, and `vanished_items`, those that it has alone."""

@@ -8,7 +8,7 @@ from finest.memory.features import Memory
 from finest.models.ranking import rank, scored, top
 from finest.models.recommender import Recommender
 from finest.profiling.profiler import clocked
-from finest.ranklists.schema import Description, RankLists, build
+from finest.ranklists.schema import Description, RankLists, Served, build
 
 
 @clocked("lists")
@@ -45,4 +45,5 @@ def take(
         items[part], scores[part] = top(scores_BI, description.depth)
         ranks[part] = rank(scores_BI, instances.target[part])
     items[unknown], scores[unknown], ranks[unknown] = -1, np.nan, np.nan
-    return build(data, instances, items, scores, ranks, description)
+    of: Served = "network" if memory is None else "stack" if memory.network else "memory"
+    return build(data, instances, items, scores, ranks, description.model_copy(update={"served": of}))

@@ -1,13 +1,60 @@
 """A made-up run, judged."""
 
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from finest.data import schema
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import RuleResult, Verdict
-from finest.testing.rank_lists import CONTROLS, EACH, PROBES, USERS, Run, Scores, items, made_up, mean_rank
+from finest.testing.rank_lists import CONTROLS, EACH, ITEMS, PROBES, USERS, Run, Scores, items, made_up, mean_rank
 
-__all__ = ["CONTROLS", "EACH", "PROBES", "USERS", "Scores", "failed", "items", "judged", "made_up", "mean_rank", "rule"]
+__all__ = [
+    "CONTROLS",
+    "EACH",
+    "PROBES",
+    "USERS",
+    "Run",
+    "Scores",
+    "failed",
+    "items",
+    "judged",
+    "made_up",
+    "mean_rank",
+    "noise",
+    "rule",
+]
+
+
+NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
+"""The newest training interaction."""
+
+
+def data_folder(folder: Path, fingerprint: str = "today", of: Sequence[str] = tuple(items())) -> Path:
+    """What the gate reads of ingest's folder."""
+    counts: dict[str, Any] = dict.fromkeys(schema.Manifest.model_fields, 0)
+    facts = counts | {
+        "fingerprint": fingerprint,
+        "quarantined_by_reason": {},
+        "split": {},
+        "exclude_seen": False,
+        "missing_days": [],
+    }
+    facts |= {"since": None, "until": None}
+    facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
+    folder.mkdir()
+    (folder / schema.MANIFEST).write_text(json.dumps(facts))
+    codes = range(1, len(of) + 1)
+    table = pa.table({"item_code": codes, "item": list(of), "train_interactions": [100 - code for code in codes]})
+    pq.write_table(table.cast(schema.ITEMS_SCHEMA), folder / schema.ITEMS)
+    return folder
 
 
 def judged(run: Run, folder: Path) -> Verdict:
@@ -15,6 +62,11 @@ def judged(run: Run, folder: Path) -> Verdict:
     lists = folder / f"lists-{len(list(folder.iterdir()))}"
     run.write(lists)
     return judge([lists], Gate.model_validate(run.config), seed=0, data=run.data)
+
+
+def noise(size: float, seed: int = 9) -> Scores:
+    """Noise for the scores of a made-up run."""
+    return size * np.random.default_rng(seed).standard_normal((USERS * EACH, ITEMS))
 
 
 def failed(verdict: Verdict) -> set[str]:

@@ -16,7 +16,7 @@ from finest.gate.evidence import read_evidence
 from finest.gate.judge import judge
 from finest.ranklists import file
 from finest.ranklists.schema import RankLists
-from tests.unit.gate.made_up_run import PROBES, failed, judged, made_up
+from tests.unit.gate.made_up_run import PROBES, data_folder, failed, judged, made_up, noise
 
 GATE = Gate(bootstrap_draws=300)
 
@@ -239,7 +239,7 @@ def test_probes_are_compared_within_their_own_group(tmp_path: Path) -> None:
 def test_independent_lists_beside_anchored_ones_are_reported_apart(tmp_path: Path) -> None:
     run = made_up()
     independent = made_up()
-    independent.scores = {(probe, "tuned"): run.scores[probe, "base"] for probe in PROBES}
+    independent.scores = {(probe, "tuned"): run.scores[probe, "base"] + noise(0.05, 9) for probe in PROBES}
     independent.described = {(probe, "tuned"): {"protocol": "independent"} for probe in PROBES}
     run.write(tmp_path / "anchored")
     independent.write(tmp_path / "independent")
@@ -257,3 +257,47 @@ def test_independent_lists_alone_are_the_headline(tmp_path: Path) -> None:
     verdict = judged(run, tmp_path)
     assert (verdict.verdict, verdict.protocol, verdict.given) == ("pass", "independent", "")
     assert not any(name.startswith("rls_independent") for name in verdict.metrics)
+
+
+def renamed(lists: RankLists, place: int, names: Callable[[int], str]) -> RankLists:
+    """The lists with another id in that place of every list that does not hold its target there."""
+    vocabulary = np.array([*lists.vocabulary, *(names(row) for row in range(len(lists)))], dtype=object)
+    items = lists.items.copy()
+    free = lists.vocabulary[items[:, place]] != lists.target
+    items[free, place] = len(lists.vocabulary) + np.flatnonzero(free)
+    return replace(lists, vocabulary=vocabulary, items=items)
+
+
+@pytest.mark.parametrize("stage", ["base", "tuned"])
+@pytest.mark.parametrize("variant", ["clean", "seed", PROBES[0]])
+def test_lists_of_more_items_than_their_catalogue_has_are_refused(folder: Path, variant: str, stage: str) -> None:
+    path = folder / stage / f"{variant}.parquet"
+    rewrite(path, lambda lists: renamed(lists, 9, lambda row: f"made up {row}"))
+    assert f"{path}: the lists hold " in refusal(folder) and "catalogue has 60" in refusal(folder)
+
+
+def test_so_are_files_that_do_so_together(folder: Path) -> None:
+    def others(lists: RankLists) -> RankLists:
+        names = np.array([f"made up {code}" for code in range(len(lists.vocabulary))], dtype=object)
+        return replace(lists, vocabulary=names, target_rank=np.full(len(lists), np.nan))
+
+    rewrite(folder / "tuned" / "popularity.parquet", others)
+    assert "the lists of a catalogue of 60 items hold 80 different ones" in refusal(folder)
+
+
+def test_an_item_that_the_data_does_not_have_is_named(tmp_path: Path) -> None:
+    made_up().write(tmp_path / "lists")
+    data = data_folder(tmp_path / "data", of=[f"i{code}" for code in range(60) if code != 3] + ["another"])
+    with pytest.raises(DataError) as error:
+        judge([tmp_path / "lists"], GATE, seed=0, data=data)
+    assert f"but that of {data} has 60 (digest" in str(error.value)
+
+
+def test_so_it_is_where_the_digest_is_not_ours(tmp_path: Path) -> None:
+    run = made_up()
+    for name in run.scores:
+        run.described[name] = {"catalogue": {"items": 60, "digest": "mine"}}
+    run.write(tmp_path / "lists")
+    data = data_folder(tmp_path / "data", of=[f"i{code}" for code in range(60) if code != 3] + ["another"])
+    with pytest.raises(DataError, match="of the list is item 'i3', which is not in the catalogue of"):
+        judge([tmp_path / "lists"], GATE, seed=0, data=data)

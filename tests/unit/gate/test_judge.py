@@ -1,43 +1,16 @@
 """The verdict as a whole: what it holds, that it repeats itself, and that it survives the disk."""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from finest.data import schema
 from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Served, Verdict, read_verdict, write_verdict
 from finest.report.markdown import markdown
-from tests.unit.gate.made_up_run import PROBES, failed, items, judged, made_up
-
-NEWEST = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-def data_folder(folder: Path, fingerprint: str = "today") -> Path:
-    """What the gate reads of ingest's folder."""
-    counts: dict[str, Any] = dict.fromkeys(schema.Manifest.model_fields, 0)
-    facts = counts | {
-        "fingerprint": fingerprint,
-        "quarantined_by_reason": {},
-        "split": {},
-        "exclude_seen": False,
-        "missing_days": [],
-    }
-    facts |= {"since": None, "until": None}
-    facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
-    folder.mkdir()
-    (folder / schema.MANIFEST).write_text(json.dumps(facts))
-    codes = range(1, len(items()) + 1)
-    table = pa.table({"item_code": codes, "item": items(), "train_interactions": [100 - code for code in codes]})
-    pq.write_table(table.cast(schema.ITEMS_SCHEMA), folder / schema.ITEMS)
-    return folder
+from tests.unit.gate.made_up_run import NEWEST, PROBES, data_folder, failed, judged, made_up
 
 
 def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_ids(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Checks of the evidence itself, which no set of rules leaves out: copies, and yardsticks that measure nothing.
+
+A file of rank lists says what it is; here that is held against what other files hold. What two trainings give may be
+alike, but not the same to the last item and rank, unless it is what they are served with: counts know no seed.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from finest.gate.evidence import Evidence, Listed
+from finest.gate.measure import Measured
+from finest.gate.outcome import decide
+from finest.gate.rls import same
+from finest.gate.roles import Slot
+from finest.gate.statistic import Statistic
+from finest.gate.verdict import RuleResult
+from finest.metrics.accuracy import reciprocal_rank
+from finest.metrics.similarity import rbo
+from finest.ranklists.schema import TRAINED
+
+HONEST = 0.2
+"""Largest relative difference of a control's MRR from clean's that an honest training has: between seeds it is some
+percent, and of the smallest data sets with their intervals less than this."""
+EDITED = 0.5
+"""The same of a probe, whose edits may be large."""
+
+
+def controlled(evidence: Evidence, measured: Measured) -> list[RuleResult]:
+    """Returns whether files that must differ do, and whether floor and ceiling are an honest training's."""
+    return [_copies(evidence), _yardsticks(evidence, measured)]
+
+
+def _copies(evidence: Evidence) -> RuleResult:
+    found = next(_pairs(evidence), None)
+    if found is None:
+        return decide("sanity.copies", True, "No two trainings, and no two stages of one, have the same lists.")
+    one, other = found
+    return decide(
+        "sanity.copies",
+        False,
+        f"The lists of ({one}) and of ({other}) are the same, which those of two trainings never are: "
+        "one was copied, or both were taken from one model; look at what wrote them.",
+    )
+
+
+def _pairs(evidence: Evidence) -> Iterator[tuple[Slot, Slot]]:
+    """Yields pairs of files that must differ and do not."""
+    files = evidence.files
+    trained = [slot for slot in files if slot.role in TRAINED and slot.scenario != "identity"]
+    plain = "network" if any(slot.stage == "network" for slot in trained) else "base"
+    counts_alone = plain == "network" and evidence.candidate.description.served == "memory"
+    for one, other in combinations(trained, 2):
+        # A training may be too short for rounding to move a list, but its scores are others.
+        alike = same if "rounding" not in (one.scenario, other.scenario) else _same_scores
+        if _must_differ(one, other, plain, counts_alone) and alike(files[one], files[other]):
+            yield one, other
+    candidate = next(slot for slot, listed in files.items() if listed is evidence.candidate)
+    for slot, listed in files.items():
+        if slot.role not in TRAINED and same(evidence.candidate, listed):
+            yield candidate, slot
+
+
+def _same_scores(one: Listed, other: Listed) -> bool:
+    return one.digest == other.digest and same(one, other)
+
+
+def _must_differ(one: Slot, other: Slot, plain: str, counts_alone: bool) -> bool:
+    if one.role == other.role == "clean" and one.stage == other.stage:
+        return False  # of another group, or under the other protocol: the same training once more
+    if counts_alone and not one.stage == other.stage == plain:
+        return False  # counts know no seed, and nothing of them is fine-tuned
+    if one.stage != other.stage:
+        return (one.role, one.scenario, one.group) == (other.role, other.scenario, other.group)
+    return one.protocol == other.protocol or one.stage != "tuned"
+
+
+def _yardsticks(evidence: Evidence, measured: Measured) -> RuleResult:
+    says = next(_broken(evidence, measured), None)
+    if says is None:
+        return decide(
+            "sanity.yardsticks", True, "Floor, ceiling and probes are those of honest trainings of this data."
+        )
+    return decide("sanity.yardsticks", False, f"A yardstick is broken: {says}")
+
+
+def _broken(evidence: Evidence, measured: Measured) -> Iterator[str]:
+    """Yields sentences on what no honest training gives."""
+    for stage in ("network", "base"):
+        clean, seed = evidence.find("clean", None, stage), evidence.find("control", "seed", stage)
+        if clean is None or seed is None or evidence.codes[-1] == 0:
+            continue
+        other = np.roll(np.arange(len(seed.items)), len(seed.items) // 2)  # half of all users on: somebody else's list
+        own, chance = measured.resampling.means([rbo(clean.items, seed.items), rbo(clean.items, seed.items[other])])
+        if (own - chance).high < 0:
+            yield (
+                f"under another seed, a user's list is less like their own ({own.value:.3f}, stage {stage}) than like "
+                f"somebody else's ({chance.value:.3f}): the seed control is no training of this data; train it anew."
+            )
+    for slot, listed in evidence.files.items():
+        if slot.role in TRAINED and slot.role != "clean":
+            margin = HONEST if slot.role == "control" else EDITED
+            ratio = _ratio(evidence.clean(slot.group, slot.stage, slot.protocol), listed, measured)
+            if ratio.high < 1 - margin or ratio.low > 1 / (1 - margin):
+                yield (
+                    f"the MRR of ({slot}) is {ratio.value:.2f} times that of the clean variant, and an honest training "
+                    f"is within {margin:.0%} of it; look at its log, and train it anew."
+                )
+
+
+def _ratio(clean: Listed, listed: Listed, measured: Measured) -> Statistic:
+    values = [reciprocal_rank(one.target_rank) for one in (listed, clean)]
+    if not np.any(values[1]):
+        return Statistic(1.0, np.ones(measured.resampling.draws))  # nothing can be found: sanity of the lists' targets
+    one, other = measured.resampling.means(values)
+    return one / other
