@@ -1,5 +1,6 @@
 """Judges a run: from the rank lists of its groups to a verdict, a report, and the candidate that it is about."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -76,6 +77,7 @@ def decide(
         served=served(recipe),
         said=recipe.sentence,
     )
+    verdict = verdict.model_copy(update={"judged": judged(first, config, verdict.data["fingerprint"])})
     histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])
     out.mkdir(parents=True, exist_ok=True)
     write_verdict(verdict, out / "verdict.json")
@@ -84,6 +86,26 @@ def decide(
     shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)
     shutil.copyfile(first / "lists" / "tuned" / "clean.parquet", candidate / LISTS)
     return verdict, histories
+
+
+def judged(group: Path, config: Gate, fingerprint: str | None) -> dict[str, str]:
+    """Returns digests of what a verdict is about, by which whoever acts on it knows that it is that still."""
+    return {
+        "lists": sha256(group / "lists" / "tuned" / "clean.parquet"),
+        "model": sha256(group / CANDIDATE),
+        "config": hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest(),
+        "fingerprint": fingerprint or "",
+    }
+
+
+def sha256(path: Path) -> str:
+    """Returns the digest of a file, or of a folder: of its files' names and digests."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in files]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def served(recipe: Recipe) -> Served | None:

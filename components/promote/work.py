@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from components.gate.work import LISTS, MODEL
+from components.gate.work import LISTS, MODEL, sha256
 from components.promote.config import Promote
 from finest.data.dataset import load
-from finest.gate.verdict import read_verdict
+from finest.errors import FinestError
+from finest.gate.verdict import Verdict, read_verdict
 from finest.ranklists import file
 from tracking import registry, sample
 from tracking.runs import Run
@@ -28,6 +29,7 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
         The version that is champion now.
     """
     dataset, judged = load(data), read_verdict(verdict / "verdict.json")
+    still_judged(candidate, judged)
     judged_lists = sample.take(file.read(candidate / LISTS), dataset, config.verify_instances)
     expected = judged.ids["champion"] or None
     return registry.promote(
@@ -53,3 +55,18 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
     return registry.register_rejected(
         run, config.registered_model, candidate / MODEL, read_verdict(verdict / "verdict.json"), load(data).manifest
     )
+
+
+def still_judged(candidate: Path, verdict: Verdict) -> None:
+    """Checks that the candidate is what the verdict is about, byte for byte.
+
+    Raises:
+        FinestError: It is not, or the verdict does not say what it is about.
+    """
+    now = {"lists": sha256(candidate / LISTS), "model": sha256(candidate / MODEL)}
+    for name, digest in now.items():
+        if (stated := verdict.judged.get(name)) != digest:
+            raise FinestError(
+                f"the candidate's {name} are not what was judged (sha256 {digest[:12]}, and the verdict is about "
+                f"{str(stated)[:12]}); the champion stays: run the gate again"
+            )

@@ -15,7 +15,7 @@ from finest.gate.measure import Measured, measure
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
-from finest.gate.verdict import RuleResult, Served, Verdict
+from finest.gate.verdict import Served, Verdict, decision
 from finest.gate.verdict_metrics import verdict_metrics
 
 GIVEN = "given shared references"
@@ -61,7 +61,7 @@ def judge(
     ]
     if results:
         results += controlled(evidence, measured)
-    passed, reason = _decision(results)
+    passed, reason = decision(results)
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
         verdict="pass" if passed else "fail",
@@ -101,20 +101,6 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
         age={"as_of": as_of.isoformat()},
         ids=ids,
     )
-
-
-def _decision(results: list[RuleResult]) -> tuple[bool, str]:
-    """Returns whether the candidate passes, and the reason in one line."""
-    failed = [result for result in results if result.status == "fail"]
-    held = [result for result in results if result.status == "pass"]
-    if failed:
-        rest = f" ({len(failed) - 1} more did not hold)" if len(failed) > 1 else ""
-        option = f" [{failed[0].option}]" if failed[0].option else ""
-        return False, f"{failed[0].name}{option}: {failed[0].sentence}{rest}"
-    if not held:
-        return False, "No rule is configured, and nothing passes without one: set gate.rules."
-    absent = len(results) - len(held)
-    return True, f"All {len(held)} checks hold" + (f"; {absent} do not apply." if absent else ".")
 
 
 def _data(evidence: Evidence, measured: Measured, seed: int) -> dict[str, Any]:

@@ -5,19 +5,21 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from finest import atomic
 from finest.errors import DataError
 
 SCHEMA_VERSION = 1
-"""Version of the verdict's keys; a change that readers must know raises it."""
+"""Version of the verdict's keys, whose JSON schema is docs/verdict.schema.json. A reader passes over keys that it does
+not know, so a new key leaves the version as it is; what changes the meaning of others raises it, and older readers
+refuse the file."""
 
 
 class Part(BaseModel):
-    """Is the base of the verdict's parts: typed keys, an unknown one is an error."""
+    """Is the base of the verdict's parts: typed keys; those that a newer version added are passed over."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
 
 class RuleResult(Part):
@@ -178,6 +180,23 @@ class Verdict(Part):
     """The run's moment, the newest training interaction, and the hours between."""
     ids: dict[str, Any] = {}
     """The run and the champion."""
+    judged: dict[str, str] = {}
+    """What was judged, by sha256: `lists`, the candidate's rank lists, `model`, its folder, and `config`, the gate's;
+    with the data's `fingerprint`. Empty where lists alone were judged by hand."""
+
+
+def decision(rules: list[RuleResult]) -> tuple[bool, str]:
+    """Returns whether the candidate passes by what its rules found, and the reason in one line."""
+    failed = [result for result in rules if result.status == "fail"]
+    held = [result for result in rules if result.status == "pass"]
+    if failed:
+        rest = f" ({len(failed) - 1} more did not hold)" if len(failed) > 1 else ""
+        option = f" [{failed[0].option}]" if failed[0].option else ""
+        return False, f"{failed[0].name}{option}: {failed[0].sentence}{rest}"
+    if not held:
+        return False, "No rule is configured, and nothing passes without one: set gate.rules."
+    absent = len(rules) - len(held)
+    return True, f"All {len(held)} checks hold" + (f"; {absent} do not apply." if absent else ".")
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
@@ -193,15 +212,30 @@ def as_json(verdict: Verdict) -> str:
 
 
 def read_verdict(path: Path) -> Verdict:
-    """Reads what `write_verdict` wrote.
+    """Reads what `write_verdict` wrote, and decides again by its rules: nobody acts on a word alone.
 
     Raises:
-        DataError: There is no verdict, or one of another version.
+        DataError: There is no verdict, or one of a newer version, or it says otherwise than its rules.
     """
     try:
-        return Verdict.model_validate_json(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise DataError(
+                f"{path}: a verdict of schema version {version}, and this version of finest reads up to "
+                f"{SCHEMA_VERSION}; upgrade it, or run the gate again"
+            )
+        verdict = Verdict.model_validate(content)
+    except (FileNotFoundError, ValueError) as error:
         raise DataError(f"{path}: no verdict that this version of finest can read; run the gate again") from error
+    if verdict.verdict != "skipped":
+        passed, reason = decision(verdict.rules)
+        if (verdict.verdict == "pass") != passed:
+            raise DataError(
+                f"{path}: it says {verdict.verdict}, but by its {len(verdict.rules)} rules it is "
+                f"{'pass' if passed else 'fail'} ({reason}); it was changed since it was written: run the gate again"
+            )
+    return verdict
 
 
 def finite(value: Any) -> Any:
@@ -211,3 +245,12 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_schema() -> str:
+    """Returns the JSON schema of a verdict's file, as docs/verdict.schema.json has it."""
+    return json.dumps(Verdict.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    print(as_schema(), end="")

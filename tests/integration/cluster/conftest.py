@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.image import IMAGE
+from finest.gate.outcome import decide
 from finest.gate.verdict import RuleResult, Verdict
 from pipeline import cli
 from pipeline.compile import compile_to
@@ -150,14 +151,15 @@ def model(folder: Path) -> str:
 
 
 def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[RuleResult] = ()) -> Verdict:
-    """A verdict of which nothing was measured."""
+    """A verdict of which nothing was measured; where no rules are given, one that its decision follows from."""
+    held = decide("collapse.popularity", verdict == "pass", "The candidate beats the most popular items.")
     found = {
         "verdict": verdict,
         "reason": reason,
         "protocol": "anchored",
         "given": "",
         "reference": "base",
-        "rules": list(rules),
+        "rules": list(rules) or [held],
     }
     return Verdict.model_validate(found)
 
