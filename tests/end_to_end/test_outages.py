@@ -58,7 +58,9 @@ def test_they_may_be_away_for_minutes(
 @pytest.mark.parametrize(
     ("service", "moment", "says"),
     [
-        ("store", ("preflight", "start"), r"s3://finest/\S+: http\S+ cannot be reached"),
+        pytest.param(
+            "store", ("preflight", "start"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow
+        ),
         ("mlflow", ("preflight", "start"), r"MLflow at \S+ has been away for"),
         pytest.param(
             "store", ("pretrain", "progress"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow
