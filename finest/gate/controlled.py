@@ -14,7 +14,6 @@ from finest.gate.measure import Measured
 from finest.gate.outcome import decide
 from finest.gate.rls import same
 from finest.gate.roles import Slot
-from finest.gate.statistic import Statistic
 from finest.gate.verdict import RuleResult
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.similarity import rbo
@@ -88,30 +87,27 @@ def _yardsticks(evidence: Evidence, measured: Measured) -> RuleResult:
 def _broken(evidence: Evidence, measured: Measured) -> Iterator[str]:
     """Yields sentences on what no honest training gives."""
     for stage in ("network", "base"):
-        clean, seed = evidence.find("clean", None, stage), evidence.find("control", "seed", stage)
-        if clean is None or seed is None or evidence.codes[-1] == 0:
+        seed, own = evidence.find("control", "seed", stage), measured.control("seed", stage)
+        if seed is None or own is None or evidence.codes[-1] == 0:
             continue
-        other = np.roll(np.arange(len(seed.items)), len(seed.items) // 2)  # half of all users on: somebody else's list
-        own, chance = measured.resampling.means([rbo(clean.items, seed.items), rbo(clean.items, seed.items[other])])
-        if (own - chance).high < 0:
+        other = np.roll(seed.items, len(seed.items) // 2, axis=0)  # by half of all instances: somebody else's lists
+        (chance,) = measured.resampling.means([rbo(evidence.clean(seed.description.group, stage).items, other)])
+        if (own["rbo"] - chance).high < 0:
             yield (
-                f"under another seed, a user's list is less like their own ({own.value:.3f}, stage {stage}) than like "
-                f"somebody else's ({chance.value:.3f}): the seed control is no training of this data; train it anew."
+                f"under another seed, a user's list is less like their own ({own['rbo'].value:.3f}, stage {stage}) "
+                f"than like somebody else's ({chance.value:.3f}): the seed control is no training of this data; train "
+                "it anew."
             )
-    for slot, listed in evidence.files.items():
-        if slot.role in TRAINED and slot.role != "clean":
-            margin = HONEST if slot.role == "control" else EDITED
-            ratio = _ratio(evidence.clean(slot.group, slot.stage, slot.protocol), listed, measured)
-            if ratio.high < 1 - margin or ratio.low > 1 / (1 - margin):
-                yield (
-                    f"the MRR of ({slot}) is {ratio.value:.2f} times that of the clean variant, and an honest training "
-                    f"is within {margin:.0%} of it; look at its log, and train it anew."
-                )
-
-
-def _ratio(clean: Listed, listed: Listed, measured: Measured) -> Statistic:
-    values = [reciprocal_rank(one.target_rank) for one in (listed, clean)]
-    if not np.any(values[1]):
-        return Statistic(1.0, np.ones(measured.resampling.draws))  # nothing can be found: sanity of the lists' targets
-    one, other = measured.resampling.means(values)
-    return one / other
+    trained = {slot: listed for slot, listed in evidence.files.items() if slot.role in TRAINED}
+    means = measured.resampling.means([reciprocal_rank(listed.target_rank) for listed in trained.values()])
+    mrr = dict(zip((listed.path for listed in trained.values()), means, strict=True))
+    for slot, listed in trained.items():
+        clean = mrr[evidence.clean(slot.group, slot.stage, slot.protocol).path]
+        if slot.role == "clean" or clean.value == 0:
+            continue  # where clean finds nothing, the rules on accuracy have said so
+        margin, ratio = HONEST if slot.role == "control" else EDITED, mrr[listed.path] / clean
+        if ratio.high < 1 - margin or ratio.low > 1 / (1 - margin):
+            yield (
+                f"the MRR of ({slot}) is {ratio.value:.2f} times that of the clean variant, and an honest training "
+                f"is within {margin:.0%} of it; look at its log, and train it anew."
+            )
