@@ -33,21 +33,26 @@ class Featured:
     @cached_property
     def place(self) -> Ints:
         """Returns where each pair that has a feature stands in a flat matrix of M x I scores [E], ascending."""
-        places = {id(pairs): self.flat(pairs) for pairs, _ in self._values.values()}  # features share their pairs
-        return distinct(np.concatenate([*places.values(), np.empty(0, np.int64)]))
+        return distinct(np.concatenate([*self._flat.values(), np.empty(0, np.int64)]))
 
     @cached_property
     def columns(self) -> dict[str, Floats]:
         """Returns every feature's value at these places [E]."""
+        among = {shared: np.searchsorted(self.place, flat) for shared, flat in self._flat.items()}
         columns = {}
         for name, (pairs, values) in self._values.items():
             columns[name] = np.zeros(len(self.place), np.float32)
-            columns[name][np.searchsorted(self.place, self.flat(pairs))] = values
+            columns[name][among[id(pairs)]] = values
         return columns
 
     def flat(self, pairs: Pairs) -> Ints:
         """Returns where pairs stand in that matrix."""
         return pairs.history * len(self.everywhere) + pairs.item - 1
+
+    @cached_property
+    def _flat(self) -> dict[int, Ints]:
+        """Returns the places of the features' pairs, by the pairs' identity: several features share theirs."""
+        return {id(pairs): self.flat(pairs) for pairs, _ in self._values.values()}
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "Featured":
         """Returns some of the histories."""
