@@ -91,11 +91,15 @@ def decide(
 def judged(group: Path, config: Gate, fingerprint: str | None) -> dict[str, str]:
     """Returns digests of what a verdict is about, by which whoever acts on it knows that it is that still."""
     return {
-        "lists": sha256(group / "lists" / "tuned" / "clean.parquet"),
-        "model": sha256(group / CANDIDATE),
+        **digests(group / "lists" / "tuned" / "clean.parquet", group / CANDIDATE),
         "config": hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest(),
         "fingerprint": fingerprint or "",
     }
+
+
+def digests(lists: Path, model: Path) -> dict[str, str]:
+    """Returns those of a candidate's rank lists and of its model's folder, wherever they are."""
+    return {"lists": sha256(lists), "model": sha256(model)}
 
 
 def sha256(path: Path) -> str:

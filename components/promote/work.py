@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.gate.work import LISTS, MODEL, sha256
+from components.gate.work import LISTS, MODEL, digests
 from components.promote.config import Promote
 from finest.data.dataset import load
 from finest.errors import FinestError
@@ -63,8 +63,7 @@ def still_judged(candidate: Path, verdict: Verdict) -> None:
     Raises:
         FinestError: It is not, or the verdict does not say what it is about.
     """
-    now = {"lists": sha256(candidate / LISTS), "model": sha256(candidate / MODEL)}
-    for name, digest in now.items():
+    for name, digest in digests(candidate / LISTS, candidate / MODEL).items():
         if (stated := verdict.judged.get(name)) != digest:
             raise FinestError(
                 f"the candidate's {name} are not what was judged (sha256 {digest[:12]}, and the verdict is about "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.gate.work import LISTS, MODEL, judged, sha256
+from components.gate.work import LISTS, MODEL, digests, judged
 from components.promote.work import still_judged
 from finest.errors import FinestError
 from finest.gate.config import Gate
@@ -24,8 +24,7 @@ def candidate(tmp_path: Path) -> Path:
 
 
 def verdict(candidate: Path) -> Verdict:
-    stated = {"lists": sha256(candidate / LISTS), "model": sha256(candidate / MODEL)}
-    return Verdict.model_validate({**ABOUT, "judged": stated})
+    return Verdict.model_validate({**ABOUT, "judged": digests(candidate / LISTS, candidate / MODEL)})
 
 
 def test_what_was_judged_may_be_promoted(candidate: Path) -> None:
