@@ -17,6 +17,15 @@ RULES = (
 """Quickstart's, the nightly ones, and one that looks at none of this."""
 
 
+def refused(run: Run, attack: Callable[[Run], None], rules: list[str], by: str, folder: Path) -> str:
+    """Attacks the run, checks that it is refused by that check, and returns what it says."""
+    run.config["rules"] = rules
+    attack(run)
+    verdict = judged(run, folder)
+    assert by in failed(verdict)
+    return rule(verdict, by).sentence
+
+
 def every_tuned_file_is_its_base(run: Run) -> None:
     for variant in TUNED:
         run.scores[variant, "tuned"] = run.scores[variant, "base"]
@@ -87,12 +96,8 @@ def the_rounding_control_is_frozen_when_it_is_fine_tuned(run: Run) -> None:
     ],
 )
 def test_copies_are_refused_under_any_rules(attack: Callable[[Run], None], rules: list[str], tmp_path: Path) -> None:
-    run = made_up(champion=True)
-    run.config["rules"] = rules
-    attack(run)
-    verdict = judged(run, tmp_path)
-    assert "sanity.copies" in failed(verdict)
-    assert "are the same, which those of two trainings never are" in rule(verdict, "sanity.copies").sentence
+    said = refused(made_up(champion=True), attack, rules, "sanity.copies", tmp_path)
+    assert "are the same, which those of two trainings never are" in said
 
 
 def the_seed_control_diverged(run: Run) -> None:
@@ -136,12 +141,7 @@ def a_control_has_seen_the_targets(run: Run) -> None:
 def test_a_broken_yardstick_is_said_under_any_rules(
     attack: Callable[[Run], None], rules: list[str], tmp_path: Path
 ) -> None:
-    run = made_up()
-    run.config["rules"] = rules
-    attack(run)
-    verdict = judged(run, tmp_path)
-    assert "sanity.yardsticks" in failed(verdict)
-    assert "A yardstick is broken" in rule(verdict, "sanity.yardsticks").sentence
+    assert "A yardstick is broken" in refused(made_up(), attack, rules, "sanity.yardsticks", tmp_path)
 
 
 def test_a_training_that_is_too_short_for_rounding_to_move_a_list_is_honest(tmp_path: Path) -> None:
