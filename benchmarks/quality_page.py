@@ -10,7 +10,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from benchmarks.quality_models import PEERS
-from finest.metrics.bootstrap import mean_draws
+from finest.gate.rls import ByUser
+from finest.gate.statistic import Statistic
 from finest.section import Section
 
 JSON = Path(__file__).with_name("quality.json")
@@ -33,7 +34,8 @@ LABELS = {
 }
 """Rows of a table, in order: simple recommenders, ours, peers."""
 SIMPLE = tuple(LABELS)[:7]
-DRAWS = 1000
+TWO_SIDED = 0.975
+"""One-sided confidence of each end of a two-sided 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -93,31 +95,35 @@ class Pages(Section):
         return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
 
 
+def _estimates(user: npt.NDArray[Any], means: npt.NDArray[np.float64]) -> list[Statistic]:
+    """Returns the mean of every column [M, V] with its two-sided 95% bounds."""
+    code = np.unique(user, return_inverse=True)[1].astype(np.int64)
+    return ByUser(code, TWO_SIDED).means(list(means.T))
+
+
 def summary(found: dict[str, list[Cell]]) -> dict[str, Model]:
     """Returns the rows of a table, in the page's order.
 
-    Intervals are of means over seeds and cover the choice of users; all models are resampled alike.
+    Intervals are of means over seeds and cover the choice of users.
     """
     means = {
         model: np.column_stack([np.mean([cell.columns[name] for cell in cells], axis=0) for name in VALUES])
         for model, cells in found.items()
     }
-    draws = {model: mean_draws(found[model][0].columns["user"], means[model], DRAWS, 0) for model in found}
+    estimates = {model: _estimates(found[model][0].columns["user"], means[model]) for model in found}
     mrr = VALUES.index("mrr")
     best = max((model for model in SIMPLE if model in found), key=lambda model: means[model][:, mrr].mean(), default="")
     rows = {}
     for model in (model for model in LABELS if model in found):
         cells, facts = found[model], found[model][-1].facts
-        low, high = np.quantile(draws[model], [0.025, 0.975], axis=0)
         over = None
         if best and model not in SIMPLE:
-            ratio = draws[model][:, mrr] / draws[best][:, mrr] - 1
-            mean = means[model][:, mrr].mean() / means[best][:, mrr].mean() - 1
-            over = [float(mean), *(float(edge) for edge in np.quantile(ratio, [0.025, 0.975]))]
+            ratio = estimates[model][mrr] / estimates[best][mrr]
+            over = [ratio.value - 1, ratio.low - 1, ratio.high - 1]
         rows[model] = Model(
             seeds=[cell.seed for cell in cells],
             values=dict(zip(VALUES, means[model].mean(0).tolist(), strict=True)),
-            half_width=dict(zip(VALUES, ((high - low) / 2).tolist(), strict=True)),
+            half_width={name: one.high - one.value for name, one in zip(VALUES, estimates[model], strict=True)},
             of_seeds={name: [float(cell.columns[name].mean()) for cell in cells] for name in VALUES},
             coverage=float(np.mean([cell.facts["coverage"] for cell in cells])),
             over_simple=over,

@@ -132,7 +132,7 @@ def gate(
     for folder in [lists, *([data] if data else [])]:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: there is no such folder")
-    verdict = judge([lists], loaded.gate, loaded.seed, data=data, as_of=datetime.now(UTC))
+    verdict = judge([lists], loaded.gate, data=data, as_of=datetime.now(UTC))
     if output:
         verdicts.write_verdict(verdict, output)
     if report:

@@ -35,7 +35,7 @@ class Run(Section):
     windows over days, a held-out day and the data's age are counted from it. Unset: the schedule's time on a cluster,
     else now."""
     seed: int = Field(default=0, ge=0)
-    """Seed of initial weights, batches, dropout, simulation and the gate's bootstrap."""
+    """Seed of initial weights, batches, dropout, and simulation."""
     checkpoints: str = ""
     """Folder, or URI like s3://bucket/prefix (gs:// and abfs:// too), where trainings leave checkpoints to go on from.
     Empty: a local run keeps them in its state folder."""

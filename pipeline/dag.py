@@ -125,7 +125,6 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     variants=variants,
                     baselines=champion.outputs["lists"],
                     champion=checked.outputs["champion"],
-                    seed=given.seed,
                     config=given.gate,
                     checkpoints=given.checkpoints,
                 )

@@ -14,7 +14,6 @@ def gate(
     variants: dsl.Input[list[dsl.Model]],
     baselines: dsl.Input[dsl.Dataset],
     champion: str,
-    seed: int,
     config: dict,
     checkpoints: str,
     candidate: dsl.Output[dsl.Model],
@@ -31,7 +30,6 @@ def gate(
         variants: Every group's rank lists and histories.
         baselines: Rank lists of what must be beaten.
         champion: The version that they compare with; '' where there is none.
-        seed: Seed of the whole run.
         config: Section `gate`.
         checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         candidate: The judged model and its rank lists.
@@ -57,7 +55,7 @@ def gate(
         data, out = Path(interactions.path), Path(verdict.path)
         groups, section = [Path(variant.path) for variant in variants], parse(Gate, config, "gate")
         inputs = data, Path(edits.path), groups, Path(baselines.path), champion
-        found, histories = decide(*inputs, section, seed, moment(as_of), out, Path(candidate.path))
+        found, histories = decide(*inputs, section, moment(as_of), out, Path(candidate.path))
         shutil.copyfile(out / "report.html", report.path)
         log_dataset(step.run, load(data).manifest, source)
         artifacts = {

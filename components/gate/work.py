@@ -36,7 +36,6 @@ def decide(
     baselines: Path,
     champion: str,
     config: Gate,
-    seed: int,
     as_of: datetime,
     out: Path,
     candidate: Path,
@@ -52,7 +51,6 @@ def decide(
         baselines: Folder of the rank lists that must be beaten.
         champion: The version that the champion's lists in `baselines` are of; '' for none.
         config: The gate's bounds.
-        seed: Seed of the whole run, for the bootstrap.
         as_of: The moment that the run stands for; the data's age counts from it.
         out: Folder of the verdict.
         candidate: Folder of the judged model and its lists.
@@ -69,7 +67,6 @@ def decide(
     verdict = judge(
         [*groups, baselines],
         config,
-        seed,
         data=data,
         as_of=as_of,
         cost=cost(facts),

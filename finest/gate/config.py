@@ -8,7 +8,8 @@ from finest.gate.registry import NamedRule, RuleOptions
 from finest.section import OrOff, Section
 
 Share = Annotated[float, Field(ge=-1, le=3)]
-DEFAULT_RULES = ("stability", "gain", "accuracy", "collapse", "sanity", "frozen")
+Fraction = Annotated[float, Field(ge=0, le=1)]
+DEFAULT_RULES = ("churn", "stability", "gain", "accuracy", "collapse", "sanity", "frozen")
 
 
 class Gate(Section):
@@ -32,15 +33,25 @@ class Gate(Section):
     the lower bound. What is counted beside a network moves less than its rounding: a share may be above 1. The default
     is from three seeds of ml-100k: docs/choices.md."""
     min_worst_rls_above_floor: OrOff[Share] = 0.35
-    """Least mean RLS of the worst scenario, as a share of the way from the noise floor (0) to the ceiling (1); the
-    number itself."""
+    """Least mean RLS of the worst scenario, as a share of the way from the noise floor (0) to the ceiling (1), by the
+    lower bound."""
     min_rls_rbo: float | None = Field(default=None, ge=0, le=1)
     """Least mean RLS (rbo) over the scenarios, by the lower bound. Absolute, so it depends on the data: put it .02
     under the lowest of three seeds."""
     min_rls_jaccard: float | None = Field(default=None, ge=0, le=1)
     """Least mean RLS (Jaccard at 10) over the scenarios, by the lower bound. Absolute, so it depends on the data."""
     min_worst_rls_rbo: float | None = Field(default=None, ge=0, le=1)
-    """Least mean RLS (rbo) of the worst scenario; the number itself. Absolute, so it depends on the data."""
+    """Least mean RLS (rbo) of the worst scenario, by the lower bound. Absolute, so it depends on the data."""
+    max_stability_loss: float = Field(default=0.01, ge=0, le=1)
+    """Largest mean RLS that FINEST may cost, by the lower bound of RLS with FINEST less RLS without; rule `gain`."""
+    max_churn_over_seed: OrOff[Fraction] = 0.02
+    """How far the mean rbo with the champion's lists may be below what another seed without FINEST leaves of it, by the
+    lower bound; `off` for a night that is to bring users a new recommender."""
+    training_noise: float = Field(default=0.01, ge=0, le=1)
+    """Standard deviation of a mean RLS from one training to the next, equal but for rounding, that is assumed where no
+    rank lists measure it: those of a control `rounding`, or of further groups whose hardware rounds otherwise."""
+    min_users: int = Field(default=30, ge=2)
+    """Least number of users whose instances are compared; with fewer, nothing is decided and nothing passes."""
     max_accuracy_drop_base: float = Field(default=0.03, ge=0, lt=1)
     """Largest drop in MRR against the base model, as a share of the base model's MRR: the lower bound of MRR_candidate
     / MRR_base must be at least 1 - this. Under three standard errors of the ratio, which the verdict prints, equal
@@ -61,14 +72,12 @@ class Gate(Section):
     targets that both catalogues hold. It applies only where the base model's gain is significant: lower bound above
     0."""
     min_churn_rbo: float | None = Field(default=None, ge=0, le=1)
-    """Least mean rbo between the candidate's and the champion's lists of the same instances, by the lower bound. The
-    number is reported in any case."""
+    """Least mean rbo between the candidate's and the champion's lists of the same instances, by the lower bound;
+    absolute, beside `max_churn_over_seed`. The number is reported in any case."""
     max_age_hours: float | None = Field(default=None, gt=0)
     """Largest age of the newest training interaction at `as_of`, in hours."""
     require_new_data: bool = False
     """Whether to refuse a candidate that was trained on the champion's own data."""
-    bootstrap_draws: int = Field(default=2000, ge=100)
-    """Number of draws of the bootstrap, which draws users: all instances of a user together."""
 
     @field_validator("rules")
     @classmethod

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from finest.gate.config import Gate
 from finest.gate.evidence import Evidence, Listed
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide
@@ -26,9 +27,20 @@ EDITED = 0.5
 """The same of a probe, whose edits may be large."""
 
 
-def controlled(evidence: Evidence, measured: Measured) -> list[RuleResult]:
-    """Returns whether files that must differ do, and whether floor and ceiling are an honest training's."""
-    return [_copies(evidence), _yardsticks(evidence, measured)]
+def controlled(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
+    """Returns whether files that must differ do, whether floor and ceiling are honest, and whether users are enough."""
+    return [_copies(evidence), _yardsticks(evidence, measured), _users(evidence, config)]
+
+
+def _users(evidence: Evidence, config: Gate) -> RuleResult:
+    users = int(evidence.codes[-1]) + 1
+    enough = users >= config.min_users
+    sentence = (
+        f"The lists are of {users} users, {'not fewer' if enough else 'fewer'} than the {config.min_users} without "
+        "which nothing is decided."
+    )
+    option, todo = "gate.min_users", "Hold out rows of more users."
+    return decide("sanity.users", enough, sentence, value=users, bound=config.min_users, option=option, todo=todo)
 
 
 def _copies(evidence: Evidence) -> RuleResult:
@@ -40,7 +52,8 @@ def _copies(evidence: Evidence) -> RuleResult:
         "sanity.copies",
         False,
         f"The lists of ({one}) and of ({other}) are the same, which those of two trainings never are: "
-        "one was copied, or both were taken from one model; look at what wrote them.",
+        "one was copied, or both were taken from one model.",
+        todo="Look at what wrote them: a cache, or one checkpoint for several variants.",
     )
 
 
@@ -81,7 +94,8 @@ def _yardsticks(evidence: Evidence, measured: Measured) -> RuleResult:
         return decide(
             "sanity.yardsticks", True, "Floor, ceiling and probes are those of honest trainings of this data."
         )
-    return decide("sanity.yardsticks", False, f"A yardstick is broken: {says}")
+    todo = "Look at its training's log, and train it anew."
+    return decide("sanity.yardsticks", False, f"A yardstick is broken: {says}", todo=todo)
 
 
 def _broken(evidence: Evidence, measured: Measured) -> Iterator[str]:
@@ -91,15 +105,14 @@ def _broken(evidence: Evidence, measured: Measured) -> Iterator[str]:
         if seed is None or own is None or evidence.codes[-1] == 0:
             continue
         other = np.roll(seed.items, len(seed.items) // 2, axis=0)  # by half of all instances: somebody else's lists
-        (chance,) = measured.resampling.means([rbo(evidence.clean(seed.description.group, stage).items, other)])
+        (chance,) = measured.by_user.means([rbo(evidence.clean(seed.description.group, stage).items, other)])
         if (own["rbo"] - chance).high < 0:
             yield (
                 f"under another seed, a user's list is less like their own ({own['rbo'].value:.3f}, stage {stage}) "
-                f"than like somebody else's ({chance.value:.3f}): the seed control is no training of this data; train "
-                "it anew."
+                f"than like somebody else's ({chance.value:.3f}): the seed control is no training of this data."
             )
     trained = {slot: listed for slot, listed in evidence.files.items() if slot.role in TRAINED}
-    means = measured.resampling.means([reciprocal_rank(listed.target_rank) for listed in trained.values()])
+    means = measured.by_user.means([reciprocal_rank(listed.target_rank) for listed in trained.values()])
     mrr = dict(zip((listed.path for listed in trained.values()), means, strict=True))
     for slot, listed in trained.items():
         clean = mrr[evidence.clean(slot.group, slot.stage, slot.protocol).path]
@@ -109,5 +122,5 @@ def _broken(evidence: Evidence, measured: Measured) -> Iterator[str]:
         if ratio.high < 1 - margin or ratio.low > 1 / (1 - margin):
             yield (
                 f"the MRR of ({slot}) is {ratio.value:.2f} times that of the clean variant, and an honest training "
-                f"is within {margin:.0%} of it; look at its log, and train it anew."
+                f"is within {margin:.0%} of it."
             )

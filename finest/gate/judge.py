@@ -25,7 +25,6 @@ NOT_STATED = "not stated"
 def judge(
     folders: list[Path],
     config: Gate,
-    seed: int,
     *,
     data: Path | None = None,
     as_of: datetime | None = None,
@@ -41,7 +40,6 @@ def judge(
     Args:
         folders: Folders of the rank lists.
         config: The rules and their bounds.
-        seed: Seed of the bootstrap.
         data: Folder that ingest wrote, which adds item popularity and the age of the data.
         as_of: The moment that the age counts from, with a time zone.
         cost: What the trainings cost; handed on to the verdict.
@@ -55,12 +53,12 @@ def judge(
     rules = {options.name: RULES[options.name] for options in config.rules}
     configs = {options.name: rules[options.name].config(options, config) for options in config.rules}
     evidence = read_evidence(folders, {name: rule.needed(configs[name]) for name, rule in rules.items()})
-    measured = measure(evidence, config.bootstrap_draws, seed, data, as_of)
+    measured = measure(evidence, data, as_of)
     results = [
         result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])
     ]
     if results:
-        results += controlled(evidence, measured)
+        results += controlled(evidence, measured, config)
     passed, reason = decision(results)
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
@@ -76,7 +74,7 @@ def judge(
         served=served,
         moved=examples(evidence, measured),
         notes=[*([said] if said else []), *notes(evidence, measured, config)],
-        data=_data(evidence, measured, seed),
+        data=_data(evidence, measured),
         cost=cost or {},
         age=_age(measured, as_of),
         ids=ids or {},
@@ -103,7 +101,7 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
     )
 
 
-def _data(evidence: Evidence, measured: Measured, seed: int) -> dict[str, Any]:
+def _data(evidence: Evidence, measured: Measured) -> dict[str, Any]:
     description = evidence.candidate.description
     return {
         "fingerprint": measured.fingerprint,
@@ -114,7 +112,6 @@ def _data(evidence: Evidence, measured: Measured, seed: int) -> dict[str, Any]:
         "exclude_seen": description.exclude_seen,
         "model": description.model,
         "seed": description.seed,
-        "bootstrap_seed": seed,
     }
 
 

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from finest.data import schema
 from finest.errors import DataError
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.rls import Compared, Resampling, compare, means
-from finest.gate.statistic import Floats, Statistic
+from finest.gate.noise import Noise, training_noise
+from finest.gate.rls import ByUser, Compared, compare, means
+from finest.gate.statistic import Error, Floats, Statistic
 from finest.gate.verdict import Accuracy
 from finest.metrics import guards
 from finest.metrics.accuracy import reciprocal_rank
@@ -46,7 +47,7 @@ class Measured:
     Dicts by model have those keys of `candidate`, `base`, `champion`, and of the baselines' names, that there are.
     """
 
-    resampling: Resampling
+    by_user: ByUser
     """Computes further means, for a rule that measures something of its own."""
     probes: list[Compared]
     controls: list[Compared]
@@ -54,10 +55,14 @@ class Measured:
     """Probes trained under the independent protocol, where the headline is the anchored one."""
     hardware: list[dict[str, Statistic]]
     """Further groups' clean variants against the candidate, by similarity."""
+    noise: Noise
+    """The noise of training, as far as the lists measure it."""
     churn: dict[str, Statistic]
     """Candidate against champion, by similarity; empty without one."""
     churn_base: dict[str, Statistic]
     """The candidate's base model against the champion: what users would see change without FINEST."""
+    churn_seed: dict[str, Statistic]
+    """The same under another seed: what a retraining without FINEST would leave of what users see."""
     mrr: dict[str, Statistic]
     """By model."""
     baselines: dict[str, str]
@@ -100,24 +105,35 @@ class Measured:
         """Returns the RLS that rounding alone leaves of what is judged: nothing honest is clearly above it."""
         return self.control("rounding", "tuned")
 
+    @property
+    def plain(self) -> str:
+        """Returns the stage that floor and ceiling are of: the network alone where something is counted beside it."""
+        return "network" if self.control("seed", "network") else "base"
+
+    def training(self, stage: str, similarity: str, assumed: float) -> Error:
+        """Returns the noise of training of a mean RLS of that stage.
+
+        Args:
+            stage: `tuned`, `base` or `network`; `gain` for that of tuned less base.
+            similarity: One of the gated ones.
+            assumed: The standard deviation that is taken where no lists measure it.
+        """
+        return self.noise[stage][similarity] if stage in self.noise else Error(assumed)
+
     def _of_network(self, name: str) -> dict[str, Statistic] | None:
         """Returns a control's means without FINEST and without what is counted beside the network."""
         return self.control(name, "network") or self.control(name, "base")
 
 
-def measure(
-    evidence: Evidence, draws: int, seed: int, data: Path | None = None, as_of: datetime | None = None
-) -> Measured:
+def measure(evidence: Evidence, data: Path | None = None, as_of: datetime | None = None) -> Measured:
     """Measures what the rank lists show.
 
     Args:
         evidence: The rank lists.
-        draws: Number of draws of the bootstrap.
-        seed: Seed of the bootstrap.
         data: Folder that ingest wrote, for item popularity and the age of the data.
         as_of: The moment that the age counts from.
     """
-    resampling = Resampling(evidence.codes, draws, seed)
+    by_user = ByUser(evidence.codes)
     candidate, champion = evidence.candidate, evidence.other("champion")
     base = evidence.find("clean", None, "base", evidence.group)
     models = {
@@ -131,35 +147,41 @@ def measure(
     manifest = _manifest(data, candidate)
     newest = None if manifest is None else datetime.fromtimestamp(manifest.last_train_timestamp / 1e6, UTC)
     reciprocal = {name: reciprocal_rank(listed.target_rank) for name, listed in given.items()}
-    plasticity = _plasticity(evidence, given, resampling)
+    plasticity = _plasticity(evidence, given, by_user)
     reference = champion if evidence.reference != "base" else base
     second = evidence.protocol != "independent"
     return Measured(
-        resampling=resampling,
-        probes=compare(evidence, resampling, "probe"),
-        controls=compare(evidence, resampling, "control"),
-        independent=compare(evidence, resampling, "probe", "independent") if second else [],
+        by_user=by_user,
+        probes=compare(evidence, by_user, "probe"),
+        controls=compare(evidence, by_user, "control"),
+        independent=compare(evidence, by_user, "probe", "independent") if second else [],
         hardware=[
-            means(similarities(candidate.items, evidence.clean(group, "tuned").items), resampling)
+            means(similarities(candidate.items, evidence.clean(group, "tuned").items), by_user)
             for group in evidence.groups[1:]
         ],
-        churn=means(similarities(candidate.items, champion.items), resampling) if champion else {},
-        churn_base=means(similarities(base.items, champion.items), resampling) if champion and base else {},
-        mrr=dict(zip(reciprocal, resampling.means(list(reciprocal.values())), strict=True)),
+        noise=training_noise(evidence),
+        churn=_churn(candidate, champion, by_user),
+        churn_base=_churn(base, champion, by_user),
+        churn_seed=_churn(evidence.find("control", "seed", "base"), champion, by_user),
+        mrr=dict(zip(reciprocal, by_user.means(list(reciprocal.values())), strict=True)),
         baselines={
             name: str(listed.description.extra.get("label", name.replace("_", "-")))
             for name, listed in evidence.baselines.items()
         },
-        newer=_newer(candidate, champion, reciprocal, resampling) if champion else None,
+        newer=_newer(candidate, champion, reciprocal, by_user) if champion else None,
         accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),
         plasticity=plasticity,
         catalogue=_catalogue(champion) if champion else {},
-        near_reference=resampling.means([rbo(candidate.items, reference.items)])[0] if reference else None,
+        near_reference=by_user.means([rbo(candidate.items, reference.items)])[0] if reference else None,
         manifest=manifest,
         fingerprint=manifest.fingerprint if manifest else candidate.description.data_fingerprint,
         newest=newest,
         age_hours=(as_of - newest).total_seconds() / 3600 if newest and as_of else None,
     )
+
+
+def _churn(model: Listed | None, champion: Listed | None, by_user: ByUser) -> dict[str, Statistic]:
+    return means(similarities(model.items, champion.items), by_user) if model and champion else {}
 
 
 def _catalogue(champion: Listed) -> dict[str, int]:
@@ -168,11 +190,11 @@ def _catalogue(champion: Listed) -> dict[str, int]:
     return {name: int(count) for name, count in stated.items() if count is not None}
 
 
-def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], resampling: Resampling) -> Newer:
+def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], by_user: ByUser) -> Newer:
     after = np.ones(len(candidate.items), bool) if champion.after_cut is None else champion.after_cut
     ranked = ~np.isnan(candidate.target_rank) & ~np.isnan(champion.target_rank)
     names = [name for name in ("candidate", "champion", "base") if name in reciprocal]
-    found = dict(zip(names, resampling.means([reciprocal[name] for name in names], after & ranked), strict=True))
+    found = dict(zip(names, by_user.means([reciprocal[name] for name in names], after & ranked), strict=True))
     return Newer(
         candidate=found["candidate"],
         base=found.get("base"),
@@ -183,10 +205,10 @@ def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], r
     )
 
 
-def _plasticity(evidence: Evidence, given: dict[str, Listed], resampling: Resampling) -> dict[str, Statistic]:
+def _plasticity(evidence: Evidence, given: dict[str, Listed], by_user: ByUser) -> dict[str, Statistic]:
     """Returns each model's mean of 1 - rbo of a user's consecutive lists.
 
-    A pair's value is placed at its later instance, so that draws of users carry over.
+    A pair's value is placed at its later instance, so that it stands with its user's.
     """
     columns = []
     later = np.zeros(len(evidence.codes), bool)
@@ -197,7 +219,7 @@ def _plasticity(evidence: Evidence, given: dict[str, Listed], resampling: Resamp
         columns.append(column)
     if not later.any():
         return {}
-    return dict(zip(given, resampling.means(columns, later), strict=True))
+    return dict(zip(given, by_user.means(columns, later), strict=True))
 
 
 def _accuracy(

@@ -1,7 +1,7 @@
 """Makes the results by which a rule says what it found."""
 
-from finest.gate.statistic import Statistic
-from finest.gate.verdict import RuleResult, finite
+from finest.gate.statistic import POWER, Bounded, detected, passes
+from finest.gate.verdict import Power, RuleResult, finite
 
 Interval = tuple[float | None, float | None]
 
@@ -15,6 +15,8 @@ def decide(
     bound: float | None = None,
     interval: Interval = (None, None),
     option: str | None = None,
+    todo: str = "",
+    power: Power | None = None,
 ) -> RuleResult:
     """Returns the result of a rule that holds or not.
 
@@ -26,6 +28,8 @@ def decide(
         bound: What it was held against.
         interval: One-sided 95% bounds of the number.
         option: The key of the rule's config that sets the bound.
+        todo: What to do next where it does not hold, in one sentence.
+        power: How often it would pass, and what it would detect.
     """
     return RuleResult(
         rule=name.split(".")[0],
@@ -36,6 +40,54 @@ def decide(
         interval=(finite(interval[0]), finite(interval[1])),
         status="pass" if holds else "fail",
         sentence=sentence,
+        todo="" if holds else todo,
+        power=power,
+    )
+
+
+def at_least(
+    name: str,
+    measured: Bounded,
+    bound: float,
+    sentence: str,
+    *,
+    option: str | None = None,
+    low: str = "",
+    wide: str = "",
+    equal: float | None = None,
+    shown: float | None = None,
+) -> RuleResult:
+    """Returns the result of a rule that holds where the lower bound of a number is not below `bound`.
+
+    Args:
+        name: As of `decide`.
+        measured: The number with its bounds.
+        bound: What the lower bound is held against.
+        sentence: What was found.
+        option: As of `decide`.
+        low: What to do next where the number itself is below the bound.
+        wide: What to do next where the number is not below, and its interval is too wide to prove it.
+        equal: The true number of a model that is equal to what it is compared with; by default, `measured`'s own.
+        shown: What the value is shown as, with bound and interval moved along; by default, as it is.
+    """
+    moved = 0.0 if shown is None else shown - measured.value
+    truth = measured.value if equal is None else equal
+    is_low = not measured.value >= bound
+    return decide(
+        name,
+        measured.low >= bound,
+        sentence,
+        value=measured.value + moved,
+        bound=bound + moved,
+        interval=(finite(measured.low + moved), finite(measured.high + moved)),
+        option=option,
+        todo=low if is_low else wide,
+        power=Power(
+            equal_passes=finite(passes(measured, bound, truth)),
+            detects=finite(max(truth - detected(measured, bound), 0.0)),
+            of="level" if equal is None else "equal",
+            fails_by=None if measured.low >= bound else "level" if is_low else "interval",
+        ),
     )
 
 
@@ -55,6 +107,14 @@ def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleR
     )
 
 
-def interval(statistic: Statistic) -> Interval:
-    """Returns the one-sided 95% bounds of a statistic."""
-    return statistic.low, statistic.high
+def interval(statistic: Bounded) -> Interval:
+    """Returns the one-sided 95% bounds of a number."""
+    return finite(statistic.low), finite(statistic.high)
+
+
+def said(power: Power) -> str:
+    """Returns in words how a rule with that power does."""
+    if power.equal_passes is None or power.detects is None:
+        return "not known"
+    whose = "an equal model" if power.of == "equal" else "a model of this level"
+    return f"{whose} passes in {power.equal_passes:.0%} of nights; {POWER:.0%} of drops of {power.detects:.3g} are seen"

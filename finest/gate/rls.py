@@ -4,12 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.statistic import CONFIDENCE, Floats, Statistic, average
+from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic, Uncertain, average
 from finest.gate.verdict import ScenarioResult
-from finest.metrics import bootstrap
 from finest.metrics.similarity import similarities
 
 HEADLINE = ("rbo", "jaccard_at_10")
@@ -19,30 +17,31 @@ BINS = 20
 
 
 @dataclass(frozen=True)
-class Resampling:
-    """Computes means over instances, and the same means on draws of users."""
+class ByUser:
+    """Computes means over instances with what every user adds to their error."""
 
     user: npt.NDArray[np.int64]
-    """The user of each instance [M]."""
-    draws: int
-    seed: int
+    """The user of each instance [M], from 0."""
+    confidence: float = CONFIDENCE
+    """Confidence of the means' one-sided bounds."""
 
     def means(self, values: list[Floats], among: npt.NDArray[np.bool_] | None = None) -> list[Statistic]:
         """Returns the mean of each of `values` [M].
 
         With the mask `among`, over its instances; NaN where it has none.
         """
-        columns = np.stack(values, axis=1)
-        if among is None:
-            drawn = bootstrap.mean_draws(self.user, columns, self.draws, self.seed)
-            return [Statistic(float(column.mean()), draw) for column, draw in zip(columns.T, drawn.T, strict=True)]
-        drawn = bootstrap.mean_draws(
-            self.user, np.column_stack([np.where(among[:, None], columns, 0.0), among]), self.draws, self.seed
-        )
-        with np.errstate(invalid="ignore"):
-            inside = drawn[:, :-1] / drawn[:, -1:]
-        means = columns[among].mean(axis=0) if among.any() else np.full(len(values), np.nan)
-        return [Statistic(float(mean), draw) for mean, draw in zip(means, inside.T, strict=True)]
+        mask = np.ones(len(self.user), bool) if among is None else among
+        user, users = self.user[mask], int(self.user.max()) + 1
+        instances = np.bincount(user, minlength=users)
+        return [self._mean(user, instances, each[mask]) for each in values]
+
+    def _mean(self, user: npt.NDArray[np.int64], instances: npt.NDArray[np.int64], values: Floats) -> Statistic:
+        users = int(np.count_nonzero(instances))
+        if not users:
+            return Statistic(np.nan, np.full(len(instances), np.nan), 0, self.confidence)
+        mean = float(values.mean())
+        parts = (np.bincount(user, values, minlength=len(instances)) - mean * instances) / len(values)
+        return Statistic(mean, parts, users, self.confidence)
 
 
 @dataclass(frozen=True)
@@ -64,12 +63,12 @@ class Compared:
     """Whether all items and all target ranks are the same."""
 
 
-def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str | None = None) -> list[Compared]:
+def compare(evidence: Evidence, by_user: ByUser, role: str, protocol: str | None = None) -> list[Compared]:
     """Compares all probes or all controls with their clean variants.
 
     Args:
         evidence: The rank lists.
-        resampling: What means are computed by.
+        by_user: What means are computed by.
         role: `probe` or `control`.
         protocol: Protocol of the tuned lists; without one, that of the headline. Another one shares the
             headline's base lists.
@@ -93,16 +92,16 @@ def compare(evidence: Evidence, resampling: Resampling, role: str, protocol: str
                 kind=extra.get("kind"),
                 edits=extra.get("edits"),
                 values=values,
-                means={stage: means(each, resampling) for stage, each in values.items()},
+                means={stage: means(each, by_user) for stage, each in values.items()},
                 equal={stage: same(*pair) for stage, pair in found.items()},
             )
         )
     return result
 
 
-def means(values: dict[str, Floats], resampling: Resampling) -> dict[str, Statistic]:
+def means(values: dict[str, Floats], by_user: ByUser) -> dict[str, Statistic]:
     """Returns the mean of every similarity."""
-    return dict(zip(values, resampling.means(list(values.values())), strict=True))
+    return dict(zip(values, by_user.means(list(values.values())), strict=True))
 
 
 def same(one: Listed, other: Listed) -> bool:
@@ -110,17 +109,18 @@ def same(one: Listed, other: Listed) -> bool:
     return np.array_equal(one.items, other.items) and np.array_equal(one.target_rank, other.target_rank, equal_nan=True)
 
 
-def over_scenarios(statistics: list[Statistic]) -> tuple[float, float, float]:
-    """Returns the mean over S >= 2 scenarios and its one-sided 95% bounds: mean -+ t(S-1) sqrt(s^2 / S + SE^2).
+def over_scenarios(statistics: list[Statistic], training: Error) -> Uncertain:
+    """Returns the mean over S >= 2 scenarios, with the errors of all that it is one draw of.
 
-    s is the spread between scenarios, SE the bootstrap error of the mean over them: an interval over instances alone
-    would say how sure these scenarios' numbers are, not what another scenario would give.
+    An interval over users alone would say how sure these scenarios' numbers are, not what other scenarios (`scenarios`:
+    their spread, with S - 1 degrees of freedom) or another clean training, which all scenarios share (`training`),
+    would give.
     """
     mean = average(statistics)
     count = len(statistics)
-    spread = float(np.var([one.value for one in statistics], ddof=1))
-    half = float(stats.t.ppf(CONFIDENCE, count - 1)) * float(np.sqrt(spread / count + mean.standard_error**2))
-    return mean.value, mean.value - half, mean.value + half
+    spread = float(np.std([one.value for one in statistics], ddof=1))
+    errors = {"users": mean.error, "scenarios": Error(spread / count**0.5, count - 1), "training": training}
+    return Uncertain(mean.value, errors, mean.confidence)
 
 
 def scenario_result(compared: Compared) -> ScenarioResult:

@@ -22,6 +22,19 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
 
 
+class Power(Part):
+    """Holds how often a rule that tests a number passes, by the number's own error and margin tonight."""
+
+    equal_passes: float | None
+    """Probability that a model passes whose true number is that of `of`."""
+    detects: float | None
+    """How far below that the true number must be to be refused with a probability of 80%."""
+    of: Literal["equal", "level"]
+    """`equal`: a model equal to the one that it is compared with; `level`: one whose true number is tonight's."""
+    fails_by: Literal["level", "interval"] | None
+    """Of a failed rule: the number itself is on the wrong side (`level`), or its interval alone (`interval`)."""
+
+
 class RuleResult(Part):
     """Holds what one rule found, or one bound of a rule that has several."""
 
@@ -41,10 +54,14 @@ class RuleResult(Part):
     """`not applicable` neither holds the candidate back nor speaks for it."""
     sentence: str
     """What that means, in one sentence."""
+    todo: str = ""
+    """Of a failed rule: what to do next."""
+    power: Power | None = None
+    """Of a rule that tests a number: how often it passes, and what it detects."""
 
 
 class Estimate(Part):
-    """Holds a mean over instances with its two-sided 90% bootstrap interval, clustered by user.
+    """Holds a mean over instances with its two-sided 90% interval, clustered by user.
 
     5% lie on each side. It does not cover the noise of training.
     """
@@ -148,7 +165,7 @@ class Served(Part):
 
 
 class Verdict(Part):
-    """Holds the verdict. Everything but `cost`, `age` and `ids` is a function of the lists, the config and the seed."""
+    """Holds the verdict. Everything but `cost`, `age` and `ids` is a function of the lists and the config."""
 
     schema_version: int = SCHEMA_VERSION
     verdict: Literal["pass", "fail", "skipped"]

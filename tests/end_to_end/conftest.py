@@ -16,7 +16,7 @@ CONFIG = """
 ingest: {evaluation: {depth: 20, exclude_seen: false}}
 pretrain: {processes: 1, model: {hidden_size: 16, num_layers: 1, max_length: 20}, epochs: 2, memory: {serve: stack}}
 finetune: {epochs: 2, top_k: 20}
-gate: {rules: [sanity], bootstrap_draws: 200}
+gate: {rules: [sanity]}
 preflight: {min_free_gb: 0}
 """
 """Small enough to train in a second. Such models prove nothing, so only rules that any training must hold are asked."""

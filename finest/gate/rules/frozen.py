@@ -1,6 +1,7 @@
 """Rule `frozen`: the lists are stable since training is, not since they were copied or no longer follow the user.
 
-Point estimates decide here: the rule stops near-copies, which are nowhere near its bounds.
+Point estimates decide here: the rule stops near-copies, which are nowhere near its bounds. What is the same to the last
+item is the rule `sanity`'s.
 """
 
 from finest.gate.config import Gate
@@ -9,14 +10,10 @@ from finest.gate.measure import Measured
 from finest.gate.outcome import decide, interval, not_applicable
 from finest.gate.registry import RULES, rule
 from finest.gate.roles import BASE, CANDIDATE, PROBES, control
+from finest.gate.statistic import CONFIDENCE, Error
 from finest.gate.verdict import RuleResult
 
-TRAINING_NOISE = 0.01
-"""Standard error of the difference of two RLS by rounding alone: .007 each, as measured on ml-100k."""
-COPIED = 3 * TRAINING_NOISE
-"""An RLS above what rounding alone leaves by more than this, or by half of what is left to 1, is no accident. From one
-time the noise on, the verdict has a note; one time alone would refuse an honest run in six for a scenario whose edits
-cost as little as rounding does."""
+COPIED = "Look at what wrote the lists: a cache, one checkpoint for several variants, a fine-tuning that did nothing."
 
 
 @RULES.register("frozen")
@@ -26,7 +23,7 @@ def frozen(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleRes
     return [
         _plasticity(measured, config),
         _reference(evidence, measured),
-        _ceiling(measured),
+        _ceiling(measured, config),
         _new_data(measured, config),
     ]
 
@@ -46,8 +43,16 @@ def _plasticity(measured: Measured, config: Gate) -> RuleResult:
         f"From one interaction of a user to the next, lists move by {candidate.value:.3f} (1 - rbo), "
         f"{'at least' if follows else 'less than'} {config.min_plasticity:.0%} of the base model's {base.value:.3f}."
     )
+    todo = "Lists follow the history less than the base model's: lower finetune.alpha, and look for a stale cache."
     return decide(
-        name, follows, sentence, value=ratio.value, bound=config.min_plasticity, interval=interval(ratio), option=option
+        name,
+        follows,
+        sentence,
+        value=ratio.value,
+        bound=config.min_plasticity,
+        interval=interval(ratio),
+        option=option,
+        todo=todo,
     )
 
 
@@ -67,6 +72,7 @@ def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
             name,
             False,
             f"The lists of the reference model ({whose}) or of the rounding control are not there to compare with.",
+            todo="Give these lists too.",
         )
     bound = (1 + rounding["rbo"].value) / 2 if own else rounding["rbo"].value
     what = (
@@ -80,29 +86,36 @@ def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
         f"{'not above' if differs else 'above'} the {bound:.3f} {what}"
         f"{'.' if differs else ': the candidate copies its reference.'}"
     )
-    return decide(name, differs, sentence, value=near.value, bound=bound, interval=interval(near))
+    return decide(name, differs, sentence, value=near.value, bound=bound, interval=interval(near), todo=COPIED)
 
 
-def _ceiling(measured: Measured) -> RuleResult:
+def _ceiling(measured: Measured, config: Gate) -> RuleResult:
     name, ceiling = "frozen.ceiling", measured.own_ceiling
     if ceiling is None or not measured.probes:
-        return decide(name, False, "The rounding control or the probes are missing, so the two cannot be compared.")
+        sentence = "The rounding control or the probes are missing, so the two cannot be compared."
+        return decide(name, False, sentence, todo="Give these lists too.")
     best = max(measured.probes, key=lambda probe: probe.means["tuned"]["rbo"].value)
     value, top = best.means["tuned"]["rbo"].value, ceiling["rbo"].value
-    bound = _beyond_noise(top)
+    bound = max((1 + top) / 2, top + _noise(measured, config))
     under = value <= bound
     sentence = (
         f"The most stable scenario, {best.name}, has an RLS (rbo) of {value:.3f}, "
         f"{'not above' if under else 'above'} {bound:.3f}: "
-        f"the {top:.3f} that rounding alone leaves, and the noise of training"
-        f"{'.' if under else ': edits cannot cost less than rounding, so something is copied.'}"
+        f"halfway from the {top:.3f} that rounding alone leaves to a copy, or beyond the noise of training"
+        f"{'.' if under else '; edits cannot cost that much less than rounding, so something is copied.'}"
     )
-    return decide(name, under, sentence, value=value, bound=bound, interval=interval(best.means["tuned"]["rbo"]))
+    return decide(
+        name, under, sentence, value=value, bound=bound, interval=interval(best.means["tuned"]["rbo"]), todo=COPIED
+    )
 
 
-def _beyond_noise(similarity: float) -> float:
-    """Returns the bound that only a copy is above, where training alone leaves `similarity`."""
-    return similarity + min(COPIED, (1 - similarity) / 2)
+def _noise(measured: Measured, config: Gate) -> float:
+    """Returns how far two RLS without FINEST may be apart by the noise of training.
+
+    With FINEST, near-copies would pass for it.
+    """
+    one = measured.training(measured.plain, "rbo", config.training_noise)
+    return Error(2**0.5 * one.standard, one.degrees).margin(CONFIDENCE)
 
 
 def _new_data(measured: Measured, config: Gate) -> RuleResult:
@@ -113,8 +126,9 @@ def _new_data(measured: Measured, config: Gate) -> RuleResult:
     name, option, newer = "frozen.new_data", "min_new_data_gain", measured.newer
     if newer is None or newer.base is None:
         return not_applicable(name, "There is no champion to gain on.", option)
-    if newer.instances == 0:
-        return not_applicable(name, "No instance is after the champion's own cut.", option)
+    if newer.base.users < config.min_users:
+        sentence = f"{newer.base.users} users have an instance after the champion's own cut, too few to tell."
+        return not_applicable(name, sentence, option)
     available = newer.base - newer.champion
     if not available.low > 0:
         gain = f"MRR {available.value:+.4f}, lower bound {available.low:+.4f}"
@@ -127,6 +141,6 @@ def _new_data(measured: Measured, config: Gate) -> RuleResult:
         f"{available.value:+.4f} MRR that its base "
         f"gains, {'at least' if learns else 'less than'} {config.min_new_data_gain:.0%}."
     )
-    return decide(
-        name, learns, sentence, value=kept.value, bound=config.min_new_data_gain, interval=interval(kept), option=option
-    )
+    todo = "The reference holds the candidate back: lower finetune.alpha, or finetune.reference: base for one night."
+    bound, bounds = config.min_new_data_gain, interval(kept)
+    return decide(name, learns, sentence, value=kept.value, bound=bound, interval=bounds, option=option, todo=todo)

@@ -36,21 +36,22 @@ def _identity(measured: Measured) -> RuleResult:
     else:
         sentence = (
             "Training is not reproducible: the clean variant trained once more gives other lists (mean rbo "
-            f"{worst:.6f} instead of 1), "
-            "so RLS measures the machine too; check thread counts, device and seeds."
+            f"{worst:.6f} instead of 1), so RLS measures the machine too."
         )
-    return decide("sanity.identity", holds, sentence, value=worst, bound=1.0)
+    todo = "Check thread counts, device and seeds: one device, one count of threads, deterministic kernels."
+    return decide("sanity.identity", holds, sentence, value=worst, bound=1.0, todo=todo)
 
 
 def _finite(evidence: Evidence, measured: Measured) -> RuleResult:
     files = sorted(str(slot) for slot, listed in evidence.files.items() if not listed.finite)
     numbers = sorted(name for name, value in verdict_metrics(measured).items() if not math.isfinite(value))
+    todo = "Look at the loss of these trainings (it diverged, or overflowed), lower the learning rate, train anew."
     if files:
-        return decide(
-            "sanity.finite", False, f"Scores that are no finite numbers are in the lists of: {'; '.join(files)}."
-        )
+        sentence = f"Scores that are no finite numbers are in the lists of: {'; '.join(files)}."
+        return decide("sanity.finite", False, sentence, todo=todo)
     if numbers:
-        return decide("sanity.finite", False, f"Metrics that are no finite numbers: {', '.join(numbers)}.")
+        sentence = f"Metrics that are no finite numbers: {', '.join(numbers)}."
+        return decide("sanity.finite", False, sentence, todo=todo)
     return decide("sanity.finite", True, "Every score and every metric is a finite number.")
 
 
@@ -60,16 +61,12 @@ def _age(measured: Measured, config: Gate) -> RuleResult:
     if limit is None:
         return not_applicable(name, "gate.max_age_hours is not set.", option)
     if measured.age_hours is None:
-        return decide(
-            name,
-            False,
-            "The age of the data is not known: the gate needs the data set's manifest.",
-            bound=limit,
-            option=option,
-        )
+        sentence, todo = "The age of the data is not known.", "Give the gate the data set that ingest wrote (--data)."
+        return decide(name, False, sentence, bound=limit, option=option, todo=todo)
     fresh = measured.age_hours <= limit
     sentence = f"The newest training interaction is {'not older' if fresh else 'older'} than {limit:g} hours."
-    return decide(name, fresh, sentence, bound=limit, option=option)
+    todo = "See why the feed is late; the night runs well once newer days are there."
+    return decide(name, fresh, sentence, bound=limit, option=option, todo=todo)
 
 
 def _new_data(evidence: Evidence, measured: Measured, config: Gate) -> RuleResult:
@@ -80,9 +77,9 @@ def _new_data(evidence: Evidence, measured: Measured, config: Gate) -> RuleResul
         return not_applicable(name, "There is no champion whose data this could be.", option)
     theirs = champion.description.data_fingerprint
     if measured.fingerprint is None or theirs is None:
-        return decide(
-            name, False, "The rank lists do not say what data candidate and champion were trained on.", option=option
-        )
+        sentence = "The rank lists do not say what data candidate and champion were trained on."
+        return decide(name, False, sentence, option=option, todo="Write data_fingerprint into their metadata.")
     new = measured.fingerprint != theirs
     sentence = "other data than the champion" if new else "the champion's own data again"
-    return decide(name, new, f"The candidate was trained on {sentence}.", option=option)
+    todo = "Wait for newer data; a second training of the same data brings users change and nothing else."
+    return decide(name, new, f"The candidate was trained on {sentence}.", option=option, todo=todo)

@@ -43,7 +43,6 @@ SETTINGS = [
     "finetune.top_k=50",
     "perturb.scenarios=[{kind: deletion}]",
     "gate.rules=[sanity]",
-    "gate.bootstrap_draws=200",
     "preflight.min_free_gb=0",
 ]
 PLAN = [Night("the first", says="There is no champion"), Night("a day delivered twice", "twice", says="repeat another")]

@@ -18,7 +18,7 @@ def test_lists_from_elsewhere_pass_where_edits_move_them_little_and_fail_where_t
 ) -> None:
     subprocess.run([sys.executable, "-I", str(SCRIPT), str(tmp_path), move], check=True)
 
-    verdict = judge([tmp_path], Gate(), seed=0)
+    verdict = judge([tmp_path], Gate())
 
     assert verdict.verdict == expected
     assert {rule.rule for rule in verdict.rules if rule.status == "fail"} == (

@@ -36,11 +36,7 @@ shares = st.just("off") | st.floats(0, 1)
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    st.builds(
-        Gate, min_rls_above_floor=shares, min_worst_rls_above_floor=shares, bootstrap_draws=st.integers(100, 9999)
-    )
-)
+@given(st.builds(Gate, min_rls_above_floor=shares, min_worst_rls_above_floor=shares))
 def test_a_gate_survives_the_way_through_kfp(gate: Gate) -> None:
     assert parse(Gate, as_kfp_hands_it_on(parameters(gate)), "gate") == gate
 

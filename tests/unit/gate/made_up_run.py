@@ -61,7 +61,7 @@ def judged(run: Run, folder: Path) -> Verdict:
     """The verdict on the run's files, which it writes to a folder of their own below `folder`."""
     lists = folder / f"lists-{len(list(folder.iterdir()))}"
     run.write(lists)
-    return judge([lists], Gate.model_validate(run.config), seed=0, data=run.data)
+    return judge([lists], Gate.model_validate(run.config), data=run.data)
 
 
 def noise(size: float, seed: int = 9) -> Scores:

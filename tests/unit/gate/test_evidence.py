@@ -18,7 +18,7 @@ from finest.ranklists import file
 from finest.ranklists.schema import RankLists
 from tests.unit.gate.made_up_run import PROBES, data_folder, failed, judged, made_up, noise
 
-GATE = Gate(bootstrap_draws=300)
+GATE = Gate()
 
 
 def rewrite(path: Path, change: Callable[[RankLists], RankLists]) -> None:
@@ -27,7 +27,7 @@ def rewrite(path: Path, change: Callable[[RankLists], RankLists]) -> None:
 
 def refusal(folder: Path, config: Gate = GATE) -> str:
     with pytest.raises(DataError) as error:
-        judge([folder], config, seed=0)
+        judge([folder], config)
     message = str(error.value)
     assert "\n" not in message
     return message
@@ -147,11 +147,7 @@ def test_without_a_candidate_there_is_nothing_to_judge(folder: Path) -> None:
 def test_a_dropped_rule_needs_nothing(folder: Path) -> None:
     for name in ("tuned/popularity", "tuned/repeat_last", "tuned/identity", "base/identity"):
         (folder / f"{name}.parquet").unlink()
-    verdict = judge(
-        [folder],
-        Gate.model_validate({"rules": ["stability", "gain", "accuracy", "frozen"], "bootstrap_draws": 300}),
-        seed=0,
-    )
+    verdict = judge([folder], Gate.model_validate({"rules": ["stability", "gain", "accuracy", "frozen"]}))
     assert verdict.verdict == "pass"
 
 
@@ -163,10 +159,9 @@ def test_lists_without_any_base_can_be_held_to_absolute_bounds(folder: Path) -> 
             "min_rls_above_floor": "off",
             "min_worst_rls_above_floor": "off",
             "min_rls_rbo": 0.9,
-            "bootstrap_draws": 300,
         }
     )
-    verdict = judge([folder], config, seed=0)
+    verdict = judge([folder], config)
     assert verdict.verdict == "pass"
     assert verdict.scenarios[0].base == {} and verdict.moved[0].before_base == []
     assert "rls_unstabilised/rbo" not in verdict.metrics
@@ -227,7 +222,7 @@ def test_probes_are_compared_within_their_own_group(tmp_path: Path) -> None:
     second.write(tmp_path / "1")
     alone = judged(made_up(), tmp_path)
 
-    verdict = judge([tmp_path / "0", tmp_path / "1"], GATE, seed=0)
+    verdict = judge([tmp_path / "0", tmp_path / "1"], GATE)
 
     assert failed(verdict) == set()
     name = f"rls/rbo/{PROBES[0]}"
@@ -244,7 +239,7 @@ def test_independent_lists_beside_anchored_ones_are_reported_apart(tmp_path: Pat
     run.write(tmp_path / "anchored")
     independent.write(tmp_path / "independent")
 
-    verdict = judge([tmp_path / "anchored", tmp_path / "independent"], GATE, seed=0)
+    verdict = judge([tmp_path / "anchored", tmp_path / "independent"], GATE)
 
     assert (verdict.verdict, verdict.protocol, verdict.given) == ("pass", "anchored", "given shared references")
     assert verdict.metrics["rls_independent/rbo"] < verdict.metrics["rls/rbo"]
@@ -289,7 +284,7 @@ def test_an_item_that_the_data_does_not_have_is_named(tmp_path: Path) -> None:
     made_up().write(tmp_path / "lists")
     data = data_folder(tmp_path / "data", of=[f"i{code}" for code in range(60) if code != 3] + ["another"])
     with pytest.raises(DataError) as error:
-        judge([tmp_path / "lists"], GATE, seed=0, data=data)
+        judge([tmp_path / "lists"], GATE, data=data)
     assert f"but that of {data} has 60 (digest" in str(error.value)
 
 
@@ -300,4 +295,4 @@ def test_so_it_is_where_the_digest_is_not_ours(tmp_path: Path) -> None:
     run.write(tmp_path / "lists")
     data = data_folder(tmp_path / "data", of=[f"i{code}" for code in range(60) if code != 3] + ["another"])
     with pytest.raises(DataError, match="of the list is item 'i3', which is not in the catalogue of"):
-        judge([tmp_path / "lists"], GATE, seed=0, data=data)
+        judge([tmp_path / "lists"], GATE, data=data)

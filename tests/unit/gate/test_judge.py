@@ -23,7 +23,6 @@ def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_
         verdict = judge(
             [lists],
             Gate(max_age_hours=30),
-            7,
             data=data,
             as_of=as_of,
             cost={"seconds": number},
@@ -71,7 +70,7 @@ def test_what_is_served_stands_in_the_verdict_its_metrics_and_its_first_note(tmp
         chosen="memory", weights={"popularity": 0.5}, mrr=mrr, network_gain=0.0, counts_gain=0.02, sentence="So it is."
     )
     made_up().write(tmp_path / "lists")
-    verdict = judge([tmp_path / "lists"], Gate(bootstrap_draws=300), 0, served=served, said="So it is. And more.")
+    verdict = judge([tmp_path / "lists"], Gate(), served=served, said="So it is. And more.")
     write_verdict(verdict, tmp_path / "verdict.json")
     assert read_verdict(tmp_path / "verdict.json").served == served
     assert verdict.metrics["memory/weight/popularity"] == 0.5 and verdict.metrics["memory/mrr/stack"] == 0.12
@@ -82,8 +81,8 @@ def test_item_popularity_and_age_come_from_the_data(tmp_path: Path) -> None:
     run = made_up()
     run.write(tmp_path / "lists")
     data = data_folder(tmp_path / "data")
-    config = Gate(max_age_hours=5, bootstrap_draws=300)
-    verdict = judge([tmp_path / "lists"], config, 0, data=data, as_of=NEWEST + timedelta(hours=6))
+    config = Gate(max_age_hours=5)
+    verdict = judge([tmp_path / "lists"], config, data=data, as_of=NEWEST + timedelta(hours=6))
     assert failed(verdict) == {"sanity.age"}
     assert verdict.age["hours"] == 6
     bias = {accuracy.name: accuracy.popularity_bias for accuracy in verdict.accuracy}
@@ -94,7 +93,7 @@ def test_item_popularity_and_age_come_from_the_data(tmp_path: Path) -> None:
 def test_lists_of_other_data_are_refused(tmp_path: Path) -> None:
     made_up().write(tmp_path / "lists")
     with pytest.raises(DataError, match="not of the same data: data_fingerprint is today and yesterday"):
-        judge([tmp_path / "lists"], Gate(), 0, data=data_folder(tmp_path / "data", "yesterday"))
+        judge([tmp_path / "lists"], Gate(), data=data_folder(tmp_path / "data", "yesterday"))
 
 
 def test_the_lists_that_moved_most_are_of_different_users_and_sorted(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""The noise of training, measured in the run itself: what another clean training, equal but for rounding, would change.
+
+All probes are compared with one clean training, so what that one happened to become moves all their RLS alike, and
+neither their spread nor the choice of users shows it. The control `rounding`, and further groups' clean variants where
+their hardware rounds otherwise, are clean trainings too: the RLS of the same probes against each are draws of it.
+"""
+
+import numpy as np
+
+from finest.gate.evidence import Evidence, Listed
+from finest.gate.rls import HEADLINE, same
+from finest.gate.statistic import Error, Floats
+from finest.metrics.overlaps import Pair
+from finest.metrics.registry import SIMILARITIES, measured
+
+Noise = dict[str, dict[str, Error]]
+"""By stage (`tuned`, `base`, `network`; `gain`: tuned less base), then similarity: standard deviation of a mean RLS
+from one clean training to another, and the degrees of freedom that it was measured with."""
+
+
+def training_noise(evidence: Evidence) -> Noise:
+    """Returns the noise that the lists show; of a stage without a second clean training, nothing.
+
+    `gain` is that of RLS with FINEST less RLS without.
+    """
+    means = {stage: _means(evidence, stage) for stage in ("tuned", "base", "network")}
+    if means["tuned"].shape == means["base"].shape:
+        means["gain"] = means["tuned"] - means["base"]
+    return {
+        stage: {
+            name: Error(float(sd), len(rls) - 1) for name, sd in zip(HEADLINE, np.std(rls, axis=0, ddof=1), strict=True)
+        }
+        for stage, rls in means.items()
+        if len(rls) > 1
+    }
+
+
+def _means(evidence: Evidence, stage: str) -> Floats:
+    """Returns the mean RLS of all probes against every clean training [C, 2], by each of the gated similarities."""
+    clean = evidence.find("clean", None, stage, evidence.group)
+    probes = [evidence.find("probe", name, stage, group) for group, name in evidence.variants("probe")]
+    others = [evidence.find("clean", None, stage, group) for group in evidence.groups[1:]]
+    others.append(evidence.find("control", "rounding", stage))
+    given = [probe for probe in probes if probe is not None]
+    if clean is None or not given:
+        return np.empty((0, len(HEADLINE)))
+    again = [other for other in others if other is not None and not same(clean, other)]
+    return np.array([_rls(each, given) for each in (clean, *again)])
+
+
+def _rls(clean: Listed, probes: list[Listed]) -> list[float]:
+    """Returns the mean RLS of all probes against one clean training, by each of the gated similarities."""
+    pairs = [Pair(clean.items, probe.items) for probe in probes]
+    return [float(np.mean([measured(SIMILARITIES, name, pair).mean() for pair in pairs])) for name in HEADLINE]
