@@ -17,6 +17,8 @@ STATUS_STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "
 def show(console: Console, verdict: Verdict) -> None:
     """Prints stability, accuracy and rules, then the verdict in one line."""
     given = f", {verdict.given}" if verdict.given else ""
+    if change := form.churn(verdict.metrics):
+        console.print(change, style="bold", markup=False, highlight=False)
     if verdict.scenarios:
         title = f"Rank list stability (protocol {verdict.protocol}{given}; reference {verdict.reference})"
         console.print(stability(verdict.scenarios, title))
@@ -69,17 +71,20 @@ def rules(results: list[RuleResult]) -> Table:
     for column in ("value", "bound"):
         table.add_column(column, justify="right")
     table.add_column("")
+    for column in form.ODDS:
+        table.add_column(column.replace(" ", "\n", 1), justify="right", style="dim")
     table.add_column("what that means", overflow="fold")
-    for rule in results:
+    for rule in form.failed_first(results):
         status = Text(rule.status, style=STATUS_STYLES[rule.status])
-        table.add_row(rule.name, number(rule.value), number(rule.bound), status, Text(rule.sentence))
+        numbers = number(rule.value), number(rule.bound)
+        table.add_row(rule.name, *numbers, status, *form.odds(rule), Text(form.explained(rule)))
     return table
 
 
 def failed_checks(verdict: Verdict) -> list[str]:
     """Returns a line for every check that did not hold: its name, the config key of its bound, and its sentence."""
     failed = (rule for rule in verdict.rules if rule.status == "fail")
-    return [f"{rule.name}{f' [{rule.option}]' if rule.option else ''}: {rule.sentence}" for rule in failed]
+    return [f"{rule.name}{f' [{rule.option}]' if rule.option else ''}: {form.explained(rule)}" for rule in failed]
 
 
 def mean(estimate: Estimate | None) -> str:

@@ -1,5 +1,7 @@
 """Reads what a pipeline run came to from MLflow."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tracking.registry import champion
@@ -17,6 +19,8 @@ class Outcome(NamedTuple):
     """Error of the failed step, one line."""
     promoted_version: str | None
     """Version of the champion, if this run made it."""
+    metrics: Mapping[str, float] = MappingProxyType({})
+    """The verdict's numbers, as far as there are."""
 
 
 def outcome(kfp_run: str, model: str) -> Outcome:
@@ -43,4 +47,5 @@ def outcome(kfp_run: str, model: str) -> Outcome:
         failed_step=failed and failed.data.tags["step"],
         error=failed and failed.data.tags.get("error", failed.data.tags.get("closed")),
         promoted_version=now.version if now is not None and now.kfp_run_id == kfp_run else None,
+        metrics=dict(run.data.metrics),
     )

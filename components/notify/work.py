@@ -13,6 +13,7 @@ from components.checkpoints import forget
 from components.notify.config import Notify
 from finest import patience
 from finest.errors import FinestError, UnavailableError, one_line
+from finest.report.form import churn
 from tracking import links, runs
 from tracking.outcome import Outcome, outcome
 from tracking.runs import kfp_run_id
@@ -65,7 +66,7 @@ def message(found: Outcome | None, state: str, cancelled: bool = False, page: st
         cancelled: Whether somebody has cancelled it.
         page: Address of the run's page in MLflow; empty where there is none.
     """
-    verdict, failed, error, promoted = found or (None, None, None, None)
+    verdict, failed, error, promoted, metrics = found or (None, None, None, None, {})
     if cancelled:
         said, failed, error = "cancelled" + (f", verdict {verdict}" if verdict else ""), None, None
     elif found is None:
@@ -73,11 +74,13 @@ def message(found: Outcome | None, state: str, cancelled: bool = False, page: st
     else:
         said = f"failed in {failed}: {error}" if failed else f"verdict {verdict or 'none'}"
     said += f", promoted as version {promoted}" if promoted else ""
+    change = churn(metrics) if verdict in ("pass", "fail") else ""
     return {
-        "text": " ".join(filter(None, [f"FINEST run {kfp_run_id()}: {said}", page])),
+        "text": " ".join(filter(None, [f"FINEST run {kfp_run_id()}: {said}{f'. {change}' if change else ''}", page])),
         "run": kfp_run_id(),
         "state": "CANCELLED" if cancelled else state,
         "verdict": verdict,
+        "churn": metrics.get("churn/rbo"),
         "failed_step": failed,
         "error": error,
         "promoted_version": promoted,

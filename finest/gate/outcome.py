@@ -1,6 +1,6 @@
 """Makes the results by which a rule says what it found."""
 
-from finest.gate.statistic import POWER, Bounded, detected, passes
+from finest.gate.statistic import Bounded, detected, passes
 from finest.gate.verdict import Power, RuleResult, finite
 
 Interval = tuple[float | None, float | None]
@@ -110,11 +110,3 @@ def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleR
 def interval(statistic: Bounded) -> Interval:
     """Returns the one-sided 95% bounds of a number."""
     return finite(statistic.low), finite(statistic.high)
-
-
-def said(power: Power) -> str:
-    """Returns in words how a rule with that power does."""
-    if power.equal_passes is None or power.detects is None:
-        return "not known"
-    whose = "an equal model" if power.of == "equal" else "a model of this level"
-    return f"{whose} passes in {power.equal_passes:.0%} of nights; {POWER:.0%} of drops of {power.detects:.3g} are seen"

@@ -28,6 +28,9 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
         )
     yield from _means("churn", measured.churn or None)
     yield from _means("churn_unstabilised", measured.churn_base or None)
+    yield from _means("churn_reseeded", measured.churn_seed or None)
+    for stage, noise in measured.noise.items():
+        yield from ((f"training_noise/{stage}/{name}", error.standard) for name, error in noise.items())
     for name, prefix in (("candidate", ""), ("base", "_base"), ("network", "_network"), ("champion", "_champion")):
         if name in measured.accuracy:
             found = measured.accuracy[name]

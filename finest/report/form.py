@@ -2,13 +2,15 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, assert_never
 
-from finest.gate.verdict import Accuracy, Estimate, ScenarioResult
+from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult
 from finest.metrics.registry import METRICS, SIMILARITIES, Form, Shown
 
+ODDS = ("equal passes", "drop seen in 80%")
+"""Headings of `odds`."""
 Write = Callable[[float | None], str]
 
 
@@ -66,6 +68,40 @@ def yardsticks(scenarios: Iterable[ScenarioResult]) -> tuple[dict[str, Estimate]
     """
     plain = {scenario.name: scenario.plain for scenario in reversed([*scenarios]) if scenario.role == "control"}
     return plain.get("seed", {}), plain.get("rounding", {})
+
+
+def failed_first(results: Iterable[RuleResult]) -> list[RuleResult]:
+    """Returns the rules' results as people read them: what failed before what held, else as configured."""
+    return sorted(results, key=lambda result: result.status != "fail")
+
+
+def explained(result: RuleResult) -> str:
+    """Returns what a rule found and, where it failed, by what and what to do next."""
+    return " ".join(filter(None, [result.sentence, result.todo and f"Next: {result.todo}"]))
+
+
+def odds(result: RuleResult) -> tuple[str, str]:
+    """Returns how often a rule that tests a number passes an equal model, and which drop it refuses in 80% of nights.
+
+    Where there is no other model to be equal to, a model of tonight's level is meant.
+    """
+    power = result.power
+    if power is None or power.equal_passes is None or power.detects is None:
+        return "", ""
+    return f"{power.equal_passes:.0%}", number(power.detects)
+
+
+def churn(metrics: Mapping[str, float]) -> str:
+    """Returns in a sentence how far users see their lists change; '' without a champion.
+
+    >>> churn({"churn/rbo": 0.7042, "churn_reseeded/rbo": 0.64})
+    'Users keep 0.704 of what they see (mean rbo with the champion); 0.640 by another seed without FINEST.'
+    """
+    if "churn/rbo" not in metrics:
+        return ""
+    fresh = metrics.get("churn_reseeded/rbo")
+    beside = "" if fresh is None else f"; {number(fresh)} by another seed without FINEST"
+    return f"Users keep {number(metrics['churn/rbo'])} of what they see (mean rbo with the champion){beside}."
 
 
 def number(value: float | None, absent: str = "\N{EN DASH}") -> str:

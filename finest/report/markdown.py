@@ -1,18 +1,29 @@
 """The verdict as Markdown, as MLflow and the model card show it."""
 
 from finest.gate.verdict import Estimate, ScenarioResult, Verdict
-from finest.report.form import metric_columns, similarity_columns, stage_columns, yardsticks
+from finest.report.form import (
+    ODDS,
+    churn,
+    explained,
+    failed_first,
+    metric_columns,
+    odds,
+    similarity_columns,
+    stage_columns,
+    yardsticks,
+)
 
 
 def markdown(verdict: Verdict) -> str:
     """Returns the verdict as Markdown tables: the rules, every scenario between floor and ceiling, then the models."""
     given = f", {verdict.given}" if verdict.given else ""
-    parts = [f"**Verdict: {verdict.verdict}.** {verdict.reason}"]
+    parts = [f"**Verdict: {verdict.verdict}.** {verdict.reason}", *filter(None, [churn(verdict.metrics)])]
     if verdict.rules:
         rules = [
-            [rule.name, _number(rule.value), _number(rule.bound), rule.status, rule.sentence] for rule in verdict.rules
+            [rule.name, _number(rule.value), _number(rule.bound), rule.status, *odds(rule), explained(rule)]
+            for rule in failed_first(verdict.rules)
         ]
-        parts.append(_table(["rule", "value", "bound", "status", "what that means"], rules))
+        parts.append(_table(["rule", "value", "bound", "status", *ODDS, "what that means"], rules))
     if verdict.scenarios:
         parts.append(f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}.")
         columns = ["scenario", "similarity", "noise floor", *stage_columns(verdict.scenarios).values(), "ceiling"]

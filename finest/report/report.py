@@ -13,10 +13,13 @@ from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Served, Verd
 from finest.perturb.registry import EDITS
 from finest.report import charts
 from finest.report.form import (
+    ODDS,
     Column,
+    failed_first,
     metric_columns,
     minute,
     number,
+    odds,
     percent,
     signed,
     similarity_columns,
@@ -45,11 +48,13 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     filters: dict[str, Any] = {"number": number, "percent": percent, "signed": signed, "text": text, "minute": minute}
+    filters |= {"failed_first": failed_first, "odds": odds}
     environment.filters |= filters
     page = environment.get_template("report.html.j2").render(
         title=title,
         style=Markup((here / "report.css").read_text()),
         verdict=verdict,
+        odds_headings=ODDS,
         counts={
             status: sum(rule.status == status for rule in verdict.rules)
             for status in ("pass", "fail", "not applicable")
@@ -81,6 +86,11 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
     metrics = verdict.metrics
     models = {model.name: model for model in verdict.accuracy}
     tiles = []
+    if "churn/rbo" in metrics:
+        value, below = number(metrics["churn/rbo"]), "1 = users see the same lists"
+        if "churn_reseeded/rbo" in metrics:
+            below = f"{number(metrics['churn_reseeded/rbo'])} by another seed without FINEST"
+        tiles.append({"label": "Similarity to the champion", "value": value, "below": below})
     rls = metrics.get("rls/rbo")
     floor, ceiling = metrics.get("noise_floor/rbo"), metrics.get("ceiling/rbo")
     before = {
@@ -114,11 +124,6 @@ def key_figures(verdict: Verdict) -> list[dict[str, str]]:
         tiles.append(
             {"label": "Items shown (coverage at 10)", "value": percent(candidate.coverage_at_10), "below": below}
         )
-    if "churn/rbo" in metrics:
-        value, below = number(metrics["churn/rbo"]), "1 = users see the same lists"
-        if "churn_unstabilised/rbo" in metrics:
-            below = f"{number(metrics['churn_unstabilised/rbo'])} without FINEST"
-        tiles.append({"label": "Similarity to the champion", "value": value, "below": below})
     return tiles
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from finest.gate.verdict import Accuracy, Estimate, Example, RuleResult, ScenarioResult, Served, Verdict
+from finest.gate.verdict import Accuracy, Estimate, Example, Power, RuleResult, ScenarioResult, Served, Verdict
 from finest.report.form import number
 from finest.report.report import marks, render
 from finest.training.history import table
@@ -228,14 +228,20 @@ def test_a_skipped_night_has_its_reason_and_ids_and_nothing_else(tmp_path: Path)
     assert "<svg" not in html
 
 
-def test_every_rule_is_there_with_its_sentence_value_bound_and_interval(tmp_path: Path) -> None:
+def test_every_rule_is_there_with_its_sentence_value_bound_interval_and_odds_and_what_failed_comes_first(
+    tmp_path: Path,
+) -> None:
     rules = [
         rule(f"rule{index}.x", status, value=index + 0.25, bound=index + 0.5, interval=(None, index + 0.75))
         for index, status in enumerate(("pass", "fail", "not applicable"))
     ]
+    power = Power(equal_passes=0.9, detects=0.25, of="equal", fails_by="interval")
+    rules[1] = rules[1].model_copy(update={"todo": "Hold out more.", "power": power})
     text = plain(page(tmp_path, verdict(rules=rules), {}))
     for index, result in enumerate(rules):
-        assert f"{result.name} {index}.250 {index}.500 up to {index}.750 {result.sentence}" in text
+        odds = "90% 0.250" if index == 1 else "\N{EN DASH} \N{EN DASH}"
+        assert f"{result.name} {index}.250 {index}.500 up to {index}.750 {odds} {result.sentence}" in text
+    assert text.index(f"{rules[1].sentence} Next: Hold out more.") < text.index(rules[0].sentence)
 
 
 def test_sections_without_anything_to_show_are_left_out(tmp_path: Path, usual: str) -> None:
