@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic, Uncertain, average
+from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic, Uncertain, average, mean_of
 from finest.gate.verdict import ScenarioResult
 from finest.metrics.similarity import similarities
 
@@ -33,15 +33,7 @@ class ByUser:
         mask = np.ones(len(self.user), bool) if among is None else among
         user, users = self.user[mask], int(self.user.max()) + 1
         instances = np.bincount(user, minlength=users)
-        return [self._mean(user, instances, each[mask]) for each in values]
-
-    def _mean(self, user: npt.NDArray[np.int64], instances: npt.NDArray[np.int64], values: Floats) -> Statistic:
-        users = int(np.count_nonzero(instances))
-        if not users:
-            return Statistic(np.nan, np.full(len(instances), np.nan), 0, self.confidence)
-        mean = float(values.mean())
-        parts = (np.bincount(user, values, minlength=len(instances)) - mean * instances) / len(values)
-        return Statistic(mean, parts, users, self.confidence)
+        return [mean_of(np.bincount(user, each[mask], minlength=users), instances, self.confidence) for each in values]
 
 
 @dataclass(frozen=True)

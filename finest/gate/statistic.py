@@ -1,13 +1,14 @@
 """Means over instances with what every user adds to their error, so that differences and ratios keep their pairing.
 
-A user's instances stand together: the error of a mean is the sum of independent parts, one a user (the linearised
-variance of a ratio of sums; Cochran, Sampling Techniques, 1977, 6.3). A difference of two means over the same users has
-the differences of their parts, so nothing is drawn at random, and equal lists give equal bounds.
+A user's instances stand together: the error of a mean is the sum of independent parts, one a user, each what leaving
+the user out would move (the jackknife of a ratio of sums; Cochran, Sampling Techniques, 1977, 6.15 to 6.17). A
+difference of two means over the same users has the differences of their parts, so nothing is drawn at random, and equal
+lists give equal bounds.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,7 @@ class Statistic:
 
     value: float
     parts: Floats
-    """What each user adds to the error [U]; they sum to 0, and to the error over another choice of users."""
+    """How far leaving a user out moves the number [U]; 0 of a user without instances."""
     users: int
     """Number of users that hold instances of the mean."""
     confidence: float
@@ -109,7 +110,7 @@ class Statistic:
         if self.users < 2:
             return float(np.inf)
         with np.errstate(invalid="ignore"):
-            return float(np.sqrt(self.parts @ self.parts * self.users / (self.users - 1)))
+            return float(np.sqrt(self.parts @ self.parts))
 
     @cached_property
     def degrees(self) -> float:
@@ -118,8 +119,9 @@ class Statistic:
         They are `users` - 1 where users' parts are normal, and fewer where some users have most of the error: by the
         parts' kurtosis k, 2 U / (k - 1), as the variance of a variance is (O'Neill, American Statistician 68, 2014).
         """
+        squares = self.parts * self.parts
         with np.errstate(divide="ignore", invalid="ignore"):
-            kurtosis = self.users * np.sum(self.parts**4) / np.sum(self.parts**2) ** 2
+            kurtosis = self.users * (squares @ squares) / squares.sum() ** 2
         most = max(self.users - 1, 1)
         return float(np.clip(2 * self.users / (kurtosis - 1), 1, most)) if kurtosis > 1 else float(most)
 
@@ -143,6 +145,22 @@ class Statistic:
         return Estimate(mean=self.value, low=self.low, high=self.high)
 
 
+def mean_of(sums: npt.NDArray[Any], instances: npt.NDArray[np.int64], confidence: float) -> Statistic:
+    """Returns a mean over instances; NaN where there are none.
+
+    Args:
+        sums: Every user's sum over the instances [U].
+        instances: Every user's number of instances [U].
+        confidence: Confidence of the one-sided bounds.
+    """
+    total, users = int(instances.sum()), int(np.count_nonzero(instances))
+    if not users:
+        return Statistic(np.nan, np.full(len(sums), np.nan), 0, confidence)
+    mean = float(sums.sum()) / total
+    others = np.maximum(total - instances, 1)  # 0 for one user alone, who has no error that could be told
+    return Statistic(mean, (sums - mean * instances) / others, users, confidence)
+
+
 @dataclass(frozen=True)
 class Ratio(Statistic):
     """Holds a ratio of two means, whose bounds are Fieller's: the ratios that the two means do not contradict.
@@ -159,7 +177,7 @@ class Ratio(Statistic):
         if not np.isfinite(self.standard_error):
             return -np.inf, np.inf
         one, other = self.numerator, self.denominator
-        square = quantile(self.confidence, self.degrees) ** 2 * self.users / (self.users - 1)
+        square = quantile(self.confidence, self.degrees) ** 2
         # (n - r d)^2 = t^2 var(n - r d), a quadratic in r
         leading = other.value**2 - square * (other.parts @ other.parts)
         if not leading > 0:

@@ -16,7 +16,7 @@ NONE = Error(0.0)
 
 def exact(value: float, error: float = 0.0) -> Statistic:
     """A number with that standard error of two users."""
-    return Statistic(value, np.array([-error, error]) / 2, 2, 0.95)
+    return Statistic(value, np.array([-error, error]) / 2**0.5, 2, 0.95)
 
 
 def test_the_lower_bound_over_scenarios_is_the_one_computed_by_hand() -> None:
@@ -64,9 +64,16 @@ def test_differences_and_ratios_keep_their_pairing() -> None:
 def test_the_standard_error_of_independent_users_is_the_textbooks() -> None:
     values = np.random.default_rng(0).random(800)
     (mean,) = ByUser(np.arange(800)).means([values])
-    assert mean.standard_error == pytest.approx(values.std(ddof=1) / 800**0.5)
+    assert mean.standard_error == pytest.approx(values.std(ddof=1) / 800**0.5, rel=1e-3)
     (repeated,) = ByUser(np.repeat(np.arange(800), 20)).means([np.repeat(values, 20)])
     assert repeated.standard_error == pytest.approx(mean.standard_error)
+
+
+def test_a_users_part_is_what_leaving_the_user_out_moves() -> None:
+    values = np.random.default_rng(2).random(len(USER))
+    (mean,) = ByUser(USER).means([values])
+    (rest,) = ByUser(USER).means([values], USER != 7)
+    assert mean.value - rest.value == pytest.approx(mean.parts[7])
 
 
 def test_fiellers_bounds_are_the_ratios_that_a_test_does_not_contradict() -> None:
