@@ -54,8 +54,8 @@ class Gate(Section):
     """Least number of users whose instances are compared; with fewer, nothing is decided and nothing passes."""
     max_accuracy_drop_base: float = Field(default=0.03, ge=0, lt=1)
     """Largest drop in MRR against the base model, as a share of the base model's MRR: the lower bound of MRR_candidate
-    / MRR_base must be at least 1 - this. Under three standard errors of the ratio, which the verdict prints, equal
-    models are refused on many nights."""
+    / MRR_base must be at least 1 - this. The verdict says how often equal models
+    pass: under three standard errors of the ratio, many do not."""
     max_accuracy_drop_champion: float = Field(default=0.06, ge=0, lt=1)
     """Largest drop in MRR against the champion, as a share of the champion's MRR, by the lower bound of the ratio; on
     instances after the champion's own cut, with targets that both catalogues hold."""
