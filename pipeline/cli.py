@@ -112,6 +112,10 @@ def gate(
     data: Annotated[
         Path | None, typer.Option(help="Folder that ingest wrote, for popularity and the data's age.")
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="Past nights of the line, oldest first: a JSON list of what verdict.json has as `night`."),
+    ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
     report: Annotated[Path | None, typer.Option(help="Write the report (HTML) to this file.")] = None,
@@ -124,6 +128,7 @@ def gate(
     """
     loaded = configs.load(config or configs.QUICKSTART, sets or [])
     from finest.gate import verdict as verdicts
+    from finest.gate.history import read_history
     from finest.gate.judge import judge
     from finest.report.report import render
     from pipeline.ending import EXIT_CODES
@@ -132,7 +137,8 @@ def gate(
     for folder in [lists, *([data] if data else [])]:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: there is no such folder")
-    verdict = judge([lists], loaded.gate, data=data, as_of=datetime.now(UTC))
+    nights = read_history(history) if history else []
+    verdict = judge([lists], loaded.gate, data=data, as_of=datetime.now(UTC), history=nights)
     if output:
         verdicts.write_verdict(verdict, output)
     if report:

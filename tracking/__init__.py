@@ -23,6 +23,7 @@ history   pipeline runs of the past
     last_judged() -> Past | None                    with the newest verdict
     read_verdict(kfp_run) -> Verdict                FinestError where it has none
     registered_model(kfp_run) -> str | None
+    past_nights(champion) -> list[Night]            of this run's line, oldest first
 
 records   what runs hold
     log_dataset(run, manifest, source) -> None      on the step's run and on the parent

@@ -8,11 +8,14 @@ from typing import Any
 
 from finest.errors import DataError, FinestError
 from finest.gate import verdict as verdicts
-from finest.gate.verdict import Verdict
-from tracking.runs import KFP_RUN
+from finest.gate.verdict import Night, Verdict
+from tracking.registry import list_versions
+from tracking.runs import KFP_RUN, NIGHT_ENTRY, kfp_run_id
 from tracking.store import asked, connect, experiment_id, masked, uri
 
 PAGE = 50
+NIGHTS = 60
+"""Number of judged nights that the gate looks back on."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,43 @@ def registered_model(kfp_run: str) -> str | None:
     """Returns the name of the pipeline run's registered model; None if the run ended before it logged one."""
     found = _of(kfp_run)
     return found[0].data.params.get("promote.registered_model") if found else None
+
+
+def past_nights(champion: str, count: int = NIGHTS) -> list[Night]:
+    """Returns the last `count` judged nights of this pipeline run's line, oldest first; a line is a registered model.
+
+    Args:
+        champion: Version of today's champion, '' for none. It and those that it came after, each the champion that the
+            next one was compared with, are the nights that count as promoted.
+        count: Number of nights.
+
+    Raises:
+        FinestError: The store does not answer, or an entry cannot be read: a line without its past would be a first
+            night.
+    """
+    if (name := registered_model(kfp_run_id())) is None:
+        raise FinestError(
+            f"MLflow at {masked(uri())} does not say what model the pipeline run {kfp_run_id()} is registered as "
+            "(param promote.registered_model), so its line's history is not known; preflight logs it: run again"
+        )
+    found = _newest(f"tags.{NIGHT_ENTRY} != '' and params.`promote.registered_model` = '{name}'", count)
+    nights = {night.run: night for night in (_entry(run) for run in reversed(found))}
+    run_of = {version.version: version.kfp_run_id for version in asked(lambda: list_versions(name))} if nights else {}
+    while (night := nights.get(run_of.get(champion, ""))) is not None and not night.promoted:
+        nights[night.run] = night.model_copy(update={"promoted": True})
+        champion = night.champion
+    return list(nights.values())
+
+
+def _entry(run: Any) -> Night:
+    try:
+        return Night.model_validate_json(run.data.tags[NIGHT_ENTRY])
+    except ValueError:
+        raise FinestError(
+            f"MLflow at {masked(uri())}: the tag {NIGHT_ENTRY} of run {run.info.run_name} ({run.info.run_id}) is no "
+            "night's entry that this version of finest can read, so the line's history is not known; delete the tag to "
+            "go on without that night"
+        ) from None
 
 
 def _of(kfp_run: str) -> list[Any]:

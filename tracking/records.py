@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from finest.data.schema import Manifest
 from finest.errors import UnavailableError
+from finest.gate.history import as_line
 from finest.gate.verdict import Accuracy, ScenarioResult, Verdict
 from finest.patience import at_most
 from finest.report.markdown import markdown
 from finest.training.history import metrics_of
 from tracking.away import away
-from tracking.runs import Run, children, find_parent, name_ending, open_child
+from tracking.runs import NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
 from tracking.store import connect, masked, one_line
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
         "protocol": verdict.protocol,
         "reference": verdict.reference,
         **({"memory/chosen": verdict.served.chosen} if verdict.served else {}),
+        **({NIGHT_ENTRY: as_line(verdict.night)} if verdict.night else {}),
     }
     for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
         run.client.set_tag(run.parent, key, value)

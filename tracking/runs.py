@@ -33,6 +33,8 @@ NIGHT = "as_of"
 
 Its day is the first word of the run's name, which is all that narrow tables show.
 """
+NIGHT_ENTRY = "night"
+"""Name of the parents' tag with what later nights need to know of this one, as JSON."""
 PIPELINE_RUN = "pipeline_run"
 """Name of the tag with the parent's id that steps and variants have, also where KFP nests a step's run deeper."""
 

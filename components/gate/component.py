@@ -49,13 +49,14 @@ def gate(
     from finest.data.window import moment
     from finest.gate.config import Gate
     from finest.profiling.summary import PAGE
+    from tracking.history import past_nights
     from tracking.records import log_dataset, log_verdict
 
     with running("gate", checkpoints=checkpoints) as step:
         data, out = Path(interactions.path), Path(verdict.path)
         groups, section = [Path(variant.path) for variant in variants], parse(Gate, config, "gate")
         inputs = data, Path(edits.path), groups, Path(baselines.path), champion
-        found, histories = decide(*inputs, section, moment(as_of), out, Path(candidate.path))
+        found, histories = decide(*inputs, section, moment(as_of), out, Path(candidate.path), past_nights(champion))
         shutil.copyfile(out / "report.html", report.path)
         log_dataset(step.run, load(data).manifest, source)
         artifacts = {

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import events
-from finest.gate.config import Gate
+from finest.gate.config import Gate, digest
 from finest.gate.judge import judge
-from finest.gate.verdict import Served, Verdict, write_verdict
+from finest.gate.verdict import Night, Served, Verdict, write_verdict
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
@@ -39,6 +40,7 @@ def decide(
     as_of: datetime,
     out: Path,
     candidate: Path,
+    history: Sequence[Night],
 ) -> tuple[Verdict, dict[str, pa.Table]]:
     """Judges the groups' rank lists; writes `out`/verdict.json, `out`/report.html and the candidate.
 
@@ -54,6 +56,7 @@ def decide(
         as_of: The moment that the run stands for; the data's age counts from it.
         out: Folder of the verdict.
         candidate: Folder of the judged model and its lists.
+        history: The line's past nights.
 
     Returns:
         The verdict, and every variant's training history by its name.
@@ -73,6 +76,7 @@ def decide(
         ids=ids,
         served=served(recipe),
         said=recipe.sentence,
+        history=history,
     )
     verdict = verdict.model_copy(update={"judged": judged(first, config, verdict.data["fingerprint"])})
     histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])
@@ -89,7 +93,7 @@ def judged(group: Path, config: Gate, fingerprint: str | None) -> dict[str, str]
     """Returns digests of what a verdict is about, by which whoever acts on it knows that it is that still."""
     return {
         **digests(group / "lists" / "tuned" / "clean.parquet", group / CANDIDATE),
-        "config": hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest(),
+        "config": digest(config),
         "fingerprint": fingerprint or "",
     }
 

@@ -1,5 +1,7 @@
 """Config of the gate: what a candidate must show."""
 
+import hashlib
+import json
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -9,7 +11,7 @@ from finest.section import OrOff, Section
 
 Share = Annotated[float, Field(ge=-1, le=3)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-DEFAULT_RULES = ("churn", "stability", "gain", "accuracy", "collapse", "sanity", "frozen")
+DEFAULT_RULES = ("churn", "stability", "gain", "accuracy", "collapse", "sanity", "frozen", "trend")
 
 
 class Gate(Section):
@@ -59,6 +61,10 @@ class Gate(Section):
     max_accuracy_drop_champion: float = Field(default=0.06, ge=0, lt=1)
     """Largest drop in MRR against the champion, as a share of the champion's MRR, by the lower bound of the ratio; on
     instances after the champion's own cut, with targets that both catalogues hold."""
+    false_alarm_nights: float = Field(default=60, ge=1)
+    """Least average number of nights until a line of equal models is refused for a decline over nights. Candidates are
+    held against the last 30 champions by the nightly ratios of MRR, which are added up along the promotions; how soon a
+    decline is seen: docs/error_rates.md."""
     min_coverage_ratio: float = Field(default=0.8, ge=0, le=1)
     """Least catalogue coverage of all top 10s, as a share of the base model's coverage."""
     max_overlap_ratio: float = Field(default=1.25, ge=1)
@@ -86,3 +92,8 @@ class Gate(Section):
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(f"must name a rule once; {twice[0]} is there {names.count(twice[0])} times")
         return rules
+
+
+def digest(config: Gate) -> str:
+    """Returns the sha256 of a config of the gate."""
+    return hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -1,5 +1,7 @@
 """From rank lists to a verdict."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,19 @@ from finest.gate.config import Gate
 from finest.gate.controlled import controlled
 from finest.gate.evidence import Evidence, read_evidence
 from finest.gate.examples import examples
+from finest.gate.history import entry
 from finest.gate.measure import Measured, measure
+from finest.gate.monitor import attempts, follow
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
-from finest.gate.verdict import Served, Verdict, decision
+from finest.gate.verdict import Night, Served, Verdict, decision
 from finest.gate.verdict_metrics import verdict_metrics
 
 GIVEN = "given shared references"
 NOT_STATED = "not stated"
+DROPS = 3
+"""Declines of a third of what one night may lose are looked for first, larger and smaller ones too."""
 
 
 def judge(
@@ -32,10 +38,11 @@ def judge(
     ids: dict[str, Any] | None = None,
     served: Served | None = None,
     said: str = "",
+    history: Sequence[Night] = (),
 ) -> Verdict:
     """Judges all rank lists below `folders`; needs no model and no GPU.
 
-    Equal input gives an equal verdict, bit for bit, but for `cost`, `age` and `ids`.
+    Equal input gives an equal verdict, bit for bit, but for `cost`, `age`, `ids` and what `night` has of them.
 
     Args:
         folders: Folders of the rank lists.
@@ -46,6 +53,7 @@ def judge(
         ids: Ids of the run; handed on to the verdict.
         served: What the candidate is served with, where that was chosen.
         said: Sentences on what is judged, which become the first note.
+        history: The line's past nights, oldest first; those of this run are passed over.
 
     Raises:
         DataError: Rank lists do not belong together, or are not all that the configured rules need.
@@ -54,12 +62,19 @@ def judge(
     configs = {options.name: rules[options.name].config(options, config) for options in config.rules}
     evidence = read_evidence(folders, {name: rule.needed(configs[name]) for name, rule in rules.items()})
     measured = measure(evidence, data, as_of)
+    tonight = entry(evidence, measured, config, ids or {}, as_of.isoformat() if as_of else "")
+    past = [night for night in history if night.run != tonight.run]
+    if past:
+        measured = replace(measured, trend=follow(past, tonight, config.max_accuracy_drop_champion / DROPS))
+    attempt = attempts(past, tonight)
     results = [
         result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])
     ]
     if results:
         results += controlled(evidence, measured, config)
     passed, reason = decision(results)
+    alarm = any(result.rule == "trend" and result.status == "fail" for result in results)
+    night = tonight.model_copy(update={"verdict": "pass" if passed else "fail", "alarm": alarm})
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
         verdict="pass" if passed else "fail",
@@ -73,11 +88,12 @@ def judge(
         metrics={**metrics, **(served.metrics if served else {}), "gate/passed": float(passed)},
         served=served,
         moved=examples(evidence, measured),
-        notes=[*([said] if said else []), *notes(evidence, measured, config)],
-        data=_data(evidence, measured),
+        notes=[*([said] if said else []), *_attempt(attempt), *notes(evidence, measured, config)],
+        data={**_data(evidence, measured), "attempt": attempt},
         cost=cost or {},
         age=_age(measured, as_of),
         ids=ids or {},
+        night=night,
     )
 
 
@@ -99,6 +115,12 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
         age={"as_of": as_of.isoformat()},
         ids=ids,
     )
+
+
+def _attempt(attempt: int) -> list[str]:
+    if attempt == 1:
+        return []
+    return [f"This is attempt {attempt} on this data: {attempt - 1} other candidates were refused on it."]
 
 
 def _data(evidence: Evidence, measured: Measured) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from finest.data import schema
 from finest.errors import DataError
 from finest.gate.evidence import Evidence, Listed
+from finest.gate.monitor import Trend
 from finest.gate.noise import Noise, training_noise
 from finest.gate.rls import ByUser, Compared, compare, means
 from finest.gate.statistic import Error, Floats, Statistic
@@ -84,6 +85,8 @@ class Measured:
     newest: datetime | None
     """Time of the newest training interaction."""
     age_hours: float | None
+    trend: Trend | None = None
+    """How the candidate stands against older champions; None without a history of nights."""
 
     def control(self, name: str, stage: str) -> dict[str, Statistic] | None:
         """Returns a control's means by similarity, from the first group that has it."""

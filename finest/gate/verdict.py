@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from finest import atomic
 from finest.errors import DataError
@@ -164,8 +164,44 @@ class Served(Part):
         }
 
 
+class Night(Part):
+    """Holds what later nights of the same line need to know of this one."""
+
+    run: str
+    """The pipeline run; of lists from elsewhere, the digest of the candidate's scores."""
+    as_of: str = ""
+    """The moment that the run stands for."""
+    verdict: Literal["pass", "fail"]
+    promoted: bool = False
+    """Whether the candidate became the champion, and today's champion comes after it: not where it was rolled back.
+    False in tonight's verdict; whoever keeps a history by hand sets it."""
+    champion: str = ""
+    """Version that the candidate was compared with; empty for none."""
+    fingerprint: str | None = None
+    """Fingerprint of the data."""
+    log_ratio: float | None = Field(default=None, allow_inf_nan=False)
+    """Log of the candidate's MRR over the champion's, on the instances that both can be compared on."""
+    standard_error: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Standard error of `log_ratio`, by users; where users are few, of the normal that reaches as far."""
+    noise: float | None = Field(default=None, allow_inf_nan=False)
+    """Variance of log MRR between equal trainings, by the controls `rounding` and `seed`; None without them."""
+    accuracy: float | None = None
+    """The candidate's MRR."""
+    seed: int | None = None
+    config: str = ""
+    """Digest of the gate's config."""
+    candidate: str = ""
+    """Digest of the candidate's scores."""
+    alarm: bool = False
+    """Whether the rule `trend` refused the candidate."""
+
+
 class Verdict(Part):
-    """Holds the verdict. Everything but `cost`, `age` and `ids` is a function of the lists and the config."""
+    """Holds the verdict.
+
+    Everything but `cost`, `age` and `ids`, and what `night` has of them, is a function of the lists, the config and
+    the history.
+    """
 
     schema_version: int = SCHEMA_VERSION
     verdict: Literal["pass", "fail", "skipped"]
@@ -197,6 +233,8 @@ class Verdict(Part):
     """The run's moment, the newest training interaction, and the hours between."""
     ids: dict[str, Any] = {}
     """The run and the champion."""
+    night: Night | None = None
+    """This night's entry in the history of its line; None of a skipped run."""
     judged: dict[str, str] = {}
     """What was judged, by sha256: `lists`, the candidate's rank lists, `model`, its folder, and `config`, the gate's;
     with the data's `fingerprint`. Empty where lists alone were judged by hand."""

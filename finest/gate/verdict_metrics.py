@@ -45,6 +45,10 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
         yield f"catalogue/{name}", float(count)
     if measured.near_reference is not None:
         yield "reference/rbo", measured.near_reference.value
+    if measured.trend is not None:
+        yield "trend/log_ratio", measured.trend.log_ratio
+        yield "trend/standard_error", measured.trend.standard_error
+        yield "trend/evidence", measured.trend.evidence
 
 
 def _probes(prefix: str, probes: list[Compared], stage: str) -> Iterator[tuple[str, float]]:

@@ -29,7 +29,13 @@ def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_
             ids={"run": str(number)},
         )
         assert verdict.age["hours"] == number
-        write_verdict(verdict.model_copy(update={"cost": {}, "age": {}, "ids": {}}), tmp_path / "verdict.json")
+        assert verdict.night is not None and (verdict.night.run, verdict.night.as_of) == (
+            str(number),
+            as_of.isoformat(),
+        )
+        night = verdict.night.model_copy(update={"run": "", "as_of": ""})
+        same = verdict.model_copy(update={"cost": {}, "age": {}, "ids": {}, "night": night})
+        write_verdict(same, tmp_path / "verdict.json")
         texts.append((tmp_path / "verdict.json").read_bytes())
     assert texts[0] == texts[1]
 
