@@ -11,6 +11,9 @@ from finest.gate.registry import RULES, rule
 from finest.gate.roles import CANDIDATE
 from finest.gate.verdict import RuleResult
 
+MUCH = 10_000
+"""Evidence above which its size says nothing more to people."""
+
 
 @RULES.register("trend")
 @rule(needs=[CANDIDATE])
@@ -32,14 +35,14 @@ def trend(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
 
 
 def _standing(found: Trend) -> str:
-    nights = f"over {found.nights} nights" if found.nights > 1 else "tonight"
+    ratios = f"the ratios of {found.nights} nights" if found.nights > 1 else "tonight's ratio"
     which = (
-        f"the one of the last {found.champions} that a decline since is most likely"
+        f"the one of the last {found.champions} since which a decline is likeliest"
         if found.champions > 1
         else "the only one that the history reaches"
     )
     return (
-        f"By the ratios {nights}, the candidate's MRR is {math.expm1(found.log_ratio):+.1%} (standard error "
+        f"By {ratios}, the candidate's MRR is {math.expm1(found.log_ratio):+.1%} (standard error "
         f"{found.standard_error:.1%}) against {_champion(found)}, {which}"
     )
 
@@ -53,7 +56,8 @@ def _decision(found: Trend, bound: float, nights: float) -> str:
         f" ({CLEARED:.0%} of {nights:g} until a candidate is promoted, since one was refused)" if found.alarmed else ""
     )
     under = "under" if found.evidence < bound else "not under"
-    return f"the evidence of a decline, {found.evidence:.3g}, is {under} {bound:g}{half}"
+    evidence = f"{found.evidence:.1f}" if found.evidence < MUCH else f"over {MUCH:,}"
+    return f"the evidence of a decline, {evidence}, is {under} {bound:g}{half}"
 
 
 def _advice(found: Trend) -> str:

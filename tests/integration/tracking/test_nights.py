@@ -1,0 +1,92 @@
+"""The history of a line, from the runs and versions of a real store."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from finest.data.schema import Manifest
+from finest.errors import FinestError
+from finest.gate.verdict import Night, Verdict
+from tracking import records, registry, runs, store
+from tracking.history import past_nights
+
+Model = Callable[[int], Path]
+Made = Callable[..., Verdict]
+
+
+@pytest.fixture
+def live(
+    state: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Model, verdict: Made, manifest: Manifest
+) -> Callable[..., Night]:
+    """Lives through a night of a line: the gate logs its verdict, and the candidate becomes a version."""
+
+    def night(run: str, champion: str = "", passed: bool = True, line: str = "finest") -> Night:
+        monkeypatch.setenv("KFP_RUN_ID", run)
+        config = {"promote": {"registered_model": line}}
+        runs.open_parent(config, source="/data/ml-100k.inter", seed=0, tags={})
+        word = "pass" if passed else "fail"
+        entry = Night.model_validate(
+            {
+                "run": run,
+                "verdict": word,
+                "champion": champion,
+                "log_ratio": -0.0123456789012345,
+                "standard_error": 0.01,
+            }
+        )
+        judged = verdict(verdict=word, night=entry)
+        with runs.step_run("gate") as step:
+            records.log_verdict(step, judged, {}, {})
+        with runs.step_run("register") as step:
+            made = registry.register(step, line, model_folder(0), judged, manifest)
+            if passed:
+                registry._move_champion(step.client, line, made.version)
+        return entry
+
+    return night
+
+
+def promoted(champion: str) -> dict[str, bool]:
+    return {night.run: night.promoted for night in past_nights(champion)}
+
+
+def test_a_line_is_read_back_with_who_became_champion_and_without_those_that_were_rolled_back(
+    live: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = live("run-1")
+    live("run-2", champion="1")
+    live("elsewhere", line="other")
+    live("run-3", champion="2", passed=False)
+    live("run-4", champion="2")
+    (read, *_), champion = past_nights("4"), registry.champion("finest")
+    assert read == first.model_copy(update={"promoted": True})
+    assert champion is not None and champion.version == "4"
+    assert promoted("4") == {"run-1": True, "run-2": True, "run-3": False, "run-4": True}
+    back = registry.rollback("finest")
+    assert promoted(back.version) == {"run-1": True, "run-2": True, "run-3": False, "run-4": False}
+    assert promoted("") == dict.fromkeys(("run-1", "run-2", "run-3", "run-4"), False)
+    assert [night.run for night in past_nights("4", count=2)] == ["run-3", "run-4"]
+
+
+def test_a_retried_gate_leaves_one_entry(live: Callable[..., Night]) -> None:
+    live("run-1")
+    live("run-1")
+    assert len(past_nights("1")) == 1
+
+
+def test_a_history_that_cannot_be_read_is_one_line_and_no_first_night(
+    live: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live("run-1")
+    store.connect().set_tag(runs.find_parent(), "night", '{"run": "run-1"}')
+    with pytest.raises(FinestError, match=r"the tag night of run .* is no night's entry") as raised:
+        past_nights("1")
+    assert "\n" not in str(raised.value)
+    monkeypatch.setenv("KFP_RUN_ID", "run-9")
+    with pytest.raises(FinestError, match="does not say what model the pipeline run run-9 is registered as"):
+        past_nights("1")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("FINEST_PATIENCE", "0")
+    with pytest.raises(FinestError, match="cannot be used"):
+        past_nights("1")
