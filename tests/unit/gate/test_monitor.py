@@ -1,6 +1,7 @@
 """The line over its nights: a decline that every night lets pass, what equal models cost, and attempts on one data."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from finest.gate.verdict import Night
 SCALE = 0.02
 
 
-def night(number: int, ratio: float | None = 0.0, error: float = 0.003, **others: object) -> Night:
+def night(number: int, ratio: float | None = 0.0, error: float = 0.003, **others: Any) -> Night:
     """A night that was promoted, compared with the champion of the night before."""
     facts = {
         "run": f"run-{number}",
@@ -139,7 +140,7 @@ def test_the_noise_of_training_is_learned_from_the_controls_of_nights_that_no_ot
 
 
 def test_every_other_candidate_that_was_refused_on_the_data_is_an_attempt() -> None:
-    same = {"fingerprint": "day", "verdict": "fail", "promoted": False}
+    same: dict[str, Any] = {"fingerprint": "day", "verdict": "fail", "promoted": False}
     tonight = night(9, fingerprint="day")
     past = [night(1, **same), night(2, **same)]
     assert attempts([], tonight) == 1 and attempts(past, tonight) == 3
@@ -148,7 +149,7 @@ def test_every_other_candidate_that_was_refused_on_the_data_is_an_attempt() -> N
     assert attempts([*past, night(3, **same, candidate="candidate-2", seed=1)], tonight) == 4
     assert attempts([*past, night(3, fingerprint="day")], tonight) == 3, "one that passed"
     assert attempts([night(3, **same | {"fingerprint": "another"})], tonight) == 1
-    unknown = {"fingerprint": None}
+    unknown: dict[str, Any] = {"fingerprint": None}
     assert attempts([night(1, **same | unknown)], night(9, **unknown)) == 1
 
 

@@ -11,7 +11,8 @@ from finest.gate.config import Gate
 from finest.gate.history import as_line, read_history
 from finest.gate.judge import judge
 from finest.gate.verdict import Night, Verdict, read_verdict, write_verdict
-from tests.unit.gate.made_up_run import EACH, ITEMS, PROBES, USERS, made_up, rule
+from finest.testing.rank_lists import EACH, ITEMS, PROBES, USERS, made_up
+from tests.unit.gate.made_up_run import rule
 
 ACCURACY = {"rules": ["accuracy", "trend"], "max_accuracy_drop_champion": 0.25}
 """A hundred users: the ratio has a standard error of 3 to 4%, so what a night lets pass must be wide."""
@@ -59,7 +60,7 @@ def test_what_a_night_lets_pass_is_refused_once_it_adds_up_and_the_sentence_says
     found = rule(verdicts[refused], "trend")
     assert found.option == "gate.false_alarm_nights" and found.value is not None and found.value >= 60
     assert "against champion version" in found.sentence and "Go back to it (finest models promote " in found.todo
-    assert verdicts[refused].night is not None and verdicts[refused].night.alarm
+    assert (night := verdicts[refused].night) is not None and night.alarm
     assert verdicts[refused].metrics["trend/log_ratio"] < -0.05
     assert "(50% of 60 until a candidate is promoted" in rule(verdicts[refused + 1], "trend").sentence
 
