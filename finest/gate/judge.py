@@ -15,10 +15,11 @@ from finest.gate.evidence import Evidence, read_evidence
 from finest.gate.examples import examples
 from finest.gate.history import entry
 from finest.gate.measure import Measured, measure
-from finest.gate.monitor import attempts, follow
+from finest.gate.monitor import attempts, confidence_of_attempt, follow
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
+from finest.gate.statistic import CONFIDENCE, sure
 from finest.gate.verdict import Night, Served, Verdict, decision
 from finest.gate.verdict_metrics import verdict_metrics
 
@@ -64,9 +65,11 @@ def judge(
     measured = measure(evidence, data, as_of)
     tonight = entry(evidence, measured, config, ids or {}, as_of.isoformat() if as_of else "")
     past = [night for night in history if night.run != tonight.run]
+    attempt = attempts(past, tonight)
+    if attempt > 1:
+        measured = measure(evidence, data, as_of, confidence_of_attempt(attempt))
     if past:
         measured = replace(measured, trend=follow(past, tonight, config.max_accuracy_drop_champion / DROPS))
-    attempt = attempts(past, tonight)
     results = [
         result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])
     ]
@@ -120,7 +123,11 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
 def _attempt(attempt: int) -> list[str]:
     if attempt == 1:
         return []
-    return [f"This is attempt {attempt} on this data: {attempt - 1} other candidates were refused on it."]
+    return [
+        f"This is attempt {attempt} on this data: {attempt - 1} other candidates were refused on it. Its bounds have "
+        f"{sure(confidence_of_attempt(attempt))} confidence in place of {sure(CONFIDENCE)}, so that trying again and "
+        "again does not pass by chance."
+    ]
 
 
 def _data(evidence: Evidence, measured: Measured) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from finest.gate.evidence import Evidence, Listed
 from finest.gate.monitor import Trend
 from finest.gate.noise import Noise, training_noise
 from finest.gate.rls import ByUser, Compared, compare, means
-from finest.gate.statistic import Error, Floats, Statistic
+from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic
 from finest.gate.verdict import Accuracy
 from finest.metrics import guards
 from finest.metrics.accuracy import reciprocal_rank
@@ -128,15 +128,18 @@ class Measured:
         return self.control(name, "network") or self.control(name, "base")
 
 
-def measure(evidence: Evidence, data: Path | None = None, as_of: datetime | None = None) -> Measured:
+def measure(
+    evidence: Evidence, data: Path | None = None, as_of: datetime | None = None, confidence: float = CONFIDENCE
+) -> Measured:
     """Measures what the rank lists show.
 
     Args:
         evidence: The rank lists.
         data: Folder that ingest wrote, for item popularity and the age of the data.
         as_of: The moment that the age counts from.
+        confidence: Confidence of one-sided bounds.
     """
-    by_user = ByUser(evidence.codes)
+    by_user = ByUser(evidence.codes, confidence)
     candidate, champion = evidence.candidate, evidence.other("champion")
     base = evidence.find("clean", None, "base", evidence.group)
     models = {
