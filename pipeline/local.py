@@ -264,6 +264,7 @@ def keep(folder: Path) -> None:
         ("ingest", "interactions/manifest.json", "data/manifest.json"),
         ("ingest", "interactions/users.parquet", "data/users.parquet"),
         ("ingest", "interactions/items.parquet", "data/items.parquet"),
+        ("ingest", "interactions/segments.parquet", "data/segments.parquet"),
         ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"),
         ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
         ("tune", "found", "tune"),

@@ -18,7 +18,7 @@ def ingest(
         config: Section `ingest`.
         checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         interactions: The data set: folder of `interactions.parquet`, `users.parquet`, `items.parquet`,
-            `quarantine.parquet` and `manifest.json`.
+            `quarantine.parquet` and `manifest.json`, and of `segments.parquet` where the config names segments.
     """
     from pathlib import Path
 

@@ -27,7 +27,7 @@ def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
 
     Returns:
         file, record, user, item, text; `time` (microseconds); `has_time` (whether the timestamp's text says a time;
-        null without a text); `sequence` and `sequence_number` where a column is mapped to it.
+        null without a text); `sequence` and `sequence_number` where a column is mapped to it; the segments.
     """
     known = ibis.ifelse(rows.micros.notnull(), rows.micros, whole(rows.text, config.timestamp_unit))
     rows = rows.mutate(micros=known)  # a step of its own, and so the next: computed once, though used often
@@ -36,7 +36,8 @@ def parsed(rows: ir.Table, config: Ingest) -> ir.Table:
     time = ibis.ifelse(rows.micros.notnull(), rows.micros, time)  # not coalesce, and in a column of its own:
     has_time = ibis.ifelse(rows.micros.notnull(), True, has_time)  # engines skip the branches that no row takes
     has_time = ibis.ifelse(rows.text.isnull(), ibis.null(bool), has_time)
-    rows = rows.select("file", "record", "user", "item", "text", "sequence", time=time, has_time=has_time)
+    segments = config.columns.segment_roles
+    rows = rows.select("file", "record", "user", "item", "text", "sequence", *segments, time=time, has_time=has_time)
     if config.columns.sequence is None:
         return rows.drop("sequence")
     number = ibis.ifelse(rows.sequence.re_search(WHOLE_NUMBER), rows.sequence, ibis.null(str)).cast("int64")
@@ -51,7 +52,8 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
         config: Says which days are read, and what becomes of duplicates.
 
     Returns:
-        file, record, user, item, time, text, reason (null: the row can be used), `sequence_number` where there is one.
+        file, record, user, item, time, text, reason (null: the row can be used), `sequence_number` where there is one,
+        and the segments.
     """
     tests = [
         (rows.user.isnull(), "user missing"),
@@ -73,7 +75,8 @@ def judged(rows: ir.Table, config: Ingest) -> ir.Table:
         tests.append((ibis.row_number().over(same) > 0, DUPLICATE))
     reason = ibis.cases(*tests, else_=ibis.null(str))
     text = ibis.ifelse(reason.isnull(), ibis.null(str), rows.text)
-    return rows.select("file", "record", "user", "item", "time", *sequence, text=text, reason=reason)
+    kept = *sequence, *config.columns.segment_roles
+    return rows.select("file", "record", "user", "item", "time", *kept, text=text, reason=reason)
 
 
 def quarantined(rows: ir.Table) -> ir.Table:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from finest.data.config import Ingest
+from finest.data.config import SEGMENT, Ingest
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError, first_line
 
@@ -39,8 +39,8 @@ class Layout:
     width: int
     """Number of columns of a text file; 0 for Parquet."""
     columns: tuple[tuple[str, str], ...]
-    """(role, column) of user, item, timestamp and sequence: the column's name in Parquet, its number from 0 in a text
-    file."""
+    """(role, column) of user, item, timestamp, sequence and segments: the column's name in Parquet, its number from 0
+    in a text file."""
     kind: Kind
     """How timestamps are stored."""
     types: tuple[pa.DataType, ...] = ()
@@ -114,14 +114,18 @@ def _text(filesystem: pafs.FileSystem, file: SourceFile, format: Format, config:
 
 def _roles(file: SourceFile, names: list[str], config: Ingest) -> dict[str, str]:
     """Returns the file's column for each role. Raises DataError where there is none, or more than one."""
-    roles = {role: name for role, name in config.columns if name is not None}
+    roles = config.columns.roles
     for role, name in roles.items():
         if names.count(name) != 1:
             fault = "no column" if name not in names else "more than one column"
             found = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise DataError(
                 f"{file.path}: {fault} {name!r}; found {found};"
-                f" ingest.columns.{role} says which column holds the {role}"
+                + (
+                    " ingest.columns.segments names the columns that are segments"
+                    if role in config.columns.segment_roles
+                    else f" ingest.columns.{role} says which column holds the {role}"
+                )
             )
     return roles
 
@@ -131,11 +135,15 @@ def _check_type(file: SourceFile, role: str, name: str, type: pa.DataType) -> No
     value = type.value_type if pa.types.is_dictionary(type) else type
     text = pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
     allowed = text or pa.types.is_integer(value)
+    wanted, key = "text or an integer", role
     if role == "timestamp":
         allowed = allowed or pa.types.is_floating(value) or pa.types.is_timestamp(value) or pa.types.is_date(value)
+        wanted = "a timestamp, a number or text"
+    elif role.startswith(SEGMENT):
+        allowed = allowed or pa.types.is_boolean(value)
+        wanted, key = "text, integers or booleans", "segments"
     if not allowed:
-        wanted = "a timestamp, a number or text" if role == "timestamp" else "text or an integer"
-        raise DataError(f"{file.path}: column {name!r} is {type}, but ingest.columns.{role} must be {wanted}")
+        raise DataError(f"{file.path}: column {name!r} is {type}, but ingest.columns.{key} must be {wanted}")
 
 
 def _kind(type: pa.DataType) -> Kind:

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 
 from finest.section import Section
 
+SEGMENT = "segment_"
+"""What the roles of segments begin with, each followed by its number."""
+
 
 class Columns(Section):
     """Names of the source's columns."""
@@ -19,6 +22,29 @@ class Columns(Section):
     """Column of times: numbers of the unit `ingest.timestamp_unit` since 1970, or times in ISO 8601."""
     sequence: str | None = None
     """Order of interactions within one timestamp, where the source knows it."""
+    segments: list[str] = Field(default=[])
+    """Further columns, text or whole numbers or yes and no, such as `[country, device]`: the gate says what the
+    candidate does to the held-out interactions of each of their values, and refuses it where that is proven harm."""
+
+    @field_validator("segments")
+    @classmethod
+    def _named_once(cls, segments: list[str]) -> list[str]:
+        if len(set(segments)) < len(segments):
+            raise ValueError("must name a column once")
+        return segments
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Returns the source's column for each role: `user`, `item`, ..., and `segment_0`, `segment_1`, ..."""
+        named = {"user": self.user, "item": self.item, "timestamp": self.timestamp, "sequence": self.sequence}
+        return {role: name for role, name in named.items() if name is not None} | dict(
+            zip(self.segment_roles, self.segments, strict=True)
+        )
+
+    @property
+    def segment_roles(self) -> list[str]:
+        """Returns the segments' roles, which are their columns in an engine's tables."""
+        return [f"{SEGMENT}{number}" for number in range(len(self.segments))]
 
 
 class Split(Section):

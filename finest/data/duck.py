@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from finest.data.columns import DELIMITERS, Layout, Layouts
+from finest.data.config import SEGMENT
 from finest.data.engine import BATCH, MALFORMED
 from finest.data.packed import SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
@@ -150,11 +151,15 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
     )
     text = shown if layout.kind == "text" else f"CASE WHEN {micros} IS NULL THEN {shown}::VARCHAR END"
     user, item = columns["user"], columns["item"]
+    segments = "".join(
+        f", nullif({column}::VARCHAR, '') AS {role}" for role, column in columns.items() if role.startswith(SEGMENT)
+    )
     if layout.format == "parquet":  # a text file's empty fields are null already
         user, item, text = (f"nullif({value}::VARCHAR, '')" for value in (user, item, text))
     return (
         f"SELECT {listed_path(filesystem, 'filename')}::path AS file, {record}::BIGINT AS record,"
-        f" {user} AS user, {item} AS item, {text} AS text, {micros} AS micros, {sequence} AS sequence FROM {source}"
+        f" {user} AS user, {item} AS item, {text} AS text, {micros} AS micros, {sequence} AS sequence{segments}"
+        f" FROM {source}"
     )
 
 

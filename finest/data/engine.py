@@ -27,7 +27,8 @@ class Engine(Protocol):
             `file`; `record`, which numbers a file's rows from 0 (a text file's: those that are not malformed, from an
             offset that the first one has); `user` and `item`, null where they are empty; `micros`, microseconds of a
             timestamp that the file holds as a number or a time and that is in range; `text`, every other timestamp;
-            `sequence`, null where no column is mapped to it.
+            `sequence`, null where no column is mapped to it; `segment_0`, ..., text, where columns are mapped to
+            segments.
         """
 
     def reads_again(self, layouts: Layouts) -> bool:

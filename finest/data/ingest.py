@@ -13,7 +13,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from finest import atomic
-from finest.data import clean, codes, columns, duck, facts, quarantine, schema, spark, window, write
+from finest.data import clean, codes, columns, duck, facts, quarantine, schema, segments, spark, window, write
 from finest.data.config import Ingest
 from finest.data.engine import Engine
 from finest.data.histories import SCHEMA, histories
@@ -111,8 +111,8 @@ def _build(
     pq.write_table(aside, out / schema.QUARANTINE)
 
     data = codes.coded(engine, judged.filter(judged.reason.isnull()), config)
-    if again and _state(filesystem, layouts) != before:
-        raise DataError("the source's files changed while they were read: run again once nothing writes there")
+    if again:
+        _unchanged(filesystem, layouts, before)
     user_ids, item_ids = (
         engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items)
     )
@@ -139,6 +139,11 @@ def _build(
         fingerprint = write.interactions(
             write.batches(stored), user_ids, item_ids, users, items, out / schema.INTERACTIONS
         )
+        if config.columns.segments:
+            found_segments = segments.found(engine, judged, data, write.batches(stored), config)
+            if again:
+                _unchanged(filesystem, layouts, before)
+            fingerprint = segments.write(found_segments, user_ids, config, out / schema.SEGMENTS, fingerprint)
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         fingerprint=fingerprint,
@@ -162,6 +167,12 @@ def _state(filesystem: pafs.FileSystem, layouts: columns.Layouts) -> list[tuple[
     """Returns size and time of change of every file, which differ once one is written to."""
     infos = filesystem.get_file_info([file.path for _, files in layouts for file in files])
     return [(info.size, info.mtime_ns) for info in infos]
+
+
+def _unchanged(filesystem: pafs.FileSystem, layouts: columns.Layouts, before: list[tuple[int, int]]) -> None:
+    """Raises DataError where a file that is read more than once is not what it was."""
+    if _state(filesystem, layouts) != before:
+        raise DataError("the source's files changed while they were read: run again once nothing writes there")
 
 
 def _check(counts: dict[str, int], usable: int, config: Ingest) -> None:

@@ -10,6 +10,7 @@ from finest.section import Section
 INTERACTIONS = "interactions.parquet"
 USERS = "users.parquet"
 ITEMS = "items.parquet"
+SEGMENTS = "segments.parquet"
 QUARANTINE = "quarantine.parquet"
 MANIFEST = "manifest.json"
 
@@ -52,6 +53,11 @@ ITEMS_SCHEMA = pa.schema(
 )
 """Columns of the catalogue, which is the items of the clean training rows: code 1 is the first one, by item id."""
 
+SEGMENT_COLUMN = "segment/"
+"""What the names of the segments' columns begin with, before the source's own names. SEGMENTS, which is there only
+where `ingest.columns.segments` names any, has a row a held-out interaction, sorted as those are: its user (text), its
+position, and its value in each segment (text; null: missing)."""
+
 QUARANTINE_SCHEMA = pa.schema(
     [
         pa.field("file", pa.string(), nullable=False),
@@ -71,8 +77,8 @@ class Manifest(Section):
     schema_version: int
     """SCHEMA_VERSION of the code that wrote it."""
     fingerprint: str
-    """sha256 over the sorted rows' values and the split: the same for any file layout, file order, thread count or
-    engine."""
+    """sha256 over the sorted rows' values and the split, and the segments where there are any: the same for any file
+    layout, file order, thread count or engine."""
     depth: int
     """Length of a rank list, items."""
     exclude_seen: bool

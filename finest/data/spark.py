@@ -14,7 +14,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from finest.data.columns import Kind, Layout, Layouts
-from finest.data.config import Ingest
+from finest.data.config import SEGMENT, Ingest
 from finest.data.engine import BATCH, MALFORMED
 from finest.data.times import END, SHIFT, Unit
 from finest.errors import ConfigError, DataError, FinestError
@@ -94,13 +94,16 @@ class Spark:
             rows["_metadata.row_index"].alias("record"),
         ).createOrReplaceTempView(view)
         sequence = "CAST(sequence AS STRING)" if "sequence" in columns else "CAST(NULL AS STRING)"
+        segments = "".join(
+            f", nullif(CAST({role} AS STRING), '') AS {role}" for role in columns if role.startswith(SEGMENT)
+        )
         type = dict(zip((role for role, _ in layout.columns), layout.types, strict=True))["timestamp"]
         micros, text = _time(layout.kind, type, unit)
         file = "url_decode(replace(regexp_replace(uri, '^file:/+', '/'), '+', '%2B'))"
         return (
             f"SELECT {file} AS file, record, nullif(CAST(user AS STRING), '') AS user,"
             f" nullif(CAST(item AS STRING), '') AS item, nullif({text}, '') AS text, {micros} AS micros,"
-            f" {sequence} AS sequence FROM {view}"
+            f" {sequence} AS sequence{segments} FROM {view}"
         )
 
 

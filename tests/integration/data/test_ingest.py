@@ -25,7 +25,7 @@ from finest.data.packed import Packing, packing
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, Unit
 from finest.errors import FinestError
-from tests.integration.data.conftest import Csv, Ingested, Row
+from tests.integration.data.conftest import Csv, Ingested, Row, csv_of
 
 ODD_IDS = ["007", "7", "NA", "null", "nan", "1e3", "0x10", " x", "x ", "a,b", 'say "hi"', "two\nlines", "Z\u00fcrich"]
 ODD_IDS += ["\u65e5\u672c", "'", "-", "#1", "True"]
@@ -360,3 +360,96 @@ def test_a_folder_that_holds_something_is_not_overwritten(
     ingest(pafs.LocalFileSystem(), source, config, tmp_path / "out")  # empty: fine
     with pytest.raises(FinestError, match="not empty"):
         ingest(pafs.LocalFileSystem(), source, config, tmp_path / "out")
+
+
+def with_segments(rows: list[Row]) -> list[tuple[Any, ...]]:
+    """The rows with a country, which some lack, and a device."""
+    return [
+        (*row, "" if number % 7 == 0 else f"c{number % 3}", number % 2 == 0) for number, row in enumerate(sorted(rows))
+    ]
+
+
+SEGMENTS: dict[str, Any] = {"columns": {"segments": ["country", "on, phone"]}}
+SEGMENT_HEADER = 'user_id,item_id,timestamp,country,"on, phone"'
+
+
+def test_segments_of_held_out_rows_are_kept_as_text_and_the_rest_is_as_without_them(
+    ingested: Ingested, clean_rows: list[Row]
+) -> None:
+    rows = with_segments(clean_rows)
+    text = csv_of([(*row[:4], str(row[4]).lower()) for row in rows], SEGMENT_HEADER)
+    plain, without = ingested({"a.csv": text})
+    kept, folder = ingested({"a.csv": text}, **SEGMENTS)
+    names = "user_id", "item_id", "timestamp", "country", "on, phone"
+    table = pa.table(
+        dict(zip(names, map(list, zip(*random.Random(0).sample(rows, len(rows)), strict=True)), strict=True))
+    )
+    again, parquet = ingested({"a.parquet": table}, threads=2, **SEGMENTS)
+
+    value = {
+        (user, item, time * 1_000_000): (country or None, str(phone).lower())
+        for user, item, time, country, phone in rows
+    }
+    interactions = pq.read_table(folder / schema.INTERACTIONS).to_pylist()
+    held_out = [row for row in interactions if row["split"] == "test"]
+    found = pq.read_table(folder / schema.SEGMENTS)
+    assert found.column_names == ["user", "position", "segment/country", "segment/on, phone"]
+    assert [tuple(row.values()) for row in found.to_pylist()] == [
+        (row["user"], row["position"], *value[row["user"], row["item"], row["timestamp"]]) for row in held_out
+    ]
+    assert not (without / schema.SEGMENTS).exists()
+    assert (folder / schema.SEGMENTS).read_bytes() == (parquet / schema.SEGMENTS).read_bytes()
+    for name in (schema.INTERACTIONS, schema.USERS, schema.ITEMS):
+        assert (folder / name).read_bytes() == (without / name).read_bytes() == (parquet / name).read_bytes()
+    assert kept == again == plain.model_copy(update={"fingerprint": kept.fingerprint})
+    assert kept.fingerprint != plain.fingerprint
+
+
+def test_another_value_of_a_held_out_row_is_another_fingerprint(ingested: Ingested, clean_rows: list[Row]) -> None:
+    rows = with_segments(clean_rows)
+    _, folder = ingested({"a.csv": csv_of(rows, SEGMENT_HEADER)}, **SEGMENTS)
+    held_out = {
+        (row["user"], row["item"], row["timestamp"] // 1_000_000): row["split"] == "test"
+        for row in pq.read_table(folder / schema.INTERACTIONS).to_pylist()
+    }
+    prints = [
+        ingested(
+            {
+                "a.csv": csv_of(
+                    [(*row[:3], "XX" if place == other else row[3], row[4]) for place, row in enumerate(rows)],
+                    SEGMENT_HEADER,
+                )
+            },
+            **SEGMENTS,
+        )[0].fingerprint
+        for other in (
+            -1,
+            *(next(place for place, row in enumerate(rows) if held_out[row[:3]] == test) for test in (False, True)),
+        )
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_rows_alike_but_for_a_segment_have_the_least_value_in_whatever_order_they_come(
+    ingested: Ingested, clean_rows: list[Row]
+) -> None:
+    rows = [(*row, country) for row in clean_rows for country in ("b", "a")]
+    header = "user_id,item_id,timestamp,country"
+    for duplicates in ("keep", "quarantine"):
+        config = {"columns": {"segments": ["country"]}, "duplicates": duplicates}
+        one, folder = ingested({"a.csv": csv_of(rows, header)}, **config)
+        other, _ = ingested({"a.csv": csv_of(rows[::-1], header)}, **config)
+        assert one.fingerprint == other.fingerprint
+        assert set(pq.read_table(folder / schema.SEGMENTS)["segment/country"].to_pylist()) == {"a"}
+
+
+def test_a_segment_that_the_source_does_not_have_is_one_line(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    with pytest.raises(
+        FinestError, match=r"a.csv: no column 'land'; found .*; ingest.columns.segments names the columns"
+    ):
+        ingested({"a.csv": plain_csv(clean_rows)}, columns={"segments": ["land"]})
+    floats = pa.table({"user_id": ["u"], "item_id": ["i"], "timestamp": [1], "land": [0.5]})
+    with pytest.raises(FinestError, match=r"'land' is double, but ingest.columns.segments must be text, integers or"):
+        ingested({"a.parquet": floats}, columns={"segments": ["land"]})

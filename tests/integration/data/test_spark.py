@@ -137,7 +137,11 @@ def source(folder: Path) -> list[SourceFile]:
 @pytest.mark.parametrize(
     "config",
     [
-        {"columns": {"sequence": "n"}, "min_item_interactions": 12, "min_user_interactions": 8},
+        {
+            "columns": {"sequence": "n", "segments": ["n", "item_id"]},
+            "min_item_interactions": 12,
+            "min_user_interactions": 8,
+        },
         {
             "duplicates": "quarantine",
             "split": {"method": "temporal", "cut": "2023-11-15T10:00:00"},
@@ -164,7 +168,7 @@ def test_spark_and_duckdb_write_the_same_files(
 
     assert there.fingerprint == here.fingerprint
     assert there.quarantined_rows > 100 and there.interactions > 50_000
-    for name in FILES:
+    for name in FILES + (("segments.parquet",) if "columns" in config else ()):
         assert (tmp_path / "spark" / name).read_bytes() == (tmp_path / "duckdb" / name).read_bytes(), name
     assert {path.name for path in tmp_path.iterdir()} == {"in", "spark", "duckdb"}  # nothing is left behind
     workers = set(re.findall(r"Launching executor \S+ on worker (\S+)", cluster.log.read_text()))
