@@ -11,7 +11,18 @@ from finest.section import OrOff, Section
 
 Share = Annotated[float, Field(ge=-1, le=3)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-DEFAULT_RULES = ("churn", "stability", "gain", "accuracy", "collapse", "sanity", "frozen", "trend")
+DEFAULT_RULES = (
+    "churn",
+    "stability",
+    "gain",
+    "accuracy",
+    "collapse",
+    "sanity",
+    "frozen",
+    "trend",
+    "segments",
+    "flips",
+)
 
 
 class Gate(Section):
@@ -77,6 +88,20 @@ class Gate(Section):
     MRR_champion) / (MRR_base - MRR_champion), the number itself; on instances after the champion's own cut, with
     targets that both catalogues hold. It applies only where the base model's gain is significant: lower bound above
     0."""
+    max_segment_drop: float = Field(default=0.2, ge=0, lt=1)
+    """Largest drop of a segment, as a share: of its MRR against the base model's and the champion's, and of its RLS
+    with FINEST against that without. It refuses where a larger one is proven, at 5% for all segments together (Holm).
+    Between two seeds no segment is below .05 so far: docs/choices.md."""
+    min_segment_users: int = Field(default=30, ge=2)
+    """Least number of users for a segment to be held to `max_segment_drop`; smaller ones are reported alone."""
+    max_odd_users: float = Field(default=0.01, ge=0, lt=1)
+    """Largest share of users whose lists are odd with the candidate and not with the base model, less those of whom it
+    is the other way round: they stand still while those of the base model move, are a simple recommender's or the
+    champion's own, or have next to nothing in common with the base model's. It refuses where more are proven."""
+    max_flips_above_seed: float = Field(default=0.05, ge=0, le=1)
+    """Largest share of hits in the top 10 that the candidate may lose beyond those that another seed loses, by the
+    lower bound of the difference: hits of the champion on instances after its own cut, or without one, of the base
+    model."""
     min_churn_rbo: float | None = Field(default=None, ge=0, le=1)
     """Least mean rbo between the candidate's and the champion's lists of the same instances, by the lower bound;
     absolute, beside `max_churn_over_seed`. The number is reported in any case."""

@@ -13,6 +13,7 @@ from finest.gate.config import Gate
 from finest.gate.controlled import controlled
 from finest.gate.evidence import Evidence, read_evidence
 from finest.gate.examples import examples
+from finest.gate.harm import parts
 from finest.gate.history import entry
 from finest.gate.measure import Measured, measure
 from finest.gate.monitor import attempts, confidence_of_attempt, follow
@@ -62,12 +63,12 @@ def judge(
     rules = {options.name: RULES[options.name] for options in config.rules}
     configs = {options.name: rules[options.name].config(options, config) for options in config.rules}
     evidence = read_evidence(folders, {name: rule.needed(configs[name]) for name, rule in rules.items()})
-    measured = measure(evidence, data, as_of)
+    measured = measure(evidence, config.min_segment_users, data, as_of)
     tonight = entry(evidence, measured, config, ids or {}, as_of.isoformat() if as_of else "")
     past = [night for night in history if night.run != tonight.run]
     attempt = attempts(past, tonight)
     if attempt > 1:
-        measured = measure(evidence, data, as_of, confidence_of_attempt(attempt))
+        measured = measure(evidence, config.min_segment_users, data, as_of, confidence_of_attempt(attempt))
     if past:
         measured = replace(measured, trend=follow(past, tonight, config.max_accuracy_drop_champion / DROPS))
     results = [
@@ -88,6 +89,7 @@ def judge(
         rules=results,
         scenarios=[scenario_result(compared) for compared in (*measured.probes, *measured.controls)],
         accuracy=list(measured.accuracy.values()),
+        segments=parts(measured, config),
         metrics={**metrics, **(served.metrics if served else {}), "gate/passed": float(passed)},
         served=served,
         moved=examples(evidence, measured),

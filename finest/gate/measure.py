@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 from finest.data import schema
 from finest.errors import DataError
 from finest.gate.evidence import Evidence, Listed
+from finest.gate.flips import Flips, flips
 from finest.gate.monitor import Trend
 from finest.gate.noise import Noise, training_noise
 from finest.gate.rls import ByUser, Compared, compare, means
+from finest.gate.segments import Measurement, Odd, by_segment, odd
 from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic
 from finest.gate.verdict import Accuracy
 from finest.metrics import guards
@@ -78,6 +80,12 @@ class Measured:
     lacks."""
     near_reference: Statistic | None
     """Mean rbo of the candidate's lists with those of the model whose lists it was told to keep."""
+    segments: list[Measurement]
+    """Everyone, then all segments; empty without base lists."""
+    odd: Odd | None
+    """Users with odd lists; None without base lists."""
+    flips: Flips | None
+    """Hits that the candidate loses; None where there is nothing to compare with."""
     manifest: schema.Manifest | None
     """Ingest's facts about the data; None where only rank lists are known."""
     fingerprint: str | None
@@ -129,13 +137,18 @@ class Measured:
 
 
 def measure(
-    evidence: Evidence, data: Path | None = None, as_of: datetime | None = None, confidence: float = CONFIDENCE
+    evidence: Evidence,
+    least_users: int,
+    data: Path | None = None,
+    as_of: datetime | None = None,
+    confidence: float = CONFIDENCE,
 ) -> Measured:
     """Measures what the rank lists show.
 
     Args:
         evidence: The rank lists.
-        data: Folder that ingest wrote, for item popularity and the age of the data.
+        least_users: Number of users that a segment at either end of a cut has at least.
+        data: Folder that ingest wrote, for item popularity, the segments that need it, and the age of the data.
         as_of: The moment that the age counts from.
         confidence: Confidence of one-sided bounds.
     """
@@ -156,9 +169,10 @@ def measure(
     plasticity = _plasticity(evidence, given, by_user)
     reference = champion if evidence.reference != "base" else base
     second = evidence.protocol != "independent"
+    probes = compare(evidence, by_user, "probe")
     return Measured(
         by_user=by_user,
-        probes=compare(evidence, by_user, "probe"),
+        probes=probes,
         controls=compare(evidence, by_user, "control"),
         independent=compare(evidence, by_user, "probe", "independent") if second else [],
         hardware=[
@@ -179,6 +193,9 @@ def measure(
         plasticity=plasticity,
         catalogue=_catalogue(champion) if champion else {},
         near_reference=by_user.means([rbo(candidate.items, reference.items)])[0] if reference else None,
+        segments=by_segment(evidence, by_user, probes, least_users, data),
+        odd=odd(evidence, by_user) if base else None,
+        flips=flips(evidence, by_user) if base else None,
         manifest=manifest,
         fingerprint=manifest.fingerprint if manifest else candidate.description.data_fingerprint,
         newest=newest,

@@ -137,6 +137,41 @@ class Example(Part):
     """Item ids of the four top 10s; the last two empty where no lists without FINEST were given."""
 
 
+class Ratio(Part):
+    """Holds the ratio of two means over the same users."""
+
+    value: float | None
+    """None where what is below is 0."""
+    interval: tuple[float | None, float | None]
+    """One-sided 95% bounds by users, low and high, not corrected for the number of segments; None where so few users
+    cannot tell. They do not cover the noise of training."""
+
+
+class Segment(Part):
+    """Holds what the candidate does to a part of the instances."""
+
+    cut: str
+    """What the instances were cut by: `history length`, ..., or a column of `ingest.columns.segments`. `everyone` is no
+    cut: all instances, each instance or each user counting once."""
+    value: str
+    users: int
+    instances: int
+    mrr: dict[str, float]
+    """Of `candidate`, `base` and, where there is one, `champion`, on all instances of the segment."""
+    rls: dict[str, float]
+    """Mean RLS (rbo) over the probes: `tuned`, with FINEST, and `base`, without; empty without probes."""
+    churn: float | None
+    """Mean rbo with the champion's lists; None without one."""
+    ratios: dict[str, Ratio]
+    """The candidate's MRR to that of `base`, and of `champion` where the two can be compared; `stability`: RLS with
+    FINEST to RLS without."""
+    p: float | None
+    """The least p-value of the segment's tests, each of which says that there is no harm, corrected for all tests of
+    the verdict; None where it has too few users to be tested."""
+    hurt: list[str]
+    """By what it is proven to be hurt, of the keys of `ratios`."""
+
+
 class Served(Part):
     """Holds what the candidate is served with, and what each part brings on rows that nothing was fitted on."""
 
@@ -216,6 +251,8 @@ class Verdict(Part):
     rules: list[RuleResult] = []
     scenarios: list[ScenarioResult] = []
     accuracy: list[Accuracy] = []
+    segments: list[Segment] = []
+    """Who is hurt: everyone first, then the worst segment."""
     metrics: dict[str, float] = {}
     """Flat, named as in MLflow: `rls/rbo`, `noise_floor/rbo`, `accuracy/mrr`, ... All are finite: what is not is left
     out, and named by the rule `sanity`."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from finest.gate.measure import Measured
 from finest.gate.rls import HEADLINE, Compared
+from finest.gate.segments import EACH_USER
 from finest.gate.statistic import Statistic, average
 
 
@@ -41,6 +42,7 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
                 yield f"plasticity{prefix}", found.plasticity
             if found.popularity_bias is not None:
                 yield f"popularity_bias{prefix}", found.popularity_bias
+    yield from _of_users(measured)
     for name, count in measured.catalogue.items():
         yield f"catalogue/{name}", float(count)
     if measured.near_reference is not None:
@@ -49,6 +51,22 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
         yield "trend/log_ratio", measured.trend.log_ratio
         yield "trend/standard_error", measured.trend.standard_error
         yield "trend/evidence", measured.trend.evidence
+
+
+def _of_users(measured: Measured) -> Iterator[tuple[str, float]]:
+    """Yields who is hurt: means in which every user counts once, users with odd lists, and lost hits."""
+    for segment in measured.segments:
+        if segment.value == EACH_USER:
+            for name, value in segment.mrr.items():
+                yield f"accuracy{'' if name == 'candidate' else f'_{name}'}/mrr_by_user", value
+    if measured.odd is not None:
+        yield "odd_users", float(measured.odd.users.mean())
+    if (found := measured.flips) is not None and found.hits:
+        yield "flips/of_hits", found.of_hits
+        yield "flips/of_users", found.of_users
+        if found.seed is not None and found.excess is not None:
+            yield "flips/seed", found.seed
+            yield "flips/above_seed", found.excess.value
 
 
 def _probes(prefix: str, probes: list[Compared], stage: str) -> Iterator[tuple[str, float]]:

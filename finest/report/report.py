@@ -27,6 +27,7 @@ from finest.report.form import (
     text,
     yardsticks,
 )
+from finest.report.segments import table
 from finest.training.history import terms_of
 
 PANELS = {"rbo": "rank-biased overlap (rbo), the headline", "jaccard_at_10": "Jaccard of the top 10"}
@@ -64,6 +65,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         stability=stability(verdict),
         histograms=histograms(verdict),
         accuracy=accuracy(verdict),
+        segments=table(verdict.segments),
         curves=training_curves(histories),
         cost=cost(verdict.cost),
         profile=profile,

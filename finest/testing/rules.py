@@ -57,7 +57,7 @@ def _results(rule: Rule, name: str, config: Section, folder: Path) -> list[RuleR
         evidence = read_evidence([folder], {name: rule.needed(config)})
     except DataError as error:
         raise AssertionError(f"{name} needs files that no run has: {error}") from error
-    return rule.results(name, evidence, measure(evidence), config)
+    return rule.results(name, evidence, measure(evidence, Gate().min_segment_users), config)
 
 
 def _check_result(result: RuleResult, config: Section) -> None:

@@ -54,6 +54,14 @@ def data_folder(folder: Path, fingerprint: str = "today", of: Sequence[str] = tu
     codes = range(1, len(of) + 1)
     table = pa.table({"item_code": codes, "item": list(of), "train_interactions": [100 - code for code in codes]})
     pq.write_table(table.cast(schema.ITEMS_SCHEMA), folder / schema.ITEMS)
+    users = {
+        "user_code": range(USERS),
+        "user": [f"u{code}" for code in range(USERS)],
+        "interactions": [7 + EACH] * USERS,
+        "train_interactions": [7] * USERS,
+        "last_train_timestamp": [0] * USERS,
+    }
+    pq.write_table(pa.table(users).cast(schema.USERS_SCHEMA), folder / schema.USERS)
     return folder
 
 

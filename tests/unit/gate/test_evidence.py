@@ -126,7 +126,11 @@ def test_two_files_for_the_same_variant_are_refused(folder: Path) -> None:
         ),
         (["tuned/popularity"], "popularity (for collapse)"),
         (["tuned/repeat_last"], "repeat_last (for collapse)"),
-        (["base/clean"], "clean base (for stability and gain and accuracy and collapse and sanity and frozen)"),
+        (
+            ["base/clean"],
+            "clean base (for stability and gain and accuracy and collapse and sanity and frozen and segments and "
+            "flips)",
+        ),
     ],
 )
 def test_a_needed_role_that_is_missing_is_named_with_the_rules_that_need_it(

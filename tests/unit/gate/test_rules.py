@@ -20,7 +20,7 @@ def test_a_first_model_passes_and_rules_about_a_champion_do_not_apply(tmp_path: 
     verdict = judged(made_up(), tmp_path)
     assert verdict.verdict == "pass"
     absent = {result.name for result in verdict.rules if result.status == "not applicable"}
-    about_a_champion = {"accuracy.champion", "frozen.new_data", "churn.rbo", "trend"}
+    about_a_champion = {"accuracy.champion", "frozen.new_data", "churn.rbo", "trend", "segments.champion"}
     assert absent == about_a_champion | {"sanity.age", "sanity.new_data", "collapse.baselines"}
     assert any("There is no champion" in note for note in verdict.notes)
     assert not any(name.startswith("churn") for name in verdict.metrics)
@@ -291,7 +291,7 @@ def test_frozen_refuses_a_candidate_that_ignores_new_history(tmp_path: Path) -> 
         run.scores[variant, "tuned"] = np.repeat(mean, EACH, axis=0)
     verdict = judged(run, tmp_path)
     assert verdict.metrics["plasticity"] == 0
-    assert failed(verdict) == {"frozen.plasticity"}
+    assert failed(verdict) == {"frozen.plasticity", "segments.odd"}
 
 
 def test_frozen_refuses_probes_that_edits_cost_less_than_rounding(tmp_path: Path) -> None:
