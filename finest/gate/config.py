@@ -20,6 +20,7 @@ DEFAULT_RULES = (
     "sanity",
     "frozen",
     "trend",
+    "jump",
     "segments",
     "flips",
 )
@@ -76,6 +77,9 @@ class Gate(Section):
     """Least average number of nights until a line of equal models is refused for a decline over nights. Candidates are
     held against the last 30 champions by the nightly ratios of MRR, which are added up along the promotions; how soon a
     decline is seen: docs/error_rates.md."""
+    max_jump: OrOff[Fraction] = 0.05
+    """How far the candidate's MRR against the champion's may be proven to be beyond that of all past nights of the
+    line; above it the verdict is `suspicious`, and a person decides. It applies from five past nights on."""
     min_coverage_ratio: float = Field(default=0.8, ge=0, le=1)
     """Least catalogue coverage of all top 10s, as a share of the base model's coverage."""
     max_overlap_ratio: float = Field(default=1.25, ge=1)

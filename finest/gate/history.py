@@ -35,6 +35,11 @@ def entry(evidence: Evidence, measured: Measured, config: Gate, ids: dict[str, A
         log_ratio=ratio and ratio[0],
         standard_error=ratio and ratio[1],
         noise=_noise(evidence, measured),
+        training_noise={
+            f"{stage}/{name}": (error.standard, error.degrees)
+            for stage, found in measured.noise.items()
+            for name, error in found.items()
+        },
         accuracy=finite(measured.mrr["candidate"].value),
         seed=candidate.description.seed,
         config=digest(config),

@@ -17,6 +17,7 @@ from finest.gate.harm import parts
 from finest.gate.history import entry
 from finest.gate.measure import Measured, measure
 from finest.gate.monitor import attempts, confidence_of_attempt, follow
+from finest.gate.noise import pooled
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
@@ -70,6 +71,7 @@ def judge(
     if attempt > 1:
         measured = measure(evidence, config.min_segment_users, data, as_of, confidence_of_attempt(attempt))
     if past:
+        measured = replace(measured, noise=pooled(measured.noise, past))
         measured = replace(measured, trend=follow(past, tonight, config.max_accuracy_drop_champion / DROPS))
     results = [
         result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])

@@ -48,6 +48,8 @@ class Trend:
     """Sum of the likelihood ratios of a decline over all nights that it may have begun on; `bound` says from what."""
     alarmed: bool
     """Whether a candidate was refused by this since the last promotion."""
+    shown: tuple[float, ...] = ()
+    """Log ratios of the line's past candidates that passed to their champions."""
 
     def bound(self, false_alarm_nights: float) -> float:
         """Returns what the evidence must be under."""
@@ -82,6 +84,7 @@ def follow(history: Sequence[Night], tonight: Night, scale: float) -> Trend | No
         champions=len(links),
         evidence=float(np.exp(np.minimum(special.logsumexp(logs), 700.0))),
         alarmed=any(night.alarm for night in waiting),
+        shown=tuple(night.log_ratio for night in history if night.verdict == "pass" and night.log_ratio is not None),
     )
 
 

@@ -2,14 +2,18 @@
 
 All probes are compared with one clean training, so what that one happened to become moves all their RLS alike, and
 neither their spread nor the choice of users shows it. The control `rounding`, and further groups' clean variants where
-their hardware rounds otherwise, are clean trainings too: the RLS of the same probes against each are draws of it.
+their hardware rounds otherwise, are clean trainings too: the RLS of the same probes against each are draws of it. One
+pair is one draw, so a first night's bounds are wide; the nights of a line pool theirs.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from finest.gate.evidence import Evidence, Listed
 from finest.gate.rls import HEADLINE, same
 from finest.gate.statistic import Error, Floats
+from finest.gate.verdict import Night
 from finest.metrics.overlaps import Pair
 from finest.metrics.registry import SIMILARITIES, measured
 
@@ -33,6 +37,30 @@ def training_noise(evidence: Evidence) -> Noise:
         for stage, rls in means.items()
         if len(rls) > 1
     }
+
+
+def pooled(noise: Noise, history: Sequence[Night]) -> Noise:
+    """Returns tonight's noise with that of earlier nights of the line: the variances' mean, by degrees of freedom.
+
+    Nights that were refused are left out: their controls may be what was wrong.
+    """
+    passed = [night.training_noise for night in history if night.verdict == "pass"]
+    return {
+        stage: {
+            name: _pool([(error.standard, error.degrees), *_known(passed, f"{stage}/{name}")])
+            for name, error in found.items()
+        }
+        for stage, found in noise.items()
+    }
+
+
+def _known(nights: list[dict[str, tuple[float, float]]], name: str) -> list[tuple[float, float]]:
+    return [night[name] for night in nights if name in night]
+
+
+def _pool(found: list[tuple[float, float]]) -> Error:
+    degrees = sum(each for _, each in found)
+    return Error(float(np.sqrt(sum(each * standard**2 for standard, each in found) / degrees)), degrees)
 
 
 def _means(evidence: Evidence, stage: str) -> Floats:

@@ -58,7 +58,7 @@ def _stability(evidence: Evidence, measured: Measured, config: Gate) -> Iterator
     seed = evidence.candidate.description.seed
     if measured.probes:
         noise, given = measured.training("tuned", "rbo", config.training_noise), "tuned" in measured.noise
-        measured_on = f"measured here on {noise.degrees:.0f} pair{'s' if noise.degrees > 1 else ''} of clean trainings"
+        measured_on = f"measured on {noise.degrees:.0f} pair{'s' if noise.degrees > 1 else ''} of clean trainings"
         assumed = "assumed (gate.training_noise), since no lists of a second clean training measure it"
         yield (
             "Bounds of RLS cover the choice of users, the spread between scenarios, and the noise of training, a "

@@ -91,6 +91,22 @@ def at_least(
     )
 
 
+def at_most(
+    name: str, measured: Bounded, bound: float, sentence: str, *, option: str | None = None, todo: str = ""
+) -> RuleResult:
+    """Returns the result of a rule that holds unless a number is proven to be above `bound`: its lower bound is."""
+    return decide(
+        name,
+        not measured.low > bound,
+        sentence,
+        value=measured.value,
+        bound=bound,
+        interval=interval(measured),
+        option=option,
+        todo=todo,
+    )
+
+
 def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleResult:
     """Returns the result of a rule that has nothing to say here.
 

@@ -220,6 +220,9 @@ class Night(Part):
     """Standard error of `log_ratio`, by users; where users are few, of the normal that reaches as far."""
     noise: float | None = Field(default=None, allow_inf_nan=False)
     """Variance of log MRR between equal trainings, by the controls `rounding` and `seed`; None without them."""
+    training_noise: dict[str, tuple[float, float]] = {}
+    """Standard deviation of a mean RLS from one clean training to another, and its degrees of freedom, as this night
+    alone measured it; by stage and similarity, like `tuned/rbo`."""
     accuracy: float | None = None
     """The candidate's MRR."""
     seed: int | None = None

@@ -20,7 +20,7 @@ def test_a_first_model_passes_and_rules_about_a_champion_do_not_apply(tmp_path: 
     verdict = judged(made_up(), tmp_path)
     assert verdict.verdict == "pass"
     absent = {result.name for result in verdict.rules if result.status == "not applicable"}
-    about_a_champion = {"accuracy.champion", "frozen.new_data", "churn.rbo", "trend", "segments.champion"}
+    about_a_champion = {"jump", "accuracy.champion", "frozen.new_data", "churn.rbo", "trend", "segments.champion"}
     assert absent == about_a_champion | {"sanity.age", "sanity.new_data", "collapse.baselines"}
     assert any("There is no champion" in note for note in verdict.notes)
     assert not any(name.startswith("churn") for name in verdict.metrics)
@@ -34,6 +34,7 @@ def test_a_model_after_a_champion_passes_all_rules(tmp_path: Path) -> None:
         "sanity.new_data",
         "collapse.baselines",
         "trend",  # no history was given
+        "jump",
     }
     assert 0 < verdict.metrics["churn/rbo"] < 1
 

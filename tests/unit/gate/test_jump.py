@@ -1,0 +1,62 @@
+"""A candidate that is too good to be true, and the noise of training that a line's nights pool."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finest.gate.config import Gate
+from finest.gate.judge import judge
+from finest.gate.noise import pooled
+from finest.gate.statistic import Error
+from finest.gate.verdict import Night, RuleResult
+from tests.unit.gate.made_up_run import EACH, USERS, made_up, rule
+
+CONFIG = {"rules": ["jump", "accuracy"]}
+
+
+def night(number: int, ratio: float, verdict: str = "pass") -> Night:
+    return Night.model_validate(
+        {"run": f"run-{number}", "verdict": verdict, "log_ratio": math.log(ratio), "standard_error": 0.01}
+    )
+
+
+def jumped(folder: Path, history: list[Night], better: float = 0.0) -> RuleResult:
+    run = made_up(champion=True)
+    run.scores["champion", "tuned"] = run.scores["clean", "base"]
+    run.scores["clean", "tuned"][np.arange(USERS * EACH), run.target] += better
+    run.write(folder)
+    return rule(judge([folder], Gate.model_validate(CONFIG), history=history), "jump")
+
+
+def test_a_jump_beyond_all_past_nights_needs_a_person(tmp_path: Path) -> None:
+    found = jumped(tmp_path, [night(number, 1.01) for number in range(5)], better=3)
+    assert found.status == "fail" and "held-out rows" in found.todo and found.option == "gate.max_jump"
+
+
+def test_what_the_line_has_shown_before_is_no_jump(tmp_path: Path) -> None:
+    assert jumped(tmp_path, [night(number, 2.5) for number in range(5)], better=3).status == "pass"
+
+
+def test_nights_that_were_refused_do_not_say_what_is_usual(tmp_path: Path) -> None:
+    usual = [night(number, 1.01) for number in range(5)]
+    assert jumped(tmp_path, [*usual, night(9, 3.0, "fail")], better=3).status == "fail"
+
+
+@pytest.mark.parametrize("nights", [0, 4])
+def test_few_nights_say_nothing(tmp_path: Path, nights: int) -> None:
+    history = [night(number, 1.01) for number in range(nights)]
+    assert jumped(tmp_path, history, better=3).status == "not applicable"
+
+
+def test_the_nights_of_a_line_pool_their_noise_by_degrees_of_freedom() -> None:
+    tonight = {"tuned": {"rbo": Error(0.001, 1)}}
+    past = [
+        Night(run=str(number), verdict=verdict, training_noise={"tuned/rbo": (sd, 1)})
+        for number, (sd, verdict) in enumerate([(0.01, "pass"), (0.02, "pass"), (0.9, "fail")])
+    ]
+    found = pooled(tonight, past)["tuned"]["rbo"]
+    assert (found.standard, found.degrees) == (pytest.approx((0.000501 / 3) ** 0.5), 3)
+    assert pooled(tonight, []) == tonight
+    assert found.margin(0.95) < Error(0.013, 1).margin(0.95)
