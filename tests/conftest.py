@@ -4,20 +4,25 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from xdist.remote import Producer
-    from xdist.scheduler import LoadScopeScheduling
 
 # As trainings do (finest/training/device.py), before anything imports torch: on data as small as these, threads that
 # wait for each other cost many times what they compute. Processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Nor shall each of the hundreds of processes compile our modules again, where an image's environment says so.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 pytest_plugins = ["tests.services.fixtures", "tests.services.images"]
-TOGETHER = Path(__file__).parent / "end_to_end"
-"""Tests that share a finished run, which takes a minute to make."""
+LONGEST = (
+    "end_to_end/test_whole_run.py",
+    "extension/test_extension.py",
+    "integration/k8s/test_waiting.py",
+    "end_to_end/test_resume.py",
+    "end_to_end/test_outages.py",
+    "integration/components/test_nights.py",
+    "integration/test_recipes.py",
+)
+"""Files that take a minute and more, the longest first: last, they would be what the other processes wait for."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,18 +34,6 @@ def import_path() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest tests first."""
-    items.sort(key=lambda item: not item.path.is_relative_to(TOGETHER))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadScopeScheduling":
-    """Gives the tests of a file to one process, and so those that share a finished run, where several run tests."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
-        def _split_scope(self, nodeid: str) -> str:
-            file = config.rootpath / nodeid.partition("::")[0]
-            return str(TOGETHER if file.is_relative_to(TOGETHER) else file)
-
-    return ByFile(config, log)
+    """Puts the longest files first."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
