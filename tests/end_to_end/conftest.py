@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.builders import write_walks
 
@@ -55,7 +56,6 @@ class Place:
             env=self.environment(state, **environment),
             capture_output=True,
             text=True,
-            timeout=280,
         )
 
     def run(self, *arguments: str, state: str = "state", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -74,9 +74,13 @@ def verdict(run: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    here = Place(tmp_path_factory.mktemp("place"))
-    write_walks(here.source)
-    here.config.write_text(CONFIG)
+    """The place of all processes that run tests: each has a folder of its own in what they share."""
+    own = tmp_path_factory.getbasetemp()
+    here = Place((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "place")
+    with FileLock(here.folder.with_suffix(".lock")):
+        if not here.config.exists():
+            write_walks(here.source)
+            here.config.write_text(CONFIG)
     return here
 
 
@@ -90,6 +94,14 @@ class Ran:
 
 @pytest.fixture(scope="session")
 def promoted(place: Place) -> Ran:
-    """The first run of the state, which passes; with a profile, which other runs, without one, are equal to."""
-    process = place.run("--profile")
-    return Ran(process, place.last())
+    """The first run of the state, which passes; with a profile, which other runs, without one, are equal to.
+
+    The first process that needs it makes it; the others wait for that, and read what it left.
+    """
+    record = place.folder / "promoted.json"
+    with FileLock(record.with_suffix(".lock")):
+        if not record.exists():
+            ran = place.run("--profile")
+            record.write_text(json.dumps([ran.args, ran.returncode, ran.stdout, ran.stderr, str(place.last())]))
+    *process, folder = json.loads(record.read_text())
+    return Ran(subprocess.CompletedProcess(*process), Path(folder))

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 
 from components.events import read
@@ -78,17 +80,27 @@ class Outages:
             service.up()
 
 
+def upload(place: Place, installation: Installation) -> None:
+    """Puts the place's data into the bucket, as days of Parquet."""
+    rows = pacsv.read_csv(place.source)
+    half = len(rows) // 2
+    for day, part in (("2024-01-01", rows.slice(0, half)), ("2024-01-02", rows.slice(half))):
+        folder = installation.s3.root / BUCKET / "interactions" / f"dt={day}"
+        folder.mkdir(parents=True)
+        pq.write_table(part, folder / "part-0.parquet")
+
+
 def a_night(
     installation: Installation, place: Place, state: str, *arguments: str, outages: Outages | None = None, **more: str
 ) -> Ran:
     """Runs the pipeline on the installation, with a registered model of its own."""
     placed = [
-        f"source=s3://{BUCKET}/data.csv",
+        f"source=s3://{BUCKET}/interactions",
         f"checkpoints=s3://{BUCKET}/{state}",
         f"promote.registered_model={state}",
     ]
     command = place.command("run", *[part for setting in placed for part in ("--set", setting)], *arguments)
-    environment = place.environment(state, **installation.environment, **more)
+    environment = place.environment(state, **(installation.environment | more))
     run = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

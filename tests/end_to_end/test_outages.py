@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tests.end_to_end.conftest import Place, Ran
-from tests.end_to_end.nights import Moment, Outages, a_night, alike, in_turn
+from tests.end_to_end.nights import Moment, Outages, a_night, alike, in_turn, upload
+from tests.services import faults
 from tests.services.outage import BUCKET, Installation
 
 SOME: list[Moment] = [
@@ -19,17 +20,26 @@ SOME: list[Moment] = [
 """Of the moments that `slow` tests go through."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def data(place: Place, installation: Installation) -> None:
-    installation.s3.client().upload_file(str(place.source), BUCKET, "data.csv")
+    upload(place, installation)
 
 
-def test_services_that_go_away_again_and_again_change_nothing(
+def test_services_that_go_away_again_and_again_and_a_busy_s3_change_nothing(
     promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = {moment: service for moment, service in in_turn(0).items() if moment in SOME}
-    disturbed = a_night(installation, place, "disturbed", outages=Outages(installation, 2.0, some))
+    with faults.before(installation.s3.endpoint) as proxy:
+        proxy.fault = faults.slow_down(0.05)
+        outages = Outages(installation, 2.0, some)
+        disturbed = a_night(installation, place, "disturbed", outages=outages, AWS_ENDPOINT_URL=proxy.endpoint)
     assert len(alike(disturbed, promoted, installation, monkeypatch)) >= 4
+
+    written = [request.path for request in proxy.seen if request.method == "PUT" and ".safetensors" in request.path]
+    assert len([path for path in written if "/disturbed/" in path and "/runs/" not in path]) >= 14
+    assert [path for path in (installation.s3.root / BUCKET / "disturbed").rglob("*") if path.is_file()] == []
+    assert not (place.folder / "disturbed" / "checkpoints").exists()
+    assert list((installation.s3.root / "mlflow").rglob("*.safetensors"))
 
 
 @pytest.mark.slow
@@ -55,19 +65,16 @@ def test_they_may_be_away_for_minutes(
     assert len(waits) >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("service", "moment", "says"),
     [
-        pytest.param(
-            "store", ("preflight", "start"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow
-        ),
+        ("store", ("preflight", "start"), r"s3://finest/\S+: http\S+ cannot be reached"),
         ("mlflow", ("preflight", "start"), r"MLflow at \S+ has been away for"),
-        pytest.param(
-            "store", ("pretrain", "progress"), r"s3://finest/\S+: http\S+ cannot be reached", marks=pytest.mark.slow
-        ),
-        pytest.param("database", ("finetune", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
-        pytest.param("mlflow", ("gate", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
-        pytest.param("mlflow", ("promote", "start"), r"MLflow at \S+ has been away for", marks=pytest.mark.slow),
+        ("store", ("pretrain", "progress"), r"s3://finest/\S+: http\S+ cannot be reached"),
+        ("database", ("finetune", "start"), r"MLflow at \S+ has been away for"),
+        ("mlflow", ("gate", "start"), r"MLflow at \S+ has been away for"),
+        ("mlflow", ("promote", "start"), r"MLflow at \S+ has been away for"),
     ],
     ids=str,
 )

@@ -13,14 +13,14 @@ from mlflow.entities import Run
 from tests.end_to_end.conftest import ROOT, Place, Ran, verdict
 from tracking.store import connect, experiment_id
 
-SECONDS = 180
+ENDING_SECONDS = 60
+"""Time within which steps whose run has ended have ended too, however busy the machine is."""
 
 
 def wait_for(ready: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    """Waits until `ready` says so; the process must not end before."""
-    deadline = time.monotonic() + SECONDS
+    """Waits until `ready` says so; the process must not end before. How long that takes, no busy machine knows."""
     while not ready():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
@@ -45,7 +45,7 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
     steps = psutil.Process(first.pid).children(recursive=True)
     first.kill()
     first.communicate()
-    assert psutil.wait_procs(steps, timeout=10)[1] == []
+    assert psutil.wait_procs(steps, timeout=ENDING_SECONDS)[1] == []
     trained = list(checkpoints.glob("*.safetensors"))
     assert trained
 
@@ -98,9 +98,9 @@ def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(
     wait_for(lambda: list((place.folder / state).glob("runs/*/kfp/*/ingest")), run)
     steps = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=ENDING_SECONDS)
     assert run.returncode == 4 and said.startswith("error: interrupted") and said.count("\n") == 1
-    assert psutil.wait_procs(steps, timeout=5)[1] == []
+    assert psutil.wait_procs(steps, timeout=ENDING_SECONDS)[1] == []
     assert {found.info.status for found in runs_in(place, state, monkeypatch)} == {"KILLED"}
     assert not list((place.folder / state).glob("runs/*/kfp"))
 

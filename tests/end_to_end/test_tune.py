@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.config import load
 from tests.end_to_end.conftest import ROOT, Place
-from tests.end_to_end.test_resume import runs_in, wait_for
+from tests.end_to_end.test_resume import ENDING_SECONDS, runs_in, wait_for
 
 SPACE = "{pretrain: {lr: {low: 0.001, high: 0.01, log: true}, epochs: {low: 2, high: 5}}}"
 
@@ -47,7 +47,7 @@ def test_a_killed_search_ends_like_one_that_was_not_and_its_config_is_one(
     steps = psutil.Process(first.pid).children(recursive=True)
     first.kill()
     first.communicate()
-    assert psutil.wait_procs(steps, timeout=20)[1] == []
+    assert psutil.wait_procs(steps, timeout=ENDING_SECONDS)[1] == []
     resumed_at = time.time() * 1000
     process = place.call(*command, "--output", str(again), state=state)
     assert process.returncode == 0, process.stderr

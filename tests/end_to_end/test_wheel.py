@@ -48,7 +48,7 @@ def finest(python: Path, work: Path, *arguments: str) -> subprocess.CompletedPro
     """Runs the command in the folder, with an environment that knows nothing of the tests."""
     plain = {"PATH": os.environ["PATH"], "HOME": str(work)}
     command = [str(python.with_name("finest")), *arguments]
-    return subprocess.run(command, cwd=work, env=plain, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, cwd=work, env=plain, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("python", [pytest.param("empty", marks=[pytest.mark.slow])], indirect=True)

@@ -150,7 +150,6 @@ def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, place: Place
     ("arguments", "environment", "says"),
     [
         (["--source", "/nowhere/data.csv"], {}, "/nowhere/data.csv"),
-        (["--set", "preflight.min_free_gb=1000000000"], {}, "preflight.min_free_gb"),
         (
             ["--set", "steps.patience_minutes=0"],
             {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},

@@ -22,7 +22,8 @@ PACKAGE = "finest-example==1.0"
 CONFIG = """
 ingest: {evaluation: {depth: 20, exclude_seen: false}}
 perturb: {scenarios: [{kind: deletion, family: {name: longest, users: 20}, share: 0.01}]}
-pretrain: {model: {name: fading, hidden_size: 16, max_length: 20, fading: 0.6}, epochs: 2, memory: {serve: stack}}
+pretrain: {model: {name: fading, hidden_size: 16, max_length: 20, fading: 0.6}, epochs: 2,
+  processes: 1, memory: {serve: stack}}
 finetune: {regulariser: {name: soft_order, temperature: 0.5}, epochs: 2, top_k: 20}
 gate: {rules: [sanity, {name: answers, min_items: 5}]}
 preflight: {min_free_gb: 0}

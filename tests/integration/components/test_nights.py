@@ -38,6 +38,7 @@ SETTINGS = [
     "ingest.evaluation.depth=20",
     "pretrain.model={hidden_size: 16, num_layers: 1, max_length: 20}",
     "pretrain.epochs=1",
+    "pretrain.processes=1",
     "pretrain.memory.serve=stack",
     "finetune.epochs=1",
     "finetune.top_k=50",
