@@ -15,7 +15,7 @@ import pytest
 
 from components.events import read
 from tests.end_to_end.conftest import ROOT, Place, Ran
-from tests.end_to_end.test_resume import same_lists, stable_part
+from tests.end_to_end.test_resume import same_lists, stable_part, wait_for
 from tests.services.outage import BUCKET, Installation
 from tracking import registry
 from tracking.runs import children, parent_of
@@ -105,8 +105,7 @@ def a_night(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     if outages:
-        while not (place.folder / state / "runs").exists() or not list((place.folder / state / "runs").iterdir()):
-            time.sleep(0.02)
+        wait_for(lambda: list((place.folder / state / "runs").glob("*")), run)
         outages.watch(place.last(state) / "events.jsonl", run)
     said = run.communicate()
     return Ran(subprocess.CompletedProcess(command, run.returncode, *said), place.last(state))

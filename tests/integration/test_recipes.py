@@ -31,7 +31,7 @@ class Done(NamedTuple):
 def shell(command: str, tree: Path, given: str | None = None) -> Done:
     """Runs a command in the copy, as in a shell with the virtual environment of these tests."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(tree)}
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=tree,
