@@ -1,11 +1,18 @@
-"""The pipeline from a file to a champion, as a user runs it: in a process of its own, with a state of its own."""
+"""The pipeline from a file to a champion, as a user runs it: in a process of its own, with a state of its own.
+
+Commands beside runs are called in this process.
+"""
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow.entities import Run
 
+from pipeline import cli
 from tests.end_to_end.conftest import Place, Ran, verdict
 from tracking import registry
 from tracking.store import connect, experiment_id
@@ -16,6 +23,23 @@ def same_store(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests look into the runs' own MLflow store."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("FINEST_STATE", str(place.folder / "state"))
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Calls a command with the place's config."""
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["finest", *arguments, "--config", str(place.config)])
+        capsys.readouterr()
+        code = cli.main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(sys.argv, code, said.out, said.err)
+
+    return call
 
 
 def champion() -> str:
@@ -84,10 +108,10 @@ def test_mlflow_has_a_closed_parent_with_headlines_and_artifacts(promoted: Ran) 
 
 @pytest.mark.parametrize(("setting", "code"), [("gate.rules=[sanity]", 0), ("gate.rules=[]", 3)])
 def test_the_lists_that_a_run_keeps_are_judged_alike_by_the_gate_alone(
-    setting: str, code: int, promoted: Ran, place: Place, tmp_path: Path
+    setting: str, code: int, promoted: Ran, command: Command, tmp_path: Path
 ) -> None:
     lists, data, output = promoted.folder / "lists", promoted.folder / "data", tmp_path / "verdict.json"
-    judged = place.call("gate", "--lists", str(lists), "--data", str(data), "--output", str(output), "--set", setting)
+    judged = command("gate", "--lists", str(lists), "--data", str(data), "--output", str(output), "--set", setting)
     assert judged.returncode == code, judged.stderr
     metrics, before = (found["metrics"] for found in (json.loads(output.read_text()), verdict(promoted.folder)))
     of_lists = {name: value for name, value in before.items() if not name.startswith(("cost/", "gate/", "memory/"))}
@@ -138,12 +162,12 @@ def test_a_run_without_new_data_is_skipped_before_it_trains(promoted: Ran, place
     ] == "2026-11-24T00:00:00+00:00"
 
 
-def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, place: Place) -> None:
-    said = place.call("models", "promote", "2")
+def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, command: Command) -> None:
+    said = command("models", "promote", "2")
     assert said.returncode == 1 and said.stderr.count("\n") == 1 and champion() == "1"
-    assert place.call("models", "promote", "2", "--force").returncode == 0 and champion() == "2"
-    assert place.call("models", "rollback").stdout == "finest version 1 is the champion\n" and champion() == "1"
-    assert "champion" in place.call("models", "list").stdout
+    assert command("models", "promote", "2", "--force").returncode == 0 and champion() == "2"
+    assert command("models", "rollback").stdout == "finest version 1 is the champion\n" and champion() == "1"
+    assert "champion" in command("models", "list").stdout
 
 
 @pytest.mark.parametrize(
@@ -181,9 +205,10 @@ def test_a_run_that_cannot_start_is_one_line_and_leaves_the_champion(
     ],
 )
 def test_a_command_that_cannot_be_meant_exits_with_two_and_one_line(
-    arguments: list[str], says: str, place: Place
+    arguments: list[str], says: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = place.call(*arguments, state="unused")
-    assert (process.returncode, process.stdout) == (2, "")
-    assert says in process.stderr and process.stderr.count("\n") == 1
-    assert not (place.folder / "unused" / "runs").exists()
+    monkeypatch.setenv("FINEST_STATE", str(tmp_path / "unused"))
+    said = command(*arguments)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert says in said.stderr and said.stderr.count("\n") == 1
+    assert not (tmp_path / "unused" / "runs").exists()
