@@ -10,6 +10,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,11 +88,22 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
             input_example=_example(folder / "model"),
             pip_requirements=requirements,
         )
-        waiting(upload)
+        with _no_bytecode():
+            waiting(upload)
         run.client.log_artifact(run.parent, str(card))
     run.client.log_outputs(run.parent, [LoggedModelOutput(model.model_id, step=0)])
     _log_metrics(run, model.model_id, verdict, manifest)
     return str(model.model_id)
+
+
+@contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Keeps what Python compiles out of the package: MLflow tries the example on it before it uploads it."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def needed(facts: "Facts") -> tuple[list[Path], list[str]]:
