@@ -19,7 +19,7 @@ Runs = Callable[[str], list[Run]]
 def here(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("containers"))
     write_walks(place.source)
-    config = CONFIG.replace("epochs: 2}\nfinetune", f"epochs: {EPOCHS}}}\nfinetune")
+    config = CONFIG.replace("epochs: 2, memory", f"epochs: {EPOCHS}, memory")
     place.config.write_text(config.replace("epochs: 2, top_k", f"epochs: {TUNING_EPOCHS}, top_k"))
     return place
 
