@@ -13,12 +13,12 @@ from pathlib import Path
 
 import storage
 from components import events
-from finest.errors import ConfigError, DataError, OutOfMemoryError
+from finest.errors import BrokenGateError, ConfigError, DataError, OutOfMemoryError
 from tracking.runs import kfp_run_id
 
 logger = logging.getLogger(__name__)
 
-FINAL = {error.__name__: error for error in (ConfigError, DataError, OutOfMemoryError)}
+FINAL = {error.__name__: error for error in (BrokenGateError, ConfigError, DataError, OutOfMemoryError)}
 """Errors of what a step was given, memory included, which a retry is given again."""
 
 

@@ -21,6 +21,10 @@ class DataError(FinestError):
     """Means that input data (interactions, rank lists, edit tables) cannot be used."""
 
 
+class BrokenGateError(FinestError):
+    """Means that the gate failed its own test, so that its word on a candidate counts for nothing."""
+
+
 class UnavailableError(FinestError):
     """Means that a service does not answer now and may well do so in a minute."""
 

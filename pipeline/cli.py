@@ -15,7 +15,7 @@ from rich.table import Table
 
 from components.sections import parse
 from finest import __version__
-from finest.errors import ConfigError, FinestError
+from finest.errors import BrokenGateError, ConfigError, FinestError
 from pipeline import config as configs
 from pipeline import config_commands, tune
 from pipeline import state as states
@@ -124,7 +124,7 @@ def gate(
 ) -> None:
     """Judge rank lists that any trainer made. Their roles are in the files' metadata.
 
-    Exit codes: 0 passed; 3 refused; 2 usage or config; 1 anything else.
+    Exit codes: 0 passed; 3 refused; 2 usage or config; 1 anything else, such as a gate that fails its own test.
     """
     loaded = configs.load(config or configs.QUICKSTART, sets or [])
     from finest.gate import verdict as verdicts
@@ -148,6 +148,8 @@ def gate(
         print(verdicts.as_json(verdict))
     else:
         show(console(), verdict)
+    if verdict.verdict == "broken":
+        raise BrokenGateError(verdict.reason)
     raise typer.Exit(EXIT_CODES[verdict.verdict])
 
 

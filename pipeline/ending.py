@@ -3,13 +3,13 @@
 from finest.errors import FinestError
 from tracking.registry import champion
 
-PASSED, REFUSED, CANCELLED = 0, 3, 4
+PASSED, BROKEN, REFUSED, CANCELLED = 0, 1, 3, 4
 """Exit codes; a run that was skipped has passed."""
 
 
-EXIT_CODES = {"pass": PASSED, "skipped": PASSED, "fail": REFUSED}
+EXIT_CODES = {"pass": PASSED, "skipped": PASSED, "fail": REFUSED, "broken": BROKEN}
 """Exit code of a run by its verdict."""
-NOT_PROMOTED = {"fail": "Refused", "skipped": "Skipped"}
+NOT_PROMOTED = {"fail": "Refused", "broken": "Broken", "skipped": "Skipped"}
 """What is said of a run that promotes nothing, by its verdict."""
 
 

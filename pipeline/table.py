@@ -11,7 +11,13 @@ from finest.report import form
 from finest.report.form import metric_columns, similarity_columns, stage_columns, yardsticks
 
 number, percent = partial(form.number, absent=""), partial(form.percent, absent="")
-STATUS_STYLES = {"pass": "green", "fail": "bold red", "not applicable": "dim", "skipped": "yellow"}
+STATUS_STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "broken": "bold red",
+    "not applicable": "dim",
+    "skipped": "yellow",
+}
 
 
 def show(console: Console, verdict: Verdict) -> None:

@@ -27,7 +27,7 @@ class Past:
     status: str
     """Status as MLflow has it: RUNNING, FINISHED, FAILED or KILLED."""
     verdict: str | None
-    """`pass`, `fail` or `skipped`; None if there is none, or none yet."""
+    """`pass`, `fail`, `broken` or `skipped`; None if there is none, or none yet."""
     started: datetime
     ended: datetime | None
     metrics: dict[str, float]

@@ -13,7 +13,7 @@ class Outcome(NamedTuple):
     """Says what a pipeline run came to, by MLflow's word."""
 
     verdict: str | None
-    """`pass`, `fail` or `skipped`; None if the run never got one."""
+    """`pass`, `fail`, `broken` or `skipped`; None if the run never got one."""
     failed_step: str | None
     error: str | None
     """Error of the failed step, one line."""

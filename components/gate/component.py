@@ -38,6 +38,9 @@ def gate(
 
     Returns:
         Output: `pass` or `fail`, plain words that a condition can compare.
+
+    Raises:
+        BrokenGateError: The verdict is `broken`: the gate failed its own test, and neither promotes nor refuses.
     """
     import shutil
     from pathlib import Path
@@ -47,6 +50,7 @@ def gate(
     from components.step import running
     from finest.data.dataset import load
     from finest.data.window import moment
+    from finest.errors import BrokenGateError
     from finest.gate.config import Gate
     from finest.profiling.summary import PAGE
     from tracking.history import past_nights
@@ -66,4 +70,6 @@ def gate(
         }
         artifacts |= {PAGE: out / PAGE} if (out / PAGE).exists() else {}
         log_verdict(step.run, found, artifacts, histories)
+        if found.verdict == "broken":
+            raise BrokenGateError(found.reason)
         return found.verdict

@@ -114,6 +114,10 @@ class Gate(Section):
     require_new_data: bool = False
     """Whether to refuse a candidate that was trained on the champion's own data."""
 
+    self_test: bool = True
+    """Whether the gate also judges candidates that it makes of the night's own lists: bad ones, which must be refused
+    by the rule that is there for them, and a good one, which must pass. Otherwise the verdict is `broken`."""
+
     @field_validator("rules")
     @classmethod
     def _named_once(cls, rules: list[RuleOptions]) -> list[RuleOptions]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from finest.data.schema import Manifest
+from finest.gate.checks import check, needs
 from finest.gate.config import Gate
-from finest.gate.controlled import controlled
 from finest.gate.evidence import Evidence, read_evidence
 from finest.gate.examples import examples
 from finest.gate.harm import parts
@@ -19,8 +19,8 @@ from finest.gate.measure import Measured, measure
 from finest.gate.monitor import attempts, confidence_of_attempt, follow
 from finest.gate.noise import pooled
 from finest.gate.notes import notes, notes_on_data
-from finest.gate.registry import RULES
 from finest.gate.rls import scenario_result
+from finest.gate.selftest import counts, self_test, self_tested
 from finest.gate.statistic import CONFIDENCE, sure
 from finest.gate.verdict import Night, Served, Verdict, decision
 from finest.gate.verdict_metrics import verdict_metrics
@@ -61,29 +61,34 @@ def judge(
     Raises:
         DataError: Rank lists do not belong together, or are not all that the configured rules need.
     """
-    rules = {options.name: RULES[options.name] for options in config.rules}
-    configs = {options.name: rules[options.name].config(options, config) for options in config.rules}
-    evidence = read_evidence(folders, {name: rule.needed(configs[name]) for name, rule in rules.items()})
+    evidence = read_evidence(folders, needs(config))
     measured = measure(evidence, config.min_segment_users, data, as_of)
     tonight = entry(evidence, measured, config, ids or {}, as_of.isoformat() if as_of else "")
     past = [night for night in history if night.run != tonight.run]
     attempt = attempts(past, tonight)
+    confidence = confidence_of_attempt(attempt) if attempt > 1 else CONFIDENCE
     if attempt > 1:
-        measured = measure(evidence, config.min_segment_users, data, as_of, confidence_of_attempt(attempt))
-    if past:
-        measured = replace(measured, noise=pooled(measured.noise, past))
-        measured = replace(measured, trend=follow(past, tonight, config.max_accuracy_drop_champion / DROPS))
-    results = [
-        result for name, rule in rules.items() for result in rule.results(name, evidence, measured, configs[name])
-    ]
-    if results:
-        results += controlled(evidence, measured, config)
-    passed, reason = decision(results)
+        measured = measure(evidence, config.min_segment_users, data, as_of, confidence)
+
+    def followed(found: Measured, night: Night) -> Measured:
+        if not past:
+            return found
+        drop = config.max_accuracy_drop_champion / DROPS
+        return replace(found, noise=pooled(found.noise, past), trend=follow(past, night, drop))
+
+    def again(of: Evidence, known: Measured | None) -> Measured:
+        found = measure(of, config.min_segment_users, data, as_of, confidence, known)
+        return followed(found, entry(of, found, config, ids or {}, tonight.as_of))
+
+    measured = followed(measured, tonight)
+    results = check(evidence, measured, config)
+    trials = self_test(evidence, measured, config, again) if config.self_test and results else []
+    word, reason = decision(results, trials)
     alarm = any(result.rule == "trend" and result.status == "fail" for result in results)
-    night = tonight.model_copy(update={"verdict": "pass" if passed else "fail", "alarm": alarm})
+    night = None if word == "broken" else tonight.model_copy(update={"verdict": word, "alarm": alarm})
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
-        verdict="pass" if passed else "fail",
+        verdict=word,
         reason=reason,
         protocol=evidence.protocol or NOT_STATED,
         given=GIVEN if evidence.protocol == "anchored" else "",
@@ -92,10 +97,16 @@ def judge(
         scenarios=[scenario_result(compared) for compared in (*measured.probes, *measured.controls)],
         accuracy=list(measured.accuracy.values()),
         segments=parts(measured, config),
-        metrics={**metrics, **(served.metrics if served else {}), "gate/passed": float(passed)},
+        metrics={
+            **metrics,
+            **(served.metrics if served else {}),
+            **counts(trials),
+            "gate/passed": float(word == "pass"),
+        },
         served=served,
         moved=examples(evidence, measured),
-        notes=[*([said] if said else []), *_attempt(attempt), *notes(evidence, measured, config)],
+        notes=[*([said] if said else []), *_attempt(attempt), *notes(evidence, measured, config), *self_tested(trials, len(evidence.user))],
+        selftest=trials,
         data={**_data(evidence, measured), "attempt": attempt},
         cost=cost or {},
         age=_age(measured, as_of),

@@ -52,6 +52,8 @@ class Measured:
 
     by_user: ByUser
     """Computes further means, for a rule that measures something of its own."""
+    models: dict[str, Listed]
+    """The models' lists."""
     probes: list[Compared]
     controls: list[Compared]
     independent: list[Compared]
@@ -142,6 +144,7 @@ def measure(
     data: Path | None = None,
     as_of: datetime | None = None,
     confidence: float = CONFIDENCE,
+    known: Measured | None = None,
 ) -> Measured:
     """Measures what the rank lists show.
 
@@ -151,6 +154,8 @@ def measure(
         data: Folder that ingest wrote, for item popularity, the segments that need it, and the age of the data.
         as_of: The moment that the age counts from.
         confidence: Confidence of one-sided bounds.
+        known: What was measured on the same instances and data with the same confidence; numbers of lists that are
+            the same objects are taken from it.
     """
     by_user = ByUser(evidence.codes, confidence)
     candidate, champion = evidence.candidate, evidence.other("champion")
@@ -166,15 +171,20 @@ def measure(
     manifest = _manifest(data, candidate)
     newest = None if manifest is None else datetime.fromtimestamp(manifest.last_train_timestamp / 1e6, UTC)
     reciprocal = {name: reciprocal_rank(listed.target_rank) for name, listed in given.items()}
-    plasticity = _plasticity(evidence, given, by_user)
+    changed = {name: listed for name, listed in given.items() if not (known and known.models.get(name) is listed)}
+    moves = {**(known.plasticity if known else {}), **_plasticity(evidence, changed, by_user)}
+    plasticity = {name: moves[name] for name in given if name in moves}
     reference = champion if evidence.reference != "base" else base
     second = evidence.protocol != "independent"
-    probes = compare(evidence, by_user, "probe")
+    probes = compare(evidence, by_user, "probe", known=known.probes if known else ())
     return Measured(
         by_user=by_user,
+        models=given,
         probes=probes,
-        controls=compare(evidence, by_user, "control"),
-        independent=compare(evidence, by_user, "probe", "independent") if second else [],
+        controls=compare(evidence, by_user, "control", known=known.controls if known else ()),
+        independent=compare(evidence, by_user, "probe", "independent", known.independent if known else ())
+        if second
+        else [],
         hardware=[
             means(similarities(candidate.items, evidence.clean(group, "tuned").items), by_user)
             for group in evidence.groups[1:]

@@ -1,5 +1,6 @@
 """Rank list stability: every probe and control against the clean variant of its own group, with FINEST and without."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,9 +54,17 @@ class Compared:
     means: dict[str, dict[str, Statistic]]
     equal: dict[str, bool]
     """Whether all items and all target ranks are the same."""
+    pairs: dict[str, tuple[Listed, Listed]]
+    """What was compared, clean first."""
+
+    def of(self, stage: str, pair: tuple[Listed, Listed]) -> bool:
+        """Tells whether these very lists were compared."""
+        return stage in self.pairs and all(one is other for one, other in zip(self.pairs[stage], pair, strict=True))
 
 
-def compare(evidence: Evidence, by_user: ByUser, role: str, protocol: str | None = None) -> list[Compared]:
+def compare(
+    evidence: Evidence, by_user: ByUser, role: str, protocol: str | None = None, known: Sequence[Compared] = ()
+) -> list[Compared]:
     """Compares all probes or all controls with their clean variants.
 
     Args:
@@ -64,7 +73,9 @@ def compare(evidence: Evidence, by_user: ByUser, role: str, protocol: str | None
         role: `probe` or `control`.
         protocol: Protocol of the tuned lists; without one, that of the headline. Another one shares the
             headline's base lists.
+        known: Comparisons by the same `by_user`; what they have of the same lists is taken from them.
     """
+    before = {(one.role, one.group, one.name): one for one in known}
     result = []
     for group, name in evidence.variants(role, protocol):
         pairs = {
@@ -74,7 +85,12 @@ def compare(evidence: Evidence, by_user: ByUser, role: str, protocol: str | None
             if other := evidence.find(role, name, stage, group):
                 pairs[stage] = evidence.clean(group, stage), other
         found = {stage: (clean, listed) for stage, (clean, listed) in pairs.items() if listed is not None}
-        values = {stage: similarities(clean.items, other.items) for stage, (clean, other) in found.items()}
+        earlier = before.get((role, group, name))
+        kept = {stage for stage, pair in found.items() if earlier and earlier.of(stage, pair)}
+        values = {
+            stage: earlier.values[stage] if earlier and stage in kept else similarities(clean.items, other.items)
+            for stage, (clean, other) in found.items()
+        }
         extra = found["tuned"][1].description.extra
         result.append(
             Compared(
@@ -84,8 +100,12 @@ def compare(evidence: Evidence, by_user: ByUser, role: str, protocol: str | None
                 kind=extra.get("kind"),
                 edits=extra.get("edits"),
                 values=values,
-                means={stage: means(each, by_user) for stage, each in values.items()},
+                means={
+                    stage: earlier.means[stage] if earlier and stage in kept else means(each, by_user)
+                    for stage, each in values.items()
+                },
                 equal={stage: same(*pair) for stage, pair in found.items()},
+                pairs=found,
             )
         )
     return result

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -234,6 +235,40 @@ class Night(Part):
     """Whether the rule `trend` refused the candidate."""
 
 
+class Trial(Part):
+    """Holds what became of a candidate that the gate made itself, to see whether it can tell good from bad."""
+
+    name: str
+    """What was tried, like `popularity`."""
+    did: str
+    """What was done to the night's lists, in a sentence."""
+    good: bool = False
+    """Whether the candidate must pass; else one of `meant` must refuse it."""
+    meant: list[str] = []
+    """Rules or checks that are there for such a candidate; any one of them will do."""
+    refused_by: list[str] = []
+    """The checks that refused it."""
+    untold: Literal["not configured", "not applicable", "cannot be told"] | None = None
+    """Why the outcome counts for nothing: the rule that is meant is not in `gate.rules`; the night has not what the
+    candidate is made of; or its data are too few to tell such a candidate from a good one. None where it counts."""
+    instances: int
+    """Number of instances that it was judged on: the night's, or those of users who were drawn from it."""
+    sentence: str
+    """What that means, in one sentence."""
+
+    @property
+    def held(self) -> bool:
+        """Returns whether the gate did what it must."""
+        if self.good:
+            return not self.refused_by
+        return any(check == rule or check.startswith(f"{rule}.") for check in self.refused_by for rule in self.meant)
+
+    @property
+    def status(self) -> str:
+        """Returns `ok`, `broken`, or why the outcome counts for nothing."""
+        return self.untold or ("ok" if self.held else "broken")
+
+
 class Verdict(Part):
     """Holds the verdict.
 
@@ -242,9 +277,10 @@ class Verdict(Part):
     """
 
     schema_version: int = SCHEMA_VERSION
-    verdict: Literal["pass", "fail", "skipped"]
+    verdict: Literal["pass", "fail", "broken", "skipped"]
+    """`broken`: the gate failed its own test, so that its word on the candidate counts for nothing."""
     reason: str
-    """One line: that all rules held, or the first failed rule's sentence."""
+    """One line: that all rules held, the first failed rule's sentence, or what the gate itself did wrong."""
     protocol: str
     """`anchored` or `independent`."""
     given: str
@@ -252,6 +288,8 @@ class Verdict(Part):
     reference: str
     """`base` or `champion/<version>`."""
     rules: list[RuleResult] = []
+    selftest: list[Trial] = []
+    """Candidates that the gate made itself; empty where `gate.self_test` is false."""
     scenarios: list[ScenarioResult] = []
     accuracy: list[Accuracy] = []
     segments: list[Segment] = []
@@ -274,24 +312,29 @@ class Verdict(Part):
     ids: dict[str, Any] = {}
     """The run and the champion."""
     night: Night | None = None
-    """This night's entry in the history of its line; None of a skipped run."""
+    """This night's entry in the history of its line; None of a skipped run, and of a gate that is
+    broken, which has judged nothing."""
     judged: dict[str, str] = {}
     """What was judged, by sha256: `lists`, the candidate's rank lists, `model`, its folder, and `config`, the gate's;
     with the data's `fingerprint`. Empty where lists alone were judged by hand."""
 
 
-def decision(rules: list[RuleResult]) -> tuple[bool, str]:
-    """Returns whether the candidate passes by what its rules found, and the reason in one line."""
+def decision(rules: list[RuleResult], selftest: Sequence[Trial] = ()) -> tuple[Literal["pass", "fail", "broken"], str]:
+    """Returns the verdict by what rules and self-test found, and the reason in one line."""
+    broken = [trial for trial in selftest if trial.status == "broken"]
+    if broken:
+        rest = f" ({len(broken) - 1} more trials went wrong)" if len(broken) > 1 else ""
+        return "broken", f"The gate is at fault, not the model: {broken[0].sentence}{rest}"
     failed = [result for result in rules if result.status == "fail"]
     held = [result for result in rules if result.status == "pass"]
     if failed:
         rest = f" ({len(failed) - 1} more did not hold)" if len(failed) > 1 else ""
         option = f" [{failed[0].option}]" if failed[0].option else ""
-        return False, f"{failed[0].name}{option}: {failed[0].sentence}{rest}"
+        return "fail", f"{failed[0].name}{option}: {failed[0].sentence}{rest}"
     if not held:
-        return False, "No rule is configured, and nothing passes without one: set gate.rules."
+        return "fail", "No rule is configured, and nothing passes without one: set gate.rules."
     absent = len(rules) - len(held)
-    return True, f"All {len(held)} checks hold" + (f"; {absent} do not apply." if absent else ".")
+    return "pass", f"All {len(held)} checks hold" + (f"; {absent} do not apply." if absent else ".")
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
@@ -324,11 +367,11 @@ def read_verdict(path: Path) -> Verdict:
     except (FileNotFoundError, ValueError) as error:
         raise DataError(f"{path}: no verdict that this version of finest can read; run the gate again") from error
     if verdict.verdict != "skipped":
-        passed, reason = decision(verdict.rules)
-        if (verdict.verdict == "pass") != passed:
+        word, reason = decision(verdict.rules, verdict.selftest)
+        if verdict.verdict != word:
             raise DataError(
-                f"{path}: it says {verdict.verdict}, but by its {len(verdict.rules)} rules it is "
-                f"{'pass' if passed else 'fail'} ({reason}); it was changed since it was written: run the gate again"
+                f"{path}: it says {verdict.verdict}, but by its {len(verdict.rules)} rules it is {word} ({reason}); "
+                "it was changed since it was written: run the gate again"
             )
     return verdict
 

@@ -29,7 +29,7 @@ class Run:
     described: dict[Name, dict[str, Any]] = field(default_factory=dict)
     """Changes to files' descriptions."""
     after_cut: npt.NDArray[np.bool_] | None = None
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=lambda: {"self_test": False})
     data: Path | None = None
     each: int = EACH
     """Number of instances of a user."""

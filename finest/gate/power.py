@@ -1,0 +1,70 @@
+"""What a night's data can tell: whether a bad candidate of the self-test is so bad that a rule must refuse it.
+
+Each function takes a night and what was measured of the bad candidate. It looks at no rule: it returns nothing where
+the harm is beyond what the config accepts even at the favourable end of its 95% interval, so that every sound test
+refuses it, else why that cannot be told, with the numbers.
+"""
+
+from collections.abc import Callable
+
+from finest.gate.controlled import HONEST
+from finest.gate.measure import Measured
+from finest.gate.rls import HEADLINE
+from finest.gate.statistic import average
+from finest.gate.tampered import Night
+from finest.metrics.accuracy import reciprocal_rank
+
+Told = Callable[[Night, Measured], str]
+
+
+def always(night: Night, measured: Measured) -> str:
+    """Returns nothing: what is the same to the last item is told on any data."""
+    return ""
+
+
+def accuracy(night: Night, measured: Measured) -> str:
+    """Tells by the MRR against the base model's."""
+    if "base" not in measured.mrr:
+        return "there is no base model to compare MRR with"
+    ratio, accepted = measured.mrr["candidate"] / measured.mrr["base"], night.config.max_accuracy_drop_base
+    if ratio.high < 1 - accepted:
+        return ""
+    return (
+        f"its MRR is {ratio.value - 1:+.1%} against the base model's, at best {ratio.high - 1:+.1%} (standard error "
+        f"{ratio.standard_error:.1%}), where a drop of {accepted:.0%} is accepted"
+    )
+
+
+def plasticity(night: Night, measured: Measured) -> str:
+    """Tells by how far lists move from one interaction of a user to the next."""
+    if not {"candidate", "base"} <= set(measured.plasticity):
+        return "there is no plasticity to compare"
+    ratio, least = measured.plasticity["candidate"] / measured.plasticity["base"], night.config.min_plasticity
+    if ratio.high < least:
+        return ""
+    return f"its lists move {ratio.value:.1%} as far as the base model's, at most {ratio.high:.1%}; {least:.0%} will do"
+
+
+def stability(night: Night, measured: Measured) -> str:
+    """Tells by whether lists are less alike than under another seed, by rbo or Jaccard at 10."""
+    floor = measured.floor
+    if floor is None or not measured.probes:
+        return "without probes and a control of another seed, nothing says how alike lists must be"
+    means = {name: average([probe.means["tuned"][name] for probe in measured.probes]) for name in HEADLINE}
+    if any((means[name] - floor[name]).high < 0 for name in HEADLINE):
+        return ""
+    return (
+        f"lists as short or as alike as tonight's have an rbo of {means['rbo'].value:.3f} even so, not clearly under "
+        f"the noise floor of {floor['rbo'].value:.3f}"
+    )
+
+
+def yardsticks(night: Night, measured: Measured) -> str:
+    """Tells by the MRR of the seed control before fine-tuning, which that of an honest training is near to."""
+    control = next(control for control in measured.controls if control.name == "seed")
+    pairs = [pair for stage, pair in control.pairs.items() if stage != "tuned"]
+    for pair in pairs:
+        clean, seed = measured.by_user.means([reciprocal_rank(listed.target_rank) for listed in pair])
+        if (seed / clean).high < 1 - HONEST:
+            return ""
+    return "the model before fine-tuning finds hardly more targets than chance does"
