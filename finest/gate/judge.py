@@ -105,7 +105,12 @@ def judge(
         },
         served=served,
         moved=examples(evidence, measured),
-        notes=[*([said] if said else []), *_attempt(attempt), *notes(evidence, measured, config), *self_tested(trials, len(evidence.user))],
+        notes=[
+            *([said] if said else []),
+            *_attempt(attempt),
+            *notes(evidence, measured, config),
+            *self_tested(trials, len(evidence.user)),
+        ],
         selftest=trials,
         data={**_data(evidence, measured), "attempt": attempt},
         cost=cost or {},

@@ -15,14 +15,13 @@ from finest.gate.evidence import Evidence, Listed
 from finest.gate.flips import Flips, flips
 from finest.gate.monitor import Trend
 from finest.gate.noise import Noise, training_noise
-from finest.gate.rls import ByUser, Compared, compare, means
+from finest.gate.rls import ByUser, Compared, Pairs, compare, means
 from finest.gate.segments import Measurement, Odd, by_segment, odd
 from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic
 from finest.gate.verdict import Accuracy
 from finest.metrics import guards
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.registry import METRICS, Ranked, measured
-from finest.metrics.similarity import rbo, similarities
 from finest.ranklists.schema import Catalogue, describe_catalogue
 
 
@@ -54,6 +53,8 @@ class Measured:
     """Computes further means, for a rule that measures something of its own."""
     models: dict[str, Listed]
     """The models' lists."""
+    pairs: Pairs
+    """What lists were compared by."""
     probes: list[Compared]
     controls: list[Compared]
     independent: list[Compared]
@@ -157,7 +158,7 @@ def measure(
         known: What was measured on the same instances and data with the same confidence; numbers of lists that are
             the same objects are taken from it.
     """
-    by_user = ByUser(evidence.codes, confidence)
+    by_user, pairs = ByUser(evidence.codes, confidence), Pairs(known.pairs if known else None)
     candidate, champion = evidence.candidate, evidence.other("champion")
     base = evidence.find("clean", None, "base", evidence.group)
     models = {
@@ -176,23 +177,21 @@ def measure(
     plasticity = {name: moves[name] for name in given if name in moves}
     reference = champion if evidence.reference != "base" else base
     second = evidence.protocol != "independent"
-    probes = compare(evidence, by_user, "probe", known=known.probes if known else ())
+    probes = compare(evidence, by_user, pairs, "probe")
     return Measured(
         by_user=by_user,
         models=given,
+        pairs=pairs,
         probes=probes,
-        controls=compare(evidence, by_user, "control", known=known.controls if known else ()),
-        independent=compare(evidence, by_user, "probe", "independent", known.independent if known else ())
-        if second
-        else [],
+        controls=compare(evidence, by_user, pairs, "control"),
+        independent=compare(evidence, by_user, pairs, "probe", "independent") if second else [],
         hardware=[
-            means(similarities(candidate.items, evidence.clean(group, "tuned").items), by_user)
-            for group in evidence.groups[1:]
+            means(pairs.values(candidate, evidence.clean(group, "tuned")), by_user) for group in evidence.groups[1:]
         ],
-        noise=training_noise(evidence),
-        churn=_churn(candidate, champion, by_user),
-        churn_base=_churn(base, champion, by_user),
-        churn_seed=_churn(evidence.find("control", "seed", "base"), champion, by_user),
+        noise=training_noise(evidence, pairs),
+        churn=_churn(candidate, champion, by_user, pairs),
+        churn_base=_churn(base, champion, by_user, pairs),
+        churn_seed=_churn(evidence.find("control", "seed", "base"), champion, by_user, pairs),
         mrr=dict(zip(reciprocal, by_user.means(list(reciprocal.values())), strict=True)),
         baselines={
             name: str(listed.description.extra.get("label", name.replace("_", "-")))
@@ -202,7 +201,7 @@ def measure(
         accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),
         plasticity=plasticity,
         catalogue=_catalogue(champion) if champion else {},
-        near_reference=by_user.means([rbo(candidate.items, reference.items)])[0] if reference else None,
+        near_reference=by_user.means([pairs.values(candidate, reference)["rbo"]])[0] if reference else None,
         segments=by_segment(evidence, by_user, probes, least_users, data),
         odd=odd(evidence, by_user) if base else None,
         flips=flips(evidence, by_user) if base else None,
@@ -213,8 +212,8 @@ def measure(
     )
 
 
-def _churn(model: Listed | None, champion: Listed | None, by_user: ByUser) -> dict[str, Statistic]:
-    return means(similarities(model.items, champion.items), by_user) if model and champion else {}
+def _churn(model: Listed | None, champion: Listed | None, by_user: ByUser, pairs: Pairs) -> dict[str, Statistic]:
+    return means(pairs.values(model, champion), by_user) if model and champion else {}
 
 
 def _catalogue(champion: Listed) -> dict[str, int]:

@@ -11,23 +11,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.rls import HEADLINE, same
+from finest.gate.rls import HEADLINE, Pairs, same
 from finest.gate.statistic import Error, Floats
 from finest.gate.verdict import Night
-from finest.metrics.overlaps import Pair
-from finest.metrics.registry import SIMILARITIES, measured
 
 Noise = dict[str, dict[str, Error]]
 """By stage (`tuned`, `base`, `network`; `gain`: tuned less base), then similarity: standard deviation of a mean RLS
 from one clean training to another, and the degrees of freedom that it was measured with."""
 
 
-def training_noise(evidence: Evidence) -> Noise:
+def training_noise(evidence: Evidence, pairs: Pairs) -> Noise:
     """Returns the noise that the lists show; of a stage without a second clean training, nothing.
 
     `gain` is that of RLS with FINEST less RLS without.
     """
-    means = {stage: _means(evidence, stage) for stage in ("tuned", "base", "network")}
+    means = {stage: _means(evidence, stage, pairs) for stage in ("tuned", "base", "network")}
     if means["tuned"].shape == means["base"].shape:
         means["gain"] = means["tuned"] - means["base"]
     return {
@@ -63,7 +61,7 @@ def _pool(found: list[tuple[float, float]]) -> Error:
     return Error(float(np.sqrt(sum(each * standard**2 for standard, each in found) / degrees)), degrees)
 
 
-def _means(evidence: Evidence, stage: str) -> Floats:
+def _means(evidence: Evidence, stage: str, pairs: Pairs) -> Floats:
     """Returns the mean RLS of all probes against every clean training [C, 2], by each of the gated similarities."""
     clean = evidence.find("clean", None, stage, evidence.group)
     probes = [evidence.find("probe", name, stage, group) for group, name in evidence.variants("probe")]
@@ -73,10 +71,10 @@ def _means(evidence: Evidence, stage: str) -> Floats:
     if clean is None or not given:
         return np.empty((0, len(HEADLINE)))
     again = [other for other in others if other is not None and not same(clean, other)]
-    return np.array([_rls(each, given) for each in (clean, *again)])
+    return np.array([_rls(each, given, pairs) for each in (clean, *again)])
 
 
-def _rls(clean: Listed, probes: list[Listed]) -> list[float]:
+def _rls(clean: Listed, probes: list[Listed], pairs: Pairs) -> list[float]:
     """Returns the mean RLS of all probes against one clean training, by each of the gated similarities."""
-    pairs = [Pair(clean.items, probe.items) for probe in probes]
-    return [float(np.mean([measured(SIMILARITIES, name, pair).mean() for pair in pairs])) for name in HEADLINE]
+    levels = [pairs.levels(clean, probe) for probe in probes]
+    return [float(np.mean([level[place] for level in levels])) for place in range(len(HEADLINE))]

@@ -1,6 +1,5 @@
 """Rank list stability: every probe and control against the clean variant of its own group, with FINEST and without."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,8 @@ import numpy.typing as npt
 from finest.gate.evidence import Evidence, Listed
 from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic, Uncertain, average, mean_of
 from finest.gate.verdict import ScenarioResult
+from finest.metrics.overlaps import Pair
+from finest.metrics.registry import SIMILARITIES, measured
 from finest.metrics.similarity import similarities
 
 HEADLINE = ("rbo", "jaccard_at_10")
@@ -57,40 +58,69 @@ class Compared:
     pairs: dict[str, tuple[Listed, Listed]]
     """What was compared, clean first."""
 
-    def of(self, stage: str, pair: tuple[Listed, Listed]) -> bool:
-        """Tells whether these very lists were compared."""
-        return stage in self.pairs and all(one is other for one, other in zip(self.pairs[stage], pair, strict=True))
+
+class Pairs:
+    """Compares rank lists, the same two once."""
+
+    def __init__(self, known: "Pairs | None" = None):
+        """Takes comparisons of the same instances, which are not made again; it adds nothing to them."""
+        self._known = known
+        # By the lists' identity, beside the lists themselves: without them, others might come to have it.
+        self._values: dict[tuple[int, int], tuple[Listed, Listed, dict[str, Floats]]] = {}
+        self._levels: dict[tuple[int, int], tuple[Listed, Listed, list[float]]] = {}
+
+    def values(self, one: Listed, other: Listed) -> dict[str, Floats]:
+        """Returns every similarity of the lists, a value an instance [M]."""
+        if (found := self._found(one, other)) is None:
+            found = similarities(one.items, other.items)
+            self._values[id(one), id(other)] = one, other, found
+        return found
+
+    def levels(self, one: Listed, other: Listed) -> list[float]:
+        """Returns the mean of each of the gated similarities, and keeps no value an instance for that."""
+        if (found := self._level(one, other)) is None:
+            values = self._found(one, other)
+            pair = Pair(one.items, other.items)
+            found = [
+                float((values[name] if values else measured(SIMILARITIES, name, pair)).mean()) for name in HEADLINE
+            ]
+            self._levels[id(one), id(other)] = one, other, found
+        return found
+
+    def _found(self, one: Listed, other: Listed) -> dict[str, Floats] | None:
+        if (entry := self._values.get((id(one), id(other)))) is not None:
+            return entry[2]
+        return self._known._found(one, other) if self._known else None
+
+    def _level(self, one: Listed, other: Listed) -> list[float] | None:
+        if (entry := self._levels.get((id(one), id(other)))) is not None:
+            return entry[2]
+        return self._known._level(one, other) if self._known else None
 
 
 def compare(
-    evidence: Evidence, by_user: ByUser, role: str, protocol: str | None = None, known: Sequence[Compared] = ()
+    evidence: Evidence, by_user: ByUser, pairs: Pairs, role: str, protocol: str | None = None
 ) -> list[Compared]:
     """Compares all probes or all controls with their clean variants.
 
     Args:
         evidence: The rank lists.
         by_user: What means are computed by.
+        pairs: What lists are compared by.
         role: `probe` or `control`.
         protocol: Protocol of the tuned lists; without one, that of the headline. Another one shares the
             headline's base lists.
-        known: Comparisons by the same `by_user`; what they have of the same lists is taken from them.
     """
-    before = {(one.role, one.group, one.name): one for one in known}
     result = []
     for group, name in evidence.variants(role, protocol):
-        pairs = {
+        both = {
             "tuned": (evidence.clean(group, "tuned", protocol), evidence.find(role, name, "tuned", group, protocol))
         }
         for stage in ("base", "network"):
             if other := evidence.find(role, name, stage, group):
-                pairs[stage] = evidence.clean(group, stage), other
-        found = {stage: (clean, listed) for stage, (clean, listed) in pairs.items() if listed is not None}
-        earlier = before.get((role, group, name))
-        kept = {stage for stage, pair in found.items() if earlier and earlier.of(stage, pair)}
-        values = {
-            stage: earlier.values[stage] if earlier and stage in kept else similarities(clean.items, other.items)
-            for stage, (clean, other) in found.items()
-        }
+                both[stage] = evidence.clean(group, stage), other
+        found = {stage: (clean, listed) for stage, (clean, listed) in both.items() if listed is not None}
+        values = {stage: pairs.values(clean, other) for stage, (clean, other) in found.items()}
         extra = found["tuned"][1].description.extra
         result.append(
             Compared(
@@ -100,10 +130,7 @@ def compare(
                 kind=extra.get("kind"),
                 edits=extra.get("edits"),
                 values=values,
-                means={
-                    stage: earlier.means[stage] if earlier and stage in kept else means(each, by_user)
-                    for stage, each in values.items()
-                },
+                means={stage: means(each, by_user) for stage, each in values.items()},
                 equal={stage: same(*pair) for stage, pair in found.items()},
                 pairs=found,
             )

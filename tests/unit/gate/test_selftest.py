@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finest.errors import DataError
+from finest.errors import DataError, FinestError
 from finest.gate.checks import needs
 from finest.gate.config import Gate
 from finest.gate.evidence import read_evidence
@@ -22,7 +22,12 @@ from finest.gate.verdict import Trial, Verdict, read_verdict, write_verdict
 from finest.ranklists import agreement
 from finest.report.markdown import markdown
 from finest.report.report import render
+from pipeline import cli
+from pipeline.ending import EXIT_CODES
+from pipeline.table import STATUS_STYLES
 from tests.unit.gate.made_up_run import PROBES, Run, judged, made_up, noise
+from tracking import registry
+from tracking.runs import ENDINGS
 
 NAMES = [*(bad.name for bad in BAD), "off by one", "twin"]
 
@@ -256,6 +261,34 @@ def test_report_and_markdown_have_a_line_for_every_trial_and_one_for_all(tmp_pat
     assert "BROKEN" in html and "Can the gate tell good from bad tonight?" in html
     assert all(f'<td class="what">{name}<br>' in html for name in NAMES)
     assert "**Verdict: broken.**" in markdown(verdict) and "bad candidates of its own making" in markdown(verdict)
+
+
+def test_the_command_ends_with_code_1_and_one_line_that_names_the_gate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precise().write(tmp_path / "lists")
+    monkeypatch.setenv("FINEST_STATE", str(tmp_path / "state"))
+    config = tmp_path / "config.yaml"
+    config.write_text("source: nowhere\n")
+    for bound, code in {"gate.min_rls_rbo=1.0": 1, "gate.min_rls_rbo=0.95": 3, "gate.min_rls_rbo=0.8": 0}.items():
+        output = tmp_path / f"{code}.json"
+        command = ["gate", "--lists", str(tmp_path / "lists"), "--config", str(config), "--set", bound]
+        monkeypatch.setattr("sys.argv", ["finest", *command, "--output", str(output)])
+        assert cli.main() == code, capsys.readouterr().out
+        said = capsys.readouterr()
+        assert read_verdict(output).verdict == {0: "pass", 1: "broken", 3: "fail"}[code]
+        lines = said.err.splitlines()
+        assert len(lines) == (code == 1)
+        assert not lines or lines[0].startswith("error: The gate is at fault, not the model: under the configured")
+
+
+def test_a_broken_gate_promotes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = precise()
+    run.config["min_rls_rbo"] = 1.0
+    verdict = judged(run, tmp_path)
+    with pytest.raises(FinestError, match="only a candidate that passed is promoted; the verdict is broken"):
+        registry.promote(None, "finest", tmp_path, verdict, None, None, None)  # type: ignore[arg-type]
+    assert EXIT_CODES[verdict.verdict] == 1 and verdict.verdict in ENDINGS and verdict.verdict in STATUS_STYLES
 
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
