@@ -1,6 +1,6 @@
 """Rank list stability: every probe and control against the clean variant of its own group, with FINEST and without."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -55,7 +55,7 @@ class Compared:
     means: dict[str, dict[str, Statistic]]
     equal: dict[str, bool]
     """Whether all items and all target ranks are the same."""
-    pairs: dict[str, tuple[Listed, Listed]]
+    pairs: dict[str, tuple[Listed, Listed]] = field(default_factory=dict)
     """What was compared, clean first."""
 
 

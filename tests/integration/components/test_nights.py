@@ -98,7 +98,6 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
             [tuned],
             lists,
             checked.champion,
-            0,
             config["gate"],
             checkpoints,
             candidate,
