@@ -6,7 +6,6 @@ config cannot tell is reported as that, by what is measured and not by how the t
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,7 @@ from finest.gate import power, tampered
 from finest.gate.checks import check
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.measure import Measured, measure
+from finest.gate.measure import Measured
 from finest.gate.outcome import decide
 from finest.gate.registry import RULES
 from finest.gate.tampered import Files, Maker, Night, places
@@ -30,6 +29,8 @@ from finest.ranklists.schema import RankLists
 Judged = tuple[Measured | None, list[RuleResult]]
 """What was measured of a candidate, None where its files cannot be read, and the checks that refuse it."""
 Judge = Callable[[Files], Judged]
+Again = Callable[[Evidence, Measured | None], Measured]
+"""Measures lists, and takes what two lists have in common from what was measured before."""
 Untold = Literal["not configured", "not applicable", "cannot be told"]
 
 MOST = 20_000
@@ -115,21 +116,14 @@ TWIN = (
 )
 
 
-def self_test(
-    evidence: Evidence,
-    measured: Measured,
-    config: Gate,
-    data: Path | None = None,
-    as_of: datetime | None = None,
-) -> list[Trial]:
+def self_test(evidence: Evidence, measured: Measured, config: Gate, again: Again) -> list[Trial]:
     """Judges bad candidates and a good one, all made of the night's lists.
 
     Args:
         evidence: The night's rank lists.
         measured: What was measured on them.
         config: The rules and their bounds.
-        data: Folder that ingest wrote.
-        as_of: The moment that the age counts from.
+        again: Measures other lists as the night's were.
     """
     unlisted = dict.fromkeys(item for item in evidence.target if item not in evidence.vocabulary)
     codes = {item: len(evidence.vocabulary) + place for place, item in enumerate(unlisted)}
@@ -137,9 +131,10 @@ def self_test(
     drawn = sample(evidence)
 
     def measuring(of: Evidence, known: Measured | None) -> Measured:
-        found = measure(of, data, as_of, known)
-        # How old the data are, and that they are new, is no candidate's merit or fault.
-        return replace(found, age_hours=0.0, fingerprint="of the self-test")
+        found = again(of, known)
+        # How old the data are, that they are new, and what the line has shown, is no candidate's merit or fault.
+        trend = found.trend and replace(found.trend, shown=())
+        return replace(found, age_hours=0.0, fingerprint="of the self-test", trend=trend)
 
     night = Night(drawn, measured if drawn is evidence else measuring(drawn, None), config)
 

@@ -202,7 +202,7 @@ def night(run: Run, folder: Path) -> Night:
     evidence = read_evidence([folder], needs(config))
     codes = {item: code for code, item in enumerate(dict.fromkeys([*evidence.vocabulary, *evidence.target]))}
     evidence = replace(evidence, vocabulary=codes)
-    return Night(evidence, measure(evidence), config)
+    return Night(evidence, measure(evidence, config.min_segment_users), config)
 
 
 def test_lists_and_ranks_of_made_candidates_agree_and_hold_no_item_twice(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_what_is_known_of_unchanged_lists_is_what_would_be_measured(tmp_path: Pa
     one = night(precise(), tmp_path)
     files = next(twins(one))
     changed = replace(one.evidence, files=one.evidence.files | files)
-    fresh, kept = (measure(changed, known=known) for known in (None, one.measured))
+    fresh, kept = (measure(changed, 30, known=known) for known in (None, one.measured))
     for a, b in zip((*fresh.probes, *fresh.controls), (*kept.probes, *kept.controls), strict=True):
         for stage in a.means:
             assert np.allclose(a.means[stage]["rbo"].parts, b.means[stage]["rbo"].parts, atol=1e-12, rtol=0)
