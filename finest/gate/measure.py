@@ -159,6 +159,7 @@ def measure(
             the same objects are taken from it.
     """
     by_user, pairs = ByUser(evidence.codes, confidence), Pairs(known.pairs if known else None)
+    harm = ByUser(evidence.codes)  # what refuses where harm is proven must not ask for more proof at a further attempt
     candidate, champion = evidence.candidate, evidence.other("champion")
     base = evidence.find("clean", None, "base", evidence.group)
     models = {
@@ -202,9 +203,9 @@ def measure(
         plasticity=plasticity,
         catalogue=_catalogue(champion) if champion else {},
         near_reference=by_user.means([pairs.values(candidate, reference)["rbo"]])[0] if reference else None,
-        segments=by_segment(evidence, by_user, probes, least_users, data),
-        odd=odd(evidence, by_user) if base else None,
-        flips=flips(evidence, by_user) if base else None,
+        segments=by_segment(evidence, harm, probes, least_users, data),
+        odd=odd(evidence, harm) if base else None,
+        flips=flips(evidence, harm) if base else None,
         manifest=manifest,
         fingerprint=manifest.fingerprint if manifest else candidate.description.data_fingerprint,
         newest=newest,

@@ -13,6 +13,8 @@ import pytest
 
 from finest.data import schema
 from finest.errors import DataError
+from finest.gate.evidence import read_evidence
+from finest.gate.measure import measure
 from finest.gate.rls import ByUser
 from finest.gate.significance import below_zero, holm, more_than
 from finest.gate.statistic import Statistic
@@ -245,3 +247,13 @@ def test_odd_users_are_counted_exactly_where_the_base_model_has_none() -> None:
     assert p(0, 0) == p(0, 200) == 1
     assert p(10, 0) == pytest.approx(1 - sum(math.comb(200, k) * 0.01**k * 0.99 ** (200 - k) for k in range(10)))
     assert p(10, 0) < p(10, 1) < p(10, 6) < 0.5 < p(5, 10)
+
+
+def test_a_further_attempt_needs_no_more_proof_of_lost_hits(tmp_path: Path) -> None:
+    made_up().write(tmp_path)
+    evidence = read_evidence([tmp_path], {})
+    first, third = (measure(evidence, 30, confidence=confidence) for confidence in (0.95, 0.99))
+    assert third.mrr["candidate"].low < first.mrr["candidate"].low
+    assert first.flips is not None and first.flips.excess is not None
+    assert third.flips is not None and third.flips.excess is not None
+    assert third.flips.excess.low == first.flips.excess.low
