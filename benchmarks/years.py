@@ -1,4 +1,4 @@
-"""A thousand made-up years of nights, judged on accuracy: `python -m benchmarks.years`, two minutes on one core.
+"""A thousand made-up years of nights, judged on accuracy: `python -m benchmarks.years`, a minute on one core.
 
 A night's candidate is as good as the champion, or worse by the same share every night; its training has luck of its
 own, and the night's ratio an error of sampling. Whoever passes becomes champion; nobody acts on a refusal. The base
