@@ -7,9 +7,9 @@ PASSED, BROKEN, REFUSED, CANCELLED = 0, 1, 3, 4
 """Exit codes; a run that was skipped has passed."""
 
 
-EXIT_CODES = {"pass": PASSED, "skipped": PASSED, "fail": REFUSED, "broken": BROKEN}
+EXIT_CODES = {"pass": PASSED, "skipped": PASSED, "fail": REFUSED, "suspicious": REFUSED, "broken": BROKEN}
 """Exit code of a run by its verdict."""
-NOT_PROMOTED = {"fail": "Refused", "broken": "Broken", "skipped": "Skipped"}
+NOT_PROMOTED = {"fail": "Refused", "suspicious": "Suspicious", "broken": "Broken", "skipped": "Skipped"}
 """What is said of a run that promotes nothing, by its verdict."""
 
 

@@ -14,6 +14,7 @@ number, percent = partial(form.number, absent=""), partial(form.percent, absent=
 STATUS_STYLES = {
     "pass": "green",
     "fail": "bold red",
+    "suspicious": "bold yellow",
     "broken": "bold red",
     "not applicable": "dim",
     "skipped": "yellow",

@@ -38,7 +38,7 @@ NIGHT_ENTRY = "night"
 PIPELINE_RUN = "pipeline_run"
 """Name of the tag with the parent's id that steps and variants have, also where KFP nests a step's run deeper."""
 
-ENDINGS = ("pass", "fail", "broken", "skipped", "failed", "cancelled", "lost", "tuned")
+ENDINGS = ("pass", "fail", "suspicious", "broken", "skipped", "failed", "cancelled", "lost", "tuned")
 """Words for what a run comes to: its verdict, or why it has none; `tuned` is that of a search, which has none."""
 SYSTEM_METRICS_SECONDS = 5
 

@@ -74,7 +74,7 @@ def message(found: Outcome | None, state: str, cancelled: bool = False, page: st
     else:
         said = f"failed in {failed}: {error}" if failed else f"verdict {verdict or 'none'}"
     said += f", promoted as version {promoted}" if promoted else ""
-    change = churn(metrics) if verdict in ("pass", "fail") else ""
+    change = churn(metrics) if verdict in ("pass", "fail", "suspicious") else ""
     return {
         "text": " ".join(filter(None, [f"FINEST run {kfp_run_id()}: {said}{f'. {change}' if change else ''}", page])),
         "run": kfp_run_id(),

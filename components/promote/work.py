@@ -38,7 +38,7 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
 
 
 def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
-    """Leaves production alone; registers the candidate as challenger where the config asks for that.
+    """Leaves production alone; registers the candidate as challenger where the config, or a suspicion, asks for that.
 
     Args:
         run: The step's MLflow run.
@@ -50,11 +50,11 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
     Returns:
         The registered version; None where there is none.
     """
-    if not config.register_rejected:
+    judged = read_verdict(verdict / "verdict.json")
+    if not config.register_rejected and judged.verdict != "suspicious":
         return None
-    return registry.register_rejected(
-        run, config.registered_model, candidate / MODEL, read_verdict(verdict / "verdict.json"), load(data).manifest
-    )
+    manifest = load(data).manifest
+    return registry.register_rejected(run, config.registered_model, candidate / MODEL, judged, manifest)
 
 
 def still_judged(candidate: Path, verdict: Verdict) -> None:

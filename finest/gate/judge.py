@@ -85,7 +85,11 @@ def judge(
     trials = self_test(evidence, measured, config, again) if config.self_test and results else []
     word, reason = decision(results, trials)
     alarm = any(result.rule == "trend" and result.status == "fail" for result in results)
-    night = None if word == "broken" else tonight.model_copy(update={"verdict": word, "alarm": alarm})
+    night = (
+        None
+        if word == "broken"
+        else tonight.model_copy(update={"verdict": "pass" if word == "pass" else "fail", "alarm": alarm})
+    )
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
         verdict=word,

@@ -17,6 +17,12 @@ not know, so a new key leaves the version as it is; what changes the meaning of 
 refuse the file."""
 
 
+Word = Literal["pass", "fail", "suspicious", "broken", "skipped"]
+"""What a verdict says of the candidate."""
+JUMP = "jump"
+"""The rule by which a candidate is suspicious: it is better than its line has ever been."""
+
+
 class Part(BaseModel):
     """Is the base of the verdict's parts: typed keys; those that a newer version added are passed over."""
 
@@ -277,7 +283,7 @@ class Verdict(Part):
     """
 
     schema_version: int = SCHEMA_VERSION
-    verdict: Literal["pass", "fail", "broken", "skipped"]
+    verdict: Word
     """`broken`: the gate failed its own test, so that its word on the candidate counts for nothing."""
     reason: str
     """One line: that all rules held, the first failed rule's sentence, or what the gate itself did wrong."""
@@ -319,8 +325,11 @@ class Verdict(Part):
     with the data's `fingerprint`. Empty where lists alone were judged by hand."""
 
 
-def decision(rules: list[RuleResult], selftest: Sequence[Trial] = ()) -> tuple[Literal["pass", "fail", "broken"], str]:
-    """Returns the verdict by what rules and self-test found, and the reason in one line."""
+def decision(rules: list[RuleResult], selftest: Sequence[Trial] = ()) -> tuple[Word, str]:
+    """Returns the verdict by what rules and self-test found, and the reason in one line.
+
+    Where nothing but `jump` fails, the candidate is too good rather than bad, and a person decides.
+    """
     broken = [trial for trial in selftest if trial.status == "broken"]
     if broken:
         rest = f" ({len(broken) - 1} more trials went wrong)" if len(broken) > 1 else ""
@@ -330,7 +339,8 @@ def decision(rules: list[RuleResult], selftest: Sequence[Trial] = ()) -> tuple[L
     if failed:
         rest = f" ({len(failed) - 1} more did not hold)" if len(failed) > 1 else ""
         option = f" [{failed[0].option}]" if failed[0].option else ""
-        return "fail", f"{failed[0].name}{option}: {failed[0].sentence}{rest}"
+        word: Word = "suspicious" if all(result.rule == JUMP for result in failed) else "fail"
+        return word, f"{failed[0].name}{option}: {failed[0].sentence}{rest}"
     if not held:
         return "fail", "No rule is configured, and nothing passes without one: set gate.rules."
     absent = len(rules) - len(held)

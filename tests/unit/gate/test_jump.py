@@ -10,8 +10,8 @@ from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.noise import pooled
 from finest.gate.statistic import Error
-from finest.gate.verdict import Night, RuleResult
-from tests.unit.gate.made_up_run import EACH, USERS, made_up, rule
+from finest.gate.verdict import Night, RuleResult, Verdict, read_verdict, write_verdict
+from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, made_up, rule
 
 CONFIG = {"rules": ["jump", "accuracy"]}
 
@@ -22,16 +22,25 @@ def night(number: int, ratio: float, verdict: str = "pass") -> Night:
     )
 
 
-def jumped(folder: Path, history: list[Night], better: float = 0.0) -> RuleResult:
+def judged(folder: Path, history: list[Night], better: float) -> Verdict:
     run = made_up(champion=True)
     run.scores["champion", "tuned"] = run.scores["clean", "base"]
-    run.scores["clean", "tuned"][np.arange(USERS * EACH), run.target] += better
+    for variant in ("clean", *PROBES, *CONTROLS):
+        run.scores[variant, "tuned"][np.arange(USERS * EACH), run.target] += better
     run.write(folder)
-    return rule(judge([folder], Gate.model_validate(CONFIG), history=history), "jump")
+    return judge([folder], Gate.model_validate(CONFIG), history=history)
+
+
+def jumped(folder: Path, history: list[Night], better: float = 0.0) -> RuleResult:
+    return rule(judged(folder, history, better), "jump")
 
 
 def test_a_jump_beyond_all_past_nights_needs_a_person(tmp_path: Path) -> None:
-    found = jumped(tmp_path, [night(number, 1.01) for number in range(5)], better=3)
+    verdict = judged(tmp_path, [night(number, 1.01) for number in range(5)], better=3)
+    found = rule(verdict, "jump")
+    assert verdict.verdict == "suspicious" and verdict.night is not None and verdict.night.verdict == "fail"
+    write_verdict(verdict, tmp_path / "verdict.json")
+    assert read_verdict(tmp_path / "verdict.json").verdict == "suspicious"
     assert found.status == "fail" and "held-out rows" in found.todo and found.option == "gate.max_jump"
 
 
