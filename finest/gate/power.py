@@ -10,19 +10,20 @@ from collections.abc import Callable
 from finest.gate.controlled import HONEST
 from finest.gate.measure import Measured
 from finest.gate.rls import HEADLINE
-from finest.gate.statistic import average
-from finest.gate.tampered import Night
+from finest.gate.significance import below_zero, more_than
+from finest.gate.statistic import CONFIDENCE, average
+from finest.gate.tampered import Tonight
 from finest.metrics.accuracy import reciprocal_rank
 
-Told = Callable[[Night, Measured], str]
+Told = Callable[[Tonight, Measured], str]
 
 
-def always(night: Night, measured: Measured) -> str:
+def always(night: Tonight, measured: Measured) -> str:
     """Returns nothing: what is the same to the last item is told on any data."""
     return ""
 
 
-def accuracy(night: Night, measured: Measured) -> str:
+def accuracy(night: Tonight, measured: Measured) -> str:
     """Tells by the MRR against the base model's."""
     if "base" not in measured.mrr:
         return "there is no base model to compare MRR with"
@@ -35,7 +36,7 @@ def accuracy(night: Night, measured: Measured) -> str:
     )
 
 
-def plasticity(night: Night, measured: Measured) -> str:
+def plasticity(night: Tonight, measured: Measured) -> str:
     """Tells by how far lists move from one interaction of a user to the next."""
     if not {"candidate", "base"} <= set(measured.plasticity):
         return "there is no plasticity to compare"
@@ -45,7 +46,7 @@ def plasticity(night: Night, measured: Measured) -> str:
     return f"its lists move {ratio.value:.1%} as far as the base model's, at most {ratio.high:.1%}; {least:.0%} will do"
 
 
-def stability(night: Night, measured: Measured) -> str:
+def stability(night: Tonight, measured: Measured) -> str:
     """Tells by whether lists are less alike than under another seed, by rbo or Jaccard at 10."""
     floor = measured.floor
     if floor is None or not measured.probes:
@@ -59,7 +60,21 @@ def stability(night: Night, measured: Measured) -> str:
     )
 
 
-def yardsticks(night: Night, measured: Measured) -> str:
+def segments(night: Tonight, measured: Measured) -> str:
+    """Tells by each segment's MRR and RLS, and by the users with odd lists, with as many tests allowed for."""
+    config, odd = night.config, measured.odd
+    least, share = config.min_segment_users, 1 - config.max_segment_drop
+    pairs = [pair for segment in measured.segments for pair in segment.compared.values() if pair.own.users >= least]
+    p = [below_zero(pair.own - share * pair.other) for pair in pairs]
+    if odd is not None and len(odd.excess_U) >= least:
+        p.append(more_than(odd.excess, odd.excess_U, config.max_odd_users))
+    if p and min(p) * len(p) < 1 - CONFIDENCE:  # by Bonferroni, which proves less than any step-down procedure
+        return ""
+    worst = f"the least p-value of {len(p)} tests is {min(p):.2g}" if p else f"no segment has {least} users"
+    return f"by segments and users with odd lists, {worst}, which proves no harm beyond what is accepted"
+
+
+def yardsticks(night: Tonight, measured: Measured) -> str:
     """Tells by the MRR of the seed control before fine-tuning, which that of an honest training is near to."""
     control = next(control for control in measured.controls if control.name == "seed")
     pairs = [pair for stage, pair in control.pairs.items() if stage != "tuned"]

@@ -19,7 +19,7 @@ from finest.gate.evidence import Evidence, Listed
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide
 from finest.gate.registry import RULES
-from finest.gate.tampered import Files, Maker, Night, places
+from finest.gate.tampered import Files, Maker, Tonight, places
 from finest.gate.twin import twins
 from finest.gate.verdict import RuleResult, Trial
 from finest.keys import numpy_generator
@@ -48,8 +48,10 @@ class Bad:
     name: str
     did: str
     make: Maker
-    meant: Mapping[str, power.Told] = field(default_factory=dict)
+    meant: Mapping[str, power.Told]
     """The rules or checks that are there for it, and how it is told on which data they must refuse it."""
+    instead: Mapping[str, power.Told] = field(default_factory=dict)
+    """Others that refuse it too, which are meant where the first are not configured."""
 
 
 BAD = (
@@ -69,6 +71,7 @@ BAD = (
         "stale",
         f"{tampered.STALE:.0%} of users keep the list of their first instance.",
         tampered.stale,
+        {"segments": power.segments},
         {"accuracy": power.accuracy, "frozen.plasticity": power.plasticity},
     ),
     Bad(
@@ -93,6 +96,7 @@ BAD = (
         "segment",
         f"The {tampered.SEGMENT:.0%} of users with the shortest histories get lists of random items.",
         tampered.segment,
+        {"segments": power.segments},
         {"accuracy": power.accuracy},
     ),
     Bad("probes", "All probes are one file.", tampered.one_probe, {"sanity.copies": power.always}),
@@ -123,7 +127,7 @@ def self_test(evidence: Evidence, measured: Measured, config: Gate, again: Again
         evidence: The night's rank lists.
         measured: What was measured on them.
         config: The rules and their bounds.
-        again: Measures other lists as the night's were.
+        again: Measures other rank lists as the night's were; it may take what is the same from a measurement.
     """
     unlisted = dict.fromkeys(item for item in evidence.target if item not in evidence.vocabulary)
     codes = {item: len(evidence.vocabulary) + place for place, item in enumerate(unlisted)}
@@ -136,7 +140,7 @@ def self_test(evidence: Evidence, measured: Measured, config: Gate, again: Again
         trend = found.trend and replace(found.trend, shown=())
         return replace(found, age_hours=0.0, fingerprint="of the self-test", trend=trend)
 
-    night = Night(drawn, measured if drawn is evidence else measuring(drawn, None), config)
+    night = Tonight(drawn, measured if drawn is evidence else measuring(drawn, None), config)
 
     def judge(files: Files) -> Judged:
         changed = replace(drawn, files=drawn.files | files)
@@ -171,12 +175,16 @@ def sample(evidence: Evidence, most: int = MOST) -> Evidence:
     )
 
 
-def _bad(bad: Bad, night: Night, judge: Judge) -> Trial:
+def _bad(bad: Bad, night: Tonight, judge: Judge) -> Trial:
     """Judges a bad candidate, which a rule that is meant for it must refuse if the night's data show the harm."""
     trial = Trial(name=bad.name, did=bad.did, meant=list(bad.meant), instances=len(night.target), sentence="")
-    asked = {check: told for check, told in bad.meant.items() if configured(check, night.config)}
+    groups = [
+        {check: told for check, told in group.items() if configured(check, night.config)}
+        for group in (bad.meant, bad.instead)
+    ]
+    asked = groups[0] or groups[1]
     if not asked:
-        return _untold(trial, "not configured", f"gate.rules has none of: {', '.join(bad.meant)}")
+        return _untold(trial, "not configured", f"gate.rules has none of: {', '.join([*bad.meant, *bad.instead])}")
     trial = trial.model_copy(update={"meant": list(asked)})
     files = bad.make(night)
     if isinstance(files, str):
@@ -189,7 +197,7 @@ def _bad(bad: Bad, night: Night, judge: Judge) -> Trial:
     return _outcome(trial)
 
 
-def _off_by_one(night: Night) -> Trial:
+def _off_by_one(night: Tonight) -> Trial:
     """Holds ranks that are one too small against the lists, as whoever reads a file does."""
     trial = Trial(name="off by one", did=OFF_BY_ONE, meant=[READING], instances=len(night.target), sentence="")
     listed, evidence = night.evidence.candidate, night.evidence
@@ -215,7 +223,7 @@ def _off_by_one(night: Night) -> Trial:
     return _outcome(trial)
 
 
-def _good(night: Night, judge: Judge) -> Trial:
+def _good(night: Tonight, judge: Judge) -> Trial:
     """Judges good candidates until one passes."""
     trial = Trial(name="twin", did=TWIN, good=True, instances=len(night.target), sentence="")
     refusals = []

@@ -38,7 +38,7 @@ SHUFFLED = 20
 
 
 @dataclass(frozen=True)
-class Night:
+class Tonight:
     """Holds what a night's candidates are made of and judged by."""
 
     evidence: Evidence
@@ -101,7 +101,7 @@ class Night:
         return numpy_generator("self-test", *words)
 
 
-Maker = Callable[[Night], Files | str]
+Maker = Callable[[Tonight], Files | str]
 
 
 def places(items: Ints, target: Ints) -> Ints:
@@ -137,7 +137,7 @@ def moved(listed: Listed, target: Ints, to: Floats, digest: str) -> Listed:
     return made(listed, items, np.where(np.isnan(to) | np.isnan(rank), rank, to), digest)
 
 
-def popular(night: Night) -> Files | str:
+def popular(night: Tonight) -> Files | str:
     """Gives every variant the lists of the most popular items."""
     other = night.evidence.other("popularity")
     if other is None:
@@ -145,7 +145,7 @@ def popular(night: Night) -> Files | str:
     return {slot: made(listed, other.items, other.target_rank, "popularity") for slot, listed in night.tuned.items()}
 
 
-def shuffled(night: Night) -> Files | str:
+def shuffled(night: Tonight) -> Files | str:
     """Shuffles the top of every variant's lists, each variant's by itself."""
 
     def shuffle(slot: Slot, listed: Listed) -> Listed:
@@ -162,7 +162,7 @@ def shuffled(night: Night) -> Files | str:
     return {slot: _again(slot, clean) if slot.scenario == "identity" else clean[slot] for slot in night.tuned}
 
 
-def worse(night: Night) -> Files | str:
+def worse(night: Tonight) -> Files | str:
     """Lowers every target so far that reciprocal ranks are a fixed share of what they were, in every variant.
 
     The share takes the candidate's MRR to `DROP` under the base model's.
@@ -190,7 +190,7 @@ def _lowered(listed: Listed, target: Ints, share: float, spread: Floats, digest:
     return moved(listed, target, to, digest)
 
 
-def stale(night: Night) -> Files | str:
+def stale(night: Tonight) -> Files | str:
     """Gives some users the list of their first instance ever after, in every variant."""
     first, codes = night.first, night.evidence.codes
     several = np.flatnonzero(np.bincount(codes) > 1)
@@ -209,7 +209,7 @@ def stale(night: Night) -> Files | str:
     return {slot: frozen(slot, listed) for slot, listed in night.tuned.items()}
 
 
-def segment(night: Night) -> Files | str:
+def segment(night: Tonight) -> Files | str:
     """Gives the users with the shortest histories lists of random items, in every variant the same."""
     first, codes = night.first, night.evidence.codes
     if len(first) < 2:
@@ -220,7 +220,7 @@ def segment(night: Night) -> Files | str:
     return {slot: _exchanged(night, listed, rows, f"segment {slot}", "segment") for slot, listed in night.tuned.items()}
 
 
-def champion_again(night: Night) -> Files | str:
+def champion_again(night: Tonight) -> Files | str:
     """Puts the champion's lists in the candidate's place."""
     champion = night.evidence.other("champion")
     if champion is None:
@@ -228,7 +228,7 @@ def champion_again(night: Night) -> Files | str:
     return {night.candidate: made(night.evidence.candidate, champion.items, champion.target_rank, champion.digest)}
 
 
-def reference_again(night: Night) -> Files | str:
+def reference_again(night: Tonight) -> Files | str:
     """Puts the lists that the candidate was told to keep in the place of every variant's."""
     reference = night.reference()
     if reference is None:
@@ -241,7 +241,7 @@ def reference_again(night: Night) -> Files | str:
     }
 
 
-def one_probe(night: Night) -> Files | str:
+def one_probe(night: Tonight) -> Files | str:
     """Puts one probe's files in the place of all probes', at every stage."""
     probes = night.trained("probe")
     if len({(slot.group, slot.scenario) for slot in probes}) < 2:
@@ -252,7 +252,7 @@ def one_probe(night: Night) -> Files | str:
     return {slot: one[slot._replace(scenario=None, group="")] for slot in probes}
 
 
-def seed_untrained(night: Night) -> Files | str:
+def seed_untrained(night: Tonight) -> Files | str:
     """Gives the seed control lists of random items before fine-tuning, so that the noise floor is none."""
     controls = {slot: listed for slot, listed in night.trained("control", "seed").items() if slot.stage != "tuned"}
     if not controls:
@@ -261,7 +261,7 @@ def seed_untrained(night: Night) -> Files | str:
     return {slot: _exchanged(night, listed, every, f"seed {slot}", "seed") for slot, listed in controls.items()}
 
 
-def rounding_frozen(night: Night) -> Files | str:
+def rounding_frozen(night: Tonight) -> Files | str:
     """Puts the clean variant's lists in the place of the rounding control's, at every stage."""
     controls = night.trained("control", "rounding")
     if not controls:
@@ -269,7 +269,7 @@ def rounding_frozen(night: Night) -> Files | str:
     return {slot: night.evidence.clean(slot.group, slot.stage, slot.protocol) for slot in controls}
 
 
-def _exchanged(night: Night, listed: Listed, rows: npt.NDArray[np.bool_], digest: str, use: str) -> Listed:
+def _exchanged(night: Tonight, listed: Listed, rows: npt.NDArray[np.bool_], digest: str, use: str) -> Listed:
     """Returns the lists with each item of these rows exchanged for another one, by one permutation of all items."""
     random = night.random(use)
     other = np.arange(-1, len(night.evidence.vocabulary))  # by code + 1, so that -1 stays

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from finest.gate.evidence import Listed
-from finest.gate.tampered import Files, Floats, Night, made, moved, places
+from finest.gate.tampered import Files, Floats, Tonight, made, moved, places
 
 SHARES = (0.3, 0.02, 0.001)
 """Shares of instances whose lists a probe moves, of ever calmer candidates; those of the rounding control are half."""
@@ -21,7 +21,7 @@ HEAD = 12
 """Number of places among which two neighbours change places in a list that moves."""
 
 
-def twins(night: Night) -> Iterator[Files]:
+def twins(night: Tonight) -> Iterator[Files]:
     """Yields the files of good candidates, the likeliest first: of tonight's lists, the base model's, the champion's.
 
     Every target is moved up, to the root of the best rank that any model of the night gives it or less, every variant's
@@ -42,7 +42,7 @@ def twins(night: Night) -> Iterator[Files]:
         yield _variants(night, _half(night, tuned, champion), little, SHARES[1])
 
 
-def _half(night: Night, tuned: Listed, champion: Listed) -> Listed:
+def _half(night: Tonight, tuned: Listed, champion: Listed) -> Listed:
     """Returns the candidate's lists, every other user's the champion's where these are as long."""
     whole = (champion.items >= 0).sum(1) == (tuned.items >= 0).sum(1)
     whole &= np.isin(champion.items, np.append(night.listed, -1)).all(1)
@@ -54,7 +54,7 @@ def _half(night: Night, tuned: Listed, champion: Listed) -> Listed:
     return made(tuned, items, np.where(rows & (place < 0), behind, rank), "half")
 
 
-def _variants(night: Night, of: Listed, to: Floats, share: float) -> Files:
+def _variants(night: Tonight, of: Listed, to: Floats, share: float) -> Files:
     """Returns the files of a candidate with the lists `of`, and targets at ranks `to`."""
     clean = moved(of, night.target, to, "twin")
     files: Files = {}
@@ -67,7 +67,7 @@ def _variants(night: Night, of: Listed, to: Floats, share: float) -> Files:
     return files
 
 
-def _calm(night: Night, listed: Listed, clean: Listed, share: float, name: str) -> Listed:
+def _calm(night: Tonight, listed: Listed, clean: Listed, share: float, name: str) -> Listed:
     """Returns the clean lists, of which a share, and at least one, has two neighbours changed; no target moves."""
     random, items = night.random("twin", name), clean.items.copy()
     length, target = np.count_nonzero(items >= 0, axis=1), places(items, night.target)
