@@ -65,12 +65,15 @@ def _means(evidence: Evidence, stage: str, pairs: Pairs) -> Floats:
     """Returns the mean RLS of all probes against every clean training [C, 2], by each of the gated similarities."""
     clean = evidence.find("clean", None, stage, evidence.group)
     probes = [evidence.find("probe", name, stage, group) for group, name in evidence.variants("probe")]
-    others = [evidence.find("clean", None, stage, group) for group in evidence.groups[1:]]
-    others.append(evidence.find("control", "rounding", stage))
+    groups = [evidence.find("clean", None, stage, group) for group in evidence.groups[1:]]
+    # Hardware that rounds alike trains the same model once more. The control that is the same shows that nothing moves:
+    # counts alone know no rounding (a copy of a network's lists is the check sanity.copies' to refuse).
+    others = [one for one in groups if one is not None and clean is not None and not same(clean, one)]
     given = [probe for probe in probes if probe is not None]
     if clean is None or not given:
         return np.empty((0, len(HEADLINE)))
-    again = [other for other in others if other is not None and not same(clean, other)]
+    rounding = evidence.find("control", "rounding", stage)
+    again = [*others, *([] if rounding is None else [rounding])]
     return np.array([_rls(each, given, pairs) for each in (clean, *again)])
 
 

@@ -26,12 +26,15 @@ def twins(night: Tonight) -> Iterator[Files]:
 
     Every target is moved up, to the root of the best rank that any model of the night gives it or less, every variant's
     lists are the clean one's but for neighbours that change places in some, and those of the control `seed` in all.
+    Where counts alone are served, lists are calmer than that as they are: there they stay, but for the targets.
     """
     evidence = night.evidence
     ranks = [listed.target_rank for slot, listed in evidence.files.items() if slot.role not in ("probe", "control")]
     best = np.fmin.reduce(ranks)
     tuned, base = evidence.candidate, evidence.find("clean", None, "base", evidence.group)
     root, little = np.ceil(np.sqrt(best)), np.maximum(np.floor(best * LITTLE), 1)
+    if tuned.description.served == "memory":
+        yield _as_they_are(night, root)
     for share in SHARES:
         yield _variants(night, tuned, root, share)
     yield _variants(night, tuned, little, SHARES[1])
@@ -40,6 +43,16 @@ def twins(night: Tonight) -> Iterator[Files]:
         yield _variants(night, base, little, SHARES[1])
     if champion := evidence.other("champion"):
         yield _variants(night, _half(night, tuned, champion), little, SHARES[1])
+
+
+def _as_they_are(night: Tonight, to: Floats) -> Files:
+    """Returns the files of tonight's variants with targets at ranks `to`."""
+    tuned, clean = night.tuned, night.evidence.candidate
+    same = {slot: slot.role == "clean" or slot.scenario == "identity" for slot in tuned}
+    return {
+        slot: moved(clean if same[slot] else listed, night.target, to, "twin" if same[slot] else f"twin {slot}")
+        for slot, listed in tuned.items()
+    }
 
 
 def _half(night: Tonight, tuned: Listed, champion: Listed) -> Listed:

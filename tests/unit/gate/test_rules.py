@@ -350,3 +350,17 @@ def test_lists_that_stopped_with_an_older_history_are_refused_where_plasticity_i
         old = run.scores[variant, "tuned"][::EACH]
         run.scores[variant, "tuned"] = np.repeat(old, EACH, axis=0)
     assert failed(judged(of_one_instance(run), tmp_path)) >= {"accuracy.base"}
+
+
+def test_counts_alone_which_know_no_rounding_have_no_noise_of_training(tmp_path: Path) -> None:
+    run = made_up()
+    for variant in ("clean", *PROBES, *CONTROLS):
+        run.scores[variant, "network"] = run.scores[variant, "base"]
+        served = run.scores["clean" if variant in CONTROLS else variant, "tuned"]
+        run.scores[variant, "base"] = run.scores[variant, "tuned"] = served
+        for stage in ("base", "tuned"):
+            run.described[variant, stage] = {"served": "memory"}
+    verdict = judged(run, tmp_path)
+    assert verdict.metrics["training_noise/tuned/rbo"] == verdict.metrics["training_noise/gain/rbo"] == 0
+    assert (rule(verdict, "gain.rbo").value, rule(verdict, "gain.rbo").status) == (0, "pass")
+    assert verdict.verdict == "pass"
