@@ -38,6 +38,9 @@ LOG_RANK, LOG_RANK_SD = 3.77, 1.70
 """Mean and standard deviation of a target's log rank there."""
 RETRAINED = {"base": 0.145, "champion": 0.26}
 """Standard deviation of the log ratio of a target's ranks there: candidate to base, and to another seed's model."""
+CONDITION = ("users", "shape", "scenarios", "spread", "noise")
+POWER = ((0.0, 0.0), (0.015, 0.0), (0.03, 0.0), (0.0, 0.007), (0.015, 0.007), (0.0, 0.03))
+"""Spreads and noises of the table of power."""
 FLOOR, CEILING = 0.67, 0.90
 ABOVE = 0.02
 Floats = npt.NDArray[np.float64]
@@ -213,12 +216,53 @@ def _drawn(condition: dict[str, Any], users: Users) -> Measured:
     return of_levels(users, *noisy, *condition["levels"])
 
 
+def page(found: list[dict[str, Any]]) -> str:
+    """Returns the tables of docs/error_rates.md: false passes by rule, and how often good models are refused."""
+    lines = ["| rule | conditions | false pass: mean | 95% of conditions under | highest, with its interval | at |"]
+    lines.append("|---|---|---|---|---|---|")
+    for name in dict.fromkeys(each["rule"] for each in found):
+        at = [each for each in found if each["rule"] == name and each["truth"] == "at"]
+        shares = [each["passes"]["share"] for each in at]
+        worst = max(at, key=lambda each: float(each["passes"]["share"]))
+        interval = "{share:.1f}% [{low:.1f}, {high:.1f}]".format(**worst["passes"])
+        where = ", ".join(f"{key} {worst[key]}" for key in CONDITION if key in worst)
+        cells = [
+            f"`{name}`",
+            str(len(at)),
+            f"{np.mean(shares):.1f}%",
+            f"{np.quantile(shares, 0.95):.1f}%",
+            interval,
+            where,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| scenarios | " + " | ".join(f"spread {spread:g}, noise {noise:g}" for spread, noise in POWER) + " |",
+    ]
+    lines.append("|---|" + "---|" * len(POWER))
+    for scenarios in SCENARIOS:
+        lines.append(f"| {scenarios} | " + " | ".join(_refused(found, scenarios, *each) for each in POWER) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _refused(found: list[dict[str, Any]], scenarios: int, spread: float, noise: float) -> str:
+    """Returns the share of models that are .02 above the bound and refused, of 500 users as on ml-100k."""
+    wanted = {"rule": "stability.rbo", "truth": "above", "users": 500, "shape": "real"}
+    wanted |= {"scenarios": scenarios, "spread": spread, "noise": noise}
+    one = next(each for each in found if all(each[key] == value for key, value in wanted.items()))
+    return f"{100 - one['passes']['share']:.1f}%"
+
+
 def main() -> None:
     """Simulates all conditions, prints the worst of each rule, and writes benchmarks/calibration.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gates", type=int, default=1000)
     parser.add_argument("--only", default="", help="rules whose name begins so")
+    parser.add_argument("--page", action="store_true", help="print the tables of what was measured last")
     given = parser.parse_args()
+    if given.page:
+        print(page(json.loads(JSON.read_text())["conditions"]), end="")
+        return
     began = time.process_time()
     found = [simulated(each, given.gates) for each in conditions() if each["rule"].startswith(given.only)]
     seconds = time.process_time() - began

@@ -235,7 +235,10 @@ def _good(night: Tonight, judge: Judge) -> Trial:
     failed = min(refusals, key=len)
     trial = trial.model_copy(update={"refused_by": [result.name for result in failed]})
     tonight = {(result.name, result.sentence) for result in check(night.evidence, night.measured, night.config)}
-    if all(result.rule == "sanity" and (result.name, result.sentence) in tonight for result in failed):
+    if all(
+        result.value is None or (result.rule == "sanity" and (result.name, result.sentence) in tonight)
+        for result in failed
+    ):  # nothing was measured that a better candidate would have more of
         return _untold(trial, "cannot be told", f"what refuses it is not of its making: {failed[0].sentence}")
     if foreign := [result.rule for result in failed if not _ours(result.rule)]:
         return _untold(trial, "cannot be told", f"no good candidate is known for rules of other packages: {foreign[0]}")

@@ -76,8 +76,9 @@ def plan(data: Dataset, config: Perturb, seed: int) -> tuple[pa.Table, Plan]:
 def deal(config: Perturb, seed: int) -> Plan:
     """Deals the variants to groups of equal size, or one more; each has a clean variant to compare with.
 
-    >>> [[variant.name[:8] for variant in group.variants] for group in deal(Perturb(groups=2), 0).groups]
-    [['clean', 'identity', 'seed', 'random-r'], ['clean', 'rounding', 'random-d', 'random-i']]
+    >>> [[variant.name[:8] for variant in group.variants] for group in deal(Perturb(groups=3), 0).groups]
+    [['clean', 'identity', 'random-d', 'random-d'], ['clean', 'rounding', 'random-r', 'random-r'], \
+['clean', 'seed', 'random-i', 'random-i']]
     """
     most = len(config.scenarios) + 2
     if config.groups > most:

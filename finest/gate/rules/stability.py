@@ -44,7 +44,7 @@ def stability(evidence: Evidence, measured: Measured, config: Gate) -> list[Rule
     if count < LEAST_SCENARIOS:
         sentence = f"There are {count} scenarios, too few to know the spread between them."
         todo = f"Add to perturb.scenarios until there are {LEAST_SCENARIOS}."
-        return [decide("stability", False, sentence, value=count, bound=LEAST_SCENARIOS, todo=todo)]
+        return [decide("stability", False, sentence, todo=todo)]
     results = [
         result
         for measure in HEADLINE

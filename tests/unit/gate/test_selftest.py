@@ -157,7 +157,6 @@ def test_a_reader_that_believes_any_rank_breaks_the_gate(tmp_path: Path, monkeyp
     [
         ({"min_rls_above_floor": 2.9}, "stability.rbo [gate.min_rls_above_floor]"),
         ({"min_rls_rbo": 1.0}, "stability.rbo_absolute [gate.min_rls_rbo]"),
-        ({"rules": ["stability"], "min_rls_above_floor": "off", "min_worst_rls_above_floor": "off"}, "stability"),
     ],
 )
 def test_bounds_under_which_nothing_can_pass_break_the_gate(
@@ -304,3 +303,16 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
     made_up().write(tmp_path)
     verdict = judge([tmp_path], Gate(self_test=False))
     assert verdict.selftest == [] and "selftest/trials" not in verdict.metrics
+
+
+def test_a_night_without_enough_to_judge_is_no_fault_of_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    nothing_new = precise()
+    assert nothing_new.after_cut is not None
+    nothing_new.after_cut[:] = False
+    two_scenarios = precise(champion=False)
+    for stage in ("base", "tuned"):
+        del two_scenarios.scores[PROBES[0], stage]
+    for run, folder in ((nothing_new, tmp_path), (two_scenarios, tmp_path / "few")):
+        verdict = judged(run, folder)
+        assert verdict.verdict == "fail" and tried(verdict)["twin"].status == "cannot be told"
