@@ -8,22 +8,18 @@ import sys
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, assert_never
+from typing import Annotated, Any, Literal, assert_never
 
 import typer
-from rich.table import Table
 
 from components.sections import parse
 from finest import __version__
 from finest.errors import BrokenGateError, ConfigError, FinestError
 from pipeline import config as configs
-from pipeline import config_commands, tune
+from pipeline import config_commands, models, tune
 from pipeline import state as states
 from pipeline.cluster.commands import register
-from pipeline.options import AsOf, ConfigFile, Json, Sets, StateFolder, console, examples, print_json, settings
-
-if TYPE_CHECKING:
-    from tracking.registry import Version
+from pipeline.options import AsOf, ConfigFile, Json, Sets, StateFolder, console, examples, settings
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for torch.
 
@@ -32,12 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=examples("finest run", "finest run --source clicks.csv", "finest config show"),
 )
-models = typer.Typer(
-    help="Versions of the registered model, and which one is in production.",
-    no_args_is_help=True,
-    epilog=examples("finest models list", "finest models rollback"),
-)
-app.add_typer(models, name="models")
+app.add_typer(models.app, name="models")
 app.add_typer(config_commands.app, name="config")
 
 
@@ -188,86 +179,6 @@ def compile_(
 
 register(app)
 tune.register(app)
-
-
-@models.command(name="list", epilog=examples("finest models list", "finest models list --json"))
-def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None, as_json: Json = False) -> None:
-    """Show all versions, newest first."""
-    name = _registered_model(config, sets, state)
-    from tracking.registry import list_versions
-
-    versions = list_versions(name)
-    if as_json:
-        print_json({"model": name, "versions": [_described(version) for version in versions]})
-        return
-    columns = "version", "aliases", "verdict", "RLS", "MRR", "created (UTC)", "run"
-    table = Table(*columns, title=f"Registered model {name}", title_justify="left")
-    for version in versions:
-        measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
-        said = f"{version.verdict}, not promoted: {version.refused}" if version.refused else version.verdict
-        table.add_row(
-            version.version,
-            ", ".join(version.aliases),
-            said,
-            *measured,
-            f"{version.created:%Y-%m-%d %H:%M}",
-            version.kfp_run_id,
-        )
-    console().print(table)
-
-
-def _described(version: "Version") -> dict[str, Any]:
-    """Returns what `models list --json` says of a version."""
-    return {
-        "version": version.version,
-        "aliases": list(version.aliases),
-        "verdict": version.verdict or None,
-        "refused": version.refused or None,
-        "rls": version.rls,
-        "mrr": version.mrr,
-        "created": version.created.isoformat(),
-        "run": version.kfp_run_id,
-        "mlflow_run": version.mlflow_run_id,
-        "data_fingerprint": version.data_fingerprint,
-    }
-
-
-@models.command(epilog=examples("finest models promote 7", "finest models promote 7 --force"))
-def promote(
-    version: str,
-    force: Annotated[bool, typer.Option("--force", help="Even if it never passed the gate.")] = False,
-    config: ConfigFile = None,
-    sets: Sets = None,
-    state: StateFolder = None,
-) -> None:
-    """Make a version the champion by hand."""
-    name = _registered_model(config, sets, state)
-    from tracking.registry import promote_version
-
-    _say(promote_version(name, version, force))
-
-
-@models.command(epilog=examples("finest models rollback"))
-def rollback(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None) -> None:
-    """Swap the champion and the previous champion."""
-    name = _registered_model(config, sets, state)
-    from tracking.registry import rollback as swap
-
-    _say(swap(name))
-
-
-def _registered_model(config: Path | None, sets: list[str] | None, state: Path | None) -> str:
-    """Its name; the store is known to answer from here on."""
-    states.use(state)
-    name = configs.load(config or configs.QUICKSTART, sets or []).promote.registered_model
-    from tracking.store import check
-
-    check()
-    return name
-
-
-def _say(now: "Version") -> None:
-    print(f"{now.name} version {now.version} is the champion")
 
 
 def main() -> int:

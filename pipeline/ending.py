@@ -1,7 +1,7 @@
 """Says how a run ends: its exit code, and what that means for the champion."""
 
 from finest.errors import FinestError
-from tracking.registry import champion
+from tracking.registry import serving
 
 PASSED, BROKEN, REFUSED, CANCELLED = 0, 1, 3, 4
 """Exit codes; a run that was skipped has passed."""
@@ -21,4 +21,4 @@ class CancelledError(FinestError):
 
 def unchanged(model: str) -> str:
     """Returns what serves after a run that promoted nothing."""
-    return f"the champion of {model} stays as it was" if champion(model) else "there is no champion yet"
+    return f"the champion of {model} stays as it was" if serving(model) else "there is no champion yet"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from tracking.registry import champion
+from tracking.registry import serving
 from tracking.runs import children, parent_of
 from tracking.store import connect
 
@@ -41,7 +41,7 @@ def outcome(kfp_run: str, model: str) -> Outcome:
         if step := child.data.tags.get("step"):
             latest[step, child.data.tags.get("group")] = child
     failed = next((child for child in latest.values() if child.info.status in ("FAILED", "KILLED")), None)
-    now = champion(model)
+    now = serving(model)
     return Outcome(
         verdict=run.data.tags.get("verdict"),
         failed_step=failed and failed.data.tags["step"],

@@ -1,29 +1,33 @@
-"""Manages versions of the model and who is in production: the aliases champion, previous and challenger."""
+"""Registers versions of the model, and promotes what passed: by an entry of the ledger first, and an alias then."""
 
-import os
-import sys
+import logging
+import math
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict
+from finest.gate.verdict import Verdict, digest_of
 from finest.models.registry import MODELS
+from tracking import ledger, standing
 from tracking import sample as samples
+from tracking.entries import Log, Written
+from tracking.ledger import CHAMPION, PREVIOUS, aliases
 from tracking.package import log_package, model_card
 from tracking.records import note
 from tracking.runs import Run, kfp_run_id
 from tracking.store import connect, one_line, waiting
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
+logger = logging.getLogger(__name__)
 
-CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+CHALLENGER = "challenger"
+VERIFIED, REFUSED = "verified", "refused"
+"""Names of a version's tags: the digest of the verdict whose lists it was loaded and found to serve; why it was not
+promoted."""
 
 HEADLINES = ("rls/rbo", "accuracy/mrr")
 """Names of metrics that a version carries as tags, so that listing versions needs no runs."""
@@ -42,6 +46,8 @@ class Version:
     """`pass` or `fail`; empty if something else registered the version."""
     refused: str
     """Reason why the version was not promoted although it passed; else empty."""
+    verified: str
+    """Digest of the verdict (sha256) whose lists it was found to serve once it was loaded; empty if it never was."""
     kfp_run_id: str
     data_fingerprint: str
     rls: float | None
@@ -58,21 +64,44 @@ class Version:
 
 
 def champion(name: str) -> Version | None:
-    """Returns the version in production; None if there is none."""
-    return _by_alias(connect(), name, CHAMPION)
+    """Returns the version in production, by the ledger; None if there never was one.
+
+    Raises:
+        FinestError: There was one, and it has vanished; or the ledger was changed.
+    """
+    now = standing.stand(name)
+    ledger.unbroken(now.log)
+    if now.gone:
+        raise FinestError(now.gone)
+    return get(name, now.champion) if now.champion else None
+
+
+def serving(name: str) -> Version | None:
+    """Returns the version in production, by the ledger; None also where it has vanished."""
+    now = standing.stand(name)
+    return get(name, now.champion) if now.champion in now.versions else None
 
 
 def list_versions(name: str) -> list[Version]:
     """Returns all versions, newest first."""
     client = connect()
-    aliases = _aliases(client, name)
-    found = [_version(raw, aliases) for raw in client.search_model_versions(f"name = '{name}'")]
+    by_alias = aliases(client, name)
+    found = [_version(raw, by_alias) for raw in client.search_model_versions(f"name = '{name}'")]
     return sorted(found, key=lambda version: int(version.version), reverse=True)
 
 
 def download(version: Version, folder: Path) -> Path:
-    """Downloads a version into `folder`; returns its model folder (weights.safetensors, ...), which lies below."""
-    return _package(version, folder) / "artifacts" / "model"
+    """Downloads a version into `folder`; returns its model folder (weights.safetensors, ...), which lies below.
+
+    Raises FinestError where it holds no model.
+    """
+    model = _package(version, folder) / "artifacts" / "model"
+    if not model.is_dir():
+        raise FinestError(
+            f"version {version.version} of {version.name} holds no model: its files were deleted, or something else "
+            "has registered it; put another version into production: finest models rollback"
+        )
+    return model
 
 
 def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
@@ -96,6 +125,7 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
             raise
     model_id = log_package(run, model_folder, verdict, manifest)
     tags = {"kfp_run_id": kfp_run_id(), "data_fingerprint": manifest.fingerprint, "verdict": verdict.verdict}
+    tags[ledger.HEAD] = name + ledger.SUFFIX
     tags |= {"last_timestamp": str(manifest.last_timestamp), "model": (model := read_facts(model_folder).model.name)}
     tags |= {"package": package} if (package := MODELS.package_of(model)) else {}
     tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
@@ -134,101 +164,83 @@ def promote(
         raise FinestError(
             f"only a candidate that passed is promoted; the verdict is {verdict.verdict}: {verdict.reason}"
         )
-    if (now := champion(name)) is not None and now.kfp_run_id == kfp_run_id():
-        return now  # an earlier attempt of this step got through
+    log, digest = ledger.begin(name), digest_of(verdict)
+    if mine := [one for one in log.moves if one in log.of_run(kfp_run_id(), "promotion")]:
+        return _promoted_before(name, log, mine[-1])
     made = register(run, name, model_folder, verdict, manifest)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _load_and_compare(_package(made, Path(folder)), sample)
-        _unchanged(name, expected)
+            samples.load_and_compare(_package(made, Path(folder)), sample)
+        run.client.set_model_version_tag(name, made.version, VERIFIED, digest)
+        log = standing.check(name).log
+        _unchanged(log, expected)
     except Exception as error:
-        run.client.set_model_version_tag(name, made.version, "refused", one_line(error))
+        run.client.set_model_version_tag(name, made.version, REFUSED, one_line(error))
+        refuse(name, one_line(error), digest, made.version)
         raise
     if made.refused:  # by an earlier attempt, for what was over by this one
-        run.client.delete_model_version_tag(name, made.version, "refused")
+        run.client.delete_model_version_tag(name, made.version, REFUSED)
+    after = log.last.number if log.last else 0
+    entry = ledger.entry(
+        "promotion",
+        verdict.reason,
+        run=kfp_run_id(),
+        verdict=digest,
+        from_version=log.champion,
+        to_version=made.version,
+        after=after,
+    )
+    number, log = ledger.append(name, entry, log)
+    if (lost := log.lost(number)) is not None:
+        run.client.set_model_version_tag(name, made.version, REFUSED, lost)
+        raise FinestError(lost)
     run.client.set_registered_model_alias(name, CHALLENGER, made.version)
-    _move_champion(run.client, name, made.version)
-    return _get(run.client, name, made.version)
+    standing.settle(name)
+    return get(name, made.version)
+
+
+def _promoted_before(name: str, log: Log, mine: Written) -> Version:
+    """Finishes what an earlier attempt of this step has begun; what was replaced since stays so."""
+    version = mine.entry.to_version if mine.entry else ""
+    if mine is log.last:
+        return get(name, standing.settle(name).champion)
+    later = log.moves[log.moves.index(mine) + 1]
+    logger.warning(
+        "this run has promoted version %s of %s already (entry %d of the ledger), and entry %d has replaced it since "
+        "(%s): nothing is done",
+        version,
+        name,
+        mine.number,
+        later.number,
+        later.entry.line() if later.entry else "",
+    )
+    return get(name, version)
+
+
+def refuse(name: str, why: str, digest: str, version: str = "") -> None:
+    """Writes into the ledger, once, that this pipeline run's candidate was refused; not into one that was changed."""
+    log = ledger.begin(name)
+    if not log.of_run(kfp_run_id(), "refusal") and not log.breaks():
+        found = ledger.entry(
+            "refusal", why, run=kfp_run_id(), verdict=digest, from_version=log.champion, to_version=version
+        )
+        ledger.append(name, found, log)
 
 
 def register_rejected(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
     """Registers a candidate that the gate refused as challenger, so that people can look at it."""
     made = register(run, name, model_folder, verdict, manifest)
     run.client.set_registered_model_alias(name, CHALLENGER, made.version)
-    return _get(run.client, name, made.version)
+    return get(name, made.version)
 
 
-def promote_version(name: str, version: str, force: bool = False) -> Version:
-    """Makes a version champion by hand. Raises FinestError if it did not pass the gate, unless by `force`."""
-    client = connect()
-    found = _get(client, name, version)
-    if not force and (found.verdict != "pass" or found.refused):
-        why = found.refused or f"its verdict is {found.verdict or 'missing'}"
-        raise FinestError(
-            f"version {version} of {name} stays out of production: {why}; --force promotes it all the same"
-        )
-    if CHAMPION in found.aliases:
-        raise FinestError(f"version {version} of {name} is the champion already")
-    _move_champion(client, name, version)
-    return _get(client, name, version)
-
-
-def rollback(name: str) -> Version:
-    """Swaps champion and previous, and returns the new champion. Done twice, it changes nothing."""
-    client = connect()
-    aliases = _aliases(client, name)
-    now, before = aliases.get(CHAMPION), aliases.get(PREVIOUS)
-    if now is None:
-        raise FinestError(
-            f"{name} has no champion to roll back; promote a version first: finest models promote VERSION"
-        )
-    if before is None or before == now:
-        raise FinestError(
-            f"{name} has no previous champion to go back to; choose a version: finest models promote VERSION"
-        )
-    # Production first: a crash in between has rolled back already, and at no moment is there no champion.
-    client.set_registered_model_alias(name, CHAMPION, before)
-    client.set_registered_model_alias(name, PREVIOUS, now)
-    return _get(client, name, before)
-
-
-def _move_champion(client: "MlflowClient", name: str, version: str) -> None:
-    """Moves the alias previous first: a crash in between leaves the old champion in production."""
-    if (now := _aliases(client, name).get(CHAMPION)) is not None:
-        client.set_registered_model_alias(name, PREVIOUS, now)
-    client.set_registered_model_alias(name, CHAMPION, version)
-
-
-def _unchanged(name: str, expected: str | None) -> None:
-    now = champion(name)
-    if (now and now.version) != expected:
-        said = f"version {now.version}" if now else "gone"
+def _unchanged(log: Log, expected: str | None) -> None:
+    if log.champion != (expected or ""):
+        said = f"version {log.champion}" if log.champion else "gone"
         compared = f"with version {expected}" if expected else "with no champion"
         raise FinestError(
-            f"the champion of {name} is {said}, but the gate compared {compared}; nothing was promoted, run again"
+            f"the champion of {log.line} is {said}, but the gate compared {compared}; nothing was promoted, run again"
         )
-
-
-def _load_and_compare(package: Path, sample: samples.Sample) -> None:
-    import mlflow
-
-    with _without_pickle():
-        samples.compare(sample, mlflow.pyfunc.load_model(str(package)).predict)
-
-
-@contextmanager
-def _without_pickle() -> Iterator[None]:
-    """Refuses pickle while a model is loaded, as a careful server does; the import path stays as it was."""
-    before, path = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION"), list(sys.path)
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        if before is None:
-            del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
-        else:
-            os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = before
 
 
 def _package(version: Version, folder: Path) -> Path:
@@ -240,50 +252,45 @@ def _package(version: Version, folder: Path) -> Path:
     return Path(waiting(lambda: mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))))
 
 
-def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:
-    """Returns versions by alias; none if the model is not registered yet."""
+def get(name: str, version: str) -> Version:
+    """Returns a version. Raises FinestError if there is none of that number."""
     from mlflow.exceptions import MlflowException
 
+    client = connect()
     try:
-        return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {}
-
-
-def _by_alias(client: "MlflowClient", name: str, alias: str) -> Version | None:
-    aliases = _aliases(client, name)
-    return _version(client.get_model_version(name, aliases[alias]), aliases) if alias in aliases else None
-
-
-def _get(client: "MlflowClient", name: str, version: str) -> Version:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return _version(client.get_model_version(name, version), _aliases(client, name))
+        return _version(client.get_model_version(name, version), aliases(client, name))
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         raise FinestError(f"{name} has no version {version}; `finest models list` shows them") from error
 
 
-def _version(raw: Any, aliases: dict[str, str]) -> Version:
+def _version(raw: Any, by_alias: dict[str, str]) -> Version:
+    """Returns what a version says; nothing that others have registered under the name may break a list."""
     tags = raw.tags
-    rls, mrr = (float(tags[key]) if key in tags else None for key in HEADLINES)
+    rls, mrr = (_number(tags.get(key)) for key in HEADLINES)
+    last = tags.get("last_timestamp", "")
     return Version(
         name=raw.name,
         version=str(raw.version),
-        aliases=tuple(alias for alias in (CHAMPION, PREVIOUS, CHALLENGER) if aliases.get(alias) == str(raw.version)),
+        aliases=tuple(alias for alias in (CHAMPION, PREVIOUS, CHALLENGER) if by_alias.get(alias) == str(raw.version)),
         verdict=tags.get("verdict", ""),
-        refused=tags.get("refused", ""),
+        refused=tags.get(REFUSED, ""),
+        verified=tags.get(VERIFIED, ""),
         kfp_run_id=tags.get("kfp_run_id", ""),
         data_fingerprint=tags.get("data_fingerprint", ""),
         rls=rls,
         mrr=mrr,
-        last_timestamp=int(tags["last_timestamp"]) if "last_timestamp" in tags else None,
+        last_timestamp=int(last) if last.isdecimal() else None,
         created=datetime.fromtimestamp(raw.creation_timestamp / 1000, UTC),
         mlflow_run_id=raw.run_id or "",
         model=tags.get("model", ""),
         package=tags.get("package", ""),
     )
+
+
+def _number(text: str | None) -> float | None:
+    """Returns the tag's number; None where it is none."""
+    with suppress(TypeError, ValueError):
+        return found if math.isfinite(found := float(text)) else None  # type: ignore[arg-type]
+    return None

@@ -1,8 +1,12 @@
 """Compares a package that has been loaded back with offline rank lists."""
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,6 +74,29 @@ def compare(sample: Sample, predict: Predict) -> None:
             f"the package does not serve what was judged: {len(differing)} of {len(sample.items)} lists differ, "
             f"instance {differing[0]} of the sample first; the champion stays"
         )
+
+
+def load_and_compare(package: Path, sample: Sample) -> None:
+    """Loads a package without pickle. Raises FinestError unless it serves the sample's lists."""
+    import mlflow
+
+    with _without_pickle():
+        compare(sample, mlflow.pyfunc.load_model(str(package)).predict)
+
+
+@contextmanager
+def _without_pickle() -> Iterator[None]:
+    """Refuses pickle while a model is loaded, as a careful server does; the import path stays as it was."""
+    before, path = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION"), list(sys.path)
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        if before is None:
+            del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
+        else:
+            os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = before
 
 
 def _equal(items: list[str], scores: list[float], served_items: list[str], served_scores: list[float]) -> bool:

@@ -17,7 +17,7 @@ from finest.data.window import moment, resolved
 from finest.errors import ConfigError, FinestError
 from finest.metrics.registry import METRICS, SIMILARITIES
 from finest.models.registry import MODELS
-from tracking import registry, runs, store
+from tracking import registry, runs, standing, store
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
     store.check()
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
+    standing.check(sections.promote.registered_model)
     champion = registry.champion(sections.promote.registered_model)
     if champion and champion.model and champion.model not in MODELS:
         raise ConfigError(

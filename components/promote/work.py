@@ -6,7 +6,7 @@ from components.gate.work import LISTS, MODEL, digests
 from components.promote.config import Promote
 from finest.data.dataset import load
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, read_verdict
+from finest.gate.verdict import Verdict, digest_of, read_verdict
 from finest.ranklists import file
 from tracking import registry, sample
 from tracking.runs import Run
@@ -38,7 +38,9 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
 
 
 def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
-    """Leaves production alone; registers the candidate as challenger where the config, or a suspicion, asks for that.
+    """Leaves production alone, and writes into the ledger why.
+
+    Registers the candidate as challenger where the config, or a suspicion, asks for that.
 
     Args:
         run: The step's MLflow run.
@@ -50,11 +52,12 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
     Returns:
         The registered version; None where there is none.
     """
-    judged = read_verdict(verdict / "verdict.json")
-    if not config.register_rejected and judged.verdict != "suspicious":
-        return None
-    manifest = load(data).manifest
-    return registry.register_rejected(run, config.registered_model, candidate / MODEL, judged, manifest)
+    judged, version = read_verdict(verdict / "verdict.json"), None
+    if config.register_rejected or judged.verdict == "suspicious":
+        manifest = load(data).manifest
+        version = registry.register_rejected(run, config.registered_model, candidate / MODEL, judged, manifest)
+    registry.refuse(config.registered_model, judged.reason, digest_of(judged), version.version if version else "")
+    return version
 
 
 def still_judged(candidate: Path, verdict: Verdict) -> None:

@@ -1,5 +1,6 @@
 """The verdict: one file that says what was measured, which rules held and why."""
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -357,6 +358,11 @@ def as_json(verdict: Verdict) -> str:
     """Returns the verdict as JSON, laid out as in its file."""
     content = finite(verdict.model_dump(mode="json"))
     return json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+def digest_of(verdict: Verdict) -> str:
+    """Returns the verdict's digest: the sha256 of its file."""
+    return hashlib.sha256((as_json(verdict) + "\n").encode()).hexdigest()
 
 
 def read_verdict(path: Path) -> Verdict:

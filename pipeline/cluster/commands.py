@@ -201,6 +201,7 @@ def _nights(last: int, max_age: str | None, as_json: bool) -> None:
         nights.show(out, last)
     if limit is not None:
         say(out, nights.check_age(limit))
+        nights.check_line()
 
 
 def doctor(

@@ -13,8 +13,8 @@ from finest.durations import duration
 from finest.errors import ConfigError, FinestError
 from pipeline.options import say
 from pipeline.table import STATUS_STYLES, number
-from tracking import links
-from tracking.history import Past, last_judged, past_runs
+from tracking import ledger, links, standing
+from tracking.history import Past, last_judged, past_runs, registered_model
 from tracking.runs import NIGHT
 from tracking.store import asked, masked, uri
 
@@ -77,6 +77,18 @@ def check_age(limit: timedelta, now: datetime | None = None) -> str:
     if old > limit:
         raise FinestError(f"{said}, and may be {_hours(limit)}; {advice}")
     return said
+
+
+def check_line() -> None:
+    """Raises FinestError where what is in production is not what the ledger of the newest verdict's line says."""
+    last = last_judged()
+    name = registered_model(last.kfp_run) if last else None
+    if name is None:
+        return
+    now = asked(lambda: standing.stand(name))
+    ledger.unbroken(now.log)
+    if problem := now.gone or now.moved:
+        raise FinestError(problem)
 
 
 def _hours(span: timedelta) -> str:

@@ -168,7 +168,7 @@ def test_the_champion_is_moved_and_moved_back_by_hand(refused: Ran, command: Com
     said = command("models", "promote", "2")
     assert said.returncode == 1 and said.stderr.count("\n") == 1 and champion() == "1"
     assert command("models", "promote", "2", "--force").returncode == 0 and champion() == "2"
-    assert command("models", "rollback").stdout == "finest version 1 is the champion\n" and champion() == "1"
+    assert command("models", "rollback", "--yes").stdout == "finest version 1 is the champion\n" and champion() == "1"
     assert "champion" in command("models", "list").stdout
 
 

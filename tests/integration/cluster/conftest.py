@@ -20,7 +20,7 @@ from tests.services import fake_kubernetes, recorded
 from tests.services.fake_kfp import FakeKfp, serve
 from tests.services.fake_kubernetes import FakeKubernetes
 from tracking import runs
-from tracking.registry import CHAMPION
+from tracking.ledger import CHAMPION
 from tracking.store import connect
 
 CONFIG = "source: s3://bucket/interactions\ncheckpoints: s3://bucket/checkpoints\n"

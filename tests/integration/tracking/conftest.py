@@ -10,10 +10,13 @@ from finest.data.schema import SCHEMA_VERSION, Manifest
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
-from finest.models.saved import Facts, save
-from tracking import store
+from finest.models.saved import Facts, load, recommend, save
+from tracking import registry, runs, store
+from tracking.sample import Sample
 
 ITEMS = 30
+NAME = "finest-test"
+HISTORIES = [["i001", "i002", "i003"], ["i004"], ["i005", "i001"]]
 
 
 @pytest.fixture(scope="session")
@@ -130,3 +133,26 @@ def verdict() -> Callable[..., Verdict]:
         return Verdict.model_validate(base | fields)
 
     return make
+
+
+@pytest.fixture
+def promoted(
+    state: Path,
+    model_folder: Callable[[int], Path],
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., registry.Version]:
+    """The promote step of a pipeline run whose candidate has weights of that seed.
+
+    `judged` is the model whose lists the gate saw.
+    """
+
+    def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
+        monkeypatch.setenv("KFP_RUN_ID", kfp_run)
+        runs.open_parent({}, source="data.csv", seed=seed, tags={})
+        sample = Sample(HISTORIES, *recommend(load(model_folder(seed if judged is None else judged)), HISTORIES, 10))
+        with runs.step_run("promote") as run:
+            return registry.promote(run, NAME, model_folder(seed), verdict(), manifest, sample, expected)
+
+    return step

@@ -8,7 +8,7 @@ import pytest
 from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.gate.verdict import Night, Verdict
-from tracking import records, registry, runs, store
+from tracking import production, records, registry, runs, store
 from tracking.history import past_nights
 
 Model = Callable[[int], Path]
@@ -40,8 +40,8 @@ def live(
             records.log_verdict(step, judged, {}, {})
         with runs.step_run("register") as step:
             made = registry.register(step, line, model_folder(0), judged, manifest)
-            if passed:
-                registry._move_champion(step.client, line, made.version)
+            if passed and made.aliases == ():
+                production.make(production.promotion(line, made.version, force=True), "a test")
         return entry
 
     return night
@@ -63,7 +63,7 @@ def test_a_line_is_read_back_with_who_became_champion_and_without_those_that_wer
     assert read == first.model_copy(update={"promoted": True})
     assert champion is not None and champion.version == "4"
     assert promoted("4") == {"run-1": True, "run-2": True, "run-3": False, "run-4": True}
-    back = registry.rollback("finest")
+    back = production.make(production.rollback("finest", "2", force=True), "a test")
     assert promoted(back.version) == {"run-1": True, "run-2": True, "run-3": False, "run-4": False}
     assert promoted("") == dict.fromkeys(("run-1", "run-2", "run-3", "run-4"), False)
     assert [night.run for night in past_nights("4", count=2)] == ["run-3", "run-4"]

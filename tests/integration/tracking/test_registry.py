@@ -7,42 +7,11 @@ import pytest
 from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict
-from finest.models.saved import load, recommend
-from tracking import registry, runs, store
+from tracking import production, registry, runs, standing, store
 from tracking.outcome import outcome
-from tracking.sample import Sample
 
 NAME = "finest-test"
 Step = Callable[..., registry.Version]
-HISTORIES = [["i001", "i002", "i003"], ["i004"], ["i005", "i001"]]
-
-
-def offline(folder: Path) -> Sample:
-    items, scores = recommend(load(folder), HISTORIES, 10)
-    return Sample(HISTORIES, items, scores)
-
-
-@pytest.fixture
-def promoted(
-    state: Path,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Step:
-    """The promote step of a pipeline run whose candidate has weights of that seed.
-
-    `judged` is the model whose lists the gate saw.
-    """
-
-    def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
-        monkeypatch.setenv("KFP_RUN_ID", kfp_run)
-        runs.open_parent({}, source="data.csv", seed=seed, tags={})
-        sample = offline(model_folder(seed if judged is None else judged))
-        with runs.step_run("promote") as run:
-            return registry.promote(run, NAME, model_folder(seed), verdict(), manifest, sample, expected)
-
-    return step
 
 
 @pytest.fixture
@@ -64,6 +33,14 @@ def rejected(
             )
 
     return step
+
+
+def by_hand(version: str, force: bool = False) -> registry.Version:
+    return production.make(production.promotion(NAME, version, force), "a test")
+
+
+def rollback(to: str = "") -> registry.Version:
+    return production.make(production.rollback(NAME, to), "a test")
 
 
 def aliases() -> dict[str, tuple[str, ...]]:
@@ -88,14 +65,20 @@ def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted: Step, monkey
     assert said and len(said) <= 200 and said.endswith("The rest is in verdict.json and report.html.")
 
 
-def test_the_next_champion_leaves_the_first_as_previous_and_rollback_swaps_them(promoted: Step) -> None:
+def test_a_rollback_goes_back_one_champion_at_a_time_and_never_to_what_it_left(promoted: Step) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
-    assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
+    promoted("run-3", 2, "2")
+    assert aliases() == {"3": ("champion", "challenger"), "2": ("previous",), "1": ()}
     assert outcome("run-1", NAME).promoted_version is None
-    assert registry.rollback(NAME).version == "1"
-    assert aliases() == {"2": ("previous", "challenger"), "1": ("champion",)}
-    assert registry.rollback(NAME).version == "2"
+    assert rollback().version == "2"
+    assert aliases() == {"3": ("challenger",), "2": ("champion",), "1": ("previous",)}
+    assert rollback().version == "1"
+    assert aliases() == {"3": ("challenger",), "2": (), "1": ("champion",)}
+    with pytest.raises(FinestError, match="has no previous champion to go back to"):
+        rollback()
+    assert rollback("3").version == "3"
+    assert aliases() == {"3": ("champion", "challenger"), "2": (), "1": ()}
 
 
 def test_the_champion_comes_back_as_the_model_folder_that_was_registered(
@@ -127,7 +110,7 @@ def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted
     with pytest.raises(
         FinestError, match=r"version 2 of finest-test stays out of production: the package does not serve"
     ):
-        registry.promote_version(NAME, "2")
+        by_hand("2")
 
 
 def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted: Step) -> None:
@@ -152,30 +135,30 @@ def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(p
     with pytest.raises(
         FinestError, match=r"version 2 of finest-test stays out of production: its verdict is fail; --force"
     ):
-        registry.promote_version(NAME, "2")
+        by_hand("2")
     assert aliases() == {"2": ("challenger",), "1": ("champion",)}
-    registry.promote_version(NAME, "2", force=True)
+    by_hand("2", force=True)
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
 
 
 def test_a_version_that_passed_is_promoted_by_hand_once(promoted: Step) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
-    assert registry.promote_version(NAME, "1").aliases == ("champion",)
+    assert by_hand("1").aliases == ("champion",)
     with pytest.raises(FinestError, match="is the champion already"):
-        registry.promote_version(NAME, "1")
+        by_hand("1")
     for missing in ("9", "best"):
         with pytest.raises(FinestError, match=f"finest-test has no version {missing}"):
-            registry.promote_version(NAME, missing)
+            by_hand(missing)
 
 
 def test_rollback_without_a_champion_or_a_previous_one_says_what_to_do(promoted: Step) -> None:
     with pytest.raises(FinestError, match="has no champion to roll back"):
-        registry.rollback(NAME)
+        rollback()
     assert registry.champion(NAME) is None and registry.list_versions(NAME) == []
     promoted("run-1", 0, None)
     with pytest.raises(FinestError, match="has no previous champion to go back to"):
-        registry.rollback(NAME)
+        rollback()
 
 
 @pytest.mark.parametrize("survives", [0, 1])
@@ -184,6 +167,7 @@ def test_a_crash_between_alias_writes_never_leaves_production_without_a_champion
 ) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
+    promoted("run-3", 2, "2")
     real = mlflow.MlflowClient.set_registered_model_alias
     written: list[tuple[str, ...]] = []
 
@@ -193,17 +177,14 @@ def test_a_crash_between_alias_writes_never_leaves_production_without_a_champion
         written.append((name, alias, version))
         real(client, name, alias, version)
 
-    moves: list[tuple[Callable[[], object], str]] = [
-        (lambda: registry.rollback(NAME), "1"),
-        (lambda: registry.promote_version(NAME, "1"), "2"),
-    ]
-    for move, champions in moves:
-        client = store.connect()
-        client.set_registered_model_alias(NAME, "champion", "2")
-        client.set_registered_model_alias(NAME, "previous", "1")
+    for move, before, after in ((rollback, "3", "2"), (lambda: by_hand("3"), "2", "3")):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             written.clear()
             patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", crash)
             move()
-        now = registry.champion(NAME)
-        assert now is not None and now.version == (champions if survives else "2")
+        now = standing.stand(NAME)
+        assert now.served == (after if survives else before) and now.champion == after and now.unfinished
+        assert standing.check(NAME).served == after and aliases()[after][0] == "champion"
+        assert production.problems(NAME) == [
+            f"version {after} of {NAME}: its run run-{after} has no verdict.json any more"
+        ]

@@ -1,0 +1,435 @@
+"""The ledger says who is champion: who wins of many, what a crash leaves, and what was changed behind its back."""
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from finest.data.schema import Manifest
+from finest.errors import FinestError
+from finest.gate.verdict import Verdict, digest_of
+from finest.models.saved import load, recommend
+from tests import racers
+from tests.services.process import HOST, answers, free_port, running
+from tracking import ledger, production, registry, standing, store
+from tracking.entries import Log
+from tracking.outcome import outcome
+from tracking.sample import Sample
+
+Step = Callable[..., registry.Version]
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(racers.MODULES)
+RACERS = 8
+NAME = "finest-test"
+HISTORIES = [["i001", "i002", "i003"], ["i004"]]
+
+
+@pytest.fixture(params=["sqlite", "server", "postgres"])
+def any_store(request: pytest.FixtureRequest, state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The embedded store, MLflow's own server on SQLite, and one on PostgreSQL, each with a line that is new to it."""
+    if request.param == "sqlite":
+        yield
+        return
+    if request.param == "postgres":
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", request.getfixturevalue("shared_mlflow"))
+        yield
+        return
+    port, database = free_port(), f"sqlite:///{state}/mlflow/mlflow.db"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", database, "--artifacts-destination", str(state / "artifacts")]
+    with running(command, state / "server.log", answers(f"http://{HOST}:{port}/health")):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{HOST}:{port}")
+        yield
+
+
+def version(line: str, verdict: str = "pass", **tags: str) -> str:
+    """Registers a version without files, as what a ledger is about."""
+    client = store.connect()
+    if not [one for one in client.search_registered_models() if one.name == line]:
+        client.create_registered_model(line)
+    made = client.create_model_version(
+        line, source=f"mlflow-artifacts:/none/{os.urandom(4).hex()}", tags={"verdict": verdict} | tags
+    )
+    return str(made.version)
+
+
+def moved(line: str, to: str, why: str = "a test") -> registry.Version:
+    return production.make(production.promotion(line, to, force=True), why)
+
+
+@pytest.fixture
+def line(state: Path) -> str:
+    """A line of three versions, the third of which is champion."""
+    for _ in range(3):
+        moved(NAME, version(NAME, ledger="since"))
+    return NAME
+
+
+def environment(**more: str) -> dict[str, str]:
+    names = "FINEST_STATE", "MLFLOW_TRACKING_URI", "KFP_RUN_ID"
+    return {name: os.environ[name] for name in names if name in os.environ} | more
+
+
+def test_of_eight_moves_at_one_moment_the_lowest_entry_wins_and_seven_are_told(any_store: None, tmp_path: Path) -> None:
+    line = f"race-{tmp_path.name}"
+    first, *versions = (version(line) for _ in range(1 + RACERS))
+    moved(line, first)
+    moves = [production.promotion(line, one, force=True) for one in versions]
+    barrier = FORKS.Barrier(RACERS)
+    codes = racers.all_at_once(
+        [
+            FORKS.Process(target=racers.by_hand, args=(environment(), barrier, move, tmp_path / move.to.version))
+            for move in moves
+        ]
+    )
+    assert sorted(codes, key=str) == [0, *[1] * 7], codes
+    won = moves[codes.index(0)].to.version
+    log = ledger.read(line)
+    assert log.top == 1 + RACERS and log.champion == won and standing.stand(line).served == won
+    assert {one.entry.to_version for one in log.written[1:] if one.entry} == set(versions)
+    assert log.moves[1].number == 2 and [one.number for one in log.moves] == [1, 2]
+    for loser in set(versions) - {won}:
+        assert f"another move was quicker: entry 2 of the ledger of {line}" in (tmp_path / loser).read_text()
+    assert production.problems(line) == []
+
+
+def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
+    promoted: Step,
+    model_folder: Callable[[int], Path],
+    verdict: Callable[..., Verdict],
+    manifest: Manifest,
+    tmp_path: Path,
+) -> None:
+    promoted("run-1", 0, None)
+    barrier, sample = FORKS.Barrier(RACERS), Sample(HISTORIES, *recommend(load(model_folder(1)), HISTORIES, 10))
+    codes = racers.all_at_once(
+        [
+            FORKS.Process(
+                target=racers.step,
+                args=(
+                    environment(KFP_RUN_ID=f"racer-{number}", LINE=NAME),
+                    barrier,
+                    model_folder(1),
+                    sample,
+                    verdict(),
+                    manifest,
+                    tmp_path / f"racer-{number}",
+                ),
+            )
+            for number in range(RACERS)
+        ]
+    )
+    assert sorted(codes, key=str) == [0, *[1] * 7], codes
+    versions = {one.kfp_run_id: one for one in registry.list_versions(NAME)}
+    won = versions[f"racer-{codes.index(0)}"]
+    assert won.aliases == ("champion", "challenger") and versions["run-1"].aliases == ("previous",)
+    log = ledger.read(NAME)
+    assert [one.entry.to_version for one in log.moves if one.entry] == ["1", won.version]
+    assert standing.check(NAME).served == won.version and log.breaks() == []
+    assert [outcome(f"racer-{number}", NAME).promoted_version for number in range(RACERS)].count(None) == 7
+    for number in range(RACERS):
+        loser = versions[f"racer-{number}"]
+        if loser != won:
+            said = (tmp_path / f"racer-{number}").read_text()
+            assert "another move was quicker" in said and loser.refused.startswith("another move was quicker")
+            with pytest.raises(FinestError, match="stays out of production: another move was quicker"):
+                production.promotion(NAME, loser.version)
+
+
+@pytest.mark.parametrize("mend", [standing.check, production.repair])
+def test_what_was_killed_between_entry_and_alias_is_finished_by_whoever_comes_next(
+    line: str, mend: Callable[[str], object]
+) -> None:
+    killed = FORKS.Process(
+        target=racers.killed_behind_the_entry, args=(environment(), production.rollback(line, "2", force=True))
+    )
+    assert racers.all_at_once([killed]) == [-signal.SIGKILL]
+    now = standing.stand(line)
+    assert (now.served, now.champion, now.unfinished, now.moved) == ("3", "2", True, None)
+    assert production.problems(line) == [
+        f"the alias champion of {line} has yet to follow entry 4 of the ledger to version 2: `finest models repair` "
+        "lets it"
+    ]
+    mend(line)
+    assert standing.stand(line).served == "2" and production.problems(line) == []
+
+
+def test_a_late_alias_of_a_slow_winner_gives_way_to_the_move_after_it(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, late = standing._set, []
+
+    def slow(client: object, name: str, alias: str, to: str, now: str) -> None:
+        if alias == "champion" and not late:
+            late.append(to)
+            moved(line, "2", "in between")
+        real(client, name, alias, to, now)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(standing, "_set", slow)
+    moved(line, "1", "slow")
+    assert late == ["1"] and ledger.read(line).champion == standing.stand(line).served == "2"
+    assert production.problems(line) == []
+
+
+def test_a_retry_of_a_step_whose_promotion_was_rolled_back_does_nothing_and_says_so(
+    promoted: Step, caplog: pytest.LogCaptureFixture
+) -> None:
+    promoted("run-1", 0, None)
+    promoted("run-2", 1, "1")
+    assert promoted("run-2", 1, "1").aliases == ("champion", "challenger")
+    production.make(production.rollback(NAME), "odd lists")
+    before = ledger.read(NAME)
+    with caplog.at_level(logging.WARNING):
+        assert promoted("run-2", 1, "1").aliases == ("challenger",)
+    assert ledger.read(NAME) == before and standing.check(NAME).served == "1"
+    assert (
+        "has promoted version 2 of finest-test already (entry 2 of the ledger), and entry 3 has replaced it"
+        in caplog.text
+    )
+    assert "odd lists): nothing is done" in caplog.text
+
+
+def test_a_step_that_was_killed_behind_its_entry_ends_as_champion_when_it_is_tried_again(
+    promoted: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted("run-1", 0, None)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(standing, "settle", lambda line: (_ for _ in ()).throw(KeyboardInterrupt))
+        promoted("run-2", 1, "1")
+    assert standing.stand(NAME).unfinished
+    assert promoted("run-2", 1, "1").aliases[0] == "champion"
+    assert ledger.read(NAME).top == 2 and standing.stand(NAME).served == "2"
+
+
+def test_an_alias_that_was_moved_by_hand_is_an_alarm_until_a_person_says_which_one_is_meant(line: str) -> None:
+    store.connect().set_registered_model_alias(line, "champion", "1")
+    alarm = (
+        r"the alias champion of finest-test is on version 1, but by entry 3 of the ledger it is version 3: somebody "
+        r"has moved it by hand; `finest models repair` puts it back; `finest models promote 1` makes that the champion"
+    )
+    with pytest.raises(FinestError, match=alarm):
+        standing.check(line)
+    assert production.problems(line)[0].startswith("the alias champion of finest-test is on version 1")
+    assert production.repair(line, why="by mistake") == ["champion: from version 1 to version 3"]
+    assert standing.check(line).served == "3"
+    last = ledger.read(line).written[-1].entry
+    assert last and (last.kind, last.from_version, last.to_version) == ("hand", "1", "3") and "by mistake" in last.why
+    store.connect().set_registered_model_alias(line, "champion", "1")
+    moved(line, "1", "meant so")
+    assert standing.check(line).served == "1" and production.problems(line) == []
+    store.connect().delete_registered_model_alias(line, "champion")
+    with pytest.raises(
+        FinestError, match=r"the alias champion of finest-test is gone, but by entry 5 .* it is version 1"
+    ):
+        standing.check(line)
+    assert production.repair(line) == ["champion: from no champion to version 1"]
+
+
+def test_an_alias_that_was_set_by_hand_before_anything_was_promoted_is_an_alarm(line: str, state: Path) -> None:
+    version("other")
+    ledger.begin("other")
+    ledger.append("other", ledger.entry("refusal", "too unstable", run="run-1"), ledger.read("other"))
+    store.connect().set_registered_model_alias("other", "champion", "1")
+    with pytest.raises(
+        FinestError, match="is on version 1, but the ledger has made none: somebody has moved it by hand"
+    ):
+        standing.check("other")
+
+
+def change(line: str, number: int, **fields: object) -> None:
+    """Changes an entry as MLflow's UI lets anybody."""
+    client = store.connect()
+    said = json.loads(client.get_model_version(line + ledger.SUFFIX, str(number)).tags["entry"])
+    client.set_model_version_tag(line + ledger.SUFFIX, str(number), "entry", json.dumps(said | fields))
+
+
+def change_the_middle(line: str) -> str:
+    change(line, 2, why="another reason")
+    return "entry 2 was changed since entry 3 was written"
+
+
+def change_the_newest(line: str) -> str:
+    change(line, 3, to_version="1")
+    return "entry 3 was changed since the newest one was written"
+
+
+def delete_the_middle(line: str) -> str:
+    store.connect().delete_model_version(line + ledger.SUFFIX, "2")
+    return "entry 2 was deleted"
+
+
+def delete_the_newest(line: str) -> str:
+    store.connect().delete_model_version(line + ledger.SUFFIX, "3")
+    return "entry 3 was deleted"
+
+
+def write_rubbish(line: str) -> str:
+    store.connect().set_model_version_tag(line + ledger.SUFFIX, "2", "entry", "none")
+    return "entry 2 is none that this version of finest can read"
+
+
+def delete_it_all(line: str) -> str:
+    store.connect().delete_registered_model(line + ledger.SUFFIX)
+    return "entries 1 to 3 were deleted"
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [change_the_middle, change_the_newest, delete_the_middle, delete_the_newest, write_rubbish, delete_it_all],
+)
+def test_a_ledger_that_was_changed_is_found_and_stops_everything_until_a_person_accepts_it(
+    line: str, attack: Callable[[str], str]
+) -> None:
+    found = attack(line)
+    assert f"the ledger of {line} was changed: {found}" in production.problems(line)
+    for stopped in (
+        standing.check,
+        registry.champion,
+        production.rollback,
+        lambda name: moved(name, "1"),
+        production.repair,
+    ):
+        with pytest.raises(FinestError, match=f"the ledger of {line} was changed: {found}"):
+            stopped(line)
+    with pytest.raises(FinestError, match="say why"):
+        production.repair(line, accept=True)
+    (said,) = production.repair(line, accept=True, why="a slip in the UI")
+    assert "is accepted as it is, with version 3 as champion" in said
+    assert production.problems(line) == [] and standing.check(line).served == "3"
+    assert moved(line, "1").version == "1" and production.problems(line) == []
+    change(line, ledger.read(line).top, why="once more")
+    assert len(ledger.read(line).breaks()) == 1
+
+
+def test_a_champion_that_was_deleted_asks_a_person_and_a_rollback_still_works(line: str) -> None:
+    store.connect().delete_model_version(line, "3")
+    asks = "the champion of finest-test is version 3 by entry 3 of the ledger, and that version was deleted; choose one"
+    for asked in (standing.check, registry.champion, production.repair):
+        with pytest.raises(FinestError, match=asks):
+            asked(line)
+    assert registry.serving(line) is None and production.problems(line)[0].startswith("the champion of finest-test is")
+    assert production.make(production.rollback(line, "2", force=True), "deleted").version == "2"
+    assert standing.check(line).served == "2"
+    for one in ("1", "2"):
+        store.connect().delete_model_version(line, one)
+    with pytest.raises(FinestError, match="no version is left: start a line of another name"):
+        standing.check(line)
+
+
+def test_a_line_from_before_the_ledger_is_adopted_with_what_it_can_roll_back_to(state: Path, promoted: Step) -> None:
+    version(NAME)
+    version(NAME)
+    client = store.connect()
+    client.set_registered_model_alias(NAME, "previous", "1")
+    client.set_registered_model_alias(NAME, "champion", "2")
+    before = registry.champion(NAME)
+    assert before and before.version == "2" and standing.check(NAME).served == "2" and production.problems(NAME) == []
+    assert not ledger.read(NAME).exists, "reading writes nothing"
+    assert promoted("run-3", 1, "2").version == "3"
+    log = ledger.read(NAME)
+    assert [(one.entry.kind, one.entry.from_version, one.entry.to_version) for one in log.written if one.entry] == [
+        ("adoption", "", "2"),
+        ("promotion", "2", "3"),
+    ]
+    assert log.earlier == ("2", "1")
+    assert [production.make(production.rollback(NAME), "").version for _ in range(2)] == ["2", "1"]
+
+
+def test_a_line_from_before_the_ledger_whose_champion_vanished_asks_a_person(state: Path) -> None:
+    version(NAME)
+    with pytest.raises(
+        FinestError, match="finest-test has no champion, but version 1 passed before there was a ledger"
+    ):
+        standing.check(NAME)
+    moved(NAME, "1", "it is the one")
+    assert standing.check(NAME).served == "1"
+
+
+def test_a_first_night_that_was_killed_before_its_entry_leaves_a_first_night(
+    promoted: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(registry.samples, "load_and_compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        promoted("run-1", 0, None)
+    assert standing.check(NAME).champion == "" and registry.champion(NAME) is None
+    with pytest.raises(
+        FinestError, match=r"version 1 .* stays out of production: it is not verified: nothing has loaded it"
+    ):
+        production.promotion(NAME, "1")
+    assert promoted("run-1", 0, None).version == "1"
+
+
+def test_only_a_version_that_served_what_was_judged_goes_to_production_by_hand(
+    promoted: Step, verdict: Callable[..., Verdict]
+) -> None:
+    promoted("run-1", 0, None)
+    promoted("run-2", 1, "1")
+    digest = digest_of(verdict())
+    assert {one.verified for one in registry.list_versions(NAME)} == {digest}
+    pretended = version(NAME, verified=digest, ledger="since")
+    why = f"version {pretended} of {NAME} stays out of production: no entry of the ledger confirms its tag `verified`"
+    for refused in (production.promotion, production.rollback):
+        with pytest.raises(FinestError, match=why):
+            refused(NAME, pretended)
+    assert (
+        f"version {pretended} of {NAME} has a tag `verified` that no entry of the ledger confirms"
+        in production.problems(NAME)
+    )
+    moved(NAME, pretended, "to see it")
+    last = ledger.read(NAME).written[-1].entry
+    assert last and last.forced and last.why.startswith("to see it; forced although no entry of the ledger confirms")
+    assert production.make(production.promotion(NAME, "1"), "back").version == "1"
+
+
+def test_a_verdict_that_was_replaced_is_found(promoted: Step, verdict: Callable[..., Verdict], tmp_path: Path) -> None:
+    client = store.connect()
+    made = promoted("run-1", 0, None)
+    file = tmp_path / "verdict.json"
+    from finest.gate.verdict import write_verdict
+
+    write_verdict(verdict(), file)
+    client.log_artifact(made.mlflow_run_id, str(file))
+    assert production.problems(NAME) == []
+    file.write_text(file.read_text().replace("0.05", "0.06"))
+    client.log_artifact(made.mlflow_run_id, str(file))
+    assert ["is not the verdict that the ledger names" in line for line in production.problems(NAME)] == [True]
+
+
+def test_what_others_register_under_the_name_breaks_no_list_and_an_empty_champion_is_named(
+    line: str, tmp_path: Path
+) -> None:
+    strange = {"accuracy/mrr": "n/a", "rls/rbo": "nan", "last_timestamp": "yesterday"}
+    found = moved(line, version(line, verdict="perhaps", **strange))
+    assert (found.mrr, found.rls, found.last_timestamp) == (None, None, None)
+    assert len(registry.list_versions(line)) == 4
+    client = store.connect()
+    run = client.create_run(client.create_experiment("elsewhere", artifact_location=str(tmp_path / "files"))).info
+    empty = client.create_model_version(line, source=f"runs:/{run.run_id}/model", run_id=run.run_id)
+    (tmp_path / "files" / "model").mkdir(parents=True)
+    with pytest.raises(FinestError, match="version 5 of finest-test holds no model: its files were deleted"):
+        registry.download(registry.get(line, str(empty.version)), tmp_path / "download")
+
+
+def test_two_people_who_roll_back_the_same_page_go_back_once(line: str) -> None:
+    first, second = (production.rollback(line, "2", force=True) for _ in range(2))
+    production.make(first, "odd lists")
+    with pytest.raises(
+        FinestError, match=r"entry 4 of the ledger of finest-test is a rollback from version 3 to version 2"
+    ):
+        production.make(second, "odd lists")
+    assert standing.check(line).served == "2"
+
+
+def test_a_tenure_ends_where_the_next_one_begins(line: str) -> None:
+    log: Log = ledger.read(line)
+    served = production.tenures(log)
+    assert [one.version for one in served] == ["1", "2", "3"] and served[-1].until is None
+    assert [one.until for one in served[:-1]] == [one.since for one in served[1:]]
+    assert all(isinstance(one.since, datetime) for one in served)

@@ -1,0 +1,87 @@
+"""Processes that move a champion at one moment, or die while they do; a module of its own, since they import it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.context import ForkServerProcess
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from finest.data.schema import Manifest
+from finest.errors import FinestError
+from finest.gate.verdict import Verdict
+from tracking import production, registry, runs, standing
+from tracking.sample import Sample
+
+MODULES = [
+    "tests.racers",
+    "mlflow",
+    "torch",
+    "sqlalchemy",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.pyfunc",
+]
+SECONDS = 300
+"""Long, since no limit measures how busy a machine is."""
+
+
+def by_hand(environment: Mapping[str, str], barrier: Barrier | None, move: production.Move, said: Path) -> None:
+    """Makes a move that was planned before, once all are there; exits 1 where another one was quicker."""
+    os.environ.update(environment)
+    registry.connect().search_registered_models(max_results=1)
+    if barrier:
+        barrier.wait(SECONDS)
+    _exit_like_a_command(lambda: production.make(move, "a race"), said)
+
+
+def step(
+    environment: Mapping[str, str],
+    barrier: Barrier,
+    model: Path,
+    sample: Sample,
+    verdict: Verdict,
+    manifest: Manifest,
+    said: Path,
+) -> None:
+    """Promotes as the step does. All have found that the champion is the one of the gate before any goes on."""
+    os.environ.update(environment)
+    real = registry._unchanged
+
+    def unchanged(*arguments: Any) -> None:
+        real(*arguments)
+        barrier.wait(SECONDS)
+
+    registry._unchanged = unchanged
+    runs.open_parent({}, source="data.csv", seed=0, tags={})
+
+    def promote() -> None:
+        with runs.step_run("promote") as run:
+            registry.promote(run, environment["LINE"], model, verdict, manifest, sample, "1")
+
+    _exit_like_a_command(promote, said)
+
+
+def killed_behind_the_entry(environment: Mapping[str, str], move: production.Move) -> None:
+    """Makes a move and is killed before the alias follows."""
+    os.environ.update(environment)
+    standing.settle = lambda line: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    production.make(move, "a crash")
+
+
+def _exit_like_a_command(work: Callable[[], object], said: Path) -> None:
+    try:
+        work()
+    except FinestError as error:
+        said.write_text(str(error))
+        sys.exit(1)
+
+
+def all_at_once(racers: list[ForkServerProcess]) -> list[int | None]:
+    """Starts processes, waits for all, and returns their exit codes."""
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(SECONDS)
+    return [racer.exitcode for racer in racers]
