@@ -123,7 +123,7 @@ def append(line: str, entry: Entry, log: Log) -> tuple[int, Log]:
         unbroken(log)
     client = connect()
     entry = entry.model_copy(update={"seen": log.top, "chain": log.chain[log.top]})
-    tags, source = {ENTRY: entry.model_dump_json()}, f"mlflow-artifacts:/ledger/{uuid.uuid4().hex}"
+    tags, source = {ENTRY: entry.model_dump_json()}, f"finest-ledger:/{uuid.uuid4().hex}"
     made = contended(
         lambda: client.create_model_version(line + SUFFIX, source, tags=tags, description=entry.line()[:WHY_LENGTH])
     )
