@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict
-from tracking import production, registry, runs, standing
+from tracking import production, registry, runs, standing, store
+from tracking.entries import Log
 from tracking.sample import Sample
 
 MODULES = [
@@ -30,7 +31,7 @@ SECONDS = 300
 def by_hand(environment: Mapping[str, str], barrier: Barrier | None, move: production.Move, said: Path) -> None:
     """Makes a move that was planned before, once all are there; exits 1 where another one was quicker."""
     os.environ.update(environment)
-    registry.connect().search_registered_models(max_results=1)
+    store.connect().search_registered_models(max_results=1)
     if barrier:
         barrier.wait(SECONDS)
     _exit_like_a_command(lambda: production.make(move, "a race"), said)
@@ -49,8 +50,8 @@ def step(
     os.environ.update(environment)
     real = registry._unchanged
 
-    def unchanged(*arguments: Any) -> None:
-        real(*arguments)
+    def unchanged(log: Log, expected: str | None) -> None:
+        real(log, expected)
         barrier.wait(SECONDS)
 
     registry._unchanged = unchanged
@@ -66,7 +67,12 @@ def step(
 def killed_behind_the_entry(environment: Mapping[str, str], move: production.Move) -> None:
     """Makes a move and is killed before the alias follows."""
     os.environ.update(environment)
-    standing.settle = lambda line: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+
+    def die(line: str) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("still here")
+
+    standing.settle = die
     production.make(move, "a crash")
 
 

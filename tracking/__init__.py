@@ -38,15 +38,31 @@ describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them 
 package   a model folder as an MLflow model
     log_package(run, model_folder, verdict, manifest) -> model id
 
-registry  versions and the aliases champion, previous, challenger
-    champion(name) -> Version | None
+ledger    who moved a line's champion, when and why: an append-only list in a registered model of its own
+    read(line) -> Log                               what its entries come to: .champion .moves .earlier .breaks()
+    begin(line) -> Log                              makes it, and adopts the champion of the time before it
+    append(line, entry, log) -> (number, Log)       log.lost(number) says who was quicker
+
+standing  the alias champion beside the ledger, which it follows
+    stand(line) -> Standing                         .champion .served .unfinished .gone .moved; writes nothing
+    check(line) -> Standing                         finishes what a crash left; FinestError where a person must decide
+    settle(line) -> Standing                        makes the aliases follow
+
+registry  versions, and the step's promotion
+    champion(name) -> Version | None                by the ledger; FinestError where it has vanished
+    serving(name) -> Version | None                 None also where it has vanished
     download(version, folder) -> Path               the model folder inside the package
     register(run, name, model_folder, verdict, manifest) -> Version
-    promote(run, name, model_folder, verdict, manifest, sample, expected) -> Version      register, check, move aliases
+    promote(run, name, model_folder, verdict, manifest, sample, expected) -> Version      register, check, enter, move
     register_rejected(run, name, model_folder, verdict, manifest) -> Version      as challenger
-    rollback(name) -> Version                       the champion after it
-    promote_version(name, version, force=False) -> Version
+    refuse(name, why, digest, version="") -> None   an entry, once a run
     list_versions(name) -> list[Version]            newest first
+
+production  the champion in a person's hands
+    promotion(name, version, force), rollback(name, to, force) -> Move      planned; make(move, why) -> Version
+    tenures(log) -> list[Tenure]                    who was champion when
+    problems(name) -> list[str]                     everything that does not fit the ledger
+    repair(name, accept, why) -> list[str]          what was done
 
 sample    offline lists that a loaded package must reproduce
     take(lists, data, instances=200) -> Sample

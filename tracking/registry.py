@@ -46,8 +46,6 @@ class Version:
     """`pass` or `fail`; empty if something else registered the version."""
     refused: str
     """Reason why the version was not promoted although it passed; else empty."""
-    verified: str
-    """Digest of the verdict (sha256) whose lists it was found to serve once it was loaded; empty if it never was."""
     kfp_run_id: str
     data_fingerprint: str
     rls: float | None
@@ -61,6 +59,8 @@ class Version:
     """Registered name of its model; empty in versions that do not say."""
     package: str = ""
     """Name and version of the other package that its model comes from; empty for a model of this library."""
+    verified: str = ""
+    """Digest of the verdict (sha256) whose lists it was found to serve once it was loaded; empty if it never was."""
 
 
 def champion(name: str) -> Version | None:

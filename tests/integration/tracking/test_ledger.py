@@ -18,7 +18,7 @@ from finest.gate.verdict import Verdict, digest_of
 from finest.models.saved import load, recommend
 from tests import racers
 from tests.services.process import HOST, answers, free_port, running
-from tracking import ledger, production, registry, standing, store
+from tracking import ledger, production, registry, sample, standing, store
 from tracking.entries import Log
 from tracking.outcome import outcome
 from tracking.sample import Sample
@@ -108,7 +108,7 @@ def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
     tmp_path: Path,
 ) -> None:
     promoted("run-1", 0, None)
-    barrier, sample = FORKS.Barrier(RACERS), Sample(HISTORIES, *recommend(load(model_folder(1)), HISTORIES, 10))
+    barrier, lists = FORKS.Barrier(RACERS), Sample(HISTORIES, *recommend(load(model_folder(1)), HISTORIES, 10))
     codes = racers.all_at_once(
         [
             FORKS.Process(
@@ -117,7 +117,7 @@ def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
                     environment(KFP_RUN_ID=f"racer-{number}", LINE=NAME),
                     barrier,
                     model_folder(1),
-                    sample,
+                    lists,
                     verdict(),
                     manifest,
                     tmp_path / f"racer-{number}",
@@ -164,7 +164,8 @@ def test_what_was_killed_between_entry_and_alias_is_finished_by_whoever_comes_ne
 def test_a_late_alias_of_a_slow_winner_gives_way_to_the_move_after_it(
     line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, late = standing._set, []
+    late: list[str] = []
+    real = standing._set
 
     def slow(client: object, name: str, alias: str, to: str, now: str) -> None:
         if alias == "champion" and not late:
@@ -356,7 +357,7 @@ def test_a_first_night_that_was_killed_before_its_entry_leaves_a_first_night(
     promoted: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(registry.samples, "load_and_compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(sample, "load_and_compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         promoted("run-1", 0, None)
     assert standing.check(NAME).champion == "" and registry.champion(NAME) is None
     with pytest.raises(

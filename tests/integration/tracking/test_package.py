@@ -15,7 +15,7 @@ from finest.gate.verdict import Verdict
 from finest.memory.registry import FEATURES
 from finest.models.registry import MODELS
 from finest.models.saved import Facts, load, recommend
-from tracking import package, registry, runs, store
+from tracking import package, production, registry, runs, store
 
 NAME = "finest-test"
 PREDICT = """
@@ -40,7 +40,7 @@ def champion(
     runs.open_parent({"pretrain": {"model": {"name": "sasrec"}}}, source="/data/ml-100k.inter", seed=0, tags={})
     with runs.step_run("reject") as run:
         version = registry.register(run, NAME, model_folder(0), verdict(), manifest)
-    return registry.promote_version(NAME, version.version)
+    return production.make(production.promotion(NAME, version.version, force=True), "a test")
 
 
 def answers(python: str, model: str, cwd: Path) -> Any:

@@ -177,7 +177,8 @@ def test_a_crash_between_alias_writes_never_leaves_production_without_a_champion
         written.append((name, alias, version))
         real(client, name, alias, version)
 
-    for move, before, after in ((rollback, "3", "2"), (lambda: by_hand("3"), "2", "3")):
+    moves: list[tuple[Callable[[], object], str, str]] = [(rollback, "3", "2"), (lambda: by_hand("3"), "2", "3")]
+    for move, before, after in moves:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             written.clear()
             patch.setattr(mlflow.MlflowClient, "set_registered_model_alias", crash)
