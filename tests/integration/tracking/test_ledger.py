@@ -434,3 +434,18 @@ def test_a_tenure_ends_where_the_next_one_begins(line: str) -> None:
     assert [one.version for one in served] == ["1", "2", "3"] and served[-1].until is None
     assert [one.until for one in served[:-1]] == [one.since for one in served[1:]]
     assert all(isinstance(one.since, datetime) for one in served)
+
+
+def test_a_refusal_is_entered_once_a_run_even_before_the_line_has_a_model(state: Path) -> None:
+    for _ in range(2):
+        registry.refuse(NAME, "too unstable\nby far", "ab" * 32)
+    log = ledger.read(NAME)
+    (entry,) = (one.entry for one in log.written)
+    assert entry and (entry.kind, entry.run, entry.verdict, entry.why) == (
+        "refusal",
+        "run-1",
+        "ab" * 32,
+        "too unstable by far",
+    )
+    assert log.champion == "" and registry.champion(NAME) is None and production.problems(NAME) == []
+    assert moved(NAME, version(NAME)).version == "1" and ledger.read(NAME).top == 2
