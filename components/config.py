@@ -35,7 +35,7 @@ class Sections(Section):
     gate: Gate = Gate()
     """What a candidate must show."""
     promote: Promote = Promote()
-    """The registered model, and what is checked before its alias moves."""
+    """What is checked before the alias of the line's registered model moves."""
     notify: Notify = Notify()
     """Who hears of the verdict."""
 

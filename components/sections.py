@@ -25,6 +25,7 @@ RENAMED = {
     "finetune.top": "finetune.top_k",
     "finetune.margin": "finetune.regulariser.margin",
     "perturb.shards": "perturb.groups",
+    "promote.registered_model": "name",
 }
 """Keys of earlier versions, and what they are called now."""
 MOVED = {

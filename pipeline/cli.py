@@ -19,7 +19,19 @@ from pipeline import config as configs
 from pipeline import config_commands, models, tune
 from pipeline import state as states
 from pipeline.cluster.commands import register
-from pipeline.options import AsOf, ConfigFile, Json, Sets, StateFolder, console, examples, settings
+from pipeline.options import (
+    AsOf,
+    ConfigFile,
+    Json,
+    Name,
+    Rebase,
+    Sets,
+    StateFolder,
+    console,
+    examples,
+    settings,
+    switch,
+)
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for torch.
 
@@ -61,7 +73,9 @@ def root(
 def run(
     config: ConfigFile = None,
     source: Annotated[str | None, typer.Option(help="Interactions: a file, a folder, or the sample ml-100k.")] = None,
+    name: Name = None,
     as_of: AsOf = None,
+    rebase: Rebase = False,
     sets: Sets = None,
     state: StateFolder = None,
     runner: Annotated[
@@ -84,9 +98,8 @@ def run(
         if value and runner != "docker":
             raise typer.BadParameter("only steps in containers have one: add --runner docker", param_hint=option)
     here = states.use(state)
-    loaded = configs.load(
-        config or configs.QUICKSTART, settings(sets, source=source, as_of=as_of, profile="true" if profile else None)
-    )
+    given = settings(sets, name=name, source=source, as_of=as_of, rebase=switch(rebase), profile=switch(profile))
+    loaded = configs.load(config or configs.QUICKSTART, given)
     from pipeline import containers, local
 
     found = None

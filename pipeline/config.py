@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, field_validator
 
 import storage
-from components import packages
+from components import lines, packages
 from components.config import Sections, Steps
 from components.sections import parse
 from finest.errors import ConfigError
@@ -26,7 +26,11 @@ QUICKSTART, NIGHTLY = READY_MADE / "quickstart.yaml", READY_MADE / "nightly.yaml
 
 
 class Run(Section):
-    """Holds what a run is about: its data, its moment, its seed, and where it keeps its checkpoints."""
+    """Holds what a run is about: its line, its data, its moment, its seed, and where it keeps its checkpoints."""
+
+    name: str = Field(default="", max_length=lines.LONGEST, pattern=rf"{lines.NAME}|^$")
+    """Name of the line, one model in production: of its registered model and its experiment in MLflow, and of its
+    schedule on a cluster. Empty: the source's own short name, its file's or folder's."""
 
     source: str = "ml-100k"
     """A file, a folder or a prefix of interactions, or the name of a sample that is fetched (`ml-100k`)."""
@@ -36,9 +40,12 @@ class Run(Section):
     else now."""
     seed: int = Field(default=0, ge=0)
     """Seed of initial weights, batches, dropout, and simulation."""
+    rebase: bool = False
+    """Start the line over, for one run: the data may be another, the candidate is judged as on a first night, and the
+    champion that it takes the place of becomes `previous`."""
     checkpoints: str = ""
-    """Folder, or URI like s3://bucket/prefix (gs:// and abfs:// too), where trainings leave checkpoints to go on from.
-    Empty: a local run keeps them in its state folder."""
+    """Folder, or URI like s3://bucket/prefix (gs:// and abfs:// too), where trainings leave checkpoints to go on from,
+    in a folder of the line's. Empty: a local run keeps them in its state folder."""
     packages: list[str] = Field(default=[])
     """Other packages that the config's models, rules and the like come from, as `name` or `name==version`. A run
     without them ends before anything starts. Those that the config names things of are added by themselves, with their
@@ -59,6 +66,11 @@ class Run(Section):
 
 class Config(Sections, Run):
     """Holds the config of a whole run: what it is about, the sections of its steps, and how and where these run."""
+
+    @property
+    def line(self) -> str:
+        """Returns the name of the line that the run belongs to."""
+        return lines.named(self.name, self.source)
 
     steps: Steps = Steps()
     """What every step gets in its environment."""

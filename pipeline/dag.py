@@ -59,16 +59,17 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
 
     def tasks(given: Any) -> None:
         step = stepper(image, given, config.steps, cluster)
-        with dsl.ExitHandler(
-            step(notify_step, config=given.notify, promote=given.promote, checkpoints=given.checkpoints), name="retrain"
-        ):
+        with dsl.ExitHandler(step(notify_step, config=given.notify, **of_line(given)), name="retrain"):
             checked, data = opening(step, given, scheduled, fans_out)
+            line, checkpoints = checked.outputs["line"], checked.outputs["checkpoints"]
             champion = step(
                 champion_step,
+                line=line,
                 version=checked.outputs["champion"],
                 seen=checked.outputs["seen"],
                 interactions=data,
                 config=given.promote,
+                checkpoints=checkpoints,
             )
 
             def trained(group: Any) -> Any:
@@ -76,7 +77,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     "interactions": data,
                     "edits": edits.outputs["edits"],
                     "group": group,
-                    "checkpoints": given.checkpoints,
+                    "checkpoints": checkpoints,
                     "profile": given.profile,
                 }
                 bases = step(pretrain_step, config=given.pretrain, recipe=recipe.outputs["recipe"], **shared).outputs[
@@ -100,7 +101,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     interactions=data,
                     seed=given.seed,
                     config=given.perturb,
-                    checkpoints=given.checkpoints,
+                    checkpoints=checkpoints,
                 )
                 recipe = step(
                     calibrate_step,
@@ -108,7 +109,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     champion=champion.outputs["model"],
                     seed=given.seed,
                     config=given.pretrain,
-                    checkpoints=given.checkpoints,
+                    checkpoints=checkpoints,
                 ).after(edits)  # a node that holds each need not hold both
                 if fans_out:
                     with dsl.ParallelFor(edits.outputs["Output"], name="groups", parallelism=PARALLEL_GROUPS) as group:
@@ -126,14 +127,15 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     baselines=champion.outputs["lists"],
                     champion=checked.outputs["champion"],
                     config=given.gate,
-                    checkpoints=given.checkpoints,
+                    checkpoints=checkpoints,
                 )
                 judged = {name: verdict.outputs[name] for name in ("candidate", "verdict")} | {
                     "interactions": data,
+                    "line": line,
                     "config": given.promote,
                 }
                 with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
-                    step(promote_step, **judged)
+                    step(promote_step, rebased=checked.outputs["rebased"], **judged)
                 with dsl.If(verdict.outputs["Output"] != "pass", name="failed"):
                     step(reject_step, **judged)
             with dsl.If(new != "retrain", name="nothing-new"):
@@ -173,6 +175,8 @@ def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool
         checkpoints=given.checkpoints,
         packages=given.packages,
         fans_out=fans_out,
+        name=given.name,
+        rebase=given.rebase,
         **sections_of(given),
     )
     ingested = step(
@@ -181,9 +185,14 @@ def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool
         listing=checked.outputs["listing"],
         items_needed=checked.outputs["items_needed"],
         config=checked.outputs["ingest"],
-        checkpoints=given.checkpoints,
+        checkpoints=checked.outputs["checkpoints"],
     )
     return checked, ingested.outputs["interactions"]
+
+
+def of_line(given: Any) -> dict[str, Any]:
+    """Returns the pipeline's parameters that say which line it is: an exit handler gets no step's outputs."""
+    return {"name": given.name, "source": given.source, "checkpoints": given.checkpoints}
 
 
 def sections_of(given: Any) -> dict[str, Any]:

@@ -95,9 +95,10 @@ def carry_out(
                 soft_wrap=True,
             )
         (folder / configs.FILE).write_text(configs.dump(config))
-        console.print(f"Run {folder.name}, log in {folder / 'kfp.log'}", highlight=False, soft_wrap=True)
+        said = f"Run {folder.name} of line {config.line}, log in {folder / 'kfp.log'}"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
         try:
-            failure, spent = _follow(folder, state, console, image, searches)
+            failure, spent = _follow(config.line, folder, state, console, image, searches)
             keep(folder)
         finally:
             for name in ("kfp", "tmp"):
@@ -116,7 +117,7 @@ class StepError(FinestError):
 
 
 def _follow(
-    folder: Path, state: State, console: Console, image: containers.Image | None, searches: bool
+    line: str, folder: Path, state: State, console: Console, image: containers.Image | None, searches: bool
 ) -> tuple[events.Event | None, RunCost]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
     began, cpu_began = time.monotonic(), cpu_seconds()
@@ -152,7 +153,7 @@ def _follow(
         except BaseException as error:
             _end(child)
             _end_containers(state, folder, image)
-            _close("KILLED")
+            _close(line, "KILLED")
             if isinstance(error, KeyboardInterrupt):
                 raise CancelledError(
                     "interrupted; the same command goes on from the last finished epoch of every training"
@@ -163,7 +164,7 @@ def _follow(
     spent = RunCost(time.monotonic() - began, cpu_seconds() - cpu_began + (cpu if image else 0.0))
     if code and (silent := _silent(running.values(), failure)):
         _end(child)
-        _close("FAILED")
+        _close(line, "FAILED")
         failure = silent
     return failure, spent
 
@@ -239,10 +240,10 @@ def _signal(child: subprocess.Popen[bytes], number: int) -> bool:
     return True
 
 
-def _close(status: str) -> None:
+def _close(line: str, status: str) -> None:
     """Ends the MLflow run that the pipeline's own exit handler could not end, if preflight has opened one."""
     with contextlib.suppress(FinestError):
-        check()
+        check(line)
         close_parent(status)  # type: ignore[arg-type]
 
 
@@ -280,7 +281,7 @@ def _move(path: Path, to: Path) -> None:
 
 def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> int:
     """Prints the verdict and where everything is. What came of the run is MLflow's word, not KFP's."""
-    name = config.promote.registered_model
+    name = config.line
     found = outcome(folder.name, name)
     if found.verdict is None or found.failed_step:
         why = f"{found.failed_step or 'no step'} failed: {found.error}"
@@ -298,7 +299,7 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
     ]
     if not links.served():
         lines.append(f"Start    {Path(sys.executable).parent}/mlflow ui --backend-store-uri {masked(uri())}")
-    lines += [f"MLflow   {links.run(folder.name)}", f"All runs {links.table()}"]
+    lines += [f"MLflow   {links.run(folder.name)}", f"All runs {links.table(name)}"]
     if (numbers := folder / FOLDER / NUMBERS).exists():
         (folder / PAGE).write_text(page(events.costs(folder / "events.jsonl"), json.loads(numbers.read_text())))
         log_file(folder / PAGE)

@@ -12,7 +12,7 @@ from finest.errors import ConfigError, FinestError
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.ending import CancelledError
-from pipeline.options import ConfigFile, Json, Sets, StateFolder, console, examples, print_json, say
+from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json, say, settings
 
 if TYPE_CHECKING:
     from tracking.entries import Log, Written
@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from tracking.registry import Version
 
 app = typer.Typer(
-    help="Versions of the registered model, which one is in production, and since when and why.",
+    help="Versions of a line, which one is in production, and since when and why.",
     no_args_is_help=True,
-    epilog=examples("finest models list", "finest models history", "finest models rollback"),
+    epilog=examples("finest models list", "finest models history --name clicks", "finest models rollback"),
 )
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger.")]
 Force = Annotated[bool, typer.Option("--force", help="Even if it was never proven; the ledger says so.")]
 
 
 @app.command(name="list", epilog=examples("finest models list", "finest models list --json"))
-def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None, as_json: Json = False) -> None:
-    """Show all versions, newest first."""
-    name = _registered_model(config, sets, state)
+def list_(
+    line: Name = None, config: ConfigFile = None, sets: Sets = None, state: StateFolder = None, as_json: Json = False
+) -> None:
+    """Show all versions of a line, newest first."""
+    name = _named(line, config, sets, state)
     from tracking.registry import list_versions
 
     versions = list_versions(name)
@@ -39,7 +41,7 @@ def list_(config: ConfigFile = None, sets: Sets = None, state: StateFolder = Non
         print_json({"model": name, "versions": [_described(version) for version in versions]})
         return
     columns = "version", "aliases", "verdict", "verified", "RLS", "MRR", "created (UTC)", "run"
-    table = Table(*columns, title=f"Registered model {name}", title_justify="left")
+    table = Table(*columns, title=f"Line {name}", title_justify="left")
     for version in versions:
         measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
         said = f"{version.verdict}, not promoted: {version.refused}" if version.refused else version.verdict
@@ -79,12 +81,13 @@ def promote(
     version: str,
     force: Force = False,
     reason: Reason = "by hand",
+    line: Name = None,
     config: ConfigFile = None,
     sets: Sets = None,
     state: StateFolder = None,
 ) -> None:
     """Make a version the champion by hand. It must have passed, and have served what was judged once it was loaded."""
-    name = _registered_model(config, sets, state)
+    name = _named(line, config, sets, state)
     from tracking import production
 
     _make(production.promotion(name, version, force), reason)
@@ -96,6 +99,7 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     force: Force = False,
     reason: Reason = "by hand",
+    line: Name = None,
     config: ConfigFile = None,
     sets: Sets = None,
     state: StateFolder = None,
@@ -104,7 +108,7 @@ def rollback(
 
     Given again, it goes further back.
     """
-    name = _registered_model(config, sets, state)
+    name = _named(line, config, sets, state)
     from tracking import production
     from tracking.entries import named
 
@@ -141,13 +145,14 @@ def history(
     at: Annotated[
         str | None, typer.Option(help="Only what was in production on that day (UTC), or at that time.")
     ] = None,
+    line: Name = None,
     config: ConfigFile = None,
     sets: Sets = None,
     state: StateFolder = None,
     as_json: Json = False,
 ) -> None:
     """Show what was in production when, and why: the ledger, oldest entry first."""
-    name = _registered_model(config, sets, state)
+    name = _named(line, config, sets, state)
     from tracking import ledger
     from tracking.production import tenures
 
@@ -219,12 +224,14 @@ def _facts(one: "Written", log: "Log") -> dict[str, Any]:
 
 
 @app.command(epilog=examples("finest models verify", "finest models verify --json"))
-def verify(config: ConfigFile = None, sets: Sets = None, state: StateFolder = None, as_json: Json = False) -> None:
+def verify(
+    line: Name = None, config: ConfigFile = None, sets: Sets = None, state: StateFolder = None, as_json: Json = False
+) -> None:
     """Check that the ledger is as it was written, and that aliases, versions and the champion's verdict fit it.
 
     Exit codes: 0 all fits; 1 something does not.
     """
-    name = _registered_model(config, sets, state)
+    name = _named(line, config, sets, state)
     from tracking import ledger, production
 
     found, entries = production.problems(name), len(ledger.read(name).written)
@@ -245,23 +252,27 @@ def repair(
         typer.Option("--accept", help="Go on from a ledger that was changed, with the champion that the alias names."),
     ] = False,
     reason: Reason = "",
+    line: Name = None,
     config: ConfigFile = None,
     sets: Sets = None,
     state: StateFolder = None,
 ) -> None:
     """Put the aliases where the ledger says: finishes what a crash has left, takes back what was moved by hand."""
-    name = _registered_model(config, sets, state)
+    name = _named(line, config, sets, state)
     from tracking import production
 
     for line in production.repair(name, accept, reason) or ["nothing to repair"]:
         print(f"{name}: {line}")
 
 
-def _registered_model(config: Path | None, sets: list[str] | None, state: Path | None) -> str:
-    """Its name; the store is known to answer from here on."""
+def _named(line: str | None, config: Path | None, sets: list[str] | None, state: Path | None) -> str:
+    """Returns the line's name; the store is known to answer from here on, and to have that line."""
     states.use(state)
-    name = configs.load(config or configs.QUICKSTART, sets or []).promote.registered_model
-    from tracking.store import check
+    name = configs.load(config or configs.QUICKSTART, settings(sets, name=line)).line
+    from tracking.registry import list_versions
+    from tracking.store import asked, connect, lines
 
-    check()
+    if name not in (known := asked(lambda: lines(connect()))) and not asked(lambda: list_versions(name)):
+        there = f"there are {', '.join(known)} (--name)" if known else "there are none yet"
+        raise FinestError(f"there is no line {name} here: {there}")
     return name

@@ -24,6 +24,13 @@ Sets = Annotated[list[str] | None, typer.Option("--set", help="Overrides a confi
 AsOf = Annotated[
     str | None, typer.Option(help="The day or time that the run stands for, like 2026-11-24; now if not given.")
 ]
+Name = Annotated[
+    str | None, typer.Option("--name", help="The line, one model in production; the source's short name if not given.")
+]
+Rebase = Annotated[
+    bool,
+    typer.Option("--rebase", help="Start the line over with this data: judged as a first night, champion to previous."),
+]
 StateFolder = Annotated[
     Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")
 ]
@@ -61,6 +68,11 @@ def say(console: Console, line: str, indent: int | None = None) -> None:
             line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
         )
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def switch(on: bool) -> str | None:
+    """Returns what an option without a value stands for in `settings`: `true`, or nothing where it is not given."""
+    return "true" if on else None
 
 
 def settings(sets: list[str] | None, **given: str | None) -> list[str]:

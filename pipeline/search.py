@@ -14,7 +14,7 @@ from kfp import dsl
 from components.notify.component import notify as notify_step
 from components.tune.component import tune as tune_step
 from pipeline.config import Config
-from pipeline.dag import NAME, opening, sections_of
+from pipeline.dag import NAME, of_line, opening, sections_of
 from pipeline.inputs import pipeline_function
 from pipeline.policy import Cluster, pipeline_config, stepper
 
@@ -30,18 +30,16 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
 
     def tasks(given: Any) -> None:
         step = stepper(image, given, config.steps, cluster)
-        with dsl.ExitHandler(
-            step(notify_step, config=given.notify, promote=given.promote, checkpoints=given.checkpoints), name="search"
-        ):
+        with dsl.ExitHandler(step(notify_step, config=given.notify, **of_line(given)), name="search"):
             # A search has no groups, so it is nothing to it how many a night's pipeline can train.
-            _, data = opening(step, given, scheduled="", fans_out=True)
+            checked, data = opening(step, given, scheduled="", fans_out=True)
             step(
                 tune_step,
                 interactions=data,
                 source=given.source,
                 seed=given.seed,
                 config=given.tune,
-                checkpoints=given.checkpoints,
+                checkpoints=checked.outputs["checkpoints"],
                 **sections_of(given),
             )
 

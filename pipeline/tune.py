@@ -16,7 +16,7 @@ from finest.tuning.page import CONFIG, PAGE, TABLE
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.config import Config
-from pipeline.options import AsOf, ConfigFile, Sets, StateFolder, console, examples, settings
+from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, settings
 
 FOLDER = "tune"
 """Folder of what a search found, in its run's folder."""
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
 def tune(
     config: ConfigFile = None,
     source: Annotated[str | None, typer.Option(help="Interactions: a file, a folder, or the sample ml-100k.")] = None,
+    name: Name = None,
     as_of: AsOf = None,
     minutes: Annotated[
         float | None, typer.Option(help="Of the whole search, earlier attempts included; tune.minutes.")
@@ -50,7 +51,7 @@ def tune(
 
     A search that was stopped goes on when the same command is given again, and no trial that is over is made again.
     """
-    given = {"tune.minutes": minutes, "tune.trials": trials, "source": source, "as_of": as_of}
+    given = {"tune.minutes": minutes, "tune.trials": trials, "name": name, "source": source, "as_of": as_of}
     here = states.use(state)
     loaded = configs.load(
         config or configs.QUICKSTART,

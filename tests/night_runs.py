@@ -135,7 +135,9 @@ class Command:
     def run(self, night: Night, as_of: date) -> Ended:
         """One night, to its end."""
         sets = [
-            part for setting in (*SMALL_MODEL, "preflight.min_free_gb=0", *self.settings) for part in ("--set", setting)
+            part
+            for setting in (*SMALL_MODEL, "name=finest", "preflight.min_free_gb=0", *self.settings)
+            for part in ("--set", setting)
         ]
         command = [
             sys.executable,

@@ -4,12 +4,13 @@ store     where MLflow keeps things
     state_folder() -> Path                          FINEST_STATE or ./state, absolute
     uri() -> str                                    MLFLOW_TRACKING_URI or sqlite:///<state>/mlflow/mlflow.db
     masked(text) -> str                             `text` without the credentials of its URIs
-    check() -> None                                 FinestError where it does not answer or keeps no artifacts
+    check(line) -> None                             FinestError where it does not answer or keeps no artifacts
     asked(question) -> the question's answer        FinestError soon where the store does not answer
     connect() -> MlflowClient
+    lines(client) -> list[str]                      that have had a run
 
 runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
-    open_parent(config, *, source, seed, tags) -> run id     opens once, reopens on a retry
+    open_parent(config, *, line, source, seed, tags) -> run id     opens once, reopens on a retry
     find_parent() -> run id
     log_plan(plan) -> None                          the group plan as params of the parent
     step_run(step, group=None) -> context manager of Run
@@ -19,10 +20,10 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version
 
 history   pipeline runs of the past
-    past_runs(count) -> list[Past]                  newest first
-    last_judged() -> Past | None                    with the newest verdict
+    past_runs(count, line='') -> list[Past]         newest first; of all lines where none is named
+    last_judged(line='') -> Past | None             with the newest verdict
     read_verdict(kfp_run) -> Verdict                FinestError where it has none
-    registered_model(kfp_run) -> str | None
+    line_of(kfp_run) -> str | None
     past_nights(champion) -> list[Night]            of this run's line, oldest first
 
 records   what runs hold

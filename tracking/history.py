@@ -10,8 +10,8 @@ from finest.errors import DataError, FinestError
 from finest.gate import verdict as verdicts
 from finest.gate.verdict import Night, Verdict
 from tracking.registry import list_versions
-from tracking.runs import KFP_RUN, NIGHT_ENTRY, kfp_run_id
-from tracking.store import asked, connect, experiment_id, masked, uri
+from tracking.runs import KFP_RUN, LINE, NIGHT_ENTRY, REBASE, kfp_run_id
+from tracking.store import asked, connect, find_runs, masked, uri
 
 PAGE = 50
 NIGHTS = 60
@@ -39,16 +39,15 @@ class Past:
         return None if self.verdict is None else self.ended or self.started
 
 
-def past_runs(count: int) -> list[Past]:
-    """Returns the last `count` pipeline runs, by their start."""
-    return [_past(run) for run in _newest(f"tags.{KFP_RUN} != ''", count)]
+def past_runs(count: int, line: str = "") -> list[Past]:
+    """Returns the last `count` pipeline runs, by their start; of a line, or of all where none is named."""
+    return [_past(run) for run in _newest(_of_line(line, f"tags.{KFP_RUN} != ''"), count)]
 
 
-def last_judged() -> Past | None:
-    """Returns the pipeline run with the newest verdict; None if no run ever had one."""
-    judged = [
-        past for run in _newest(f"tags.verdict != '' and tags.{KFP_RUN} != ''", PAGE) if (past := _past(run)).verdict
-    ]
+def last_judged(line: str = "") -> Past | None:
+    """Returns the pipeline run with the newest verdict, of a line or of all; None if no run ever had one."""
+    query = _of_line(line, f"tags.verdict != '' and tags.{KFP_RUN} != ''")
+    judged = [past for run in _newest(query, PAGE) if (past := _past(run)).verdict]
     return max(judged, key=lambda past: past.judged or past.started, default=None)
 
 
@@ -67,14 +66,16 @@ def read_verdict(kfp_run: str) -> Verdict:
             ) from None
 
 
-def registered_model(kfp_run: str) -> str | None:
-    """Returns the name of the pipeline run's registered model; None if the run ended before it logged one."""
+def line_of(kfp_run: str) -> str | None:
+    """Returns the name of the pipeline run's line; None if the run ended before it said so."""
     found = _of(kfp_run)
-    return found[0].data.params.get("promote.registered_model") if found else None
+    return found[0].data.tags.get(LINE) if found else None
 
 
 def past_nights(champion: str, count: int = NIGHTS) -> list[Night]:
-    """Returns the last `count` judged nights of this pipeline run's line, oldest first; a line is a registered model.
+    """Returns the last `count` judged nights of this pipeline run's line, oldest first.
+
+    A line that was started over has none from before that; so this one has none where it starts its line over.
 
     Args:
         champion: Version of today's champion, '' for none. It and those that it came after, each the champion that the
@@ -85,18 +86,24 @@ def past_nights(champion: str, count: int = NIGHTS) -> list[Night]:
         FinestError: The store does not answer, or an entry cannot be read: a line without its past would be a first
             night.
     """
-    if (name := registered_model(kfp_run_id())) is None:
+    own: dict[str, str] = next((run.data.tags for run in _of(kfp_run_id())), {})
+    if (name := own.get(LINE)) is None:
         raise FinestError(
-            f"MLflow at {masked(uri())} does not say what model the pipeline run {kfp_run_id()} is registered as "
-            "(param promote.registered_model), so its line's history is not known; preflight logs it: run again"
+            f"MLflow at {masked(uri())} does not say which line the pipeline run {kfp_run_id()} is of (tag {LINE}), so "
+            "its history is not known; preflight writes it: run again"
         )
-    found = _newest(f"tags.{NIGHT_ENTRY} != '' and params.`promote.registered_model` = '{name}'", count)
+    if REBASE in own:
+        return []
+    found = _newest(_of_line(name, f"tags.{NIGHT_ENTRY} != ''"), count)
     nights = {night.run: night for night in (_entry(run) for run in reversed(found))}
+    rebased = [_entry(run).run for run in found if REBASE in run.data.tags]
     run_of = {version.version: version.kfp_run_id for version in asked(lambda: list_versions(name))} if nights else {}
     while (night := nights.get(run_of.get(champion, ""))) is not None and not night.promoted:
         nights[night.run] = night.model_copy(update={"promoted": True})
         champion = night.champion
-    return list(nights.values())
+    began = next((run for run in rebased if nights[run].promoted), None)
+    kept = list(nights.values())
+    return kept[list(nights).index(began) :] if began is not None else kept
 
 
 def _entry(run: Any) -> Night:
@@ -114,16 +121,13 @@ def _of(kfp_run: str) -> list[Any]:
     return _newest(f"tags.{KFP_RUN} = '{kfp_run}'", 1)
 
 
-def _newest(query: str, count: int) -> list[Any]:
-    def search() -> list[Any]:
-        client = connect()
-        return list(
-            client.search_runs(
-                [experiment_id(client)], query, max_results=count, order_by=["attributes.start_time DESC"]
-            )
-        )
+def _of_line(name: str, query: str) -> str:
+    return f"{query} and tags.{LINE} = '{name}'" if name else query
 
-    return asked(search)
+
+def _newest(query: str, count: int) -> list[Any]:
+    newest_first = {"max_results": count, "order_by": ["attributes.start_time DESC"]}
+    return asked(lambda: find_runs(connect(), query, **newest_first))
 
 
 def _past(run: Any) -> Past:

@@ -21,9 +21,14 @@ def served() -> bool:
     return bool(os.environ.get(VARIABLE)) or uri().startswith("http")
 
 
-def table() -> str:
-    """Returns the address of the table of runs."""
-    return f"{_base()}/#/experiments/{experiment_id(connect())}/runs?{VIEW}"
+def table(line: str) -> str:
+    """Returns the address of the table of a line's runs."""
+    return f"{_base()}/#/experiments/{experiment_id(connect(), line)}/runs?{VIEW}"
+
+
+def home() -> str:
+    """Returns the address of the list of experiments, one a line."""
+    return f"{_base()}/#/experiments"
 
 
 def run(kfp_run: str) -> str | None:

@@ -19,7 +19,7 @@ from tracking.entries import Log, Written
 from tracking.ledger import CHAMPION, PREVIOUS, aliases
 from tracking.package import log_package, model_card
 from tracking.records import note
-from tracking.runs import Run, kfp_run_id
+from tracking.runs import Run, kfp_run_id, trained_on
 from tracking.store import connect, one_line, waiting
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ class Version:
     """Name and version of the other package that its model comes from; empty for a model of this library."""
     verified: str = ""
     """Digest of the verdict (sha256) whose lists it was found to serve once it was loaded; empty if it never was."""
+    source: str = ""
+    """Where its data came from, without credentials; empty in versions that do not say."""
 
 
 def champion(name: str) -> Version | None:
@@ -129,6 +131,7 @@ def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest
     tags |= {"last_timestamp": str(manifest.last_timestamp), "model": (model := read_facts(model_folder).model.name)}
     tags |= {"package": package} if (package := MODELS.package_of(model)) else {}
     tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
+    tags |= trained_on(client, run.parent, manifest)
     card = note(model_card(verdict, manifest), DESCRIPTION_LENGTH)
     made = client.create_model_version(
         name, source=f"models:/{model_id}", run_id=run.parent, tags=tags, description=card, model_id=model_id
@@ -286,6 +289,7 @@ def _version(raw: Any, by_alias: dict[str, str]) -> Version:
         mlflow_run_id=raw.run_id or "",
         model=tags.get("model", ""),
         package=tags.get("package", ""),
+        source=tags.get("source", ""),
     )
 
 

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+from finest.data.schema import Manifest
 from finest.errors import FinestError, UnavailableError
 from finest.perturb.plan import Plan
 from tracking.describe import code_tags, flattened, log_params, short_name
-from tracking.store import connect, experiment_id, masked, one_line
+from tracking.store import connect, experiment_id, find_runs, mark, masked, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +34,10 @@ NIGHT = "as_of"
 
 Its day is the first word of the run's name, which is all that narrow tables show.
 """
+LINE = "line"
+"""Name of the parents' tag with the line's name."""
+REBASE = "rebase"
+"""Name of the tag of parents whose run starts its line over: the version of the champion that it leaves behind."""
 NIGHT_ENTRY = "night"
 """Name of the parents' tag with what later nights need to know of this one, as JSON."""
 PIPELINE_RUN = "pipeline_run"
@@ -62,12 +67,13 @@ def kfp_run_id() -> str:
     return given
 
 
-def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapping[str, str]) -> str:
+def open_parent(config: Mapping[str, Any], *, line: str, source: str, seed: int, tags: Mapping[str, str]) -> str:
     """Opens the pipeline run's parent run, or reopens it on a retry, and returns its id.
 
     Args:
         config: Plain data; becomes the params and the artifact config.yaml. Model, protocol and reference are read
             from it.
+        line: Name of the line.
         source: URI or name of the data.
         seed: Seed of the run.
         tags: Come on top of those that every run has.
@@ -78,6 +84,7 @@ def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapp
     night = str(tags.get(NIGHT) or datetime.now(UTC).isoformat())[:10]
     name = f"{night} {model} {short_name(source)} seed {seed}"
     all_tags = {
+        LINE: line,
         "source": masked(source),
         "protocol": str(finetune.get("protocol", "")),
         "reference": str(finetune.get("reference", "")),
@@ -87,15 +94,24 @@ def open_parent(config: Mapping[str, Any], *, source: str, seed: int, tags: Mapp
     }
     if (existing := _found(client)) is None:
         first = {KFP_RUN: kfp_run_id(), "mlflow.source.name": "finest", "mlflow.source.type": "PROJECT"}
-        existing = client.create_run(experiment_id(client), tags=first, run_name=name).info.run_id
+        existing = client.create_run(experiment_id(client, line), tags=first, run_name=name).info.run_id
     else:
         client.update_run(existing, status="RUNNING", name=name)
     for key, value in all_tags.items():
         if value:
             client.set_tag(existing, key, value)
+    mark(client, client.get_run(existing).info.experiment_id, line)
     log_params(client, existing, {**flattened(config), "seed": str(seed), "source": masked(source)})
-    client.log_dict(existing, {"seed": seed, **config}, "config.yaml")
+    client.log_dict(existing, {"name": line, "seed": seed, **config}, "config.yaml")
     return existing
+
+
+def trained_on(client: "MlflowClient", parent: str, manifest: Manifest) -> dict[str, str]:
+    """Returns what a model's version says of its data: source, columns, and numbers of users, items, rows."""
+    run = client.get_run(parent).data
+    columns = {key: value for key, value in run.params.items() if key.startswith("ingest.columns.") and value}
+    counts = {"users": manifest.users, "items": manifest.items, "interactions": manifest.interactions}
+    return {"source": run.tags.get("source", ""), **columns, **{name: str(count) for name, count in counts.items()}}
 
 
 def name_ending(client: "MlflowClient", parent: str, word: str) -> None:
@@ -218,7 +234,7 @@ def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
     """
     client = connect()
     closed = []
-    for run in client.search_runs([experiment_id(client)], "attributes.status = 'RUNNING'"):
+    for run in find_runs(client, "attributes.status = 'RUNNING'"):
         tags = run.data.tags
         if KFP_RUN in tags and tags[KFP_RUN] != os.environ.get("KFP_RUN_ID") and is_dead(tags):
             why = "its pipeline run ended without closing it; closed by the next one"
@@ -246,7 +262,7 @@ def _found(client: "MlflowClient") -> str | None:
 
 def parent_of(client: "MlflowClient", kfp_run: str) -> str | None:
     """Returns the id of a pipeline run's parent run; None if MLflow does not know the run."""
-    found = client.search_runs([experiment_id(client)], f"tags.{KFP_RUN} = '{kfp_run}'", max_results=1)
+    found = find_runs(client, f"tags.{KFP_RUN} = '{kfp_run}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from finest import causes, errors, patience
 from finest.errors import FinestError, UnavailableError
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXPERIMENT = "finest"
-"""Name of the experiment if neither MLFLOW_EXPERIMENT_ID nor MLFLOW_EXPERIMENT_NAME names one."""
-
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Tags that open the experiment in the UI's view for training runs; the other one is for prompts and traces."""
+OURS = {"finest": "lines"}
+"""Tag of experiments that hold runs of lines."""
+LINE = "line."
+"""What the names of tags begin with that say which lines' runs an experiment holds."""
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development", **OURS}
+"""Tags of new experiments. The first opens them in the UI's view for training runs; the other one is for prompts and
+traces."""
 
 ANSWER_SECONDS = 5
 """Seconds that `check` lets one HTTP request take."""
@@ -121,16 +123,16 @@ def waiting(call: Callable[[], T]) -> T:
     return patience.patiently(service(), call, away)
 
 
-def experiment_id(client: "MlflowClient") -> str:
-    """Returns the id of the experiment that runs go to, and creates it if needed.
+def experiment_id(client: "MlflowClient", line: str) -> str:
+    """Returns the id of the experiment that a line's runs go to, and creates it if needed.
 
-    The environment names it; else it is `finest`.
+    It is called as the line is, unless the environment names one for all lines.
     """
     from mlflow.exceptions import MlflowException
 
     if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return given
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or line
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
@@ -146,6 +148,44 @@ def experiment_id(client: "MlflowClient") -> str:
     return str(found.experiment_id)
 
 
+def experiments(client: "MlflowClient") -> list[str]:
+    """Returns the ids of all experiments that hold runs of lines; of the one that the environment names, if any."""
+    if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return [given]
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        found = client.get_experiment_by_name(name)
+        return [found.experiment_id] if found else []
+    query, ids, token = " and ".join(f"tags.{tag} = '{value}'" for tag, value in OURS.items()), list[str](), None
+    while True:
+        page = client.search_experiments(filter_string=query, page_token=token)
+        ids += [one.experiment_id for one in page]
+        if not (token := page.token):
+            return ids
+
+
+def find_runs(client: "MlflowClient", query: str, **more: Any) -> list[Any]:
+    """Returns what a search finds among the runs of all lines.
+
+    Args:
+        client: A client of the store.
+        query: What to find, in MLflow's filter language.
+        more: Further arguments of `MlflowClient.search_runs`.
+    """
+    return list(client.search_runs(places, query, **more)) if (places := experiments(client)) else []
+
+
+def lines(client: "MlflowClient") -> list[str]:
+    """Returns the names of all lines that have had a run, by name; not of those whose experiment was deleted."""
+    tags = [tag for id in experiments(client) for tag in client.get_experiment(id).tags]
+    return sorted({tag.removeprefix(LINE) for tag in tags if tag.startswith(LINE)})
+
+
+def mark(client: "MlflowClient", experiment: str, line: str) -> None:
+    """Marks an experiment as one that holds runs of a line."""
+    for key, value in {**OURS, f"{LINE}{line}": "true"}.items():
+        client.set_experiment_tag(experiment, key, value)
+
+
 def _artifacts(address: str) -> str | None:
     """Returns the folder of artifacts, which lies beside an SQLite file; None for a server, which has its own place."""
     if not address.startswith("sqlite:///"):
@@ -153,15 +193,20 @@ def _artifacts(address: str) -> str | None:
     return str(Path(address.removeprefix("sqlite:///")).absolute().parent / "artifacts")
 
 
-def check() -> None:
-    """Writes, reads and deletes a small artifact in the experiment, creating database and experiment on first use.
+def check(line: str) -> None:
+    """Writes, reads and deletes a small artifact in a line's experiment, creating database and experiment on first use.
+
+    Args:
+        line: Name of the line.
 
     Raises:
         UnavailableError: The store does not answer but may in a minute, and has been waited for as long as
             `finest.patience` says.
         FinestError: The store does not keep artifacts. This is known within half a minute.
     """
-    patience.patiently(service(), _check_once, lambda error: error.why if isinstance(error, _NoAnswerError) else None)
+    patience.patiently(
+        service(), lambda: _check_once(line), lambda error: error.why if isinstance(error, _NoAnswerError) else None
+    )
 
 
 class _NoAnswerError(UnavailableError):
@@ -172,14 +217,14 @@ class _NoAnswerError(UnavailableError):
         self.why = why
 
 
-def _check_once() -> None:
+def _check_once(line: str) -> None:
     problem: list[BaseException] = []
 
     def probe() -> None:
         try:
             with patience.at_most(0), _impatient():
                 client = connect()
-                _probe_artifacts(client, experiment_id(client))
+                _probe_artifacts(client, experiment_id(client, line))
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the user must hear
             problem.append(error)
 

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from components.promote.config import Promote
 from finest.data.dataset import Dataset
 from finest.data.freshness import Seen, nothing_new
 from finest.data.schema import Manifest
-from finest.errors import FinestError
+from finest.errors import DataError, FinestError
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.models.saved import FACTS
 from finest.ranklists import baselines, champion, file, yardsticks
+from finest.ranklists.shared import Shared, shared
 from finest.training.device import choose, prepare
 from tracking import registry
 
@@ -21,21 +23,19 @@ VERSION = "version"
 """Name of the file beside the champion's weights that says which version they are."""
 
 
-def skipped(manifest: Manifest, seen: Mapping[str, str], model: Path, lists: Path) -> bool:
+def skipped(manifest: Manifest, seen: Mapping[str, str], lists: Path) -> bool:
     """Tells whether the data has nothing new; `lists` then holds the reason and no lists.
 
     Args:
         manifest: The data set's manifest.
         seen: What `seen_by` says of the champion; empty where nothing is to be skipped.
-        model: Folder of the champion's weights; left empty where the run is skipped.
         lists: Folder of the rank lists.
     """
     last = seen.get("last_timestamp")
     known = Seen(seen["version"], seen["fingerprint"], int(last) if last else None) if seen else None
     if (reason := nothing_new(manifest, known)) is None:
         return False
-    for folder in (model, lists):
-        folder.mkdir(parents=True, exist_ok=True)
+    lists.mkdir(parents=True, exist_ok=True)
     (lists / SKIPPED).write_text(reason)
     return True
 
@@ -49,41 +49,74 @@ def seen_by(champion: registry.Version) -> dict[str, str]:
     }
 
 
-def score(version: str, registered_model: str, data: Dataset, model: Path, lists: Path) -> None:
-    """Writes the champion's weights and the rank lists of all that a candidate must beat.
+def score(version: str, data: Dataset, model: Path, lists: Path) -> None:
+    """Writes the rank lists of all that a candidate must beat.
 
     Args:
         version: The champion's version; empty where there is none.
-        registered_model: Name of the registered model.
         data: The data set.
-        model: Folder for the champion's weights; stays empty where there is none.
+        model: Folder of the champion's weights; empty where there is none.
         lists: Folder for the rank lists.
     """
-    model.mkdir(parents=True, exist_ok=True)
     lists.mkdir(parents=True, exist_ok=True)
     file.write(baselines.popularity(data), lists / "popularity.parquet")
     file.write(baselines.repeat_last(data), lists / "repeat_last.parquet")
     for name, listed in yardsticks.lists(data, counted(data, data.training_rows(), MemoryConfig())):
         file.write(listed, lists / f"{name}.parquet")
     if version:
-        download(version, registered_model, model)
         # One thread, like every model's lists: more of them differ in rounding, and spin where cores are taken.
         prepare(choose("cpu"))
         theirs, after_cut = champion.score(model, data, version)
         file.write(replace(theirs, after_cut=after_cut), lists / "champion.parquet")
 
 
-def download(version: str, registered_model: str, model: Path) -> None:
-    """Puts a version's weights into the folder `model`. Raises FinestError where production has moved on meanwhile."""
-    now = registry.champion(registered_model)
+def download(version: str, line: str, data: Dataset, config: Promote, model: Path) -> None:
+    """Puts a line's champion into the folder `model`, which stays empty where there is none.
+
+    Args:
+        version: The champion's version; empty where there is none.
+        line: Name of the line.
+        data: The data set.
+        config: What it must share with the champion's.
+        model: Folder for the champion's weights.
+
+    Raises:
+        FinestError: Production has moved on meanwhile.
+        DataError: The data is not that of this line.
+    """
+    model.mkdir(parents=True, exist_ok=True)
+    if not version:
+        return
+    now = registry.champion(line)
     if now is None or now.version != version:
-        raise FinestError(
-            f"the champion of {registered_model} is no longer version {version}, which preflight saw; run again"
-        )
+        raise FinestError(f"the champion of {line} is no longer version {version}, which preflight saw; run again")
     package = registry.download(now, model / "package")
     for part in package.iterdir():
         part.rename(model / part.name)
+    check(shared(model, data), config, now)
     (model / VERSION).write_text(version)
+
+
+def check(found: Shared, config: Promote, champion: registry.Version) -> None:
+    """Checks that a data set is of the champion's line. Raises DataError, which says how much they share."""
+    asked = {
+        "items": (found.items, config.min_shared_items),
+        "users": (found.users, config.min_shared_users),
+        "moments": (found.moments, config.min_shared_moments),
+    }
+    words = {"moments": "last interactions of the users in common"}
+    said = [
+        f"{one.there} of its {one.of} {words.get(key, key)} ({one.value:.1%}; promote.min_shared_{key}: {least:g})"
+        for key, (one, least) in asked.items()
+        if one.value < least
+    ]
+    if said:
+        trained = f", was trained on {champion.source} and" if champion.source else ""
+        raise DataError(
+            f"this is not the data of the line {champion.name}: its champion, version {champion.version}{trained} "
+            f"shares only {' and '.join(said)} with it; nothing was compared, and the champion stays: give this data "
+            "a name of its own (--name), or start the line over with it (--rebase)"
+        )
 
 
 def saved_champion(model: Path) -> Path | None:

@@ -27,12 +27,12 @@ LONGEST_SECONDS = 120.0
 """Longest time that the webhook may be away."""
 
 
-def finish(config: Notify, registered_model: str, checkpoints: str, state: str) -> None:
+def finish(config: Notify, line: str, checkpoints: str, state: str) -> None:
     """Ends the run in MLflow, posts the verdict, and removes the checkpoints that led to it.
 
     Args:
         config: Who hears of the verdict.
-        registered_model: Name of the registered model.
+        line: Name of the line.
         checkpoints: Folder or URI of the checkpoints.
         state: KFP's word for what became of the run.
     """
@@ -43,24 +43,25 @@ def finish(config: Notify, registered_model: str, checkpoints: str, state: str) 
 
     def close() -> None:
         nonlocal found, page
-        check()
+        check(line)
         runs.close_steps(lambda step, group: "cancelled" if cancelled else pods.explained(step, group))
-        found = outcome(kfp_run_id(), registered_model)
+        found = outcome(kfp_run_id(), line)
         well = state in ENDED_WELL and not found.failed_step
         runs.close_parent("KILLED" if cancelled else "FINISHED" if well else "FAILED")
         page = (links.served() and links.run(kfp_run_id())) or ""
 
     attempt("closing the run in MLflow", close)
     if url := os.environ.get(config.webhook_variable):
-        attempt("the webhook", lambda: tell(url, message(found, state, cancelled, page), config.timeout_seconds))
+        attempt("the webhook", lambda: tell(url, message(line, found, state, cancelled, page), config.timeout_seconds))
     if found and found.verdict and not found.failed_step:
         attempt("removing checkpoints", lambda: forget(checkpoints))
 
 
-def message(found: Outcome | None, state: str, cancelled: bool = False, page: str = "") -> dict[str, Any]:
+def message(line: str, found: Outcome | None, state: str, cancelled: bool = False, page: str = "") -> dict[str, Any]:
     """Returns what the webhook gets; chat services show `text` alone.
 
     Args:
+        line: Name of the line.
         found: What came of the run; None where MLflow could not say.
         state: KFP's word for what became of the run.
         cancelled: Whether somebody has cancelled it.
@@ -76,7 +77,10 @@ def message(found: Outcome | None, state: str, cancelled: bool = False, page: st
     said += f", promoted as version {promoted}" if promoted else ""
     change = churn(metrics) if verdict in ("pass", "fail", "suspicious") else ""
     return {
-        "text": " ".join(filter(None, [f"FINEST run {kfp_run_id()}: {said}{f'. {change}' if change else ''}", page])),
+        "text": " ".join(
+            filter(None, [f"FINEST {line}, run {kfp_run_id()}: {said}{f'. {change}' if change else ''}", page])
+        ),
+        "line": line,
         "run": kfp_run_id(),
         "state": "CANCELLED" if cancelled else state,
         "verdict": verdict,

@@ -14,6 +14,8 @@ def preflight(
     checkpoints: str,
     packages: list,
     fans_out: bool,
+    name: str,
+    rebase: bool,
     preflight: dict,
     ingest: dict,
     perturb: dict,
@@ -24,7 +26,17 @@ def preflight(
     notify: dict,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Checked",
-    [("listing", str), ("champion", str), ("items_needed", int), ("as_of", str), ("ingest", dict), ("seen", dict)],
+    [
+        ("listing", str),
+        ("line", str),
+        ("champion", str),
+        ("rebased", str),
+        ("checkpoints", str),
+        ("items_needed", int),
+        ("as_of", str),
+        ("ingest", dict),
+        ("seen", dict),
+    ],
 ):
     """Checks everything that can be checked in a minute, and opens the MLflow run.
 
@@ -36,6 +48,8 @@ def preflight(
         checkpoints: Folder or URI of the checkpoints.
         packages: Packages that the config's models, rules and the like come from.
         fans_out: Whether the compiled pipeline trains any number of groups, or one.
+        name: The line's name; '' for the source's own.
+        rebase: Whether the line starts over.
         preflight: Section of that name, as the ones below: all are validated before any of them is needed.
         ingest: Section of that name.
         perturb: Section of that name.
@@ -47,12 +61,16 @@ def preflight(
 
     Returns:
         listing: Hash of the source's listing (names, sizes, etags), which ingest compares.
-        champion: The champion's version; '' where there is none.
+        line: Name of the line.
+        champion: The champion's version; '' where there is none, or the line starts over.
+        rebased: The version that a line that starts over leaves behind; '' otherwise.
+        checkpoints: Folder or URI of the line's checkpoints.
         items_needed: Number of items that fine-tuning needs at least.
         as_of: The moment that the run stands for.
         ingest: Section `ingest` with dates in place of the days that it counts from that moment.
         seen: The champion's data; empty where that is no reason to skip the run.
     """
+    from components import lines
     from components import packages as needed
     from components.config import Sections
     from components.preflight.work import check, stands_for
@@ -60,6 +78,9 @@ def preflight(
     from components.step import watched
 
     given = {name: value for name, value in locals().items() if name in Sections.model_fields}
-    with watched("preflight", checkpoints=checkpoints):
+    line = lines.named(name, source)
+    place = lines.checkpoints(checkpoints, line)
+    with watched("preflight", checkpoints=place):
         needed.check(packages)
-        return check(source, stands_for(as_of, scheduled), seed, checkpoints, parse(Sections, given), fans_out)
+        night = source, stands_for(as_of, scheduled), seed, place
+        return check(line, *night, parse(Sections, given), fans_out, rebase)

@@ -27,8 +27,14 @@ class Checked(NamedTuple):
 
     listing: str
     """Hash of the source's listing."""
+    line: str
+    """Name of the line."""
     champion: str
-    """The champion's version; empty where there is none."""
+    """The champion's version; empty where there is none, or the line starts over."""
+    rebased: str
+    """The version that a line that starts over leaves behind; empty otherwise."""
+    checkpoints: str
+    """Folder or URI of the line's checkpoints."""
     items_needed: int
     """Number of items that reference lists of this depth need at least."""
     as_of: str
@@ -39,18 +45,30 @@ class Checked(NamedTuple):
     """The champion's data, as `seen_by` says it; empty where that is no reason to skip the run."""
 
 
-def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sections, fans_out: bool) -> Checked:
+def check(
+    line: str,
+    uri: str,
+    as_of: datetime,
+    seed: int,
+    checkpoints: str,
+    sections: Sections,
+    fans_out: bool,
+    rebase: bool = False,
+) -> Checked:
     """Checks other packages' metrics, source, disk, checkpoints and MLflow, and opens the parent run last.
 
     Before that it ends the MLflow runs that dead runs of the same place have left open.
 
     Args:
+        line: Name of the line.
         uri: Interactions: a URI or the name of a sample.
         as_of: The moment that the run stands for.
         seed: Seed of the whole run.
-        checkpoints: Folder or URI of the checkpoints; empty for none.
+        checkpoints: Folder or URI of the line's checkpoints; empty for none.
         sections: The config's sections.
         fans_out: Whether the pipeline trains any number of groups, or one.
+        rebase: Whether the line starts over: there is no champion to compare with, and the next one replaces what there
+            is.
     """
     if sections.perturb.groups > 1 and not fans_out:
         asked = f"perturb.groups: {sections.perturb.groups}, but this pipeline was compiled for one group"
@@ -68,22 +86,26 @@ def check(uri: str, as_of: datetime, seed: int, checkpoints: str, sections: Sect
     for folder in local_folders(checkpoints):
         check_space(folder, preflight.min_free_gb)
     storage.probe(checkpoints)
-    store.check()
+    store.check(line)
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
-    standing.check(sections.promote.registered_model)
-    champion = registry.champion(sections.promote.registered_model)
+    standing.check(line)
+    now = registry.champion(line)
+    champion, rebased = (None, now.version if now else "") if rebase else (now, "")
     if champion and champion.model and champion.model not in MODELS:
         raise ConfigError(
             f"the champion, {champion.name} version {champion.version}, is a {champion.model}, which nothing here has: "
-            f"install {champion.package or 'the package that it came from'}, or give this model another name "
-            "(promote.registered_model)"
+            f"install {champion.package or 'the package that it came from'}, or give this line another name (--name)"
         )
     config = sections.model_copy(update={"ingest": ingest}).model_dump(mode="json")
-    runs.open_parent(config, source=uri, seed=seed, tags={"place": here, "as_of": as_of.isoformat()})
+    tags = {"place": here, runs.NIGHT: as_of.isoformat(), runs.REBASE: rebased}
+    runs.open_parent(config, line=line, source=uri, seed=seed, tags=tags)
     return Checked(
         listing=listing,
+        line=line,
         champion=champion.version if champion else "",
+        rebased=rebased,
+        checkpoints=checkpoints,
         items_needed=finetune.list_length,
         as_of=as_of.isoformat(),
         ingest=parameters(ingest),

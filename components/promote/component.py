@@ -10,6 +10,8 @@ def promote(
     candidate: dsl.Input[dsl.Model],
     verdict: dsl.Input[dsl.Artifact],
     interactions: dsl.Input[dsl.Dataset],
+    line: str,
+    rebased: str,
     config: dict,
 ) -> None:
     """Registers the candidate, checks what was registered, and moves the alias `champion` last.
@@ -18,6 +20,8 @@ def promote(
         candidate: The judged model and its rank lists.
         verdict: Folder of `verdict.json`.
         interactions: The data set.
+        line: Name of the line.
+        rebased: Version of the champion that the line leaves behind, as it starts over; '' where it does not.
         config: Section `promote`.
     """
     from pathlib import Path
@@ -29,7 +33,8 @@ def promote(
 
     with running("promote") as step:
         section = parse(Promote, config, "promote")
-        work.promote(step.run, Path(candidate.path), Path(verdict.path), Path(interactions.path), section)
+        folders = Path(candidate.path), Path(verdict.path), Path(interactions.path)
+        work.promote(step.run, line, *folders, section, rebased)
 
 
 @step
@@ -37,6 +42,7 @@ def reject(
     candidate: dsl.Input[dsl.Model],
     verdict: dsl.Input[dsl.Artifact],
     interactions: dsl.Input[dsl.Dataset],
+    line: str,
     config: dict,
 ) -> None:
     """Leaves the champion where it is; registers the candidate as `challenger` where the config asks for that.
@@ -45,6 +51,7 @@ def reject(
         candidate: The judged model and its rank lists.
         verdict: Folder of `verdict.json`.
         interactions: The data set.
+        line: Name of the line.
         config: Section `promote`.
     """
     from pathlib import Path
@@ -56,4 +63,4 @@ def reject(
 
     with running("reject") as step:
         section = parse(Promote, config, "promote")
-        work.reject(step.run, Path(candidate.path), Path(verdict.path), Path(interactions.path), section)
+        work.reject(step.run, line, Path(candidate.path), Path(verdict.path), Path(interactions.path), section)

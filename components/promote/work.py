@@ -12,7 +12,9 @@ from tracking import registry, sample
 from tracking.runs import Run
 
 
-def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version:
+def promote(
+    run: Run, line: str, candidate: Path, verdict: Path, data: Path, config: Promote, rebased: str = ""
+) -> registry.Version:
     """Registers the candidate and makes it champion.
 
     Before that it checks that the registered model serves the judged lists, and that the champion is still the one that
@@ -20,10 +22,12 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
 
     Args:
         run: The step's MLflow run.
+        line: Name of the line.
         candidate: Folder of the judged model and its lists.
         verdict: Folder of the verdict.
         data: Folder of the data set.
         config: Where the candidate goes.
+        rebased: Version of the champion that the line leaves behind, as it starts over; empty where it does not.
 
     Returns:
         The version that is champion now.
@@ -31,19 +35,18 @@ def promote(run: Run, candidate: Path, verdict: Path, data: Path, config: Promot
     dataset, judged = load(data), read_verdict(verdict / "verdict.json")
     still_judged(candidate, judged)
     judged_lists = sample.take(file.read(candidate / LISTS), dataset, config.verify_instances)
-    expected = judged.ids["champion"] or None
-    return registry.promote(
-        run, config.registered_model, candidate / MODEL, judged, dataset.manifest, judged_lists, expected
-    )
+    expected = rebased or judged.ids["champion"] or None
+    return registry.promote(run, line, candidate / MODEL, judged, dataset.manifest, judged_lists, expected)
 
 
-def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
+def reject(run: Run, line: str, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
     """Leaves production alone, and writes into the ledger why.
 
     Registers the candidate as challenger where the config, or a suspicion, asks for that.
 
     Args:
         run: The step's MLflow run.
+        line: Name of the line.
         candidate: Folder of the judged model and its lists.
         verdict: Folder of the verdict.
         data: Folder of the data set.
@@ -54,9 +57,8 @@ def reject(run: Run, candidate: Path, verdict: Path, data: Path, config: Promote
     """
     judged, version = read_verdict(verdict / "verdict.json"), None
     if config.register_rejected or judged.verdict == "suspicious":
-        manifest = load(data).manifest
-        version = registry.register_rejected(run, config.registered_model, candidate / MODEL, judged, manifest)
-    registry.refuse(config.registered_model, judged.reason, digest_of(judged), version.version if version else "")
+        version = registry.register_rejected(run, line, candidate / MODEL, judged, load(data).manifest)
+    registry.refuse(line, judged.reason, digest_of(judged), version.version if version else "")
     return version
 
 

@@ -117,11 +117,19 @@ def read_facts(folder: Path) -> Facts:
         raise DataError(f"{folder / FACTS}: not a model that this installation can read: {said}") from error
 
 
+def read_items(folder: Path) -> list[str]:
+    """Returns the items of a saved model's catalogue [I], by code from 1. Raises DataError where there are none."""
+    try:
+        return [str(item) for item in json.loads((folder / ITEMS).read_text(encoding="utf-8"))]
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: not a saved model ({ITEMS} is missing)") from error
+
+
 def load(folder: Path, device: str = "cpu") -> SavedModel:
     """Returns a model that `save` wrote, ready to rank. Raises DataError where the folder holds none."""
     facts = read_facts(folder)
     try:
-        item_ids = ["", *json.loads((folder / ITEMS).read_text(encoding="utf-8"))]
+        item_ids = ["", *read_items(folder)]
         weights = load_file(folder / WEIGHTS, device=device)
         memory = None if facts.memory is None else Memory(Counts.load(folder / COUNTS), facts.memory)
     except FileNotFoundError as error:

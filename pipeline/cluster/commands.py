@@ -13,7 +13,9 @@ from pipeline import state as states
 from pipeline.options import (
     AsOf,
     Json,
+    Name,
     NightlyFile,
+    Rebase,
     Sets,
     StateFolder,
     console,
@@ -21,6 +23,7 @@ from pipeline.options import (
     print_json,
     say,
     settings,
+    switch,
 )
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for them.
@@ -63,7 +66,9 @@ def submit(
     config: NightlyFile = None,
     source: Source = None,
     checkpoints: Checkpoints = None,
+    name: Name = None,
     as_of: AsOf = None,
+    rebase: Rebase = False,
     sets: Sets = None,
     pipeline: Compiled = COMPILED,
     service_account: Account = ACCOUNT,
@@ -84,18 +89,19 @@ def submit(
 
     Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config; 1 anything else.
     """
-    loaded = _load(config, settings(sets, source=source, checkpoints=checkpoints, as_of=as_of))
+    given = {"name": name, "source": source, "checkpoints": checkpoints, "as_of": as_of, "rebase": switch(rebase)}
+    loaded = _load(config, settings(sets, **given))
     from pipeline.cluster import follow as watch
     from pipeline.cluster import submit as runs
     from pipeline.cluster.client import Access, connect
 
-    client, out, model = connect(Access(host, namespace, token_file, ca)), console(), loaded.promote.registered_model
+    client, out, model = connect(Access(host, namespace, token_file, ca)), console(), loaded.line
     if follow is not None:
         run = str(watch.find(client, follow, model, out).run_id)
     else:
         if not detach:
             runs.check_followable(pipeline)
-            runs.check_tracking()
+            runs.check_tracking(loaded.line)
         run = runs.start(client, loaded, runs.Options(pipeline, service_account, pipeline_root, fit_check), out)
     if not detach:
         raise typer.Exit(watch.follow(client, run, model, out))
@@ -113,6 +119,7 @@ def schedule(
     config: NightlyFile = None,
     source: Source = None,
     checkpoints: Checkpoints = None,
+    name: Name = None,
     sets: Sets = None,
     pipeline: Compiled = COMPILED,
     service_account: Account = ACCOUNT,
@@ -122,22 +129,22 @@ def schedule(
     token_file: TokenFile = "",
     ca: Authority = "",
 ) -> None:
-    """Create or replace the one nightly run: one at a time, nights that were missed are not caught up on."""
+    """Create or replace the nightly run of a line: one at a time, nights that were missed are not caught up on."""
     if (cron is not None) + disable + delete != 1:
         raise ConfigError("schedule: give one of --cron '0 2 * * *', --disable and --delete")
-    loaded = _load(config, settings(sets, source=source, checkpoints=checkpoints)) if cron is not None else None
+    loaded = _load(config, settings(sets, name=name, source=source, checkpoints=checkpoints))
     from pipeline.cluster import schedule as schedules
     from pipeline.cluster.client import Access, connect
     from pipeline.cluster.submit import Options
 
     client, out = connect(Access(host, namespace, token_file, ca)), console()
-    if cron is not None and loaded is not None:
+    if cron is not None:
         options, when = Options(pipeline, service_account, pipeline_root), schedules.When(cron, zone, server_zone)
         schedules.set_schedule(client, loaded, options, when, out)
     elif disable:
-        schedules.disable(client, out)
+        schedules.disable(client, out, schedules.named(loaded.line))
     else:
-        schedules.delete(client, out)
+        schedules.delete(client, out, schedules.named(loaded.line))
 
 
 def status(
@@ -152,6 +159,9 @@ def status(
     ] = None,
     max_age: Annotated[
         str | None, typer.Option(help="Without RUN: exit 1 where the newest verdict is older, like 26h.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Without RUN: the line whose runs are shown; all if not given.")
     ] = None,
     state: StateFolder = None,
     config: NightlyFile = None,
@@ -173,13 +183,13 @@ def status(
             raise ConfigError(
                 "status: --follow, the config and KFP's address are for one run; name it: status RUN --follow"
             )
-        _nights(last or 10, max_age, as_json)
+        _nights(name or "", last or 10, max_age, as_json)
         return
     if follow and as_json:
         raise ConfigError("status: --json says what is so now; leave out --follow, and ask again")
-    if last is not None or max_age is not None:
-        raise ConfigError("status: --last and --max-age are for the table of all runs; leave RUN out")
-    model = _load(config, sets or []).promote.registered_model
+    if last is not None or max_age is not None or name is not None:
+        raise ConfigError("status: --last, --max-age and --name are for the table of runs; leave RUN out")
+    model = _load(config, sets or []).line
     from pipeline.cluster import follow as watch
     from pipeline.cluster.client import Access, connect
 
@@ -190,23 +200,24 @@ def status(
     raise typer.Exit(watch.follow(client, run, model, out) if follow else watch.show(client, found, model, out))
 
 
-def _nights(last: int, max_age: str | None, as_json: bool) -> None:
+def _nights(line: str, last: int, max_age: str | None, as_json: bool) -> None:
     from pipeline.cluster import status as nights
 
     limit = nights.age(max_age) if max_age is not None else None
     out = Console(quiet=True) if as_json else console()
     if as_json:
-        print_json(nights.facts(last))
+        print_json(nights.facts(last, line))
     else:
-        nights.show(out, last)
+        nights.show(out, last, line)
     if limit is not None:
-        say(out, nights.check_age(limit))
-        nights.check_line()
+        say(out, nights.check_age(limit, line))
+        nights.check_lines(line)
 
 
 def doctor(
     config: NightlyFile = None,
     checkpoints: Checkpoints = None,
+    name: Name = None,
     sets: Sets = None,
     pipeline: Compiled = COMPILED,
     service_account: Account = ACCOUNT,
@@ -216,8 +227,8 @@ def doctor(
     ca: Authority = "",
     as_json: Json = False,
 ) -> None:
-    """Check everything that a nightly run needs; exit 1 where something is wrong."""
-    loaded = _load(config, settings(sets, checkpoints=checkpoints))
+    """Check everything that a line's nightly run needs; exit 1 where something is wrong."""
+    loaded = _load(config, settings(sets, name=name, checkpoints=checkpoints))
     from pipeline.cluster import doctor as checks
     from pipeline.cluster.client import Access, connect
     from pipeline.cluster.submit import Options

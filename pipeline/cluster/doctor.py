@@ -50,7 +50,7 @@ def examine(client: Client, config: Config, options: Options) -> list[Row]:
         "KFP API": lambda: check_api(client, health()),
         "KFP backend version": lambda: check_version(health()),
         "clock": lambda: check_clock(health()),
-        "MLflow": check_mlflow,
+        "MLflow": lambda: check_mlflow(config.line),
         "checkpoints": lambda: check_bucket(config.checkpoints),
         "compiled pipeline": lambda: check_compiled(config, options.compiled),
         "image registry": lambda: images.check_registry(image()),
@@ -61,7 +61,7 @@ def examine(client: Client, config: Config, options: Options) -> list[Row]:
         ),
         "fits": lambda: fits.check(cluster, namespace, config, documents()),
         "retries": lambda: argo.check_retries(cluster(), documents()),
-        "schedule": lambda: health() and check_schedule(client),
+        "schedule": lambda: health() and check_schedule(client, schedule.named(config.line)),
     }
     return [row(name, one) for name, one in checks.items()]
 
@@ -145,13 +145,13 @@ def check_clock(health: Health) -> str:
     return f"within {max(abs(off), 1):.0f} s of the KFP API's"
 
 
-def check_mlflow() -> str:
+def check_mlflow(line: str) -> str:
     """Checks that MLflow takes an artifact, gives it back and removes it."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise NotCheckedError(
             "MLFLOW_TRACKING_URI is not set here", "set it to the address that this machine reaches MLflow at"
         )
-    check()
+    check(line)
     return f"{masked(uri())} keeps artifacts and gives them back"
 
 
@@ -218,14 +218,14 @@ def check_image(cluster: Callable[[], kube.Kube], name: str, namespace: str, acc
     return f"{name}: {images.check_manifest(name, logins)}{whose}; {there}"
 
 
-def check_schedule(client: Client) -> str:
-    """Checks that exactly one recurring run is on."""
-    found = schedule.find(client)
+def check_schedule(client: Client, name: str) -> str:
+    """Checks that exactly one recurring run of a name is on."""
+    found = schedule.find(client, name)
     command = "`finest schedule --config FILE --cron '0 2 * * *'`"
     if not found:
-        raise NotCheckedError(f"there is no schedule {schedule.NAME}", f"{command} makes it")
+        raise NotCheckedError(f"there is no schedule {name}", f"{command} makes it")
     if len(found) > 1:
-        raise HealthError(f"{len(found)} recurring runs are called {schedule.NAME}", f"{command} leaves one")
+        raise HealthError(f"{len(found)} recurring runs are called {name}", f"{command} leaves one")
     if found[0].mode != kfp.RecurringRunMode.ENABLE:
-        raise HealthError(f"{schedule.NAME} is off", f"{command} turns it on")
-    return found[0].description or f"{schedule.NAME} is on"
+        raise HealthError(f"{name} is off", f"{command} turns it on")
+    return found[0].description or f"{name} is on"

@@ -20,7 +20,7 @@ from pipeline.ending import CANCELLED, EXIT_CODES, NOT_PROMOTED, PASSED, unchang
 from pipeline.options import print_json, say
 from pipeline.table import failed_checks
 from tracking import links
-from tracking.history import read_verdict, registered_model
+from tracking.history import line_of, read_verdict
 from tracking.outcome import Outcome, outcome
 from tracking.store import asked
 
@@ -184,13 +184,13 @@ class Found(NamedTuple):
     """Holds what MLflow says of a run."""
 
     model: str
-    """Name of its registered model."""
+    """Name of its line, and of its registered model."""
     outcome: Outcome
 
 
 def _outcome(run: kfp.V2beta1Run, model: str) -> Found:
     run_id = str(run.run_id)
-    own = registered_model(run_id) or model  # whichever config this command was given
+    own = line_of(run_id) or model  # whichever config this command was given
     return Found(own, asked(lambda: outcome(run_id, own)))
 
 

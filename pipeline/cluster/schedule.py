@@ -1,4 +1,4 @@
-"""Sets the nightly run: exactly one recurring run of a name, however often it is set."""
+"""Sets a line's nightly run: exactly one recurring run of its name, however often it is set."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,10 @@ from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
 from pipeline.options import say
 
-NAME = "finest-nightly"
+
+def named(line: str) -> str:
+    """Returns the name of a line's schedule."""
+    return f"{line}-nightly"
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,21 @@ class When:
     unset."""
 
 
-def set_schedule(
-    client: Client, config: Config, options: Options, when: When, console: Console, name: str = NAME
-) -> str:
-    """Creates or replaces the recurring run; leaves it alone where it is as asked already. Returns its id.
+def set_schedule(client: Client, config: Config, options: Options, when: When, console: Console) -> str:
+    """Creates or replaces the line's recurring run; leaves it alone where it is as asked already. Returns its id.
 
-    Recurring runs cannot be edited. The new one stays off until the old ones are gone: a crash in between leaves none
-    that runs, which the watch sees, and never two.
+    Those of other lines stay. Recurring runs cannot be edited. The new one stays off until the old ones are gone: a
+    crash in between leaves none that runs, which the watch sees, and never two.
     """
     if config.as_of is not None:
         raise ConfigError(
             "as_of: a scheduled run stands for the time that it was scheduled for; leave as_of out of the config"
         )
-    now = datetime.now(UTC)
+    if config.rebase:
+        raise ConfigError(
+            "rebase: a line starts over once, and not every night; start that one run with submit --rebase"
+        )
+    name, now = named(config.line), datetime.now(UTC)
     theirs, servers = cron.zone(when.zone), cron.zone(when.server_zone)
     expression = cron.translate(when.cron, theirs, servers, now)
     values = parameters.given(config, options.compiled)
@@ -86,20 +91,24 @@ def set_schedule(
     return id
 
 
-def find(client: Client, name: str = NAME) -> list[Any]:
+def find(client: Client, name: str) -> list[Any]:
     """Returns all recurring runs of that name."""
+    return [one for one in _all(client) if one.display_name == name]
+
+
+def _all(client: Client) -> list[Any]:
     call = client.recurring.recurring_run_service_list_recurring_runs
-    return [one for one in client.pages(call, "recurring_runs", namespace=client.namespace) if one.display_name == name]
+    return list(client.pages(call, "recurring_runs", namespace=client.namespace))
 
 
-def disable(client: Client, console: Console, name: str = NAME) -> None:
+def disable(client: Client, console: Console, name: str) -> None:
     """Stops new runs until the schedule is set again; one that is going on goes on."""
     for one in _some(client, name):
         client.ask(client.recurring.recurring_run_service_disable_recurring_run, one.recurring_run_id)
     say(console, f"Schedule {name} is off; `finest schedule --config FILE --cron ...` turns it on")
 
 
-def delete(client: Client, console: Console, name: str = NAME) -> None:
+def delete(client: Client, console: Console, name: str) -> None:
     """Removes the recurring run; its runs stay."""
     for one in _some(client, name):
         client.ask(client.recurring.recurring_run_service_delete_recurring_run, one.recurring_run_id)
@@ -108,8 +117,10 @@ def delete(client: Client, console: Console, name: str = NAME) -> None:
 
 def _some(client: Client, name: str) -> list[Any]:
     if not (found := find(client, name)):
+        there = ", ".join(sorted({one.display_name for one in _all(client)})) or "none"
         raise FinestError(
-            f"there is no schedule {name} at {client.host}; `finest schedule --config FILE --cron ...` makes it"
+            f"there is no schedule {name} at {client.host} (there are: {there}); "
+            "`finest schedule --config FILE --cron ...` makes it"
         )
     return found
 

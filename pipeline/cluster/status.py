@@ -14,9 +14,9 @@ from finest.errors import ConfigError, FinestError
 from pipeline.options import say
 from pipeline.table import STATUS_STYLES, number
 from tracking import ledger, links, standing
-from tracking.history import Past, last_judged, past_runs, registered_model
-from tracking.runs import NIGHT
-from tracking.store import asked, masked, uri
+from tracking.history import Past, last_judged, past_runs
+from tracking.runs import LINE, NIGHT
+from tracking.store import asked, connect, lines, masked, uri
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "coverage": "coverage/at_10"}
@@ -34,27 +34,36 @@ def age(text: str) -> timedelta:
     return float(found[1]) * UNITS[found[2]]
 
 
-def show(console: Console, count: int) -> None:
-    """Prints a row for every run, newest first."""
-    columns = "night", "started (UTC)", "took", "verdict", *METRICS, "run"
+def show(console: Console, count: int, line: str = "") -> None:
+    """Prints a row for every run, newest first; of a line, or of all where none is named."""
+    columns = "line", "night", "started (UTC)", "took", "verdict", *METRICS, "run"
     table = Table(*columns, title=f"Last runs in MLflow at {masked(uri())}", title_justify="left")
-    for past in past_runs(count):
+    for past in past_runs(count, line):
         took = duration((past.ended - past.started).total_seconds()) if past.ended else "running"
         values = [number(past.metrics.get(key)) for key in METRICS.values()]
         night = past.tags.get(NIGHT, "")[:10]
-        table.add_row(night, f"{past.started:%Y-%m-%d %H:%M}", took, _verdict(past), *values, past.kfp_run)
+        table.add_row(
+            past.tags.get(LINE, ""),
+            night,
+            f"{past.started:%Y-%m-%d %H:%M}",
+            took,
+            _verdict(past),
+            *values,
+            past.kfp_run,
+        )
     console.print(table)
     if links.served():
-        say(console, f"MLflow   {asked(links.table)}")
+        say(console, f"MLflow   {asked(lambda: links.table(line) if line else links.home())}")
 
 
-def facts(count: int) -> dict[str, Any]:
+def facts(count: int, line: str = "") -> dict[str, Any]:
     """Returns what `show` prints, for programs."""
-    return {"tracking_uri": masked(uri()), "runs": [_facts(past) for past in past_runs(count)]}
+    return {"tracking_uri": masked(uri()), "runs": [_facts(past) for past in past_runs(count, line)]}
 
 
 def _facts(past: Past) -> dict[str, Any]:
     return {
+        "line": past.tags.get(LINE) or None,
         "run": past.kfp_run,
         "name": past.name,
         "night": past.tags.get(NIGHT, "")[:10] or None,
@@ -66,29 +75,51 @@ def _facts(past: Past) -> dict[str, Any]:
     }
 
 
-def check_age(limit: timedelta, now: datetime | None = None) -> str:
-    """Returns a line on the newest verdict. Raises FinestError where it is older than `limit`, or there is none."""
-    advice = "see `finest status` and the runs in KFP: did the night start, and where did it end?"
-    last = last_judged()
+def check_age(limit: timedelta, line: str = "", now: datetime | None = None) -> str:
+    """Returns in one sentence a line how old its newest verdict is.
+
+    Args:
+        limit: How old it may be.
+        line: Name of the line; all that have had a run where it is empty.
+        now: The time; that of this machine if not given.
+
+    Raises:
+        FinestError: It is older, or there is none: in one line for all lines of which that is so.
+    """
+    ages = [_age(name, limit, now or datetime.now(UTC)) for name in _names(line)]
+    late = [said for said, well in ages if not well] or ([] if ages else ["no run has a verdict yet"])
+    if late:
+        advice = "see `finest status` and the runs in KFP: did the night start, and where did it end?"
+        raise FinestError(f"{'; '.join(late)}; {advice}")
+    return "\n".join(said for said, _ in ages)
+
+
+def _age(line: str, limit: timedelta, now: datetime) -> tuple[str, bool]:
+    """Returns what is said of a line's newest verdict, and whether that is as it should be."""
+    last = last_judged(line)
     if last is None or last.judged is None:
-        raise FinestError(f"no run has a verdict yet; {advice}")
-    old = (now or datetime.now(UTC)) - last.judged
-    said = f"the newest verdict ({last.verdict}, run {last.kfp_run}) is {_hours(old)} old"
-    if old > limit:
-        raise FinestError(f"{said}, and may be {_hours(limit)}; {advice}")
-    return said
+        return f"{line}: no run has a verdict yet", False
+    old = now - last.judged
+    said = f"{line}: the newest verdict ({last.verdict}, run {last.kfp_run}) is {_hours(old)} old"
+    return (said, True) if old <= limit else (f"{said}, and may be {_hours(limit)}", False)
 
 
-def check_line() -> None:
-    """Raises FinestError where what is in production is not what the ledger of the newest verdict's line says."""
-    last = last_judged()
-    name = registered_model(last.kfp_run) if last else None
-    if name is None:
-        return
-    now = asked(lambda: standing.stand(name))
+def check_lines(line: str = "") -> None:
+    """Raises FinestError where what is in production is not what the ledger says; of a line, or of all."""
+    problems = [problem for name in _names(line) if (problem := _problem(name))]
+    if problems:
+        raise FinestError("; ".join(problems))
+
+
+def _problem(line: str) -> str | None:
+    now = asked(lambda: standing.stand(line))
     ledger.unbroken(now.log)
-    if problem := now.gone or now.moved:
-        raise FinestError(problem)
+    return now.gone or now.moved
+
+
+def _names(line: str) -> list[str]:
+    """Returns the line's name; those of all that have had a run where it is empty."""
+    return [line] if line else asked(lambda: lines(connect()))
 
 
 def _hours(span: timedelta) -> str:

@@ -37,7 +37,7 @@ def start(client: Client, config: Config, options: Options, console: Console) ->
     version, uploaded = ensure_version(client, options.compiled)
     say(console, f"Version  {version.pipeline_version_id} ({'uploaded' if uploaded else 'unchanged'})")
     body = kfp.V2beta1Run(
-        display_name=f"finest {datetime.now():%Y-%m-%d %H:%M}",
+        display_name=f"{config.line} {datetime.now():%Y-%m-%d %H:%M}",
         experiment_id=ensure_experiment(client),
         pipeline_version_reference=version,
         service_account=options.service_account or None,
@@ -54,10 +54,10 @@ def check_followable(compiled: Path) -> None:
         raise ConfigError(f"{compiled}: a search has no verdict to follow it to; add --detach, and see MLflow")
 
 
-def check_tracking() -> None:
+def check_tracking(line: str) -> None:
     """Checks MLflow, where the verdict is read from: better to know now than after hours that it cannot be."""
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         raise ConfigError(
             "MLFLOW_TRACKING_URI is not set, and the verdict is read there; set it, or leave the run with --detach"
         )
-    check()
+    check(line)

@@ -38,6 +38,6 @@ def store(here: Place, monkeypatch: pytest.MonkeyPatch) -> Runs:
 
     def runs(state: str) -> list[Run]:
         monkeypatch.setenv("FINEST_STATE", str(here.folder / state))
-        return list(connect().search_runs([experiment_id(connect())]))
+        return list(connect().search_runs([experiment_id(connect(), "finest")]))
 
     return runs

@@ -14,6 +14,7 @@ from tests.builders import write_walks
 ROOT = Path(__file__).parents[2]
 
 CONFIG = """
+name: finest
 ingest: {evaluation: {depth: 20, exclude_seen: false}}
 perturb: {scenarios: [{kind: deletion}, {kind: replacement}, {kind: insertion}]}
 pretrain: {processes: 1, model: {hidden_size: 16, num_layers: 1, max_length: 20}, epochs: 2, memory: {serve: stack}}

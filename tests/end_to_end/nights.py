@@ -97,7 +97,7 @@ def a_night(
     placed = [
         f"source=s3://{BUCKET}/interactions",
         f"checkpoints=s3://{BUCKET}/{state}",
-        f"promote.registered_model={state}",
+        f"name={state}",
     ]
     command = place.command("run", *[part for setting in placed for part in ("--set", setting)], *arguments)
     environment = place.environment(state, **(installation.environment | more))

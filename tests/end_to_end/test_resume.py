@@ -112,4 +112,4 @@ def runs_in(place: Place, state: str, monkeypatch: pytest.MonkeyPatch) -> list[R
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("FINEST_STATE", str(place.folder / state))
     client = connect()
-    return list(client.search_runs([experiment_id(client)]))
+    return list(client.search_runs([experiment_id(client, "finest")]))

@@ -51,13 +51,13 @@ def champion() -> str:
 def parents() -> list[Run]:
     return list(
         connect().search_runs(
-            [experiment_id(connect())], "tags.kfp_run_id != ''", order_by=["attributes.start_time DESC"]
+            [experiment_id(connect(), "finest")], "tags.kfp_run_id != ''", order_by=["attributes.start_time DESC"]
         )
     )
 
 
 def running() -> list[Run]:
-    return list(connect().search_runs([experiment_id(connect())], "attributes.status = 'RUNNING'"))
+    return list(connect().search_runs([experiment_id(connect(), "finest")], "attributes.status = 'RUNNING'"))
 
 
 def test_a_run_that_passes_promotes_its_model(promoted: Ran) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.image import IMAGE
+from components.lines import readable
 from finest.gate.outcome import decide
 from finest.gate.verdict import RuleResult, Verdict
 from pipeline import cli
@@ -91,7 +92,7 @@ def call(
     No Kubernetes API is known unless a test writes a kubeconfig.
     """
     config = tmp_path / "nightly.yaml"
-    config.write_text(CONFIG + f"promote: {{registered_model: {model(tmp_path)}}}\n")
+    config.write_text(CONFIG + f"name: {model(tmp_path)}\n")
     monkeypatch.setenv("KFP_HOST", kfp.url)
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.setattr("pipeline.cluster.follow.POLL_SECONDS", 0.01)
@@ -146,8 +147,8 @@ def replay(kfp: FakeKfp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replay]:
 
 
 def model(folder: Path) -> str:
-    """The registered model's name of a test."""
-    return f"finest-{folder.name}"
+    """The name of a test's line."""
+    return readable(folder.name)
 
 
 def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[RuleResult] = ()) -> Verdict:
@@ -164,17 +165,14 @@ def judged(verdict: str, reason: str = "All 9 checks hold.", rules: Sequence[Rul
     return Verdict.model_validate(found)
 
 
-def record(
-    run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None, registered: str | None = None
-) -> str:
+def record(run: str, verdict: str | Verdict | None, failed: tuple[str, str] | None = None, line: str = "finest") -> str:
     """What a run's steps leave in MLflow: the parent with its config and verdict, a step that failed.
 
     Returns the parent's id.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KFP_RUN_ID", run)
-        config = {"promote": {"registered_model": registered}} if registered else {}
-        parent = runs.open_parent(config, source="s3://bucket/interactions", seed=0, tags={})
+        parent = runs.open_parent({}, line=line, source="s3://bucket/interactions", seed=0, tags={})
         client = connect()
         if failed is not None:
             step, error = failed

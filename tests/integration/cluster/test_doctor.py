@@ -233,7 +233,7 @@ def two_schedules(site: Site) -> None:
             "no connection to kfp.finest.invalid:8888: the name does not resolve",
             "port-forward",
         ),
-        (schedule_off, "schedule", "finest-nightly is off", "schedule --config FILE --cron"),
+        (schedule_off, "schedule", "-nightly is off", "schedule --config FILE --cron"),
         (two_schedules, "schedule", "2 recurring runs", "schedule --config FILE --cron"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import cli
-from tests.integration.cluster.conftest import Call, Replay, crown, record
+from tests.integration.cluster.conftest import Call, Replay, crown, model, record
 from tests.services.fake_kfp import FakeKfp
 from tests.services.recorded import Recorded
 from tracking.store import connect
@@ -77,22 +77,22 @@ def test_what_the_doctor_finds(call: Call) -> None:
 
 def test_versions(call: Call, mlflow: Path, tmp_path: Path) -> None:
     record("night-1", "pass")
-    crown(tmp_path.name, "night-1")
-    said = call("models", "list", "--json", "--set", f"promote.registered_model={tmp_path.name}", files=False)
+    crown(model(tmp_path), "night-1")
+    said = call("models", "list", "--json", "--name", model(tmp_path), files=False)
     found = json.loads(said.out)
-    assert (found["model"], found["versions"][0]["aliases"]) == (tmp_path.name, ["champion"])
+    assert (found["model"], found["versions"][0]["aliases"]) == (model(tmp_path), ["champion"])
     assert keys(found) == keys(documented("finest models list --json"))
 
 
 def test_what_served_when_and_whether_it_fits(call: Call, mlflow: Path, tmp_path: Path) -> None:
-    record("night-1", "pass", registered=tmp_path.name)
-    crown(tmp_path.name, "night-1")
-    crown(tmp_path.name, "night-1")
-    line = "--set", f"promote.registered_model={tmp_path.name}"
+    record("night-1", "pass", line=model(tmp_path))
+    crown(model(tmp_path), "night-1")
+    crown(model(tmp_path), "night-1")
+    line = "--name", model(tmp_path)
     unasked = call("models", "rollback", "--to", "1", "--force", *line, files=False)
-    assert unasked.code == 2 and f"Roll {tmp_path.name} back from version 2 to version 1" in unasked.error
+    assert unasked.code == 2 and f"Roll {model(tmp_path)} back from version 2 to version 1" in unasked.error
     gone_back = call("models", "rollback", "--to", "1", "--force", "--yes", "--reason", "odd lists", *line, files=False)
-    assert (gone_back.code, gone_back.out) == (0, f"{tmp_path.name} version 1 is the champion\n")
+    assert (gone_back.code, gone_back.out) == (0, f"{model(tmp_path)} version 1 is the champion\n")
     found = json.loads(call("models", "history", "--json", *line, files=False).out)
     assert [one["version"] for one in found["served"]] == ["2", "1"]
     assert [(one["kind"], one["to"], one["forced"]) for one in found["entries"]] == [
@@ -104,19 +104,19 @@ def test_what_served_when_and_whether_it_fits(call: Call, mlflow: Path, tmp_path
     assert said.code == 1 and "knows of no champion at 2026-05-03" in said.error
     today = datetime.now(UTC).date().isoformat()
     assert (
-        f"{tmp_path.name} version 1 was the champion from {today}"
+        f"{model(tmp_path)} version 1 was the champion from {today}"
         in call("models", "history", "--at", today, *line, files=False).out
     )
     fits = call("models", "verify", "--json", *line, files=False)
     assert fits.code == 0 and keys(json.loads(fits.out)) == keys(documented("finest models verify --json"))
-    connect().set_registered_model_alias(tmp_path.name, "champion", "2")
+    connect().set_registered_model_alias(model(tmp_path), "champion", "2")
     wrong = call("models", "verify", *line, files=False)
     assert wrong.code == 1 and "somebody has moved it by hand" in " ".join(wrong.out.split())
     watched = call("status", "--max-age", "26h", files=False)
     assert watched.code == 1 and watched.error.startswith(
-        f"error: the alias champion of {tmp_path.name} is on version 2"
+        f"error: the alias champion of {model(tmp_path)} is on version 2"
     )
     mended = call("models", "repair", *line, files=False)
-    assert mended.out == f"{tmp_path.name}: champion: from version 2 to version 1\n"
+    assert mended.out == f"{model(tmp_path)}: champion: from version 2 to version 1\n"
     further = call("models", "rollback", "--yes", *line, files=False)
     assert further.code == 1 and "no previous champion" in further.error

@@ -40,7 +40,7 @@ def test_a_run_is_submitted_followed_and_shown_with_its_verdict(call: Call, kfp:
     for said in (followed, call("status", run)):
         assert "Verdict  pass. All 9 checks hold.\nPromoted " in said.out and "/#/experiments/" in said.out
     assert run in call("status", files=False).out
-    versions = call("models", "list", "--set", f"promote.registered_model={model(tmp_path)}", files=False)
+    versions = call("models", "list", "--name", model(tmp_path), files=False)
     assert (versions.code, versions.error) == (0, "") and "champion" in versions.out
 
 
@@ -57,5 +57,5 @@ def test_whoever_asks_for_presigned_urls_goes_past_the_server_and_is_told_where_
     with pytest.raises(
         FinestError, match=f"no connection to {STORE}:[0-9]+: the name does not resolve; unset {PRESIGNED}:"
     ) as caught:
-        check()
+        check("finest")
     assert "\n" not in str(caught.value) and "Signature" not in str(caught.value)

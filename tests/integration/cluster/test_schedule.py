@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from tests.integration.cluster.conftest import Call
+from pipeline.cluster.schedule import named
+from tests.integration.cluster.conftest import Call, model
 from tests.services.fake_http import Answer, Request
 from tests.services.fake_kfp import FakeKfp
 
@@ -29,7 +32,7 @@ def test_another_time_config_or_account_replaces_it(kfp: FakeKfp, call: Call, ch
 
 
 def test_duplicates_that_someone_else_made_are_removed_and_schedules_of_other_names_stay(
-    kfp: FakeKfp, call: Call
+    kfp: FakeKfp, call: Call, tmp_path: Path
 ) -> None:
     call("schedule", *NIGHT)
     [night] = kfp.recurring.values()
@@ -39,7 +42,9 @@ def test_duplicates_that_someone_else_made_are_removed_and_schedules_of_other_na
         )
     kfp.recurring["other"] = type(night)(recurring_run_id="other", display_name="weekly report", mode="ENABLE")
     call("schedule", *NIGHT)
-    assert sorted(one.display_name for one in kfp.recurring.values()) == ["finest-nightly", "weekly report"]
+    assert sorted(one.display_name for one in kfp.recurring.values()) == sorted(
+        [named(model(tmp_path)), "weekly report"]
+    )
 
 
 def test_at_no_moment_do_two_schedules_run(kfp: FakeKfp, call: Call) -> None:
@@ -58,13 +63,13 @@ def test_at_no_moment_do_two_schedules_run(kfp: FakeKfp, call: Call) -> None:
 
 def test_it_can_be_turned_off_on_and_removed(kfp: FakeKfp, call: Call) -> None:
     call("schedule", *NIGHT)
-    assert call("schedule", "--disable", files=False).code == 0
+    assert call("schedule", "--disable").code == 0
     [night] = kfp.recurring.values()
     assert night.mode == "DISABLE"
     call("schedule", *NIGHT)
     assert [one.mode for one in kfp.recurring.values()] == ["ENABLE"]
-    assert call("schedule", "--delete", files=False).code == 0 and not kfp.recurring
-    assert call("schedule", "--delete", files=False).code == 1
+    assert call("schedule", "--delete").code == 0 and not kfp.recurring
+    assert call("schedule", "--delete").code == 1
 
 
 def test_the_time_is_the_users_and_a_zone_that_changes_its_clocks_is_named(kfp: FakeKfp, call: Call) -> None:

@@ -44,15 +44,15 @@ def test_a_verdict_within_the_age_is_fine_and_a_night_that_broke_is_none(
     nights: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert status(monkeypatch, "--max-age", "26h") == 0
-    assert "the newest verdict (fail, run night-2) is 0.0 h old" in capsys.readouterr().out
+    assert "finest: the newest verdict (fail, run night-2) is 0.0 h old" in capsys.readouterr().out
 
 
 def test_a_verdict_that_is_older_is_an_error_that_names_it(nights: None) -> None:
     last = last_judged()
     assert last is not None and last.judged is not None
-    assert check_age(timedelta(hours=26), last.judged + timedelta(hours=25, minutes=59))
+    assert check_age(timedelta(hours=26), now=last.judged + timedelta(hours=25, minutes=59))
     with pytest.raises(FinestError, match=r"\(fail, run night-2\) is 26\.1 h old, and may be 26\.0 h"):
-        check_age(timedelta(hours=26), last.judged + timedelta(hours=26, minutes=6))
+        check_age(timedelta(hours=26), now=last.judged + timedelta(hours=26, minutes=6))
 
 
 def test_no_verdict_at_all_is_1(

@@ -293,7 +293,7 @@ def test_the_model_is_the_runs_own_whatever_config_the_follower_has(kfp: FakeKfp
     own = f"own-{tmp_path.name}"
 
     def done(run: str) -> None:
-        record(run, "pass", registered=own)
+        record(run, "pass", line=own)
         crown(own, run)
 
     kfp.on_run = done

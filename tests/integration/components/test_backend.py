@@ -110,7 +110,7 @@ def test_a_cancelled_run_is_killed_in_mlflow_and_cancelled_in_the_webhook(
 ) -> None:
     known(kfp, "terminated", local_run)
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
-    run = open_parent({}, source="data.csv", seed=0, tags={"as_of": "2026-11-02T00:00:00Z"})
+    run = open_parent({}, line="finest", source="data.csv", seed=0, tags={"as_of": "2026-11-02T00:00:00Z"})
     experiment = connect().get_run(run).info.experiment_id
     step = connect().create_run(experiment, tags={"pipeline_run": run, "step": "pretrain"}, run_name="pretrain")
     finish(Notify(), "finest", str(tmp_path / "checkpoints"), "FAILED")
@@ -119,7 +119,7 @@ def test_a_cancelled_run_is_killed_in_mlflow_and_cancelled_in_the_webhook(
     assert connect().get_run(step.info.run_id).data.tags["error"] == "cancelled"
     (said,) = webhook.got
     assert (said["text"], said["state"], said["failed_step"]) == (
-        f"FINEST run {local_run}: cancelled",
+        f"FINEST finest, run {local_run}: cancelled",
         "CANCELLED",
         None,
     )
@@ -127,10 +127,13 @@ def test_a_cancelled_run_is_killed_in_mlflow_and_cancelled_in_the_webhook(
 
 def test_the_webhook_names_the_page_where_others_can_open_it(local_run: str) -> None:
     said = message(
-        Outcome("fail", None, None, None), "SUCCEEDED", page="https://mlflow.example.com/#/experiments/1/runs/ab"
+        "finest",
+        Outcome("fail", None, None, None),
+        "SUCCEEDED",
+        page="https://mlflow.example.com/#/experiments/1/runs/ab",
     )
     assert str(said["text"]).endswith("verdict fail https://mlflow.example.com/#/experiments/1/runs/ab")
-    assert message(None, "FAILED")["text"].endswith(
+    assert message("finest", None, "FAILED")["text"].endswith(
         "ended FAILED; its verdict is not known here, since MLflow did not answer"
     )
 
@@ -182,19 +185,19 @@ def test_a_pod_that_was_killed_whole_for_want_of_memory_is_told_by_its_step_and_
 ) -> None:
     kubernetes.pods = [killed(local_run)]
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
-    run = open_parent({}, source="data.csv", seed=0, tags={})
+    run = open_parent({}, line="finest", source="data.csv", seed=0, tags={})
     tags = {"pipeline_run": run, "step": "pretrain", "group": "0"}
     connect().create_run(connect().get_run(run).info.experiment_id, tags=tags, run_name="pretrain 0")
     finish(Notify(), "finest", str(tmp_path / "checkpoints"), "FAILED")
     line = "out of memory: 600Mi, the limit of its container (OOMKilled), is too little; raise placement.memory"
-    assert webhook.got[0]["text"] == f"FINEST run {local_run}: failed in pretrain: {line}"
+    assert webhook.got[0]["text"] == f"FINEST finest, run {local_run}: failed in pretrain: {line}"
     assert outcome(local_run, "finest").error == line and find_parent() == run
 
 
 def test_a_step_whose_pods_were_killed_twice_for_want_of_memory_does_not_train_again(
     kubernetes: FakeKubernetes, local_run: str
 ) -> None:
-    opened = open_parent({}, source="data.csv", seed=0, tags={})
+    opened = open_parent({}, line="finest", source="data.csv", seed=0, tags={})
     run: Any = SimpleNamespace(client=connect(), id="x", parent="y")
     step = StepAtWork("pretrain", "1", run)
     kubernetes.pods = [killed(local_run, 0, 1), killed(local_run, 0, 0), killed("another run", 1, 1)]

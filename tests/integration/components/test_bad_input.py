@@ -99,7 +99,7 @@ def test_unusable_input_is_one_line_and_leaves_nothing_behind(
     assert list(tmp_path.glob("interactions*/*.parquet")) == [] and list(tmp_path.glob("*.partial*")) == []
     finish(small, checkpoints, "FAILED")
     client = connect()
-    assert client.search_runs([experiment_id(client)], "attributes.status = 'RUNNING'") == []
+    assert client.search_runs([experiment_id(client, "finest")], "attributes.status = 'RUNNING'") == []
 
 
 def test_usable_input_is_read_and_the_run_closed(local_run: str, small: dict[str, Any], tmp_path: Path) -> None:
@@ -181,6 +181,8 @@ def read(
         checkpoints=checkpoints,
         packages=[],
         fans_out=False,
+        name="finest",
+        rebase=False,
         **{name: sections[name] for name in Sections.model_fields},
     )
     between()
@@ -198,4 +200,4 @@ def read(
 def finish(sections: dict[str, Any], checkpoints: str, state: str) -> None:
     """Notify."""
     status = PipelineTaskFinalStatus(state, "job", "exit-handler-1", None, None)
-    notify.python_func(config=sections["notify"], promote=sections["promote"], checkpoints=checkpoints, status=status)
+    notify.python_func(sections["notify"], "finest", "data.csv", checkpoints, status)

@@ -34,6 +34,7 @@ from tests.services.process import UnavailableError
 WINDOW = 4
 SOURCE = "s3://finest/interactions"
 SETTINGS = [
+    "name=finest",
     f"ingest.window_days={WINDOW}",
     "ingest.evaluation.depth=20",
     "pretrain.model={hidden_size: 16, num_layers: 1, max_length: 20}",
@@ -74,21 +75,22 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
         return SimpleNamespace(path=str(folder / name), metadata={})
 
     sections = {name: config[name] for name in Sections.model_fields}
-    checked = preflight.python_func(SOURCE, as_of, "", 0, checkpoints, [], False, **sections)
+    checked = preflight.python_func(SOURCE, as_of, "", 0, checkpoints, [], False, config["name"], False, **sections)
+    line, kept = checked.line, checked.checkpoints
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
-    ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, checkpoints, data)
-    decided = champion.python_func(checked.champion, checked.seen, data, config["promote"], model, lists)
+    ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, kept, data)
+    decided = champion.python_func(line, checked.champion, checked.seen, data, config["promote"], kept, model, lists)
     report = artifact("report.html")
     if decided == "skip":
         skip.python_func(SOURCE, checked.as_of, data, lists, checked.champion, verdict, report)
     else:
         made = "edits", "recipe", "bases", "tuned", "candidate"
         edits, recipe, bases, tuned, candidate = (artifact(name) for name in made)
-        (group,) = perturb.python_func(data, 0, config["perturb"], checkpoints, edits)
-        calibrate.python_func(data, model, 0, config["pretrain"], checkpoints, recipe)
-        pretrain.python_func(data, edits, recipe, group, config["pretrain"], checkpoints, False, bases)
+        (group,) = perturb.python_func(data, 0, config["perturb"], kept, edits)
+        calibrate.python_func(data, model, 0, config["pretrain"], kept, recipe)
+        pretrain.python_func(data, edits, recipe, group, config["pretrain"], kept, False, bases)
         finetune.python_func(
-            data, edits, bases, model, group, config["pretrain"], config["finetune"], checkpoints, False, tuned
+            data, edits, bases, model, group, config["pretrain"], config["finetune"], kept, False, tuned
         )
         judged = gate.python_func(
             SOURCE,
@@ -99,16 +101,17 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
             lists,
             checked.champion,
             config["gate"],
-            checkpoints,
+            kept,
             candidate,
             verdict,
             report,
         )
         assert judged == "pass"
-        promote.python_func(candidate, verdict, data, config["promote"])
+        promote.python_func(candidate, verdict, data, line, checked.rebased, config["promote"])
     notify.python_func(
         config["notify"],
-        config["promote"],
+        config["name"],
+        SOURCE,
         checkpoints,
         PipelineTaskFinalStatus("SUCCEEDED", "job", "task", None, None),
     )

@@ -56,7 +56,7 @@ def test_the_webhook_hears_of_the_verdict_and_the_run_is_closed(
     webhook: Receiver, local_run: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
-    run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
+    run = open_parent(config.model_dump(mode="json"), line="finest", source="data.csv", seed=0, tags={})
     connect().set_tag(run, "verdict", "fail")
     finish(Notify(), "finest", f"{tmp_path}/checkpoints", "SUCCEEDED")
     assert [(said["run"], said["verdict"], said["promoted_version"]) for said in webhook.got] == [
@@ -69,11 +69,14 @@ def test_a_failed_step_is_told_by_name_and_error(
     webhook: Receiver, local_run: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FINEST_WEBHOOK", webhook.url)
-    run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
+    run = open_parent(config.model_dump(mode="json"), line="finest", source="data.csv", seed=0, tags={})
     with pytest.raises(FinestError), step_run("ingest"):
         raise FinestError("data.csv: column item_id is missing")
     finish(Notify(), "finest", f"{tmp_path}/checkpoints", "FAILED")
-    assert webhook.got[0]["text"] == f"FINEST run {local_run}: failed in ingest: data.csv: column item_id is missing"
+    assert (
+        webhook.got[0]["text"]
+        == f"FINEST finest, run {local_run}: failed in ingest: data.csv: column item_id is missing"
+    )
     assert status(run) == "FAILED"
 
 
@@ -92,7 +95,7 @@ def test_a_webhook_that_fails_is_logged_without_its_url_and_fails_nothing(
         broken
     ]
     monkeypatch.setenv("FINEST_WEBHOOK", address)
-    run = open_parent(config.model_dump(mode="json"), source="data.csv", seed=0, tags={})
+    run = open_parent(config.model_dump(mode="json"), line="finest", source="data.csv", seed=0, tags={})
     with caplog.at_level(logging.WARNING):
         finish(Notify(), "finest", f"{tmp_path}/checkpoints", "SUCCEEDED")
     assert "webhook failed" in caplog.text and "secret-token" not in caplog.text
@@ -109,5 +112,5 @@ def test_a_slow_webhook_is_given_up(webhook: Receiver, monkeypatch: pytest.Monke
 
 
 def test_a_promotion_is_part_of_the_message(local_run: str) -> None:
-    said = message(Outcome(verdict="pass", failed_step=None, error=None, promoted_version="3"), "SUCCEEDED")
-    assert said["text"] == f"FINEST run {local_run}: verdict pass, promoted as version 3"
+    said = message("finest", Outcome(verdict="pass", failed_step=None, error=None, promoted_version="3"), "SUCCEEDED")
+    assert said["text"] == f"FINEST finest, run {local_run}: verdict pass, promoted as version 3"

@@ -96,7 +96,7 @@ def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends
 ) -> None:
     first, uri = served
     use(monkeypatch, uri, "pipeline", tmp_path)
-    runs.open_parent({}, source="data.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
     items, scores = recommend(load(model_folder(3)), HISTORIES, 5)
     with runs.step_run("promote") as run:
         registry.promote(run, NAME, model_folder(3), verdict(), manifest, Sample(HISTORIES, items, scores), None)

@@ -150,7 +150,7 @@ def promoted(
 
     def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
-        runs.open_parent({}, source="data.csv", seed=seed, tags={})
+        runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
         sample = Sample(HISTORIES, *recommend(load(model_folder(seed if judged is None else judged)), HISTORIES, 10))
         with runs.step_run("promote") as run:
             return registry.promote(run, NAME, model_folder(seed), verdict(), manifest, sample, expected)

@@ -36,8 +36,8 @@ def run(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("FINEST_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "120")
     monkeypatch.setenv("KFP_RUN_ID", tmp_path.name)
-    store.check()
-    return runs.open_parent({}, source="s3://bucket/data", seed=0, tags={})
+    store.check("finest")
+    return runs.open_parent({}, line="finest", source="s3://bucket/data", seed=0, tags={})
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def a_step(parent: str, folder: Path) -> None:
 
 
 def a_check(parent: str, folder: Path) -> None:
-    store.check()
+    store.check("finest")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_a_server_that_stays_away_is_one_line(
         )
         assert "longer than steps.patience_minutes allows: no connection to 127.0.0.1:" in str(caught.value)
         with pytest.raises(FinestError, match=r"has been away for 2.* refused"):
-            store.check()
+            store.check("finest")
     finally:
         installation.mlflow.up()
 

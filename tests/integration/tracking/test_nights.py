@@ -23,8 +23,7 @@ def live(
 
     def night(run: str, champion: str = "", passed: bool = True, line: str = "finest") -> Night:
         monkeypatch.setenv("KFP_RUN_ID", run)
-        config = {"promote": {"registered_model": line}}
-        runs.open_parent(config, source="/data/ml-100k.inter", seed=0, tags={})
+        runs.open_parent({}, line=line, source="/data/ml-100k.inter", seed=0, tags={})
         word = "pass" if passed else "fail"
         entry = Night.model_validate(
             {
@@ -84,7 +83,7 @@ def test_a_history_that_cannot_be_read_is_one_line_and_no_first_night(
         past_nights("1")
     assert "\n" not in str(raised.value)
     monkeypatch.setenv("KFP_RUN_ID", "run-9")
-    with pytest.raises(FinestError, match="does not say what model the pipeline run run-9 is registered as"):
+    with pytest.raises(FinestError, match="does not say which line the pipeline run run-9 is of"):
         past_nights("1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("FINEST_PATIENCE", "0")

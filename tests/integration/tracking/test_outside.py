@@ -34,8 +34,8 @@ def promoted(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", shared_mlflow)
     monkeypatch.setenv("KFP_RUN_ID", tmp_path.name)
-    store.check()
-    runs.open_parent({}, source="s3://bucket/data", seed=0, tags={})
+    store.check("finest")
+    runs.open_parent({}, line="finest", source="s3://bucket/data", seed=0, tags={})
     name = f"finest-{tmp_path.name}"
     items, scores = recommend(load(model_folder(3)), HISTORIES, 5)
     with runs.step_run("promote") as step:

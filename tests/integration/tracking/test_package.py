@@ -37,7 +37,9 @@ REQUESTS: list[dict[str, Any]] = [
 def champion(
     state: Path, model_folder: Callable[[int], Path], verdict: Callable[..., Verdict], manifest: Manifest
 ) -> registry.Version:
-    runs.open_parent({"pretrain": {"model": {"name": "sasrec"}}}, source="/data/ml-100k.inter", seed=0, tags={})
+    runs.open_parent(
+        {"pretrain": {"model": {"name": "sasrec"}}}, line="finest", source="/data/ml-100k.inter", seed=0, tags={}
+    )
     with runs.step_run("reject") as run:
         version = registry.register(run, NAME, model_folder(0), verdict(), manifest)
     return production.make(production.promotion(NAME, version.version, force=True), "a test")

@@ -33,7 +33,7 @@ HISTORY = pa.table(
 
 @pytest.fixture
 def parent(state: Path) -> str:
-    return runs.open_parent({}, source="/data/ml-100k.inter", seed=0, tags={})
+    return runs.open_parent({}, line="finest", source="/data/ml-100k.inter", seed=0, tags={})
 
 
 def variants(parent: str) -> dict[str, Run]:

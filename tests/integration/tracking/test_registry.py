@@ -26,7 +26,7 @@ def rejected(
 
     def step(kfp_run: str, seed: int) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
-        runs.open_parent({}, source="data.csv", seed=seed, tags={})
+        runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
         with runs.step_run("reject") as run:
             return registry.register_rejected(
                 run, NAME, model_folder(seed), verdict(verdict="fail", reason="too unstable"), manifest

@@ -32,7 +32,7 @@ def child(step: str) -> Run:
 
 def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_find_it(state: Path) -> None:
     tags = {"image_digest": "sha256:1", "as_of": "2026-11-02T01:00:00+00:00"}
-    id = runs.open_parent(CONFIG, source="/data/ml-100k.inter", seed=3, tags=tags)
+    id = runs.open_parent(CONFIG, line="finest", source="/data/ml-100k.inter", seed=3, tags=tags)
     run = run_of(id)
     assert run.info.run_name == "2026-11-02 gru4rec ml-100k seed 3"
     assert run.data.params == {
@@ -50,22 +50,22 @@ def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_f
 
 
 def test_a_retried_preflight_reopens_the_same_parent(state: Path) -> None:
-    first = runs.open_parent(CONFIG, source="a.csv", seed=3, tags={})
+    first = runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={})
     runs.close_parent("FAILED")
-    assert runs.open_parent(CONFIG, source="a.csv", seed=3, tags={}) == first
+    assert runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={}) == first
     assert run_of(first).info.status == "RUNNING"
 
 
 def test_a_runs_name_says_what_it_came_to_after_its_night(state: Path) -> None:
     night = {"as_of": "2026-11-02T01:00:00+00:00"}
-    id = runs.open_parent(CONFIG, source="a.csv", seed=3, tags=night)
+    id = runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags=night)
 
     def name() -> str:
         return str(run_of(id).info.run_name)
 
     runs.close_parent("FAILED")
     assert name() == "2026-11-02 failed gru4rec a seed 3"
-    runs.open_parent(CONFIG, source="a.csv", seed=3, tags=night)
+    runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags=night)
     assert name() == "2026-11-02 gru4rec a seed 3"
     runs.close_parent("KILLED")
     assert name() == "2026-11-02 cancelled gru4rec a seed 3"
@@ -78,7 +78,7 @@ def test_a_runs_name_says_what_it_came_to_after_its_night(state: Path) -> None:
 
 
 def test_the_group_plan_becomes_params_of_the_parent(state: Path) -> None:
-    id = runs.open_parent(CONFIG, source="a.csv", seed=3, tags={})
+    id = runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={})
     clean, probe = Variant(name="clean", role="clean", seed=3), Variant(name="identity", role="control", seed=3)
     runs.log_plan(Plan(seed=3, groups=[Group(id="0", variants=[clean, probe])]))
     assert {"plan/groups": "1", "plan/group 0": "clean, identity"}.items() <= run_of(id).data.params.items()
@@ -90,7 +90,7 @@ def test_a_step_before_preflight_says_so(state: Path) -> None:
 
 
 def test_a_step_that_returns_is_finished_and_a_child_of_the_parent(state: Path) -> None:
-    parent = runs.open_parent({}, source="a.csv", seed=0, tags={})
+    parent = runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     with runs.step_run("pretrain", "1") as run:
         assert run_of(run.id).info.status == "RUNNING"
     done = run_of(run.id)
@@ -100,7 +100,7 @@ def test_a_step_that_returns_is_finished_and_a_child_of_the_parent(state: Path) 
 
 def test_system_metrics_are_recorded_while_a_step_runs(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
-    runs.open_parent({}, source="a.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     with runs.step_run("pretrain") as run:
         for _ in range(100):
             signal.sigtimedwait([], 0.1)
@@ -127,7 +127,7 @@ def test_system_metrics_are_recorded_while_a_step_runs(state: Path, monkeypatch:
 def test_a_step_never_stays_running_and_its_error_is_one_line(
     state: Path, error: BaseException, status: str, tag: str | None
 ) -> None:
-    runs.open_parent({}, source="a.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     with pytest.raises(type(error)), runs.step_run("ingest"):
         raise error
     assert (child("ingest").info.status, child("ingest").data.tags.get("error")) == (status, tag)
@@ -145,7 +145,7 @@ def step_in_a_process(state: Path) -> "subprocess.Popen[str]":
 
 
 def test_a_terminated_step_is_killed_not_running(state: Path) -> None:
-    runs.open_parent({}, source="a.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     process = step_in_a_process(state)
     process.terminate()
     process.wait(20)
@@ -155,15 +155,15 @@ def test_a_terminated_step_is_killed_not_running(state: Path) -> None:
 def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead = runs.open_parent({}, source="a.csv", seed=0, tags={})
+    dead = runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     process = step_in_a_process(state)
     process.kill()
     process.wait(20)
     step = child("pretrain").info.run_id
     monkeypatch.setenv("KFP_RUN_ID", "run-2")
-    alive = runs.open_parent({}, source="a.csv", seed=0, tags={})
+    alive = runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     monkeypatch.setenv("KFP_RUN_ID", "run-3")
-    own = runs.open_parent({}, source="a.csv", seed=0, tags={})
+    own = runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
 
     def is_dead(tags: Mapping[str, str]) -> bool:
         return tags["kfp_run_id"] == "run-1"
@@ -176,7 +176,7 @@ def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(
 
 
 def test_closing_the_parent_closes_steps_that_lost_their_process_with_what_is_known_of_them(state: Path) -> None:
-    parent = runs.open_parent({}, source="a.csv", seed=0, tags={})
+    parent = runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     process = step_in_a_process(state)
     process.kill()
     process.wait(20)
@@ -188,7 +188,7 @@ def test_closing_the_parent_closes_steps_that_lost_their_process_with_what_is_kn
 
 
 def test_the_outcome_names_the_step_that_failed_and_why(state: Path) -> None:
-    runs.open_parent({}, source="a.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     with runs.step_run("preflight"):
         pass
     with pytest.raises(FinestError), runs.step_run("ingest"):
@@ -197,7 +197,7 @@ def test_the_outcome_names_the_step_that_failed_and_why(state: Path) -> None:
 
 
 def test_a_retry_that_succeeds_covers_the_attempt_that_failed(state: Path) -> None:
-    runs.open_parent({}, source="a.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="a.csv", seed=0, tags={})
     with pytest.raises(OSError), runs.step_run("pretrain", "0"):
         raise OSError("disk full")
     with runs.step_run("pretrain", "0"):
@@ -213,13 +213,13 @@ def test_the_run_that_kfp_gave_a_step_is_the_step_and_its_root_the_parent(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = store.connect()
-    experiment = store.experiment_id(client)
+    experiment = store.experiment_id(client, "finest")
     root = client.create_run(experiment, run_name="nightly").info.run_id
     loop = client.create_run(experiment, tags={"mlflow.parentRunId": root}).info.run_id
     task = client.create_run(experiment, tags={"mlflow.parentRunId": loop}).info.run_id
     monkeypatch.setenv("MLFLOW_RUN_ID", task)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", experiment)
-    assert runs.open_parent(CONFIG, source="a.csv", seed=3, tags={}) == root
+    assert runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={}) == root
     with runs.step_run("preflight") as run:
         assert (run.id, run.parent) == (task, root)
     assert run_of(root).data.tags["kfp_run_id"] == "run-1"

@@ -78,8 +78,8 @@ def test_a_whole_run_through_a_server_promotes_and_comes_back(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    store.check()
-    parent = runs.open_parent({}, source="s3://bucket/day", seed=0, tags={})
+    store.check("finest")
+    parent = runs.open_parent({}, line="finest", source="s3://bucket/day", seed=0, tags={})
     (tmp_path / "report").write_text("<h1>report</h1>")
     with runs.step_run("gate") as run:
         records.log_dataset(run, manifest, "s3://bucket/day")
