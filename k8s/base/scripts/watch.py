@@ -1,4 +1,7 @@
-"""Fails when the newest verdict is older than $MAX_AGE (like 26h), and tells the webhook in $FINEST_WEBHOOK, if any."""
+"""Fails when a line's newest verdict is older than $MAX_AGE (like 26h), and tells the webhook in $FINEST_WEBHOOK, if any.
+
+Lines are those in $LINES, with spaces between; all that have had a run where it is empty.
+"""
 
 import os
 import subprocess
@@ -11,8 +14,14 @@ WEBHOOK_SECONDS = 10
 
 
 def main() -> int:
-    """Returns the exit code: 0 where the newest verdict is new enough."""
-    command = [sys.executable, "-m", "pipeline", "status", "--max-age", os.environ["MAX_AGE"]]
+    """Returns the exit code: 0 where all of the newest verdicts are new enough."""
+    names = os.environ.get("LINES", "").split()
+    return max(watch(["--name", name]) for name in names) if names else watch([])
+
+
+def watch(which: list[str]) -> int:
+    """Returns the exit code of the question for a line, or for all. `which` is the options that say so."""
+    command = [sys.executable, "-m", "pipeline", "status", "--max-age", os.environ["MAX_AGE"], *which]
     checked = subprocess.run(command, capture_output=True, text=True)
     print(checked.stdout, end="")
     print(checked.stderr, end="", file=sys.stderr)

@@ -100,3 +100,24 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_asked(
 ) -> None:
     said = call("schedule", *arguments)
     assert said.code == 2 and named in said.error and not kfp.http.asked
+
+
+def test_lines_have_schedules_of_their_own_side_by_side(kfp: FakeKfp, call: Call) -> None:
+    for name, hour in (("shop-de", 1), ("shop-fr", 3)):
+        assert "created" in call("schedule", "--cron", f"0 {hour} * * *", "--name", name).out
+    assert "replaced" in call("schedule", "--cron", "0 2 * * *", "--name", "shop-de").out
+    found = {one.display_name: one for one in kfp.recurring.values()}
+    assert {name: one.trigger.cron_schedule.cron for name, one in found.items()} == {
+        "shop-de-nightly": "0 0 2 * * *",
+        "shop-fr-nightly": "0 0 3 * * *",
+    }
+    assert [one.runtime_config.parameters["name"] for one in found.values()] == ["shop-fr", "shop-de"]
+    said = call("schedule", "--delete")
+    assert said.code == 1 and "(there are: shop-de-nightly, shop-fr-nightly)" in said.error
+    assert call("schedule", "--delete", "--name", "shop-de").code == 0
+    assert [one.display_name for one in kfp.recurring.values()] == ["shop-fr-nightly"]
+
+
+def test_a_line_does_not_start_over_every_night(kfp: FakeKfp, call: Call) -> None:
+    said = call("schedule", *NIGHT, "--set", "rebase=true")
+    assert said.code == 2 and "submit --rebase" in said.error and not kfp.recurring

@@ -130,3 +130,20 @@ def test_a_run_that_has_ended_is_shown_with_its_verdict_and_exit_code(kfp: FakeK
         "         collapse.popularity: The candidate beats the most popular items.",
         "Refused  there is no champion yet",
     ]
+
+
+def test_a_line_whose_nights_have_stopped_is_not_hidden_by_another_ones(
+    mlflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", tmp_path.name)
+    old = int((datetime.now(UTC) - timedelta(hours=30)).timestamp() * 1000)
+    connect().set_terminated(record("night-1", "pass", line="shop-de"), "FINISHED", end_time=old)
+    record("night-2", "pass", line="shop-fr")
+    assert status(monkeypatch, "--max-age", "26h") == 1
+    said = capsys.readouterr()
+    assert "shop-de: the newest verdict (pass, run night-1) is 30.0 h old" in said.err and "shop-fr" not in said.err
+    assert status(monkeypatch, "--max-age", "26h", "--name", "shop-fr") == 0
+    said = capsys.readouterr()
+    assert "night-2" in said.out and "night-1" not in said.out
+    assert status(monkeypatch, "--max-age", "26h", "--name", "shop-es") == 1
+    assert "shop-es: no run has a verdict yet" in capsys.readouterr().err
