@@ -1,4 +1,4 @@
-"""Fails when a line's newest verdict is older than $MAX_AGE (like 26h), and tells the webhook in $FINEST_WEBHOOK, if any.
+"""Fails when a line's newest verdict is older than $MAX_AGE (like 26h), and tells the webhook in $FINEST_WEBHOOK.
 
 Lines are those in $LINES, with spaces between; all that have had a run where it is empty.
 """

@@ -15,7 +15,7 @@ from pipeline.cluster.doctor import examine
 from pipeline.cluster.findings import Row
 from pipeline.cluster.submit import Options
 from pipeline.config import load
-from tests.integration.cluster.conftest import Call
+from tests.integration.cluster.conftest import Call, model
 from tests.services import fake_http, fake_kubernetes, fake_registry
 from tests.services.fake_kfp import FakeKfp
 from tests.services.fake_kubernetes import FakeKubernetes
@@ -77,7 +77,13 @@ def site(
         kubernetes.add_pod("gpu-1", gpus=1)
         kubernetes.add_config_map(CONFIG_MAP, namespace="kubeflow", **yaml.safe_load(PATCH.read_text())["data"])
         assert call("schedule", "--cron", "0 2 * * *").code == 0
-        yield Site(kfp, kubernetes, registry, own, [f"checkpoints={tmp_path / 'bucket'}", TOLERATED, "source=s3://b/i"])
+        yield Site(
+            kfp,
+            kubernetes,
+            registry,
+            own,
+            [f"checkpoints={tmp_path / 'bucket'}", TOLERATED, "source=s3://b/i", f"name={model(tmp_path)}"],
+        )
 
 
 def test_nothing_is_wrong_where_nothing_is_wrong(site: Site) -> None:

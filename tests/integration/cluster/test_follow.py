@@ -33,6 +33,7 @@ def on_a_terminal(said: Said, command: str, own: str = "finest") -> str:
     shown = re.sub(
         r"[0-9a-f]{32}", "4c1b7e0d52f94a6f8d3e90a1b2c7d865", (said.out + said.error).replace(own, "finest")
     )  # MLflow's run
+    shown = re.sub(r"/experiments/\d+/", "/experiments/1/", shown)
     lines = [f"$ finest {command}", *shown.splitlines()]
     return "".join(f"{line[first : first + WIDTH]}\n" for line in lines for first in range(0, max(len(line), 1), WIDTH))
 
@@ -57,7 +58,7 @@ def test_a_run_that_passes_after_a_lost_pod(
             kubernetes.pods.remove(lost)
 
     run = replay("lost-pod", meanwhile)
-    record(run, "pass")
+    record(run, "pass", line=model(tmp_path))
     crown(model(tmp_path), run)
     monkeypatch.setenv("FINEST_MLFLOW_URL", "https://mlflow.example.com/")
     said = call("status", run, "--follow")
@@ -83,7 +84,7 @@ def test_a_run_that_was_cancelled_while_a_step_waited_for_a_node(
     waiting = kubernetes.pods[add_pods(kubernetes, "terminated")["ingest(0).executor(0)"]]
     unscheduled(kubernetes, waiting)
     run = replay("terminated")
-    record(run, None)
+    record(run, None, line=model(tmp_path))
     crown(model(tmp_path), "another")
     said = call("status", run, "--follow")
     assert (said.code, said.error) == (4, "")
@@ -223,7 +224,7 @@ Refused  there is no champion yet
 
 
 def test_a_run_that_is_submitted_and_refused(
-    replay: Replay, call: Call, kubernetes: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+    replay: Replay, call: Call, kubernetes: FakeKubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_pods(kubernetes, "cached")
     kubernetes.add_node("node-1", gpus=1)
@@ -233,7 +234,7 @@ def test_a_run_that_is_submitted_and_refused(
     said = call("submit")
     assert said.code == 3
     started = re.sub(r"version-\w{12}", "0d3c9a1e-5a55-4f5e-9f0b-3f3c8a0f6a51", said.out)
-    started = re.sub(r"finest \d{4}-\d\d-\d\d \d\d:\d\d", "finest 2026-11-26 16:50", started)
+    started = re.sub(rf"{model(tmp_path)} [-0-9]+ \d\d:\d\d", "finest 2026-11-26 16:50", started)
     shown = on_a_terminal(replace(said, out=started), "submit --config mine.yaml")
     assert shown == in_the_guide("submitted and refused")
 

@@ -76,7 +76,7 @@ def test_what_the_doctor_finds(call: Call) -> None:
 
 
 def test_versions(call: Call, mlflow: Path, tmp_path: Path) -> None:
-    record("night-1", "pass")
+    record("night-1", "pass", line=model(tmp_path))
     crown(model(tmp_path), "night-1")
     said = call("models", "list", "--json", "--name", model(tmp_path), files=False)
     found = json.loads(said.out)

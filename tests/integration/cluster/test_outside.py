@@ -29,7 +29,7 @@ def mlflow(shared_mlflow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_run_is_submitted_followed_and_shown_with_its_verdict(call: Call, kfp: FakeKfp, tmp_path: Path) -> None:
     def passes(run: str) -> None:
-        record(run, "pass")
+        record(run, "pass", line=model(tmp_path))
         crown(model(tmp_path), run)
 
     kfp.on_run = passes

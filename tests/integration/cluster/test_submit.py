@@ -10,7 +10,7 @@ from tracking.store import connect
 
 def passes(kfp: FakeKfp, name: str) -> None:
     def done(run: str) -> None:
-        record(run, "pass")
+        record(run, "pass", line=name)
         crown(name, run)
 
     kfp.on_run = done
@@ -31,7 +31,7 @@ def test_a_run_that_the_gate_refused_is_3(kfp: FakeKfp, call: Call) -> None:
 
 def test_a_refusal_leaves_the_champion_that_there_is(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
     crown(model(tmp_path), "another-run")
-    kfp.on_run = lambda run: record(run, "fail")
+    kfp.on_run = lambda run: record(run, "fail", line=model(tmp_path))
     said = call("submit")
     assert said.code == 3 and f"Refused  the champion of {model(tmp_path)} stays as it was" in said.out
 
@@ -56,7 +56,7 @@ def test_a_run_that_kfp_calls_a_success_but_mlflow_does_not_know_is_1(kfp: FakeK
 
 def test_a_run_that_passed_but_whose_model_is_not_the_champion_is_1(kfp: FakeKfp, call: Call, tmp_path: Path) -> None:
     def passed(run: str) -> None:
-        record(run, "pass")
+        record(run, "pass", line=model(tmp_path))
         crown(model(tmp_path), "another-run")
 
     kfp.on_run = passed
@@ -186,7 +186,7 @@ def test_a_run_gets_what_differs_from_the_pipelines_defaults(kfp: FakeKfp, call:
     given = run.runtime_config.parameters
     assert given["accelerators"] == "2" and given["gate"]["min_rls_rbo"] == 0.8 and given["pretrain"]["epochs"] == 20
     assert given["source"] == "s3://bucket/interactions" and given["checkpoints"] == "s3://bucket/checkpoints"
-    assert set(given) == {"accelerators", "gate", "pretrain", "source", "checkpoints", "promote"}
+    assert set(given) == {"accelerators", "gate", "pretrain", "source", "checkpoints", "name"}
     assert run.service_account == "finest-pipeline"
 
 

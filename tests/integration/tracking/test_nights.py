@@ -21,9 +21,9 @@ def live(
 ) -> Callable[..., Night]:
     """Lives through a night of a line: the gate logs its verdict, and the candidate becomes a version."""
 
-    def night(run: str, champion: str = "", passed: bool = True, line: str = "finest") -> Night:
+    def night(run: str, champion: str = "", passed: bool = True, line: str = "finest", rebased: str = "") -> Night:
         monkeypatch.setenv("KFP_RUN_ID", run)
-        runs.open_parent({}, line=line, source="/data/ml-100k.inter", seed=0, tags={})
+        runs.open_parent({}, line=line, source="/data/ml-100k.inter", seed=0, tags={runs.REBASE: rebased})
         word = "pass" if passed else "fail"
         entry = Night.model_validate(
             {
@@ -66,6 +66,20 @@ def test_a_line_is_read_back_with_who_became_champion_and_without_those_that_wer
     assert promoted(back.version) == {"run-1": True, "run-2": True, "run-3": False, "run-4": False}
     assert promoted("") == dict.fromkeys(("run-1", "run-2", "run-3", "run-4"), False)
     assert [night.run for night in past_nights("4", count=2)] == ["run-3", "run-4"]
+
+
+def test_a_line_that_has_started_over_has_no_nights_from_before(
+    live: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live("run-1")
+    live("run-2", champion="1")
+    live("run-3", passed=False, rebased="2")
+    assert past_nights("") == []
+    monkeypatch.setenv("KFP_RUN_ID", "run-2")
+    assert promoted("2") == {"run-1": True, "run-2": True, "run-3": False}
+    live("run-4", rebased="2")
+    live("run-5", champion="4")
+    assert promoted("5") == {"run-4": True, "run-5": True}
 
 
 def test_a_retried_gate_leaves_one_entry(live: Callable[..., Night]) -> None:
