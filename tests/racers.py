@@ -55,7 +55,7 @@ def step(
         barrier.wait(SECONDS)
 
     registry._unchanged = unchanged
-    runs.open_parent({}, source="data.csv", seed=0, tags={})
+    runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
 
     def promote() -> None:
         with runs.step_run("promote") as run:
