@@ -169,12 +169,12 @@ def share(count: int, of: int) -> dict[str, float]:
     }
 
 
-def conditions() -> Iterable[dict[str, Any]]:
-    """Yields every condition that is simulated."""
+def conditions(counts: Iterable[int]) -> Iterable[dict[str, Any]]:
+    """Yields every condition that is simulated, for these numbers of users."""
     config = Gate()
     way = cast(float, config.min_rls_above_floor), cast(float, config.min_worst_rls_above_floor)
     at = [FLOOR + share * (CEILING - FLOOR) for share in way]
-    for users, shape in product(USERS, SHAPES):
+    for users, shape in product(counts, SHAPES):
         where = {"users": users, "shape": shape}
         for scenarios, spread, noise in product(SCENARIOS, SPREADS, NOISES):
             given = {**where, "scenarios": scenarios, "spread": spread, "noise": noise}
@@ -258,13 +258,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gates", type=int, default=1000)
     parser.add_argument("--only", default="", help="rules whose name begins so")
+    parser.add_argument("--users", type=int, nargs="+", default=USERS)
     parser.add_argument("--page", action="store_true", help="print the tables of what was measured last")
     given = parser.parse_args()
     if given.page:
         print(page(json.loads(JSON.read_text())["conditions"]), end="")
         return
     began = time.process_time()
-    found = [simulated(each, given.gates) for each in conditions() if each["rule"].startswith(given.only)]
+    found = [simulated(each, given.gates) for each in conditions(given.users) if each["rule"].startswith(given.only)]
     seconds = time.process_time() - began
     for name in dict.fromkeys(each["rule"] for each in found):
         at = [each for each in found if each["rule"] == name and each["truth"] == "at"]
