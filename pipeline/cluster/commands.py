@@ -210,8 +210,7 @@ def _nights(line: str, last: int, max_age: str | None, as_json: bool) -> None:
     else:
         nights.show(out, last, line)
     if limit is not None:
-        say(out, nights.check_age(limit, line))
-        nights.check_lines(line)
+        say(out, nights.check(limit, line))
 
 
 def doctor(

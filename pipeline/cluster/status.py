@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -75,6 +76,19 @@ def _facts(past: Past) -> dict[str, Any]:
     }
 
 
+def check(limit: timedelta, line: str = "") -> str:
+    """Returns what `check_age` says. Raises FinestError with all that it and `check_lines` find."""
+    said, problems = "", list[str]()
+    for look in (partial(check_age, limit, line), partial(check_lines, line)):
+        try:
+            said += look()
+        except FinestError as error:
+            problems.append(str(error))
+    if problems:
+        raise FinestError("; ".join(problems))
+    return said
+
+
 def check_age(limit: timedelta, line: str = "", now: datetime | None = None) -> str:
     """Returns in one sentence a line how old its newest verdict is.
 
@@ -104,11 +118,12 @@ def _age(line: str, limit: timedelta, now: datetime) -> tuple[str, bool]:
     return (said, True) if old <= limit else (f"{said}, and may be {_hours(limit)}", False)
 
 
-def check_lines(line: str = "") -> None:
-    """Raises FinestError where what is in production is not what the ledger says; of a line, or of all."""
+def check_lines(line: str = "") -> str:
+    """Raises FinestError where what is in production is not what the ledger says, of a line or of all; else silent."""
     problems = [problem for name in _names(line) if (problem := _problem(name))]
     if problems:
         raise FinestError("; ".join(problems))
+    return ""
 
 
 def _problem(line: str) -> str | None:

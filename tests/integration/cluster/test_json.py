@@ -112,7 +112,7 @@ def test_what_served_when_and_whether_it_fits(call: Call, mlflow: Path, tmp_path
     connect().set_registered_model_alias(model(tmp_path), "champion", "2")
     wrong = call("models", "verify", *line, files=False)
     assert wrong.code == 1 and "somebody has moved it by hand" in " ".join(wrong.out.split())
-    watched = call("status", "--max-age", "26h", files=False)
+    watched = call("status", "--max-age", "26h", *line, files=False)
     assert watched.code == 1 and watched.error.startswith(
         f"error: the alias champion of {model(tmp_path)} is on version 2"
     )
