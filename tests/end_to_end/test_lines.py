@@ -24,6 +24,7 @@ def aliases(line: str) -> dict[str, str]:
     return {alias: one.version for one in registry.list_versions(line) for alias in one.aliases}
 
 
+@pytest.mark.slow
 def test_two_shops_are_two_lines_and_one_takes_the_others_name_by_rebase_alone(
     shops: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

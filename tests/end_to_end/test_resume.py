@@ -36,7 +36,7 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
         stderr=subprocess.PIPE,
         text=True,
     )
-    checkpoints = place.folder / state / "checkpoints"
+    checkpoints = place.folder / state / "checkpoints" / "finest"
     wait_for(lambda: list(checkpoints.glob("*.safetensors")), first)
 
     second = place.run(state=state)
