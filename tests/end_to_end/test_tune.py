@@ -42,7 +42,7 @@ def test_a_killed_search_ends_like_one_that_was_not_and_its_config_is_one(
         stderr=subprocess.PIPE,
         text=True,
     )
-    trials = place.folder / state / "checkpoints" / "tune"
+    trials = place.folder / state / "checkpoints" / "finest" / "tune"
     wait_for(lambda: list(trials.glob("*/1/*.safetensors")), first)
     steps = psutil.Process(first.pid).children(recursive=True)
     first.kill()
