@@ -66,7 +66,7 @@ def judge(
     tonight = entry(evidence, measured, config, ids or {}, as_of.isoformat() if as_of else "")
     past = [night for night in history if night.run != tonight.run]
     attempt = attempts(past, tonight)
-    confidence = confidence_of_attempt(attempt) if attempt > 1 else CONFIDENCE
+    confidence = confidence_of_attempt(attempt)
     if attempt > 1:
         measured = measure(evidence, config.min_segment_users, data, as_of, confidence)
 

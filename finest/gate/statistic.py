@@ -6,9 +6,9 @@ difference of two means over the same users has the differences of their parts, 
 lists give equal bounds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,13 @@ class Statistic:
             value = float(np.float64(self.value) / np.float64(other.value))
             parts = (self.parts - value * other.parts) / np.float64(other.value)
         return Ratio(value, parts, min(self.users, other.users), self.confidence, self, other)
+
+    def as_proof(self) -> Self:
+        """Returns it with the confidence of a first attempt.
+
+        What refuses where harm is proven must not ask for more proof at a further attempt.
+        """
+        return replace(self, confidence=CONFIDENCE)
 
     def _with(self, value: float, parts: Floats, users: int) -> "Statistic":
         return Statistic(value, parts, users, self.confidence)

@@ -1,7 +1,6 @@
 """Rule `collapse`: the lists are still a recommender's, not the same popular items for everybody."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
@@ -9,7 +8,7 @@ from finest.gate.measure import Measured
 from finest.gate.outcome import decide, interval, not_applicable
 from finest.gate.registry import RULES, rule
 from finest.gate.roles import BASE, CANDIDATE, POPULARITY, REPEAT_LAST
-from finest.gate.statistic import CONFIDENCE, sure
+from finest.gate.statistic import sure
 from finest.gate.verdict import RuleResult
 
 TRIVIALS = ("popularity", "repeat_last")
@@ -85,12 +84,7 @@ def _baselines(measured: Measured) -> Iterator[RuleResult]:
             f"collapse.{name}", holds, sentence, value=lead.value, bound=0.0, interval=interval(lead), todo=TRIVIAL
         )
         yield result
-    # What refuses where a loss is proven must not ask for more proof at a further attempt.
-    others = {
-        name: replace(candidate - measured.mrr[name], confidence=CONFIDENCE)
-        for name in measured.baselines
-        if name not in TRIVIALS
-    }
+    others = {name: (candidate - measured.mrr[name]).as_proof() for name in measured.baselines if name not in TRIVIALS}
     if not others:
         yield not_applicable("collapse.baselines", "No lists of further simple recommenders were given.")
         return

@@ -3,7 +3,7 @@
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
-from finest.gate.outcome import decide, interval, not_applicable
+from finest.gate.outcome import at_most, not_applicable
 from finest.gate.registry import RULES, rule
 from finest.gate.roles import BASE, CANDIDATE
 from finest.gate.verdict import RuleResult
@@ -27,15 +27,5 @@ def flips(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
         f"{found.seed:.1%}: {'not proven to be' if holds else 'with 95% confidence'} more than {margin:.0%} of hits "
         f"above that (lower bound {found.excess.low:+.1%})."
     )
-    return [
-        decide(
-            "flips",
-            holds,
-            sentence,
-            value=found.excess.value,
-            bound=margin,
-            interval=interval(found.excess),
-            option=option,
-            todo="Look at what these users are shown now, and at what changed beside the data.",
-        )
-    ]
+    todo = "Look at what these users are shown now, and at what changed beside the data."
+    return [at_most("flips", found.excess, margin, sentence, option=option, todo=todo)]

@@ -1,7 +1,6 @@
 """Rule `jump`: a candidate that is too good to be true is for a person to look at."""
 
 import math
-from dataclasses import replace
 
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
@@ -9,7 +8,6 @@ from finest.gate.measure import Measured
 from finest.gate.outcome import at_most, not_applicable
 from finest.gate.registry import RULES, rule
 from finest.gate.roles import CANDIDATE
-from finest.gate.statistic import CONFIDENCE
 from finest.gate.verdict import RuleResult
 
 NIGHTS = 5
@@ -29,8 +27,7 @@ def jump(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResul
         return [not_applicable("jump", "gate.max_jump is off.", option)]
     if newer is None or line is None or len(line.shown) < NIGHTS or newer.candidate.users < config.min_users:
         return [not_applicable("jump", f"Fewer than {NIGHTS} past nights say what is usual for this line.", option)]
-    # What refuses where a jump is proven must not ask for more proof at a further attempt.
-    ratio = replace(newer.candidate / newer.champion, confidence=CONFIDENCE)
+    ratio = (newer.candidate / newer.champion).as_proof()
     most = math.exp(max(line.shown))
     bound = most * (1 + config.max_jump)
     holds = not ratio.low > bound

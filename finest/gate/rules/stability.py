@@ -58,7 +58,6 @@ def stability(evidence: Evidence, measured: Measured, config: Gate) -> list[Rule
 
 def _mean(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResult]:
     samples = [probe.means["tuned"][measure] for probe in measured.probes]
-    noise = measured.training("tuned", measure, config.training_noise)
     said = f"Mean RLS ({WORDS[measure]}) over {len(samples)} scenarios"
     absolute, option = {
         "rbo": (config.min_rls_rbo, "min_rls_rbo"),
@@ -73,39 +72,46 @@ def _mean(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResult
         else:
             yield _cannot(name, said, why, "min_rls_above_floor")
     if absolute is not None:
-        bound = Statistic(absolute, 0 * samples[0].parts, samples[0].users, samples[0].confidence)
-        lead = over_scenarios([sample - bound for sample in samples], noise)
+        noise = measured.training("tuned", measure, config.training_noise)
+        lead = over_scenarios([sample - _fixed(absolute, sample) for sample in samples], noise)
         yield _level(f"stability.{measure}_absolute", lead, samples, said, f"gate.{option}", option)
 
 
 def _worst(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResult]:
     """Tests every scenario, and returns the one whose lower bound is least above what it is held against."""
-    samples = {probe.name: probe.means["tuned"][measure] for probe in measured.probes}
-    noise = measured.training("tuned", measure, config.training_noise)
     if config.min_worst_rls_above_floor != "off":
         name, share = f"stability.worst_{measure}", config.min_worst_rls_above_floor
         if (why := _no_way(measured, measure)) is None:
-            bound = _on_the_way(measured, measure, share)
-            error = _way_noise(measured, config, measure, share)
-            leads = {one: _one(sample - bound, error) for one, sample in samples.items()}
-            worst = min(leads, key=lambda one: leads[one].low)
-            said = f"The least stable scenario, {worst}, has an RLS ({WORDS[measure]})"
+            bound, error = _on_the_way(measured, measure, share), _way_noise(measured, config, measure, share)
             words = _way(measured, measure, share)
-            yield _level(name, leads[worst], [samples[worst]], said, words, "min_worst_rls_above_floor")
+            yield _least(name, measured, measure, bound, error, words, "min_worst_rls_above_floor")
         else:
             yield _cannot(name, "The least stable scenario", why, "min_worst_rls_above_floor")
     if measure == "rbo" and config.min_worst_rls_rbo is not None:
-        absolute = config.min_worst_rls_rbo
-        bounds = {one: _one(sample, noise) for one, sample in samples.items()}
-        worst = min(bounds, key=lambda one: bounds[one].low)
-        lead = Uncertain(bounds[worst].value - absolute, bounds[worst].errors, bounds[worst].confidence)
-        said = f"The least stable scenario, {worst}, has an RLS ({WORDS[measure]})"
+        bound = _fixed(config.min_worst_rls_rbo, measured.probes[0].means["tuned"][measure])
+        noise = measured.training("tuned", measure, config.training_noise)
         name, option = "stability.worst_rbo_absolute", "min_worst_rls_rbo"
-        yield _level(name, lead, [samples[worst]], said, f"gate.{option}", option)
+        yield _least(name, measured, measure, bound, noise, f"gate.{option}", option)
+
+
+def _least(
+    name: str, measured: Measured, measure: str, bound: Statistic, noise: Error, bound_is: str, option: str
+) -> RuleResult:
+    """Returns the result of the scenario whose lower bound is least above what all are held against."""
+    samples = {probe.name: probe.means["tuned"][measure] for probe in measured.probes}
+    leads = {one: _one(sample - bound, noise) for one, sample in samples.items()}
+    worst = min(leads, key=lambda one: leads[one].low)
+    said = f"The least stable scenario, {worst}, has an RLS ({WORDS[measure]})"
+    return _level(name, leads[worst], [samples[worst]], said, bound_is, option)
 
 
 def _one(sample: Statistic, training: Error) -> Uncertain:
     return Uncertain(sample.value, {"users": sample.error, "training": training}, sample.confidence)
+
+
+def _fixed(bound: float, like: Statistic) -> Statistic:
+    """Returns a bound that is known, to be held against a number of the same users."""
+    return Statistic(bound, 0 * like.parts, like.users, like.confidence)
 
 
 def _level(name: str, lead: Uncertain, samples: list[Statistic], said: str, bound_is: str, option: str) -> RuleResult:
