@@ -19,6 +19,7 @@ from kubernetes.utils.quantity import parse_quantity
 from components import events, orphan
 from components.image import GPU_IMAGE, IMAGE
 from finest.errors import ConfigError, FinestError, first_line
+from finest.models.signature import PEM, PRIVATE, PUBLIC
 from pipeline.config import Config
 from pipeline.placement import MEMORY
 from pipeline.state import State
@@ -32,8 +33,8 @@ SHARED_MEMORY = "1g"
 """Size of /dev/shm, where processes of one step hand each other data."""
 PASSED_ON = ("MLFLOW_", "AWS_", "AZURE_", "GOOGLE_", "STORAGE_EMULATOR_HOST", "FINEST_", "OMP_")
 """Prefixes of variables that steps get from the environment."""
-GOOGLE_KEY, GOOGLE_KEY_FOLDER = "GOOGLE_APPLICATION_CREDENTIALS", "/mnt/google"
-"""Variable that names the file of Google's credentials, and the folder that steps find that file in."""
+KEY_FILES, KEY_FOLDER = ("GOOGLE_APPLICATION_CREDENTIALS", PRIVATE, PUBLIC), "/mnt/keys"
+"""Variables that name a file with a key, and the folder that steps find those files in."""
 PROXIES = {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 LEFT_OUT = re.compile(rf"{orphan.VARIABLE}|FINEST_CACHE|(AWS|AZURE)_.*(_FILE|_PATH|PROFILE)")
 """Variables with these prefixes that steps do not get: process ids and files mean nothing inside a container."""
@@ -164,9 +165,10 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
         environment["FINEST_CACHE"] = DEMO_DATA_FOLDER
     elif (path := local_path(config.source)) and path.exists():
         mounts.append(Mount(str(path), str(path), "bind", read_only=True))
-    if (key := Path(os.environ.get(GOOGLE_KEY, ""))).is_file():
-        mounts.append(Mount(f"{GOOGLE_KEY_FOLDER}/{key.name}", str(key.absolute()), "bind", read_only=True))
-        environment[GOOGLE_KEY] = f"{GOOGLE_KEY_FOLDER}/{key.name}"
+    for name in KEY_FILES:
+        if PEM not in (value := os.environ.get(name, "")) and (key := Path(value)).is_file():
+            environment[name] = f"{KEY_FOLDER}/{name.lower()}/{key.name}"
+            mounts.append(Mount(environment[name], str(key.absolute()), "bind", read_only=True))
     memory = int(parse_quantity(image.memory)) if image.memory else None
     return {
         "mounts": mounts,

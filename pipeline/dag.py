@@ -135,7 +135,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     "config": given.promote,
                 }
                 with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
-                    step(promote_step, rebased=checked.outputs["rebased"], **judged)
+                    step(promote_step, production=checked.outputs["production"], **judged)
                 with dsl.If(verdict.outputs["Output"] != "pass", name="failed"):
                     step(reject_step, **judged)
             with dsl.If(new != "retrain", name="nothing-new"):

@@ -9,6 +9,7 @@ from kfp.dsl import PipelineTask
 from pydantic import Field
 
 from components.config import Steps
+from finest.models.signature import PRIVATE, PUBLIC
 from finest.section import Section
 
 
@@ -47,6 +48,9 @@ POLICIES = {
 SEARCH = ("tune",)
 """Steps that only the pipeline of `finest tune` has."""
 
+PACKAGES = {"preflight": False, "champion": False, "promote": True, "reject": True}
+"""Steps that take packages of models from the store, and whether they sign some."""
+
 ABSENCES = 2
 """Number of times that an attempt has time to wait for a service to the limit, besides its work."""
 BACKOFF_SECONDS = 60
@@ -71,6 +75,9 @@ class Cluster(Section):
     azure_secret: str = Field(default="finest-azure", min_length=1)
     """Secret with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN; missing where workload identity gives access, or where
     nothing lies on abfs://."""
+    signing_secret: str = Field(default="finest-signing", min_length=1)
+    """Secret with FINEST_SIGNING_KEY and FINEST_VERIFYING_KEY, by which packages are signed and checked, both in PEM; may
+    be missing."""
     webhook_secret: str = Field(default="finest-webhook", min_length=1)
     """Secret whose `url` is told of every verdict; may be missing."""
     user: int = Field(default=10001, ge=1)
@@ -128,7 +135,9 @@ def stepper(image: str, placement: Any, steps: Steps, cluster: Cluster | None) -
         if cluster is not None:
             _limit(task, policy, steps)
             _place(task, policy, placement, cluster)
-            _configure(task, image, steps, cluster, webhook=component.name == "notify")
+            _configure(task, image, steps, cluster)
+            for secret, variables in _secrets(component.name, cluster).items():
+                kubernetes.use_secret_as_env(task, secret, variables, optional=True)
         return task
 
     return step
@@ -186,7 +195,7 @@ def _place(task: PipelineTask, policy: Policy, placement: Any, cluster: Cluster)
     kubernetes.set_security_context(task, run_as_user=cluster.user, run_as_group=cluster.user, run_as_non_root=True)
 
 
-def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster, webhook: bool) -> None:
+def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster) -> None:
     for name, value in {"HOME": "/tmp", **steps.environment()}.items():
         task.set_env_variable(name, value)
     if known := digest(image):
@@ -194,12 +203,18 @@ def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster, w
     kubernetes.use_field_path_as_env(task, "KFP_RUN_ID", "metadata.labels['pipeline/runid']")
     kubernetes.use_config_map_as_env(task, cluster.endpoints, {"MLFLOW_TRACKING_URI": "MLFLOW_TRACKING_URI"})
     kubernetes.use_config_map_as_env(task, cluster.endpoints, {name: name for name in ADDRESSES}, optional=True)
+
+
+def _secrets(component: str, cluster: Cluster) -> dict[str, dict[str, str]]:
+    """Returns variables of a step by Secret and key; only those that need a key get it."""
     secrets = {
         cluster.mlflow_secret: {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"},
         cluster.s3_secret: {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
         cluster.azure_secret: {name: name for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN")},
     }
-    if webhook:
+    if component == "notify":
         secrets[cluster.webhook_secret] = {"url": "FINEST_WEBHOOK"}
-    for secret, variables in secrets.items():
-        kubernetes.use_secret_as_env(task, secret, variables, optional=True)
+    if component in PACKAGES:
+        keys = [PRIVATE, PUBLIC] if PACKAGES[component] else [PUBLIC]
+        secrets[cluster.signing_secret] = {name: name for name in keys}
+    return secrets

@@ -9,12 +9,10 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NoReturn
 
-from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict
-from tracking import production, registry, runs, standing, store
+from tracking import production, promotion, runs, standing, store
 from tracking.entries import Log
-from tracking.sample import Sample
+from tracking.promotion import Before, Judged
 
 MODULES = [
     "tests.racers",
@@ -40,26 +38,23 @@ def by_hand(environment: Mapping[str, str], barrier: Barrier | None, move: produ
 def step(
     environment: Mapping[str, str],
     barrier: Barrier,
-    model: Path,
-    sample: Sample,
-    verdict: Verdict,
-    manifest: Manifest,
+    judged: Judged,
     said: Path,
 ) -> None:
     """Promotes as the step does. All have found that the champion is the one of the gate before any goes on."""
     os.environ.update(environment)
-    real = registry._unchanged
+    real = promotion._unchanged
 
-    def unchanged(log: Log, expected: str | None) -> None:
-        real(log, expected)
+    def unchanged(log: Log, before: Before) -> None:
+        real(log, before)
         barrier.wait(SECONDS)
 
-    registry._unchanged = unchanged
+    promotion._unchanged = unchanged
     runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
 
     def promote() -> None:
         with runs.step_run("promote") as run:
-            registry.promote(run, environment["LINE"], model, verdict, manifest, sample, "1")
+            promotion.promote(run, environment["LINE"], judged, Before("1", 1))
 
     _exit_like_a_command(promote, said)
 

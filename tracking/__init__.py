@@ -37,7 +37,7 @@ trials    a search's trials, each a child of the parent
 describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them in an image)
 
 package   a model folder as an MLflow model
-    log_package(run, model_folder, verdict, manifest) -> model id
+    log_package(run, line, model_folder, verdict, manifest, sample) -> Packaged
 
 ledger    who moved a line's champion, when and why: an append-only list in a registered model of its own
     read(line) -> Log                               what its entries come to: .champion .moves .earlier .breaks()
@@ -49,15 +49,18 @@ standing  the alias champion beside the ledger, which it follows
     check(line) -> Standing                         finishes what a crash left; FinestError where a person must decide
     settle(line) -> Standing                        makes the aliases follow
 
-registry  versions, and the step's promotion
+registry  versions of a line
     champion(name) -> Version | None                by the ledger; FinestError where it has vanished
     serving(name) -> Version | None                 None also where it has vanished
-    download(version, folder) -> Path               the model folder inside the package
-    register(run, name, model_folder, verdict, manifest) -> Version
-    promote(run, name, model_folder, verdict, manifest, sample, expected) -> Version      register, check, enter, move
-    register_rejected(run, name, model_folder, verdict, manifest) -> Version      as challenger
-    refuse(name, why, digest, version="") -> None   an entry, once a run
     list_versions(name) -> list[Version]            newest first
+    package(version, folder) -> Path                DamagedError where a file is not what was packed
+    download(version, folder) -> Path               the model folder inside the package
+
+promotion  what becomes of a judged candidate
+    register(run, name, judged) -> Version
+    promote(run, name, judged, before) -> Version   register, check, enter, move
+    register_rejected(run, name, judged) -> Version      as challenger
+    refuse(name, why, digest, version="") -> None   an entry, once a run
 
 production  the champion in a person's hands
     promotion(name, version, force), rollback(name, to, force) -> Move      planned; make(move, why) -> Version

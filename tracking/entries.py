@@ -26,6 +26,8 @@ class Entry(BaseModel):
     """Id of the pipeline run; empty for what was done by hand."""
     verdict: str = ""
     """Digest of the verdict (sha256 of verdict.json); empty where there is none."""
+    manifest: str = ""
+    """Digest of the manifest of the package of `to_version`; empty where nobody has checked one."""
     from_version: str = ""
     """The champion before; empty for none."""
     to_version: str = ""
@@ -136,6 +138,11 @@ class Log:
         entries = [one.entry for one in self.written if one.entry]
         adopted = any(one.kind == "adoption" and version in (one.to_version, one.previous) for one in entries)
         return adopted or any((one.to_version, one.verdict) == (version, digest) for one in entries if digest)
+
+    def manifest_of(self, version: str) -> str:
+        """Returns the digest of the manifest of a version's package; empty where no entry says it."""
+        said = (one.entry.manifest for one in self.written if one.entry and one.entry.to_version == version)
+        return next(filter(None, said), "")
 
     def of_run(self, run: str, kind: Kind) -> list[Written]:
         """Returns the entries of a pipeline run of that kind."""

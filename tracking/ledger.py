@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+"""Names of aliases: what is in production, what was before, and what was judged last."""
 SUFFIX = ".ledger"
 """End of a ledger's name; no line's name may hold a point."""
 ENTRY, DONE, HEAD = "entry", "done", "ledger"

@@ -12,48 +12,69 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict
+from finest.gate.verdict import Verdict, digest_of, write_verdict
 from finest.imports import ROOT, closure
 from finest.memory.registry import FEATURES
+from finest.models.manifest import CARD, JUDGED, MODEL, VERDICT, PackageManifest, digests, write
 from finest.models.registry import MODELS
+from finest.models.signature import sign
 from finest.report.markdown import markdown
+from tracking.describe import code_tags
 from tracking.records import DIGEST_LENGTH, note
-from tracking.runs import Run
+from tracking.runs import Run, kfp_run_id
+from tracking.sample import Sample
 from tracking.store import waiting
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import LoggedModel
 
     from finest.models.saved import Facts
 
-ENTRY = "finest.models.saved"
-"""The module that loads and ranks; the package carries it, the model, and every module of finest that these import."""
+ENTRIES = "finest.models.saved", "finest.models.manifest", "finest.models.signature"
+"""Modules that check, load and rank; the package carries them, the model, and all of finest that these import."""
 
 SERVED = Path(__file__).with_name("served_model.py")
 
 
-def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manifest) -> str:
-    """Logs the model as a logged model of the parent run, with the verdict's metrics, and returns its id."""
-    import mlflow
-    from mlflow.entities import LoggedModelOutput
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-    from mlflow.types.schema import Array
+@dataclass(frozen=True)
+class Packaged:
+    """Names a package that the store has."""
 
-    from finest.models.saved import read_facts
+    model_id: str
+    """Id of the logged model."""
+    manifest: str
+    """Digest of its manifest."""
+    signed: bool
 
-    experiment = run.client.get_run(run.parent).info.experiment_id
-    model = run.client.create_logged_model(
-        experiment,
+
+def log_package(
+    run: Run, line: str, model_folder: Path, verdict: Verdict, manifest: Manifest, sample: Sample
+) -> Packaged:
+    """Logs the model as a logged model of the parent run, with the verdict's metrics.
+
+    Args:
+        run: The step's run.
+        line: Name of the line.
+        model_folder: The model.
+        verdict: Its verdict, which goes into the package.
+        manifest: Manifest of its data set.
+        sample: Lists that were judged, which the package must serve wherever it is loaded.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+    client, parent = run.client, run.client.get_run(run.parent)
+    model = client.create_logged_model(
+        parent.info.experiment_id,
         name="recommender",
         source_run_id=run.parent,
         model_type="sequential recommender",
-        params=run.client.get_run(run.parent).data.params,
+        params=parent.data.params,
         tags={
             "verdict": verdict.verdict,
             "data_fingerprint": manifest.fingerprint,
@@ -61,44 +82,76 @@ def log_package(run: Run, model_folder: Path, verdict: Verdict, manifest: Manife
             "mlflow.note.content": note(model_card(verdict, manifest)),
         },
     )
+    with tempfile.TemporaryDirectory() as temporary:
+        package = Path(temporary, "package")
+        parts = Path(temporary, "parts")
+        _write_parts(parts, model_folder, verdict, manifest, sample)
+        _save(package, parts, model, run.parent)
+        packed = PackageManifest(
+            files=digests(package),
+            line=line,
+            run=kfp_run_id(),
+            verdict=digest_of(verdict),
+            data_fingerprint=manifest.fingerprint,
+            finest=importlib.metadata.version("finest"),
+            **{name: code_tags()[name] for name in ("git_commit", "image_digest")},
+        )
+        written = write(package, packed)
+        signed = sign(package)
+        waiting(lambda: client.log_model_artifacts(model.model_id, str(package)))
+        client.log_artifact(run.parent, str(parts / CARD))
+    client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    client.log_outputs(run.parent, [LoggedModelOutput(model.model_id, step=0)])
+    _log_metrics(run, model.model_id, verdict, manifest)
+    return Packaged(str(model.model_id), written, signed)
+
+
+def _write_parts(parts: Path, model_folder: Path, verdict: Verdict, manifest: Manifest, sample: Sample) -> None:
+    """Writes what becomes a package's artifacts."""
+    shutil.copytree(model_folder, parts / MODEL)
+    (parts / CARD).write_text(model_card(verdict, manifest), encoding="utf-8")
+    (parts / JUDGED).write_text(sample.as_json(), encoding="utf-8")
+    write_verdict(verdict, parts / VERDICT)
+
+
+def _save(package: Path, parts: Path, model: "LoggedModel", parent: str) -> None:
+    """Makes the MLflow model of a folder of parts, with the code that it needs."""
+    import mlflow
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    from finest.models.saved import read_facts
+
     text, number = Array(DataType.string), Array(DataType.double)
     signature = ModelSignature(
         inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
         outputs=Schema([ColSpec(text, "items"), ColSpec(number, "scores")]),
     )
-    modules, requirements = needed(read_facts(model_folder))
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        shutil.copytree(model_folder, folder / "model")
-        card = folder / "model_card.md"
-        card.write_text(model_card(verdict, manifest))
-        for module in modules:
-            place = folder / "code" / module.relative_to(ROOT.parent)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(module, place)
-        upload = partial(
-            Model.log,
-            artifact_path=None,
-            flavor=mlflow.pyfunc,
-            model_id=model.model_id,
+    modules, requirements = needed(read_facts(parts / MODEL))
+    for module in modules:
+        place = parts / "code" / module.relative_to(ROOT.parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(module, place)
+    described = Model(
+        artifact_path=model.artifact_location, model_uuid=model.model_id, run_id=parent, model_id=model.model_id
+    )
+    with _no_bytecode():
+        mlflow.pyfunc.save_model(
+            package,
+            mlflow_model=described,
             python_model=str(SERVED),
-            artifacts={"model": str(folder / "model"), "card": str(card)},
-            code_paths=[str(folder / "code" / "finest")],
+            artifacts={Path(name).stem: str(parts / name) for name in (MODEL, CARD, JUDGED, VERDICT)},
+            code_paths=[str(parts / "code" / "finest")],
             signature=signature,
-            input_example=_example(folder / "model"),
+            input_example=_example(parts / MODEL),
             pip_requirements=requirements,
         )
-        with _no_bytecode():
-            waiting(upload)
-        run.client.log_artifact(run.parent, str(card))
-    run.client.log_outputs(run.parent, [LoggedModelOutput(model.model_id, step=0)])
-    _log_metrics(run, model.model_id, verdict, manifest)
-    return str(model.model_id)
 
 
 @contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Keeps what Python compiles out of the package: MLflow tries the example on it before it uploads it."""
+    """Keeps what Python compiles out of the package: MLflow loads it once as it saves it."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -119,7 +172,7 @@ def needed(facts: "Facts") -> tuple[list[Path], list[str]]:
     model, features = facts.model.name, [name for name in facts.memory or {} if name in FEATURES]
     module = MODELS[model].__module__
     others = {MODELS.package_of(model), *map(FEATURES.package_of, features)} - {None}
-    files, imported = closure([ENTRY, module], ("finest", module.partition(".")[0]))
+    files, imported = closure([*ENTRIES, module], ("finest", module.partition(".")[0]))
     outside = {"mlflow", "pandas", *imported} - set(sys.stdlib_module_names)
     versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(outside)}
     requirements = [f"{name}=={version}" for name, version in versions.items()]

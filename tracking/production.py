@@ -158,7 +158,19 @@ def problems(name: str) -> list[str]:
         digest = tags.get(registry.VERIFIED, "")
         if digest and not now.log.has_proven(version, digest):
             found.append(f"version {version} of {name} has a tag `verified` that no entry of the ledger confirms")
-    return found + _verdicts(now)
+    return found + _damage(now) + _verdicts(now)
+
+
+def _damage(now: Standing) -> list[str]:
+    """Returns what is wrong with the packages of the champion and of the version that a rollback would go to."""
+    found = []
+    for version in filter(now.versions.__contains__, (now.champion, now.previous)):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                registry.package(registry.get(now.log.line, version), Path(folder))
+            except FinestError as error:
+                found.append(str(error))
+    return found
 
 
 def _verdicts(now: Standing) -> list[str]:

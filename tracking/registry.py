@@ -1,38 +1,29 @@
-"""Registers versions of the model, and promotes what passed: by an entry of the ledger first, and an alias then."""
+"""Reads the versions of a line, and takes their packages from the store: only as they were packed."""
 
 import logging
 import math
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, digest_of
-from finest.models.registry import MODELS
+from finest.models import manifest as manifests
+from finest.models import signature
+from finest.models.manifest import MODEL, DamagedError
 from tracking import ledger, standing
-from tracking import sample as samples
-from tracking.entries import Log, Written
-from tracking.ledger import CHAMPION, PREVIOUS, aliases
-from tracking.package import log_package, model_card
-from tracking.records import note
-from tracking.runs import Run, kfp_run_id, trained_on
-from tracking.store import connect, one_line, waiting
+from tracking.ledger import CHALLENGER, CHAMPION, PREVIOUS, aliases
+from tracking.store import connect, waiting
 
 logger = logging.getLogger(__name__)
 
-CHALLENGER = "challenger"
-VERIFIED, REFUSED = "verified", "refused"
+VERIFIED, REFUSED, MANIFEST = "verified", "refused", "manifest"
 """Names of a version's tags: the digest of the verdict whose lists it was loaded and found to serve; why it was not
-promoted."""
+promoted; the digest of its package's manifest."""
 
 HEADLINES = ("rls/rbo", "accuracy/mrr")
 """Names of metrics that a version carries as tags, so that listing versions needs no runs."""
-DESCRIPTION_LENGTH = 5000
-"""Number of characters that a server keeps of a version's description: PostgreSQL refuses more."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +54,8 @@ class Version:
     """Digest of the verdict (sha256) whose lists it was found to serve once it was loaded; empty if it never was."""
     source: str = ""
     """Where its data came from, without credentials; empty in versions that do not say."""
+    manifest: str = ""
+    """Digest of its package's manifest; empty in versions of before there was one."""
 
 
 def champion(name: str) -> Version | None:
@@ -95,164 +88,47 @@ def list_versions(name: str) -> list[Version]:
 def download(version: Version, folder: Path) -> Path:
     """Downloads a version into `folder`; returns its model folder (weights.safetensors, ...), which lies below.
 
-    Raises FinestError where it holds no model.
+    Raises FinestError where it holds no model, or not the one that was packed.
     """
-    model = _package(version, folder) / "artifacts" / "model"
-    if not model.is_dir():
-        raise FinestError(
-            f"version {version.version} of {version.name} holds no model: its files were deleted, or something else "
-            "has registered it; put another version into production: finest models rollback"
-        )
-    return model
+    return package(version, folder) / "artifacts" / MODEL
 
 
-def register(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
-    """Registers a complete version with its tags. No alias moves.
-
-    If an earlier attempt of this pipeline run has registered one, returns that one.
-    """
-    from mlflow.exceptions import MlflowException
-
-    from finest.models.saved import read_facts
-
-    client = run.client
-    if (earlier := next((one for one in list_versions(name) if one.kfp_run_id == kfp_run_id()), None)) is not None:
-        return earlier
-    try:
-        client.create_registered_model(
-            name, description="Sequential recommender, retrained under FINEST's stability gate."
-        )
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    model_id = log_package(run, model_folder, verdict, manifest)
-    tags = {"kfp_run_id": kfp_run_id(), "data_fingerprint": manifest.fingerprint, "verdict": verdict.verdict}
-    tags[ledger.HEAD] = name + ledger.SUFFIX
-    tags |= {"last_timestamp": str(manifest.last_timestamp), "model": (model := read_facts(model_folder).model.name)}
-    tags |= {"package": package} if (package := MODELS.package_of(model)) else {}
-    tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
-    tags |= trained_on(client, run.parent, manifest)
-    card = note(model_card(verdict, manifest), DESCRIPTION_LENGTH)
-    made = client.create_model_version(
-        name, source=f"models:/{model_id}", run_id=run.parent, tags=tags, description=card, model_id=model_id
-    )
-    return _version(made, {})
-
-
-def promote(
-    run: Run,
-    name: str,
-    model_folder: Path,
-    verdict: Verdict,
-    manifest: Manifest,
-    sample: samples.Sample,
-    expected: str | None,
-) -> Version:
-    """Registers the candidate that passed, loads it back, checks that it serves the judged lists, makes it champion.
-
-    Args:
-        run: The step's run.
-        name: Name of the registered model.
-        model_folder: The candidate.
-        verdict: Its verdict.
-        manifest: Manifest of its data set.
-        sample: Lists that the loaded model must reproduce.
-        expected: Version that the gate compared with; None for no champion.
+def package(version: Version, folder: Path) -> Path:
+    """Downloads a version's package into `folder`; returns its place there, once every file is what was packed.
 
     Raises:
-        FinestError: Something is wrong. No alias of production has moved, and the version says why in its tag
-            `refused`.
+        DamagedError: One is not; or it is not signed by the key that `FINEST_VERIFYING_KEY` asks for.
+        FinestError: It holds no model.
     """
-    if verdict.verdict != "pass":
-        raise FinestError(
-            f"only a candidate that passed is promoted; the verdict is {verdict.verdict}: {verdict.reason}"
-        )
-    log, digest = ledger.begin(name), digest_of(verdict)
-    if mine := [one for one in log.moves if one in log.of_run(kfp_run_id(), "promotion")]:
-        return _promoted_before(name, log, mine[-1])
-    made = register(run, name, model_folder, verdict, manifest)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            samples.load_and_compare(_package(made, Path(folder)), sample)
-        run.client.set_model_version_tag(name, made.version, VERIFIED, digest)
-        log = standing.check(name).log
-        _unchanged(log, expected)
-    except Exception as error:
-        run.client.set_model_version_tag(name, made.version, REFUSED, one_line(error))
-        refuse(name, one_line(error), digest, made.version)
-        raise
-    if made.refused:  # by an earlier attempt, for what was over by this one
-        run.client.delete_model_version_tag(name, made.version, REFUSED)
-    after = log.last.number if log.last else 0
-    entry = ledger.entry(
-        "promotion",
-        verdict.reason,
-        run=kfp_run_id(),
-        verdict=digest,
-        from_version=log.champion,
-        to_version=made.version,
-        after=after,
-    )
-    number, log = ledger.append(name, entry, log)
-    if (lost := log.lost(number)) is not None:
-        run.client.set_model_version_tag(name, made.version, REFUSED, lost)
-        raise FinestError(lost)
-    run.client.set_registered_model_alias(name, CHALLENGER, made.version)
-    standing.settle(name)
-    return get(name, made.version)
-
-
-def _promoted_before(name: str, log: Log, mine: Written) -> Version:
-    """Finishes what an earlier attempt of this step has begun; what was replaced since stays so."""
-    version = mine.entry.to_version if mine.entry else ""
-    if mine is log.last:
-        return get(name, standing.settle(name).champion)
-    later = log.moves[log.moves.index(mine) + 1]
-    logger.warning(
-        "this run has promoted version %s of %s already (entry %d of the ledger), and entry %d has replaced it since "
-        "(%s): nothing is done",
-        version,
-        name,
-        mine.number,
-        later.number,
-        later.entry.line() if later.entry else "",
-    )
-    return get(name, version)
-
-
-def refuse(name: str, why: str, digest: str, version: str = "") -> None:
-    """Writes into the ledger, once, that this pipeline run's candidate was refused; not into one that was changed."""
-    log = ledger.begin(name)
-    if not log.of_run(kfp_run_id(), "refusal") and not log.breaks():
-        found = ledger.entry(
-            "refusal", why, run=kfp_run_id(), verdict=digest, from_version=log.champion, to_version=version
-        )
-        ledger.append(name, found, log)
-
-
-def register_rejected(run: Run, name: str, model_folder: Path, verdict: Verdict, manifest: Manifest) -> Version:
-    """Registers a candidate that the gate refused as challenger, so that people can look at it."""
-    made = register(run, name, model_folder, verdict, manifest)
-    run.client.set_registered_model_alias(name, CHALLENGER, made.version)
-    return get(name, made.version)
-
-
-def _unchanged(log: Log, expected: str | None) -> None:
-    if log.champion != (expected or ""):
-        said = f"version {log.champion}" if log.champion else "gone"
-        compared = f"with version {expected}" if expected else "with no champion"
-        raise FinestError(
-            f"the champion of {log.line} is {said}, but the gate compared {compared}; nothing was promoted, run again"
-        )
-
-
-def _package(version: Version, folder: Path) -> Path:
     import mlflow
 
     connect()
     folder.mkdir(parents=True, exist_ok=True)
     uri = f"models:/{version.name}/{version.version}"
-    return Path(waiting(lambda: mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))))
+    found = Path(waiting(lambda: mlflow.artifacts.download_artifacts(uri, dst_path=str(folder))))
+    if not (found / "artifacts" / MODEL).is_dir():
+        raise FinestError(
+            f"version {version.version} of {version.name} holds no model: its files were deleted, or something else "
+            "has registered it; put another version into production: finest models rollback"
+        )
+    expected = ledger.read(version.name).manifest_of(version.version) or version.manifest
+    try:
+        if expected or (found / manifests.NAME).exists():
+            manifests.check(found, expected)
+        else:
+            logger.warning(
+                "version %s of %s was packed by an earlier release, without a manifest: nobody can tell whether its "
+                "files are as they were",
+                version.version,
+                version.name,
+            )
+        signature.verify(found)
+    except DamagedError as error:
+        raise DamagedError(
+            f"version {version.version} of {version.name} is damaged: {error}; restore its files from a backup, or put "
+            "another version into production: finest models rollback"
+        ) from error
+    return found
 
 
 def get(name: str, version: str) -> Version:
@@ -290,6 +166,7 @@ def _version(raw: Any, by_alias: dict[str, str]) -> Version:
         model=tags.get("model", ""),
         package=tags.get("package", ""),
         source=tags.get("source", ""),
+        manifest=tags.get(MANIFEST, ""),
     )
 
 

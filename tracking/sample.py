@@ -1,10 +1,11 @@
 """Compares a package that has been loaded back with offline rank lists."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,15 @@ class Sample:
     histories: list[list[str]]
     items: list[list[str]]
     scores: list[list[float]]
+
+    def as_json(self) -> str:
+        """Returns it as it lies in a package."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def read(file: Path) -> Sample:
+    """Returns what `as_json` gave, from its file."""
+    return Sample(**json.loads(file.read_text(encoding="utf-8")))
 
 
 def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:

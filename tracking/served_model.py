@@ -18,9 +18,20 @@ class ServedModel(PythonModel):
     """Recommends next items for histories, as the offline rank lists have them."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the model of the package, once."""
+        """Loads the model of the package, once, if every file of it is what was packed and, with a key, signed."""
+        from finest.models.manifest import DamagedError, check
         from finest.models.saved import load
+        from finest.models.signature import verify
 
+        package = Path(context.artifacts["model"]).parents[1]
+        try:
+            check(package, compiled=True)
+            verify(package)
+        except DamagedError as error:
+            raise DamagedError(
+                f"the package in {package} is damaged: {error}; download it again, and if it stays so put another "
+                "version into production: finest models rollback"
+            ) from error
         self.saved = load(Path(context.artifacts["model"]), device="cpu")
 
     def predict(

@@ -30,7 +30,7 @@ def preflight(
         ("listing", str),
         ("line", str),
         ("champion", str),
-        ("rebased", str),
+        ("production", dict),
         ("checkpoints", str),
         ("items_needed", int),
         ("as_of", str),
@@ -62,8 +62,10 @@ def preflight(
     Returns:
         listing: Hash of the source's listing (names, sizes, etags), which ingest compares.
         line: Name of the line.
-        champion: The champion's version; '' where there is none, or the line starts over.
-        rebased: The version that a line that starts over leaves behind; '' otherwise.
+        champion: Version of the champion to compare with; '' where there is none, it is damaged, or the line starts
+            over.
+        production: What is in production, which promote replaces: its version, and the number of the move of the ledger
+            that made it that.
         checkpoints: Folder or URI of the line's checkpoints.
         items_needed: Number of items that fine-tuning needs at least.
         as_of: The moment that the run stands for.

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import socket
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,12 @@ from components.config import Sections
 from components.sections import parameters
 from finest.data.window import moment, resolved
 from finest.errors import ConfigError, FinestError
+from finest.gate.config import OnDamage
 from finest.metrics.registry import METRICS, SIMILARITIES
+from finest.models.manifest import DamagedError
 from finest.models.registry import MODELS
-from tracking import registry, runs, standing, store
+from tracking import ledger, registry, runs, standing, store
+from tracking.promotion import Before
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +34,9 @@ class Checked(NamedTuple):
     line: str
     """Name of the line."""
     champion: str
-    """The champion's version; empty where there is none, or the line starts over."""
-    rebased: str
-    """The version that a line that starts over leaves behind; empty otherwise."""
+    """Version of the champion to compare with; empty where there is none, it is damaged, or the line starts over."""
+    production: dict[str, str]
+    """What is in production, as `Before` says it."""
     checkpoints: str
     """Folder or URI of the line's checkpoints."""
     items_needed: int
@@ -89,28 +93,49 @@ def check(
     store.check(line)
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
-    standing.check(line)
-    now = registry.champion(line)
-    champion, rebased = (None, now.version if now else "") if rebase else (now, "")
+    ledger.begin(line)
+    log = standing.check(line).log
+    now = registry.get(line, log.champion) if log.champion else None
+    before = Before(log.champion, log.last.number if log.last else 0)
+    champion = None if rebase else whole(now, sections.gate.on_damaged_champion)
     if champion and champion.model and champion.model not in MODELS:
         raise ConfigError(
             f"the champion, {champion.name} version {champion.version}, is a {champion.model}, which nothing here has: "
             f"install {champion.package or 'the package that it came from'}, or give this line another name (--name)"
         )
     config = sections.model_copy(update={"ingest": ingest}).model_dump(mode="json")
-    tags = {"place": here, runs.NIGHT: as_of.isoformat(), runs.REBASE: rebased}
+    tags = {"place": here, runs.NIGHT: as_of.isoformat(), runs.REBASE: before.champion if rebase else ""}
     runs.open_parent(config, line=line, source=uri, seed=seed, tags=tags)
     return Checked(
         listing=listing,
         line=line,
         champion=champion.version if champion else "",
-        rebased=rebased,
+        production=before.as_parameter(),
         checkpoints=checkpoints,
         items_needed=finetune.list_length,
         as_of=as_of.isoformat(),
         ingest=parameters(ingest),
         seen=seen_by(champion) if champion and preflight.skip_without_new_data else {},
     )
+
+
+def whole(champion: registry.Version | None, on_damage: OnDamage) -> registry.Version | None:
+    """Returns the champion where its package is what was packed, and None where the night goes on without it.
+
+    Raises:
+        DamagedError: It is damaged, and the night is not to go on.
+    """
+    if champion is None:
+        return None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            registry.package(champion, Path(folder))
+    except DamagedError as error:
+        if on_damage == "refuse":
+            raise
+        logger.warning("%s; the night goes on without a champion to compare with (gate.on_damaged_champion)", error)
+        return None
+    return champion
 
 
 def stands_for(as_of: str, created: str) -> datetime:

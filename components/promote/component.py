@@ -11,7 +11,7 @@ def promote(
     verdict: dsl.Input[dsl.Artifact],
     interactions: dsl.Input[dsl.Dataset],
     line: str,
-    rebased: str,
+    production: dict,
     config: dict,
 ) -> None:
     """Registers the candidate, checks what was registered, and moves the alias `champion` last.
@@ -21,7 +21,8 @@ def promote(
         verdict: Folder of `verdict.json`.
         interactions: The data set.
         line: Name of the line.
-        rebased: Version of the champion that the line leaves behind, as it starts over; '' where it does not.
+        production: What was in production when the night began: its version, and the move of the ledger that made it
+            that.
         config: Section `promote`.
     """
     from pathlib import Path
@@ -30,11 +31,12 @@ def promote(
     from components.promote.config import Promote
     from components.sections import parse
     from components.step import running
+    from tracking.promotion import Before
 
     with running("promote") as step:
         section = parse(Promote, config, "promote")
         folders = Path(candidate.path), Path(verdict.path), Path(interactions.path)
-        work.promote(step.run, line, *folders, section, rebased)
+        work.promote(step.run, line, *folders, section, Before.of_parameter(production))
 
 
 @step

@@ -8,13 +8,16 @@ from finest.data.dataset import load
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of, read_verdict
 from finest.ranklists import file
-from tracking import registry, sample
+from tracking import promotion
+from tracking import sample as samples
+from tracking.promotion import Before, Judged
+from tracking.registry import Version
 from tracking.runs import Run
 
 
 def promote(
-    run: Run, line: str, candidate: Path, verdict: Path, data: Path, config: Promote, rebased: str = ""
-) -> registry.Version:
+    run: Run, line: str, candidate: Path, verdict: Path, data: Path, config: Promote, before: Before
+) -> Version:
     """Registers the candidate and makes it champion.
 
     Before that it checks that the registered model serves the judged lists, and that the champion is still the one that
@@ -27,19 +30,28 @@ def promote(
         verdict: Folder of the verdict.
         data: Folder of the data set.
         config: Where the candidate goes.
-        rebased: Version of the champion that the line leaves behind, as it starts over; empty where it does not.
+        before: What was in production when the night began.
 
     Returns:
         The version that is champion now.
     """
-    dataset, judged = load(data), read_verdict(verdict / "verdict.json")
-    still_judged(candidate, judged)
-    judged_lists = sample.take(file.read(candidate / LISTS), dataset, config.verify_instances)
-    expected = rebased or judged.ids["champion"] or None
-    return registry.promote(run, line, candidate / MODEL, judged, dataset.manifest, judged_lists, expected)
+    found = _judged(candidate, verdict, data, config)
+    still_judged(candidate, found.verdict)
+    if (compared := found.verdict.ids["champion"]) not in ("", before.champion):
+        raise FinestError(
+            f"the gate compared with version {compared}, and {before.champion or 'nothing'} was in production when the "
+            "night began; nothing was promoted: run again"
+        )
+    return promotion.promote(run, line, found, before)
 
 
-def reject(run: Run, line: str, candidate: Path, verdict: Path, data: Path, config: Promote) -> registry.Version | None:
+def _judged(candidate: Path, verdict: Path, data: Path, config: Promote) -> Judged:
+    dataset = load(data)
+    sample = samples.take(file.read(candidate / LISTS), dataset, config.verify_instances)
+    return Judged(candidate / MODEL, read_verdict(verdict / "verdict.json"), dataset.manifest, sample)
+
+
+def reject(run: Run, line: str, candidate: Path, verdict: Path, data: Path, config: Promote) -> Version | None:
     """Leaves production alone, and writes into the ledger why.
 
     Registers the candidate as challenger where the config, or a suspicion, asks for that.
@@ -57,8 +69,8 @@ def reject(run: Run, line: str, candidate: Path, verdict: Path, data: Path, conf
     """
     judged, version = read_verdict(verdict / "verdict.json"), None
     if config.register_rejected or judged.verdict == "suspicious":
-        version = registry.register_rejected(run, line, candidate / MODEL, judged, load(data).manifest)
-    registry.refuse(line, judged.reason, digest_of(judged), version.version if version else "")
+        version = promotion.register_rejected(run, line, _judged(candidate, verdict, data, config))
+    promotion.refuse(line, judged.reason, digest_of(judged), version.version if version else "")
     return version
 
 

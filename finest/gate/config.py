@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +11,7 @@ from finest.section import OrOff, Section
 
 Share = Annotated[float, Field(ge=-1, le=3)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+OnDamage = Literal["refuse", "replace"]
 DEFAULT_RULES = (
     "churn",
     "stability",
@@ -111,6 +112,9 @@ class Gate(Section):
     absolute, beside `max_churn_over_seed`. The number is reported in any case."""
     max_age_hours: float | None = Field(default=None, gt=0)
     """Largest age of the newest training interaction at `as_of`, in hours."""
+    on_damaged_champion: OnDamage = "refuse"
+    """What becomes of a night whose champion's package is not what was packed: `refuse` ends it in one line, and
+    `replace` judges the candidate as if there were no champion, which it then replaces."""
     require_new_data: bool = False
     """Whether to refuse a candidate that was trained on the champion's own data."""
 

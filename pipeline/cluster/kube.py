@@ -21,6 +21,8 @@ NO_KUBECONFIG = yaml.YAMLError, TypeError, ValueError, AttributeError
 """Errors of the client on a file that is no kubeconfig."""
 KFP_NAMESPACE = "kubeflow"
 """Namespace of KFP itself, and of its runs where it serves one team."""
+EITHER = {"AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"}
+"""Keys of a Secret of which one is enough."""
 ACCESS_FIX = "give a kubeconfig (KUBECONFIG) whose user may read this, or run the command as someone who may"
 ANSWER_FIX = "see `kubectl version` on this machine"
 
@@ -95,7 +97,8 @@ def check_references(kube: Kube, namespace: str, executors: Iterable[Mapping[str
     for kind, name, keys, optional in wanted:
         read = kube.core.read_namespaced_secret if kind == "Secret" else kube.core.read_namespaced_config_map
         there = kube.get(read, f"{kind}s of {namespace}", name, namespace)
-        lacking = [key for key in keys if key not in ((there.data if there else None) or {})]
+        data = (there.data if there else None) or {}
+        lacking = [] if not EITHER.isdisjoint(keys) and not EITHER.isdisjoint(data) else sorted(set(keys) - set(data))
         if not lacking:
             found.append(f"{kind} {name}")
         elif kind == "Secret" and there is None and optional:
@@ -107,7 +110,7 @@ def check_references(kube: Kube, namespace: str, executors: Iterable[Mapping[str
     if missing:
         fix = "create them as docs/cluster.md says; names are fixed at compile time"
         raise HealthError(f"namespace {namespace} lacks {'; '.join(missing)}", fix)
-    left_out = f"; optional and not there: {', '.join(without)}" if without else ""
+    left_out = f"; optional and not there: {', '.join(dict.fromkeys(without))}" if without else ""
     return f"{', '.join(dict.fromkeys(found))} in {namespace}{left_out}"
 
 

@@ -94,7 +94,7 @@ def test_nothing_is_wrong_where_nothing_is_wrong(site: Site) -> None:
         "a step whose container fails, runs out of memory or whose pod is lost is tried again"
     )
     assert rows["image"].said.endswith("served with a login; 1 nodes have it")
-    assert "optional and not there: finest-azure, finest-webhook" in rows["secrets"].said
+    assert "optional and not there: finest-azure, finest-signing, finest-webhook" in rows["secrets"].said
     assert rows["schedule"].said == "0 2 * * * in UTC, as 0 0 2 * * * in UTC"
 
 

@@ -107,7 +107,7 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
             report,
         )
         assert judged == "pass"
-        promote.python_func(candidate, verdict, data, line, checked.rebased, config["promote"])
+        promote.python_func(candidate, verdict, data, line, checked.production, config["promote"])
     notify.python_func(
         config["notify"],
         config["name"],

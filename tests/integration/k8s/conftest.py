@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock
 
 from tests.integration.k8s.containers import Document, command, container, environment, find, pod_spec
-from tests.integration.tracking.conftest import manifest, model_folder, verdict  # noqa: F401 - fixtures
+from tests.integration.tracking.conftest import judged, manifest, model_folder, verdict  # noqa: F401 - fixtures
 from tests.services import postgres
 from tests.services.process import HOST, UnavailableError, answers, free_port, running
 

@@ -14,12 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict
-from finest.models.saved import load, recommend
 from tests.integration.k8s.conftest import SECRETS, Installation, base_environment
-from tracking import registry, runs
-from tracking.sample import Sample
+from tracking import promotion, registry, runs
+from tracking.promotion import Before, Judged
 
 NAME = "finest-backup-test"
 HISTORIES = [["i001", "i002", "i003"], ["i004"]]
@@ -88,18 +85,16 @@ def login(secret: dict[str, str]) -> tuple[str, str]:
 
 def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends_the_same(
     served: tuple[Installation, str],
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
+    judged: Callable[..., Judged],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     first, uri = served
     use(monkeypatch, uri, "pipeline", tmp_path)
     runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
-    items, scores = recommend(load(model_folder(3)), HISTORIES, 5)
+    found = judged(3)
     with runs.step_run("promote") as run:
-        registry.promote(run, NAME, model_folder(3), verdict(), manifest, Sample(HISTORIES, items, scores), None)
+        promotion.promote(run, NAME, found, Before("", 0))
     before = served_lists(uri)
 
     watch = SECRETS["mlflow-user-watch"]
@@ -141,7 +136,7 @@ def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends
         use(monkeypatch, again, "pipeline", tmp_path)
         champion = registry.champion(NAME)
         assert champion is not None and champion.kfp_run_id == "run-1"
-        assert served_lists(again) == before == [list(row[:5]) for row in items]
+        assert served_lists(again) == before == [list(row[:5]) for row in found.sample.items]
 
 
 def dump(installation: Installation, folder: Path) -> Path:

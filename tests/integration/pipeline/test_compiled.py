@@ -210,7 +210,8 @@ def test_secrets_are_references_and_only_the_address_of_mlflow_must_be_there(
     for step in steps(fresh):
         secrets = {one["secretName"]: one["optional"] for one in step.pod["secretAsEnv"]}
         webhook = {"finest-webhook": True} if step.name == "notify" else {}
-        assert secrets == {"finest-mlflow": True, "finest-s3": True, "finest-azure": True} | webhook
+        keys = {"finest-signing": True} if step.name in ("preflight", "champion", "promote", "reject") else {}
+        assert secrets == {"finest-mlflow": True, "finest-s3": True, "finest-azure": True} | webhook | keys
         addresses = {key["envVar"]: one["optional"] for one in step.pod["configMapAsEnv"] for key in one["keyToEnv"]}
         assert [name for name, optional in addresses.items() if not optional] == ["MLFLOW_TRACKING_URI"]
         assert {one["configMapName"] for one in step.pod["configMapAsEnv"]} == {"finest-endpoints"}

@@ -11,7 +11,8 @@ from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
-from tracking import registry, runs, store
+from tracking import ledger, promotion, registry, runs, store
+from tracking.promotion import Before, Judged
 from tracking.sample import Sample
 
 ITEMS = 30
@@ -136,23 +137,37 @@ def verdict() -> Callable[..., Verdict]:
 
 
 @pytest.fixture
+def judged(
+    model_folder: Callable[[int], Path], verdict: Callable[..., Verdict], manifest: Manifest
+) -> Callable[..., Judged]:
+    """A candidate with weights of that seed; `lists` is the seed of the model whose lists the gate saw."""
+
+    def found(seed: int, lists: int | None = None, **fields: object) -> Judged:
+        of = load(model_folder(seed if lists is None else lists))
+        return Judged(model_folder(seed), verdict(**fields), manifest, Sample(HISTORIES, *recommend(of, HISTORIES, 10)))
+
+    return found
+
+
+def before(line: str, expected: str | None) -> Before:
+    """What a night saw as it began: that version, by the newest move to it."""
+    moves = [one.number for one in ledger.read(line).moves if one.entry and one.entry.to_version == expected]
+    return Before(expected or "", max(moves, default=0))
+
+
+@pytest.fixture
 def promoted(
-    state: Path,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
-    monkeypatch: pytest.MonkeyPatch,
+    state: Path, judged: Callable[..., Judged], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., registry.Version]:
     """The promote step of a pipeline run whose candidate has weights of that seed.
 
-    `judged` is the model whose lists the gate saw.
+    `lists` is the seed of the model whose lists the gate saw.
     """
 
-    def step(kfp_run: str, seed: int, expected: str | None, judged: int | None = None) -> registry.Version:
+    def step(kfp_run: str, seed: int, expected: str | None, lists: int | None = None) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
         runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
-        sample = Sample(HISTORIES, *recommend(load(model_folder(seed if judged is None else judged)), HISTORIES, 10))
         with runs.step_run("promote") as run:
-            return registry.promote(run, NAME, model_folder(seed), verdict(), manifest, sample, expected)
+            return promotion.promote(run, NAME, judged(seed, lists), before(NAME, expected))
 
     return step

@@ -14,14 +14,12 @@ import requests  # type: ignore[import-untyped]
 import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
 
-from finest.data.schema import Manifest
 from finest.errors import FinestError, UnavailableError
-from finest.gate.verdict import Verdict
 from tests.services.outage import Installation
-from tracking import registry, runs, store
+from tracking import promotion, registry, runs, store
 from tracking.away import Patient, away
+from tracking.promotion import Before, Judged
 from tracking.records import Curves
-from tracking.sample import Sample
 
 SECONDS = 2.0
 
@@ -88,15 +86,9 @@ def test_what_is_away_is_waited_for_with_a_line_a_wait(
 def test_a_promotion_waits_and_registers_one_version(
     installation: Installation,
     run: str,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
+    judged: Callable[..., Judged],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from finest.models.saved import load, recommend
-
-    histories = [["i001", "i002", "i003"], ["i004"]]
-    items, scores = recommend(load(model_folder(3)), histories, 5)
     moments = iter([4, 9])
     calls, next_at = [0], [next(moments)]
     original = Patient.wait
@@ -111,9 +103,7 @@ def test_a_promotion_waits_and_registers_one_version(
 
     with runs.step_run("promote") as step:
         monkeypatch.setattr(Patient, "wait", wait)
-        made = registry.promote(
-            step, "finest-away", model_folder(3), verdict(), manifest, Sample(histories, items, scores), None
-        )
+        made = promotion.promote(step, "finest-away", judged(3), Before("", 0))
     assert next_at == [0] and made.aliases == ("champion", "challenger")
     assert [version.version for version in registry.list_versions("finest-away")] == ["1"]
 

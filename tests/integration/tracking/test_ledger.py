@@ -12,16 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of
-from finest.models.saved import load, recommend
 from tests import racers
 from tests.services.process import HOST, answers, free_port, running
-from tracking import ledger, production, registry, sample, standing, store
+from tracking import ledger, production, promotion, registry, sample, standing, store
 from tracking.entries import Log
 from tracking.outcome import outcome
-from tracking.sample import Sample
+from tracking.promotion import Judged
 
 Step = Callable[..., registry.Version]
 FORKS = multiprocessing.get_context("forkserver")
@@ -102,13 +100,11 @@ def test_of_eight_moves_at_one_moment_the_lowest_entry_wins_and_seven_are_told(a
 
 def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
     promoted: Step,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
+    judged: Callable[..., Judged],
     tmp_path: Path,
 ) -> None:
     promoted("run-1", 0, None)
-    barrier, lists = FORKS.Barrier(RACERS), Sample(HISTORIES, *recommend(load(model_folder(1)), HISTORIES, 10))
+    barrier, one = FORKS.Barrier(RACERS), judged(1)
     codes = racers.all_at_once(
         [
             FORKS.Process(
@@ -116,10 +112,7 @@ def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
                 args=(
                     environment(KFP_RUN_ID=f"racer-{number}", LINE=NAME),
                     barrier,
-                    model_folder(1),
-                    lists,
-                    verdict(),
-                    manifest,
+                    one,
                     tmp_path / f"racer-{number}",
                 ),
             )
@@ -438,7 +431,7 @@ def test_a_tenure_ends_where_the_next_one_begins(line: str) -> None:
 
 def test_a_refusal_is_entered_once_a_run_even_before_the_line_has_a_model(state: Path) -> None:
     for _ in range(2):
-        registry.refuse(NAME, "too unstable\nby far", "ab" * 32)
+        promotion.refuse(NAME, "too unstable\nby far", "ab" * 32)
     log = ledger.read(NAME)
     (entry,) = (one.entry for one in log.written)
     assert entry and (entry.kind, entry.run, entry.verdict, entry.why) == (

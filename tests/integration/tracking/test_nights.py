@@ -1,15 +1,16 @@
 """The history of a line, from the runs and versions of a real store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.gate.verdict import Night, Verdict
-from tracking import production, records, registry, runs, store
+from tracking import production, promotion, records, registry, runs, store
 from tracking.history import past_nights
+from tracking.promotion import Judged
 
 Model = Callable[[int], Path]
 Made = Callable[..., Verdict]
@@ -17,7 +18,7 @@ Made = Callable[..., Verdict]
 
 @pytest.fixture
 def live(
-    state: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Model, verdict: Made, manifest: Manifest
+    state: Path, monkeypatch: pytest.MonkeyPatch, judged: Callable[..., Judged], verdict: Made
 ) -> Callable[..., Night]:
     """Lives through a night of a line: the gate logs its verdict, and the candidate becomes a version."""
 
@@ -34,11 +35,11 @@ def live(
                 "standard_error": 0.01,
             }
         )
-        judged = verdict(verdict=word, night=entry)
+        said = verdict(verdict=word, night=entry)
         with runs.step_run("gate") as step:
-            records.log_verdict(step, judged, {}, {})
+            records.log_verdict(step, said, {}, {})
         with runs.step_run("register") as step:
-            made = registry.register(step, line, model_folder(0), judged, manifest)
+            made = promotion.register(step, line, replace(judged(0), verdict=said))
             if passed and made.aliases == ():
                 production.make(production.promotion(line, made.version, force=True), "a test")
         return entry

@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict
-from finest.models.saved import load, recommend
 from tests.services.mlflow_server import STORE
-from tracking import registry, runs, store
+from tracking import promotion, registry, runs, store
+from tracking.promotion import Before, Judged
 from tracking.sample import Sample
 
 HISTORIES = [["i001", "i002", "i003"], ["i004"]]
@@ -23,9 +21,7 @@ HISTORIES = [["i001", "i002", "i003"], ["i004"]]
 @pytest.fixture
 def promoted(
     shared_mlflow: str,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
+    judged: Callable[..., Judged],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[str, Sample]:
@@ -37,10 +33,10 @@ def promoted(
     store.check("finest")
     runs.open_parent({}, line="finest", source="s3://bucket/data", seed=0, tags={})
     name = f"finest-{tmp_path.name}"
-    items, scores = recommend(load(model_folder(3)), HISTORIES, 5)
+    found = judged(3)
     with runs.step_run("promote") as step:
-        registry.promote(step, name, model_folder(3), verdict(), manifest, Sample(HISTORIES, items, scores), None)
-    return name, Sample(HISTORIES, items, scores)
+        promotion.promote(step, name, found, Before("", 0))
+    return name, found.sample
 
 
 def test_a_model_is_promoted_and_loaded_through_the_server(promoted: tuple[str, Sample]) -> None:
@@ -48,7 +44,9 @@ def test_a_model_is_promoted_and_loaded_through_the_server(promoted: tuple[str, 
 
     name, sample = promoted
     store.connect()
-    answer = mlflow.pyfunc.load_model(f"models:/{name}@champion").predict(pd.DataFrame({"history": HISTORIES, "k": 5}))
+    answer = mlflow.pyfunc.load_model(f"models:/{name}@champion").predict(
+        pd.DataFrame({"history": sample.histories, "k": 10})
+    )
     assert [list(items) for items in answer["items"]] == [list(items) for items in sample.items]
     assert np.allclose(np.stack(answer["scores"].tolist()), sample.scores)
 

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict
 from finest.memory.registry import FEATURES
 from finest.models.registry import MODELS
 from finest.models.saved import Facts, load, recommend
-from tracking import package, production, registry, runs, store
+from tracking import package, production, promotion, registry, runs, store
+from tracking.promotion import Judged
 
 NAME = "finest-test"
 PREDICT = """
@@ -34,14 +34,12 @@ REQUESTS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def champion(
-    state: Path, model_folder: Callable[[int], Path], verdict: Callable[..., Verdict], manifest: Manifest
-) -> registry.Version:
+def champion(state: Path, judged: Callable[..., Judged]) -> registry.Version:
     runs.open_parent(
         {"pretrain": {"model": {"name": "sasrec"}}}, line="finest", source="/data/ml-100k.inter", seed=0, tags={}
     )
     with runs.step_run("reject") as run:
-        version = registry.register(run, NAME, model_folder(0), verdict(), manifest)
+        version = promotion.register(run, NAME, judged(0))
     return production.make(production.promotion(NAME, version.version, force=True), "a test")
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict
-from tracking import production, registry, runs, standing, store
+from tracking import production, promotion, registry, runs, standing, store
 from tracking.outcome import outcome
+from tracking.promotion import Judged
 
 NAME = "finest-test"
 Step = Callable[..., registry.Version]
@@ -17,9 +17,7 @@ Step = Callable[..., registry.Version]
 @pytest.fixture
 def rejected(
     state: Path,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
+    judged: Callable[..., Judged],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Step:
     """The reject step of a pipeline run that registers what the gate refused."""
@@ -28,9 +26,7 @@ def rejected(
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
         runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
         with runs.step_run("reject") as run:
-            return registry.register_rejected(
-                run, NAME, model_folder(seed), verdict(verdict="fail", reason="too unstable"), manifest
-            )
+            return promotion.register_rejected(run, NAME, judged(seed, verdict="fail", reason="too unstable"))
 
     return step
 
@@ -59,7 +55,7 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(
 
 
 def test_a_card_that_is_longer_than_a_server_keeps_is_cut(promoted: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "DESCRIPTION_LENGTH", 200)
+    monkeypatch.setattr(promotion, "DESCRIPTION_LENGTH", 200)
     version = promoted("run-1", 0, None).version
     said = mlflow.MlflowClient(store.uri()).get_model_version(NAME, version).description
     assert said and len(said) <= 200 and said.endswith("The rest is in verdict.json and report.html.")
@@ -105,7 +101,7 @@ def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_w
 def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted: Step) -> None:
     promoted("run-1", 0, None)
     with pytest.raises(FinestError, match=r"does not serve what was judged: 3 of 3 lists differ"):
-        promoted("run-2", 1, "1", judged=7)
+        promoted("run-2", 1, "1", lists=7)
     assert aliases() == {"2": (), "1": ("champion", "challenger")}
     with pytest.raises(
         FinestError, match=r"version 2 of finest-test stays out of production: the package does not serve"
@@ -117,7 +113,7 @@ def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted
     promoted("run-1", 0, None)
     for _ in range(2):
         with pytest.raises(FinestError, match="does not serve what was judged"):
-            promoted("run-2", 1, "1", judged=7)
+            promoted("run-2", 1, "1", lists=7)
     assert list(aliases()) == ["2", "1"]
     assert promoted("run-2", 1, "1").refused == ""
     assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict
-from finest.models.saved import load, recommend
-from tracking import records, registry, runs, store
+from tracking import promotion, records, registry, runs, store
 from tracking.outcome import Outcome, outcome
-from tracking.sample import Sample
+from tracking.promotion import Before, Judged
 
 HISTORIES = [["i001", "i002"], ["i003"]]
 
@@ -72,23 +69,19 @@ def _healthy(port: int) -> bool:
 @pytest.mark.slow
 def test_a_whole_run_through_a_server_promotes_and_comes_back(
     server: str,
-    model_folder: Callable[[int], Path],
-    verdict: Callable[..., Verdict],
-    manifest: Manifest,
+    judged: Callable[..., Judged],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     store.check("finest")
     parent = runs.open_parent({}, line="finest", source="s3://bucket/day", seed=0, tags={})
+    candidate = judged(0)
     (tmp_path / "report").write_text("<h1>report</h1>")
     with runs.step_run("gate") as run:
-        records.log_dataset(run, manifest, "s3://bucket/day")
-        records.log_verdict(run, verdict(), {"report.html": tmp_path / "report"}, {})
+        records.log_dataset(run, candidate.manifest, "s3://bucket/day")
+        records.log_verdict(run, candidate.verdict, {"report.html": tmp_path / "report"}, {})
     with runs.step_run("promote") as run:
-        items, scores = recommend(load(model_folder(0)), HISTORIES, 10)
-        made = registry.promote(
-            run, "finest-test", model_folder(0), verdict(), manifest, Sample(HISTORIES, items, scores), None
-        )
+        made = promotion.promote(run, "finest-test", candidate, Before("", 0))
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError("a.csv: empty")
     runs.close_parent("FINISHED")

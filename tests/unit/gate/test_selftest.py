@@ -26,7 +26,7 @@ from pipeline import cli
 from pipeline.ending import EXIT_CODES
 from pipeline.table import STATUS_STYLES
 from tests.unit.gate.made_up_run import PROBES, Run, judged, made_up, noise
-from tracking import registry
+from tracking import promotion
 from tracking.runs import ENDINGS
 
 NAMES = [*(bad.name for bad in BAD), "off by one", "twin"]
@@ -295,7 +295,8 @@ def test_a_broken_gate_promotes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     run.config["min_rls_rbo"] = 1.0
     verdict = judged(run, tmp_path)
     with pytest.raises(FinestError, match="only a candidate that passed is promoted; the verdict is broken"):
-        registry.promote(None, "finest", tmp_path, verdict, None, None, None)  # type: ignore[arg-type]
+        found = promotion.Judged(tmp_path, verdict, None, None)  # type: ignore[arg-type]
+        promotion.promote(None, "finest", found, promotion.Before("", 0))  # type: ignore[arg-type]
     assert EXIT_CODES[verdict.verdict] == 1 and verdict.verdict in ENDINGS and verdict.verdict in STATUS_STYLES
 
 
