@@ -76,7 +76,7 @@ class Cluster(Section):
     """Secret with AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN; missing where workload identity gives access, or where
     nothing lies on abfs://."""
     signing_secret: str = Field(default="finest-signing", min_length=1)
-    """Secret with FINEST_SIGNING_KEY and FINEST_VERIFYING_KEY, by which packages are signed and checked, both in PEM; may
+    """Secret with FINEST_SIGNING_KEY and FINEST_VERIFYING_KEY in PEM, by which packages are signed and checked; may
     be missing."""
     webhook_secret: str = Field(default="finest-webhook", min_length=1)
     """Secret whose `url` is told of every verdict; may be missing."""
