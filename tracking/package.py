@@ -23,7 +23,7 @@ from finest.memory.registry import FEATURES
 from finest.models.manifest import CARD, JUDGED, MODEL, VERDICT, PackageManifest, digests, write
 from finest.models.registry import MODELS
 from finest.models.signature import sign
-from finest.report.markdown import markdown
+from tracking.card import model_card
 from tracking.describe import code_tags
 from tracking.records import DIGEST_LENGTH, note
 from tracking.runs import Run, kfp_run_id
@@ -51,6 +51,8 @@ class Packaged:
     manifest: str
     """Digest of its manifest."""
     signed: bool
+    card: str
+    """The model card, in Markdown."""
 
 
 def log_package(
@@ -68,7 +70,13 @@ def log_package(
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
+    from finest.models.saved import read_facts
+
     client, parent = run.client, run.client.get_run(run.parent)
+    code = {name: code_tags()[name] for name in ("git_commit", "image_digest")}
+    code["finest"] = importlib.metadata.version("finest")
+    source = parent.data.tags.get("source", "")
+    card = model_card(line, kfp_run_id(), source, read_facts(model_folder), verdict, manifest, code)
     model = client.create_logged_model(
         parent.info.experiment_id,
         name="recommender",
@@ -79,13 +87,13 @@ def log_package(
             "verdict": verdict.verdict,
             "data_fingerprint": manifest.fingerprint,
             "protocol": verdict.protocol,
-            "mlflow.note.content": note(model_card(verdict, manifest)),
+            "mlflow.note.content": note(card),
         },
     )
     with tempfile.TemporaryDirectory() as temporary:
         package = Path(temporary, "package")
         parts = Path(temporary, "parts")
-        _write_parts(parts, model_folder, verdict, manifest, sample)
+        _write_parts(parts, model_folder, card, verdict, sample)
         _save(package, parts, model, run.parent)
         packed = PackageManifest(
             files=digests(package),
@@ -93,8 +101,7 @@ def log_package(
             run=kfp_run_id(),
             verdict=digest_of(verdict),
             data_fingerprint=manifest.fingerprint,
-            finest=importlib.metadata.version("finest"),
-            **{name: code_tags()[name] for name in ("git_commit", "image_digest")},
+            **code,
         )
         written = write(package, packed)
         signed = sign(package)
@@ -103,13 +110,13 @@ def log_package(
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     client.log_outputs(run.parent, [LoggedModelOutput(model.model_id, step=0)])
     _log_metrics(run, model.model_id, verdict, manifest)
-    return Packaged(str(model.model_id), written, signed)
+    return Packaged(str(model.model_id), written, signed, card)
 
 
-def _write_parts(parts: Path, model_folder: Path, verdict: Verdict, manifest: Manifest, sample: Sample) -> None:
+def _write_parts(parts: Path, model_folder: Path, card: str, verdict: Verdict, sample: Sample) -> None:
     """Writes what becomes a package's artifacts."""
     shutil.copytree(model_folder, parts / MODEL)
-    (parts / CARD).write_text(model_card(verdict, manifest), encoding="utf-8")
+    (parts / CARD).write_text(card, encoding="utf-8")
     (parts / JUDGED).write_text(sample.as_json(), encoding="utf-8")
     write_verdict(verdict, parts / VERDICT)
 
@@ -177,30 +184,6 @@ def needed(facts: "Facts") -> tuple[list[Path], list[str]]:
     versions = {name: importlib.metadata.version(name).partition("+")[0] for name in sorted(outside)}
     requirements = [f"{name}=={version}" for name, version in versions.items()]
     return [file for file in files if file.is_relative_to(ROOT)], requirements + sorted(map(str, others))
-
-
-def model_card(verdict: Verdict, manifest: Manifest) -> str:
-    """Returns what someone who serves the model must know, in Markdown."""
-    interactions, trained = f"{manifest.interactions:,}", f"{manifest.train_interactions:,}"
-    seen = (
-        "leaves out what the user has already seen"
-        if manifest.exclude_seen
-        else "may hold what the user has already seen"
-    )
-    split = manifest.split.get("method", "unknown")
-    given = f" ({verdict.given})" if verdict.given else ""
-    return f"""# Sequential recommender, stabilised by FINEST
-
-- **Input**: `history`, a list of item ids, oldest first, and optionally `k`. **Output**: `items`, best first,
-  and `scores`.
-- A list {seen}. Items that the model does not know are skipped; a history without any known item gets an empty list.
-- **Trained without its held-out rows**: this is the very model that was judged. There was no refit after judging.
-- **Trained on** {trained} of {interactions} interactions: {manifest.users:,} users, {manifest.items:,} items.
-- **Data** fingerprint `{manifest.fingerprint}`, split {split}, {manifest.instances:,} held-out instances.
-- **Protocol**: {verdict.protocol}{given}; reference lists: {verdict.reference}.
-
-{markdown(verdict)}
-"""
 
 
 def _example(model_folder: Path) -> "pd.DataFrame":

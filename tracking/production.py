@@ -164,7 +164,10 @@ def problems(name: str) -> list[str]:
 def _damage(now: Standing) -> list[str]:
     """Returns what is wrong with the packages of the champion and of the version that a rollback would go to."""
     found = []
-    for version in filter(now.versions.__contains__, (now.champion, now.previous)):
+    for version in (now.champion, now.previous):
+        tags = now.versions.get(version, {})
+        if not (now.log.manifest_of(version) or tags.get(registry.MANIFEST)):  # of an earlier release: nobody can tell
+            continue
         with tempfile.TemporaryDirectory() as folder:
             try:
                 registry.package(registry.get(now.log.line, version), Path(folder))

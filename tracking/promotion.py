@@ -15,7 +15,7 @@ from tracking import ledger, registry, standing
 from tracking import sample as samples
 from tracking.entries import Log, Written
 from tracking.ledger import CHALLENGER
-from tracking.package import log_package, model_card
+from tracking.package import log_package
 from tracking.records import note
 from tracking.registry import HEADLINES, MANIFEST, REFUSED, VERIFIED, Version, get, list_versions
 from tracking.runs import Run, kfp_run_id, trained_on
@@ -88,7 +88,7 @@ def register(run: Run, name: str, judged: Judged) -> Version:
     tags |= {"package": package} if (package := MODELS.package_of(model)) else {}
     tags |= {key: str(verdict.metrics[key]) for key in HEADLINES if key in verdict.metrics}
     tags |= trained_on(client, run.parent, manifest)
-    card = note(model_card(verdict, manifest), DESCRIPTION_LENGTH)
+    card = note(packaged.card, DESCRIPTION_LENGTH)
     made = client.create_model_version(
         name,
         source=f"models:/{packaged.model_id}",
@@ -197,11 +197,10 @@ def _unchanged(log: Log, before: Before) -> None:
         raise FinestError(
             f"the champion of {log.line} is {said}, but the gate compared {compared}; nothing was promoted, run again"
         )
-    last = log.last.number if log.last else 0
-    if last != before.entry:
-        since = [one for one in log.moves if one.number > before.entry]
-        moved = " and ".join(f"entry {one.number}, a {one.entry.line()}" for one in since if one.entry)
+    # What a new ledger adopts was in production all the time.
+    since = [one.entry for one in log.moves if one.entry and one.number > before.entry]
+    if any((one.kind, one.to_version) != ("adoption", before.champion) for one in since):
         raise FinestError(
-            f"the champion of {log.line} was moved since the gate compared {compared}, and back again ({moved}); "
-            "nothing was promoted: see `finest models history`, then run again"
+            f"the champion of {log.line} was moved since the gate compared {compared}, and back again "
+            f"({'; '.join(one.line() for one in since)}); nothing was promoted: look at `finest models history`"
         )

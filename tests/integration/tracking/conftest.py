@@ -1,5 +1,6 @@
 """A store of its own for every test (SQLite, copied from one that was created once), a small model, and a verdict."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
-from tracking import ledger, promotion, registry, runs, store
+from tracking import ledger, production, promotion, registry, runs, store
 from tracking.promotion import Before, Judged
 from tracking.sample import Sample
 
@@ -164,10 +165,34 @@ def promoted(
     `lists` is the seed of the model whose lists the gate saw.
     """
 
-    def step(kfp_run: str, seed: int, expected: str | None, lists: int | None = None) -> registry.Version:
+    def step(kfp_run: str, seed: int, expected: str | Before | None, lists: int | None = None) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
         runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
         with runs.step_run("promote") as run:
-            return promotion.promote(run, NAME, judged(seed, lists), before(NAME, expected))
+            seen = expected if isinstance(expected, Before) else before(NAME, expected)
+            return promotion.promote(run, NAME, judged(seed, lists), seen)
 
     return step
+
+
+def version(line: str, verdict: str = "pass", **tags: str) -> str:
+    """Registers a version without files, as what a ledger is about."""
+    client = store.connect()
+    if not [one for one in client.search_registered_models() if one.name == line]:
+        client.create_registered_model(line)
+    made = client.create_model_version(
+        line, source=f"elsewhere:/{os.urandom(4).hex()}", tags={"verdict": verdict} | tags
+    )
+    return str(made.version)
+
+
+def moved(line: str, to: str, why: str = "a test") -> registry.Version:
+    return production.make(production.promotion(line, to, force=True), why)
+
+
+@pytest.fixture
+def line(state: Path) -> str:
+    """A line of three versions, the third of which is champion."""
+    for _ in range(3):
+        moved(NAME, version(NAME, ledger="since"))
+    return NAME
