@@ -8,6 +8,7 @@ from components import logs
 from components.notify.config import Notify
 from components.preflight.config import Preflight
 from components.promote.config import Promote
+from components.recommend.config import Recommend
 from finest import patience
 from finest.data.config import Ingest
 from finest.gate.config import Gate
@@ -36,6 +37,8 @@ class Sections(Section):
     """What a candidate must show."""
     promote: Promote = Promote()
     """What is checked before the alias of the line's registered model moves."""
+    recommend: Recommend = Recommend()
+    """Lists of the champion for all users, once the alias has moved."""
     notify: Notify = Notify()
     """Who hears of the verdict."""
 

@@ -16,7 +16,7 @@ from components.sections import parse
 from finest import __version__
 from finest.errors import BrokenGateError, ConfigError, FinestError
 from pipeline import config as configs
-from pipeline import config_commands, models, tune
+from pipeline import config_commands, models, recommend, tune
 from pipeline import state as states
 from pipeline.cluster.commands import register
 from pipeline.options import (
@@ -192,6 +192,7 @@ def compile_(
 
 register(app)
 tune.register(app)
+recommend.register(app)
 
 
 def main() -> int:

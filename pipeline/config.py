@@ -119,7 +119,8 @@ def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     if isinstance(known := values.get("packages"), list):
         packages.check(known)  # first, since what they would register is unknown without them
     config = parse(Config, values)
-    needed = [*config.packages, *packages.needed(config), *storage.packages_of(config.source, config.checkpoints)]
+    places = storage.packages_of(config.source, config.checkpoints, config.recommend.out)
+    needed = [*config.packages, *packages.needed(config), *places]
     return config.model_copy(update={"packages": list(dict.fromkeys(needed))})
 
 

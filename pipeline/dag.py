@@ -2,7 +2,7 @@
 
     preflight -> ingest -> champion -> if there is something new:
                                            perturb, calibrate -> for every group: pretrain -> finetune
-                                           gate -> if pass: promote, else: reject
+                                           gate -> if pass: promote (-> recommend), else: reject
                                        else: skip
     notify at the end, always.
 
@@ -10,8 +10,8 @@ A group holds variants that are trained together: a clean one and some probes. T
 candidate.
 
 On a cluster every task has a driver pod of some ten seconds, and so has everything that tasks are nested in. So a
-config with one group compiles without the loop, and a choice is two conditions, since an Else puts both into one more
-group.
+config with one group compiles without the loop, one without `recommend.out` without that step, and a choice is two
+conditions, since an Else puts both into one more group.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,7 @@ from components.preflight.component import preflight as preflight_step
 from components.pretrain.component import pretrain as pretrain_step
 from components.promote.component import promote as promote_step
 from components.promote.component import reject as reject_step
+from components.recommend.component import recommend as recommend_step
 from components.skip.component import skip as skip_step
 from pipeline.config import Config
 from pipeline.inputs import pipeline_function
@@ -54,13 +55,13 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
         cluster: The cluster that it is for. Without one it is for a local run, which has no retries: they would hide
             errors behind waits.
     """
-    fans_out = config.perturb.groups > 1
+    fans_out, serves = config.perturb.groups > 1, bool(config.recommend.out)
     scheduled = dsl.PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER if cluster else ""  # kfp.local does not know it
 
     def tasks(given: Any) -> None:
         step = stepper(image, given, config.steps, cluster)
         with dsl.ExitHandler(step(notify_step, config=given.notify, **of_line(given)), name="retrain"):
-            checked, data = opening(step, given, scheduled, fans_out)
+            checked, data = opening(step, given, scheduled, fans_out, serves)
             line, checkpoints = checked.outputs["line"], checked.outputs["checkpoints"]
             champion = step(
                 champion_step,
@@ -135,7 +136,16 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     "config": given.promote,
                 }
                 with dsl.If(verdict.outputs["Output"] == "pass", name="passed"):
-                    step(promote_step, production=checked.outputs["production"], **judged)
+                    promoted = step(promote_step, production=checked.outputs["production"], **judged)
+                    if serves:
+                        step(
+                            recommend_step,
+                            interactions=data,
+                            line=line,
+                            config=given.recommend,
+                            promote=given.promote,
+                            checkpoints=checkpoints,
+                        ).after(promoted)
                 with dsl.If(verdict.outputs["Output"] != "pass", name="failed"):
                     step(reject_step, **judged)
             with dsl.If(new != "retrain", name="nothing-new"):
@@ -157,7 +167,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     return pipeline
 
 
-def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool) -> tuple[Any, Any]:
+def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool, serves: bool) -> tuple[Any, Any]:
     """Adds the steps that every pipeline begins with, and returns preflight's task and the data set that ingest writes.
 
     Args:
@@ -165,6 +175,7 @@ def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool
         given: The pipeline's parameters.
         scheduled: When the run was made, as a backend puts it; '' where none does.
         fans_out: Whether the pipeline trains any number of groups, or one.
+        serves: Whether the pipeline has the step `recommend`.
     """
     checked = step(
         preflight_step,
@@ -177,6 +188,7 @@ def opening(step: Callable[..., Any], given: Any, scheduled: str, fans_out: bool
         fans_out=fans_out,
         name=given.name,
         rebase=given.rebase,
+        serves=serves,
         **sections_of(given),
     )
     ingested = step(

@@ -39,6 +39,7 @@ POLICIES = {
     "finetune": Policy("Fine-tune (FINEST)", 720, "training", retries=3, cached=True),
     "gate": Policy("Judge stability", 120, "data"),
     "promote": Policy("Promote", 20),
+    "recommend": Policy("Recommend to all users", 720, "data"),
     "reject": Policy("Reject", 20),
     "skip": Policy("Skip", 10),
     "tune": Policy("Search for a better config", 1440, "training", retries=3),
@@ -47,6 +48,8 @@ POLICIES = {
 """A row for every component, in the order in which they run."""
 SEARCH = ("tune",)
 """Steps that only the pipeline of `finest tune` has."""
+WHERE_ASKED = ("recommend",)
+"""Steps that a night's pipeline has where the config that it is compiled with asks for them."""
 
 PACKAGES = {"preflight": False, "champion": False, "promote": True, "reject": True}
 """Steps that take packages of models from the store, and whether they sign some."""

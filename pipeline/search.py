@@ -31,8 +31,8 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
     def tasks(given: Any) -> None:
         step = stepper(image, given, config.steps, cluster)
         with dsl.ExitHandler(step(notify_step, config=given.notify, **of_line(given)), name="search"):
-            # A search has no groups, so it is nothing to it how many a night's pipeline can train.
-            checked, data = opening(step, given, scheduled="", fans_out=True)
+            # A search has no groups and promotes nothing: it is nothing to it what a night's pipeline can do.
+            checked, data = opening(step, given, scheduled="", fans_out=True, serves=True)
             step(
                 tune_step,
                 interactions=data,

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from finest.errors import ConfigError
 from finest.registry import Registry
+from finest.serving.place import Place
 from finest.training.store import Store
 from storage.source import Source
 
@@ -15,13 +16,18 @@ CHECKPOINTS: Registry[Callable[[str], Store]] = Registry(
     "place for checkpoints", "finest.checkpoints", "storage.schemes", check=callable
 )
 """By scheme: makes the store of checkpoints at a URI."""
+OUTPUTS: Registry[Callable[[str], Place]] = Registry(
+    "place for lists", "finest.outputs", "storage.schemes", check=callable
+)
+"""By scheme: makes the place for files of lists at a URI."""
 
 T = TypeVar("T")
 
 
-def packages_of(source: str, checkpoints: str) -> list[str]:
+def packages_of(source: str, checkpoints: str, output: str = "") -> list[str]:
     """Returns name and version of the other packages that a run's places need, like `example==1.0`."""
-    found = SOURCES.package_of(scheme_of(source)), CHECKPOINTS.package_of(scheme_of(checkpoints))
+    places = (SOURCES, source), (CHECKPOINTS, checkpoints), (OUTPUTS, output)
+    found = (registry.package_of(scheme_of(uri)) for registry, uri in places)
     return [package for package in found if package]
 
 

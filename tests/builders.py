@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from finest.data import schema
 from finest.data.dataset import Dataset
 from finest.data.schema import Manifest
 
@@ -85,3 +88,24 @@ def write_walks(path: Path, users: int = USERS, items: int = ITEMS, seed: int = 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def stored(data: Dataset, folder: Path) -> Path:
+    """Writes a data set as ingest does, but for what is about its making, and returns its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    split = np.where(data.train, "train", "test")
+    users = data.user_ids[data.user]
+    columns = [users, data.target_ids, data.timestamp, data.position, data.user, data.item, split]
+    pq.write_table(_table(columns, schema.INTERACTIONS_SCHEMA), folder / schema.INTERACTIONS)
+    counts = np.bincount(data.user, minlength=len(data.user_ids))
+    trained = np.bincount(data.user[data.train], minlength=len(data.user_ids))
+    nothing: Any = [None] * len(data.user_ids)
+    of_users = [np.arange(len(counts)), data.user_ids, counts, trained, nothing]
+    pq.write_table(_table(of_users, schema.USERS_SCHEMA), folder / schema.USERS)
+    of_items = [np.arange(1, data.items + 1), data.item_ids[1:], data.item_counts[1 : data.items + 1]]
+    pq.write_table(_table(of_items, schema.ITEMS_SCHEMA), folder / schema.ITEMS)
+    return folder
+
+
+def _table(columns: list[Any], target: pa.Schema) -> pa.Table:
+    return pa.table([pa.array(list(one), field.type) for one, field in zip(columns, target, strict=True)], target)

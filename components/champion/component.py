@@ -40,8 +40,9 @@ def champion(
     from finest.data.dataset import load
 
     with running("champion", checkpoints=checkpoints):
-        data = load(Path(interactions.path))
-        download(version, line, data, parse(Promote, config, "promote"), Path(model.path))
+        folder = Path(interactions.path)
+        download(version, line, folder, parse(Promote, config, "promote"), Path(model.path))
+        data = load(folder)
         if skipped(data.manifest, seen, Path(lists.path)):
             return "skip"
         score(version, data, Path(model.path), Path(lists.path))

@@ -70,13 +70,13 @@ def score(version: str, data: Dataset, model: Path, lists: Path) -> None:
         file.write(replace(theirs, after_cut=after_cut), lists / "champion.parquet")
 
 
-def download(version: str, line: str, data: Dataset, config: Promote, model: Path) -> None:
+def download(version: str, line: str, data: Path, config: Promote, model: Path) -> None:
     """Puts a line's champion into the folder `model`, which stays empty where there is none.
 
     Args:
         version: The champion's version; empty where there is none.
         line: Name of the line.
-        data: The data set.
+        data: Folder of the data set.
         config: What it must share with the champion's.
         model: Folder for the champion's weights.
 

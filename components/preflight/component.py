@@ -16,6 +16,7 @@ def preflight(
     fans_out: bool,
     name: str,
     rebase: bool,
+    serves: bool,
     preflight: dict,
     ingest: dict,
     perturb: dict,
@@ -23,6 +24,7 @@ def preflight(
     finetune: dict,
     gate: dict,
     promote: dict,
+    recommend: dict,
     notify: dict,
 ) -> NamedTuple(  # type: ignore[valid-type]
     "Checked",
@@ -50,6 +52,7 @@ def preflight(
         fans_out: Whether the compiled pipeline trains any number of groups, or one.
         name: The line's name; '' for the source's own.
         rebase: Whether the line starts over.
+        serves: Whether the compiled pipeline has the step `recommend`.
         preflight: Section of that name, as the ones below: all are validated before any of them is needed.
         ingest: Section of that name.
         perturb: Section of that name.
@@ -57,6 +60,7 @@ def preflight(
         finetune: Section of that name.
         gate: Section of that name.
         promote: Section of that name.
+        recommend: Section of that name.
         notify: Section of that name.
 
     Returns:
@@ -85,4 +89,4 @@ def preflight(
     with watched("preflight", checkpoints=place):
         needed.check(packages)
         night = source, stands_for(as_of, scheduled), seed, place
-        return check(line, *night, parse(Sections, given), fans_out, rebase)
+        return check(line, *night, parse(Sections, given), fans_out, rebase, serves)

@@ -58,6 +58,7 @@ def check(
     sections: Sections,
     fans_out: bool,
     rebase: bool = False,
+    serves: bool = True,
 ) -> Checked:
     """Checks other packages' metrics, source, disk, checkpoints and MLflow, and opens the parent run last.
 
@@ -73,7 +74,11 @@ def check(
         fans_out: Whether the pipeline trains any number of groups, or one.
         rebase: Whether the line starts over: there is no champion to compare with, and the next one replaces what there
             is.
+        serves: Whether the pipeline has the step `recommend`.
     """
+    if sections.recommend.out and not serves:
+        asked = f"recommend.out: {sections.recommend.out}, but this pipeline was compiled without the step recommend"
+        raise ConfigError(f"{asked}; compile it with such a config: finest compile --config FILE")
     if sections.perturb.groups > 1 and not fans_out:
         asked = f"perturb.groups: {sections.perturb.groups}, but this pipeline was compiled for one group"
         raise ConfigError(f"{asked}; compile it with such a config: finest compile --config FILE")
@@ -90,6 +95,8 @@ def check(
     for folder in local_folders(checkpoints):
         check_space(folder, preflight.min_free_gb)
     storage.probe(checkpoints)
+    if sections.recommend.out:
+        storage.probe_output(sections.recommend.out)
     store.check(line)
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError, field_validator
 from safetensors.torch import load_file, save_file
 
 from finest.errors import DataError
-from finest.histories import Histories
+from finest.histories import Histories, Ints
 from finest.memory.features import Memory
 from finest.memory.tables import Counts
 from finest.models.config import RENAMED, ModelConfig
@@ -151,18 +153,35 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
         k: Number of items in a list.
     """
     code = {item: number for number, item in enumerate(saved.item_ids) if number}
-    known = [[code[item] for item in history if item in code] for history in histories]
-    asked = [place for place, history in enumerate(known) if history]
+    known = Histories.of([[code[item] for item in history if item in code] for history in histories])
+    items: list[list[str]] = []
+    scores: list[list[float]] = []
+    for best, score in zip(*ranked(saved, known, k), strict=True):
+        there = best > 0
+        items.append([saved.item_ids[number] for number in best[there]])
+        scores.append([float(value) for value in score[there]])
+    return items, scores
+
+
+def ranked(saved: SavedModel, histories: Histories, k: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Returns codes and scores `[M, k]` of the best items for each of M histories.
+
+    Leaves out the history's items where the model's data did. -1 and NaN stand behind a list that runs out of items,
+    and in all of an empty history's.
+
+    Args:
+        saved: The model.
+        histories: Histories in the model's codes.
+        k: Number of items in a list.
+    """
+    items, scores = np.full((len(histories), k), -1), np.full((len(histories), k), np.nan, np.float32)
+    asked = np.flatnonzero(histories.sizes)
+    start = np.append(histories.start[asked], histories.start[-1])  # the empty ones between them take no room
 
     def whole(part: slice) -> Histories:
-        return Histories.of([known[place] for place in asked[part]])
+        first, last = start[part.start], start[part.stop]
+        return Histories(histories.item[first:last], start[part.start : part.stop + 1] - first)
 
-    items: list[list[str]] = [[] for _ in histories]
-    scores: list[list[float]] = [[] for _ in histories]
     for part, scores_BI in scored(saved.model, whole, len(asked), saved.exclude_seen, saved.memory):
-        best, score = top(scores_BI, k)
-        for row, place in enumerate(asked[part]):
-            there = best[row] > 0
-            items[place] = [saved.item_ids[number] for number in best[row][there]]
-            scores[place] = [float(value) for value in score[row][there]]
+        items[asked[part]], scores[asked[part]] = top(scores_BI, k)
     return items, scores

@@ -1,14 +1,27 @@
 """How much of the champion's data is in tonight's: what tells whether they are of one line."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import duckdb
 import pyarrow.parquet as pq
 
-from finest.data.dataset import Dataset
+from finest.data import schema
 from finest.models.saved import read_items
 from finest.ranklists.champion import CUT
+
+MEMORY = "1GB"
+"""What DuckDB may use before it goes to disk."""
+QUESTIONS = {
+    "users": "SELECT count(*) FROM cut",
+    "known": 'SELECT count(*) FROM cut SEMI JOIN users USING ("user")',
+    "within": """SELECT count(*) FROM cut SEMI JOIN users USING ("user") WHERE last_train_timestamp
+        BETWEEN (SELECT min(timestamp) FROM interactions) AND (SELECT max(timestamp) FROM interactions)""",
+    "seen": """SELECT count(DISTINCT user_code) FROM interactions
+        JOIN cut ON interactions."user" = cut."user" AND timestamp = last_train_timestamp""",
+}
+"""What is counted, by name."""
 
 
 @dataclass(frozen=True)
@@ -39,23 +52,26 @@ class Shared:
     moment."""
 
 
-def shared(model: Path, data: Dataset) -> Shared:
-    """Compares the data that a model was trained on with a data set.
+def shared(model: Path, data: Path) -> Shared:
+    """Compares the data that a model was trained on with a data set, in memory that does not grow with either.
 
     Args:
         model: Folder of the saved model, with its cut.
-        data: Today's data set.
+        data: Folder that ingest wrote.
     """
-    items, cut = read_items(model), pq.read_table(model / CUT)
-    users, last = cut.column("user").to_pylist(), cut.column("last_train_timestamp").to_numpy()
-    code = {user: number for number, user in enumerate(data.user_ids)}
-    theirs = np.array([code.get(user, -1) for user in users], np.int64)
-    within = (theirs >= 0) & (last >= data.timestamp.min()) & (last <= data.timestamp.max())
-    moment = np.full(len(data.user_ids), np.iinfo(np.int64).min)
-    moment[theirs[within]] = last[within]
-    there = np.unique(data.user[data.timestamp == moment[data.user]])
+    items = set(read_items(model))
+    there = len(items.intersection(pq.read_table(data / schema.ITEMS, columns=["item"])["item"].to_pylist()))
+    files = {"cut": model / CUT, "users": data / schema.USERS, "interactions": data / schema.INTERACTIONS}
+    with (
+        tempfile.TemporaryDirectory() as spill,
+        duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill}) as database,
+    ):
+        database.execute("SET enable_progress_bar = false")
+        for name, file in files.items():
+            database.from_parquet(str(file)).create_view(name)
+        counts = {name: database.sql(question).fetchall()[0][0] for name, question in QUESTIONS.items()}
     return Shared(
-        items=Share(len(set(items) & set(data.item_ids)), len(items)),
-        users=Share(int((theirs >= 0).sum()), len(users)),
-        moments=Share(len(there), int(within.sum())),
+        items=Share(there, len(items)),
+        users=Share(counts["known"], counts["users"]),
+        moments=Share(counts["seen"], counts["within"]),
     )

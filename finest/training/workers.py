@@ -23,7 +23,11 @@ Job = Callable[[Callable[[Event], None]], Result]
 
 
 def run(
-    jobs: list[Job[Result]], device: torch.device, processes: int, on_event: Callable[[Event], None]
+    jobs: list[Job[Result]],
+    device: torch.device,
+    processes: int,
+    on_event: Callable[[Event], None],
+    name: str = "a training process",
 ) -> list[Result]:
     """Runs all jobs and returns their results in order. An error in one ends the rest and is raised.
 
@@ -32,13 +36,14 @@ def run(
         device: Their device.
         processes: Number of processes on a CPU; below 2, all run in this one.
         on_event: Told of every finished epoch.
+        name: What a process is called in messages.
     """
     if device.type != "cpu" or processes < 2:
         prepare(device)
         return [job(on_event) for job in jobs]
     left, results = deque(enumerate(jobs)), dict[int, Result]()
     with ExitStack() as team:
-        workers = [team.enter_context(Worker("a training process", partial(prepare, device))) for _ in jobs[:processes]]
+        workers = [team.enter_context(Worker(name, partial(prepare, device))) for _ in jobs[:processes]]
         idle, at_work = workers, dict[Any, tuple[Worker, int]]()  # by connection
         while left or at_work:
             for worker in idle[: len(left)]:

@@ -5,8 +5,9 @@ Both schemes mean the same: whether a connection is encrypted is the endpoint's 
 
 from storage.objects import azure
 from storage.objects import source as objects
+from storage.objects.output import ObjectOutput
 from storage.objects.store import ObjectStore
-from storage.registry import CHECKPOINTS, SOURCES
+from storage.registry import CHECKPOINTS, OUTPUTS, SOURCES
 from storage.source import Source
 
 
@@ -22,3 +23,10 @@ def source(uri: str) -> Source:
 def checkpoints(uri: str) -> ObjectStore:
     """Returns the store below a path of a container."""
     return ObjectStore(uri, azure.place)
+
+
+@OUTPUTS.register("abfs")
+@OUTPUTS.register("abfss")
+def output(uri: str) -> ObjectOutput:
+    """Returns the place below a path of a container."""
+    return ObjectOutput(uri, azure.place)

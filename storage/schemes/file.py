@@ -8,7 +8,7 @@ import pyarrow.fs as pafs
 from finest.data.source import SourceFile
 from finest.errors import DataError
 from storage.folder import FolderStore
-from storage.registry import CHECKPOINTS, SOURCES
+from storage.registry import CHECKPOINTS, OUTPUTS, SOURCES
 from storage.source import Source, hidden
 
 
@@ -30,6 +30,12 @@ def source(uri: str) -> Source:
 @CHECKPOINTS.register("file")
 def checkpoints(uri: str) -> FolderStore:
     """Returns the store in a folder, which is made on the first write."""
+    return FolderStore(_path(uri))
+
+
+@OUTPUTS.register("file")
+def output(uri: str) -> FolderStore:
+    """Returns the place in a folder, which is made on the first write."""
     return FolderStore(_path(uri))
 
 

@@ -2,8 +2,9 @@
 
 from storage.objects import gcs
 from storage.objects import source as objects
+from storage.objects.output import ObjectOutput
 from storage.objects.store import ObjectStore
-from storage.registry import CHECKPOINTS, SOURCES
+from storage.registry import CHECKPOINTS, OUTPUTS, SOURCES
 from storage.source import Source
 
 
@@ -17,3 +18,9 @@ def source(uri: str) -> Source:
 def checkpoints(uri: str) -> ObjectStore:
     """Returns the store below a prefix of a bucket."""
     return ObjectStore(uri, gcs.place)
+
+
+@OUTPUTS.register("gs")
+def output(uri: str) -> ObjectOutput:
+    """Returns the place below a prefix of a bucket."""
+    return ObjectOutput(uri, gcs.place)

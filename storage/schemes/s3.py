@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from finest.errors import ConfigError
+from finest.serving.place import Place
 from finest.training.store import Store
-from storage.registry import CHECKPOINTS, SOURCES
+from storage.registry import CHECKPOINTS, OUTPUTS, SOURCES
 from storage.source import Source
 
 
@@ -23,6 +24,14 @@ def checkpoints(uri: str) -> Store:
     with _boto3(uri):
         from storage.s3.store import S3Store
     return S3Store(uri)
+
+
+@OUTPUTS.register("s3")
+def output(uri: str) -> Place:
+    """Returns the place below a prefix of a bucket."""
+    with _boto3(uri):
+        from storage.s3.output import S3Output
+    return S3Output(uri)
 
 
 @contextmanager

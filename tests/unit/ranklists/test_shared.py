@@ -13,8 +13,8 @@ from finest.data.dataset import Dataset
 from finest.errors import DataError
 from finest.models.saved import ITEMS
 from finest.ranklists.champion import write_cut
-from finest.ranklists.shared import shared
-from tests.builders import written_dataset
+from finest.ranklists.shared import Shared, shared
+from tests.builders import stored, written_dataset
 from tracking.registry import Version
 
 DAY = 86_400_000_000
@@ -47,21 +47,25 @@ def champion(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def found_in(model: Path, data: Dataset) -> Shared:
+    return shared(model, stored(data, model / "tonight"))
+
+
 def judged(model: Path, data: Dataset, **config: float) -> None:
-    check(shared(model, data), Promote(**config), CHAMPION)
+    check(found_in(model, data), Promote(**config), CHAMPION)
 
 
 @pytest.mark.parametrize("first_day", [0, 1, 7, 21])
 def test_the_next_nights_of_a_line_are_its_own(champion: Path, first_day: int) -> None:
     tonight = shop(0, first_day=first_day)
     judged(champion, tonight)
-    found = shared(champion, tonight)
+    found = found_in(champion, tonight)
     assert found.moments.of > 20 and found.moments.value > 0.8 and found.items.value == 1
 
 
 def test_a_line_that_was_away_for_longer_than_its_window_is_known_by_its_ids(champion: Path) -> None:
     later = shop(0, first_day=28)
-    assert shared(champion, later).moments.of == 0
+    assert found_in(champion, later).moments.of == 0
     judged(champion, later)
 
 
@@ -81,7 +85,7 @@ def test_a_shop_with_the_same_numbers_for_ids_is_refused_by_what_its_users_did(
     champion: Path, size: tuple[int, int]
 ) -> None:
     other = shop(1, *size)
-    found = shared(champion, other)
+    found = found_in(champion, other)
     assert found.items.value > 0.5 and found.users.value > 0.5 and found.moments.of > 100
     with pytest.raises(DataError, match=r"shares only 0 of its \d+ last interactions of the users in common \(0\.0%"):
         judged(champion, other)

@@ -1,0 +1,83 @@
+"""Makes lists of a line's champion for all users, or for some."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import storage
+from components.champion.work import check
+from components.promote.config import Promote
+from components.recommend.config import Recommend
+from finest.data import schema
+from finest.data.schema import Manifest
+from finest.errors import DataError, FinestError
+from finest.ranklists.shared import shared
+from finest.serving.batch import Batch, Shelf, pointer, serve
+from finest.serving.lists import ENTRIES, Of
+from finest.serving.users import everybody, of_file
+from tracking import registry
+
+
+def recommend(
+    line: str,
+    data: Path,
+    config: Recommend,
+    promote: Promote,
+    scratch: Path,
+    report: Callable[[int, int], None],
+    users: Path | None = None,
+) -> Batch:
+    """Makes the files of lists that are missing, and moves the pointer to them.
+
+    Args:
+        line: Name of the line.
+        data: Folder of the data set whose histories are read, held-out rows too.
+        config: Where lists go.
+        promote: What the data must share with the champion's.
+        scratch: An empty folder for files on their way.
+        report: Told how many users' lists are there, and of how many.
+        users: File that names users; None for all users of the data.
+
+    Raises:
+        FinestError: The line has no champion, or has another one by the time that the lists are there.
+        DataError: The data is not that of the line, or the file of users cannot be read.
+    """
+    place = storage.output(config.out)
+    champion = registry.champion(line)
+    if champion is None:
+        raise FinestError(f"the line {line} has no champion yet, so there is nothing to recommend with: finest run")
+    shelf = Shelf(place, config.out, scratch)
+    pointer(shelf, line)  # another line's lists are no reason to wait for hours
+    manifest = read_manifest(data)
+    model = registry.download(champion, scratch / "package")
+    check(shared(model, data), promote, champion)
+    asked = everybody(manifest) if users is None else of_file(users, data, scratch)
+    of = Of(
+        line=line,
+        version=champion.version,
+        verdict=champion.verified,
+        data_fingerprint=manifest.fingerprint,
+        k=config.k,
+        users=asked.digest,
+        users_a_file=max(1, ENTRIES // config.k),
+    )
+
+    def still_champion() -> None:
+        now = registry.champion(line)
+        if now is None or now.version != champion.version:
+            raise FinestError(
+                f"the champion of {line} is no longer version {champion.version}, which these lists are of; they are "
+                f"whole in {of.folder}, and {config.out} goes on with what it had: run again"
+            )
+
+    def told(there: int) -> None:
+        report(there, len(asked))
+
+    return serve(model, data, of, asked, shelf, config.processes, told, still_champion)
+
+
+def read_manifest(data: Path) -> Manifest:
+    """Returns the manifest of a data set. Raises DataError where the folder holds none."""
+    try:
+        return Manifest.model_validate_json((data / schema.MANIFEST).read_text())
+    except FileNotFoundError:
+        raise DataError(f"{data}: not a data set that ingest wrote ({schema.MANIFEST} is missing)") from None

@@ -1,0 +1,173 @@
+"""The command `finest recommend`: files of a line's champion's lists, for all users or for some."""
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import filelock
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from finest.durations import duration
+from finest.errors import ConfigError, FinestError
+from pipeline import config as configs
+from pipeline import state as states
+from pipeline.config import Config
+from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, say, settings
+from pipeline.state import State
+
+if TYPE_CHECKING:
+    from finest.serving.batch import Batch
+
+LINE_SECONDS = 30
+"""Time between two lines on how far it is, where the output is no terminal."""
+GIB = 2**30
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to an app."""
+    lines = (
+        "finest recommend --out lists",
+        "finest recommend --source clicks.csv --out s3://bucket/lists/clicks --k 20",
+        "finest recommend --out lists --users tonight.txt",
+    )
+    app.command(epilog=examples(*lines))(recommend)
+
+
+def recommend(
+    out: Annotated[
+        str | None, typer.Option(help="Folder or URI for the lists, of this line alone; recommend.out.")
+    ] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(help="Only these: a file with an id a line, or .parquet or .csv with the column user_id."),
+    ] = None,
+    k: Annotated[int | None, typer.Option(help="Number of items in a list; recommend.k.")] = None,
+    processes: Annotated[int | None, typer.Option(help="Number of processes; recommend.processes.")] = None,
+    source: Annotated[str | None, typer.Option(help="Interactions: a file, a folder, or the sample ml-100k.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that ingest wrote, in the place of a source that is read anew.")
+    ] = None,
+    name: Name = None,
+    as_of: AsOf = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
+    state: StateFolder = None,
+) -> None:
+    """Write the champion's lists for all users, from all that is known of them, to Parquet files.
+
+    The pointer current.json moves to them last. Given again after it was killed, it goes on with the files that are
+    missing; where all is there, it does nothing.
+    """
+    if data and source:
+        raise ConfigError("--source is read anew, and --data is what was read: give one of the two")
+    here = states.use(state)
+    numbers = {"recommend.k": k, "recommend.processes": processes}
+    texts = {"recommend.out": out, "name": name, "source": source, "as_of": as_of}
+    given = texts | {key: None if value is None else str(value) for key, value in numbers.items()}
+    loaded = configs.load(config or configs.QUICKSTART, settings(sets, **given))
+    if not loaded.recommend.out:
+        raise ConfigError("no place for the lists is given; name a folder or s3://BUCKET/PREFIX with --out")
+    from components.recommend import work
+    from components.step import cpu_seconds
+
+    printed = console()
+    with _own_folder(here, loaded.line) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
+        read = data or _ingested(loaded, folder, printed)
+        began = time.monotonic()
+        with _shown(printed) as report:
+            batch = work.recommend(loaded.line, read, loaded.recommend, loaded.promote, Path(scratch), report, users)
+    _say(printed, loaded.recommend.out, batch, time.monotonic() - began, cpu_seconds())
+
+
+@contextmanager
+def _own_folder(state: State, line: str) -> Iterator[Path]:
+    """Yields the line's folder for the command, without what a killed one has left there; one command has it at a time.
+
+    Raises FinestError where another one has it.
+    """
+    folder = state.root / "recommend" / line
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = filelock.FileLock(folder / "lock").acquire(blocking=False)
+    except filelock.Timeout:
+        raise FinestError(
+            f"{folder}: another `finest recommend` of the line {line} is at work; wait for it, or use another folder "
+            "with --state"
+        ) from None
+    with lock:
+        for left in folder.glob("tmp*"):
+            shutil.rmtree(left)
+        yield folder
+
+
+def _ingested(config: Config, folder: Path, console: Console) -> Path:
+    """Returns the data set of the config's source, which is read anew where it is not what it was the last time.
+
+    Args:
+        config: The config.
+        folder: Where data sets are kept; the newest one stays.
+        console: Where to print.
+    """
+    from components.ingest.work import read
+    from components.source import listing_of, resolve
+    from finest.data.window import resolved
+
+    ingest = resolved(config.ingest, config.as_of or datetime.now(UTC))
+    listing = listing_of(resolve(config.source), ingest)
+    key = hashlib.sha256(f"{listing}\n{ingest.model_dump_json()}".encode()).hexdigest()[:16]
+    data = folder / f"data-{key}"
+    if not data.exists():
+        say(console, f"Reading {config.source}")
+        read(config.source, listing, 0, ingest, data)
+    for older in folder.glob("data-*"):
+        if older != data:
+            shutil.rmtree(older)
+    return data
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Yields what shows how many lists are there, of how many: a bar on a terminal, a line now and then elsewhere."""
+    if console.is_terminal:
+        with Progress(console=console) as bars:
+            bar = bars.add_task("Lists")
+            yield lambda there, of: bars.update(bar, completed=there, total=of)
+        return
+    said = time.monotonic()
+
+    def line(there: int, of: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= LINE_SECONDS:
+            said = time.monotonic()
+            say(console, f"{there:,} of {of:,} lists ({there / of:.0%})")
+
+    yield line
+
+
+def _say(console: Console, out: str, batch: "Batch", wall: float, cpu: float) -> None:
+    manifest, of = batch.manifest, batch.manifest.of
+    unknown = f", {manifest.unknown_users:,} of them unknown, with empty lists" if manifest.unknown_users else ""
+    files = f"{len(manifest.files)} file{'s' if len(manifest.files) > 1 else ''}"
+    made = "" if batch.made == len(manifest.files) else f", {len(manifest.files) - batch.made} of which were there"
+    lines: list[Any] = [
+        f"Lists    {of.line} version {of.version}, the best {of.k} for {manifest.users:,} users{unknown}",
+        f"Files    {files}{made}, in {out.rstrip('/')}/{batch.folder}",
+    ]
+    if batch.made:
+        lines.append(
+            f"Time     {duration(wall)} wall, {cpu:.0f} CPU s; {batch.made_rows / wall:,.0f} lists a second; at most "
+            f"{batch.peak_bytes / GIB:.2f} GiB of memory"
+        )
+    elif not batch.moved:
+        lines.append("Nothing  was to be done: all files are there as they were written")
+    lines.append(f"Pointer  {out.rstrip('/')}/current.json{'' if batch.moved else ', as it was'}")
+    for one in lines:
+        say(console, one)
