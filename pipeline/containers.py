@@ -127,7 +127,7 @@ def _short(commit: str) -> str:
 def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
     """Makes the run's folders the steps' own, and fetches a demo data set.
 
-    Returns the config with the source's full path.
+    Returns the config with the full paths of the source and of the lists.
     """
     uid, gid = map(int, user.split(":"))
     for made in (folder / "kfp", folder / "tmp", state.checkpoints, state.root / "mlflow"):
@@ -138,6 +138,11 @@ def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
         for tree in (state.checkpoints, state.root / "mlflow"):
             for path in [tree, *tree.rglob("*")]:
                 os.chown(path, uid, gid, follow_symlinks=False)
+    if lists := local_path(config.recommend.out):
+        lists.mkdir(parents=True, exist_ok=True)
+        if uid != os.getuid():
+            os.chown(lists, uid, gid)
+        config = config.model_copy(update={"recommend": config.recommend.model_copy(update={"out": str(lists)})})
     if config.source in demo_data.DEMO_DATA:
         demo_data.fetch(config.source).chmod(0o644)
         return config
@@ -165,6 +170,8 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
         environment["FINEST_CACHE"] = DEMO_DATA_FOLDER
     elif (path := local_path(config.source)) and path.exists():
         mounts.append(Mount(str(path), str(path), "bind", read_only=True))
+    if lists := local_path(config.recommend.out):
+        mounts.append(Mount(str(lists), str(lists), "bind"))
     for name in KEY_FILES:
         if PEM not in (value := os.environ.get(name, "")) and (key := Path(value)).is_file():
             environment[name] = f"{KEY_FOLDER}/{name.lower()}/{key.name}"

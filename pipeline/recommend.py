@@ -79,11 +79,12 @@ def recommend(
     from components.step import cpu_seconds
 
     printed = console()
+    champion = work.champion_of(loaded.line, loaded.recommend, some=users is not None)
     with _own_folder(here, loaded.line) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
         read = data or _ingested(loaded, folder, printed)
         began = time.monotonic()
         with _shown(printed) as report:
-            batch = work.recommend(loaded.line, read, loaded.recommend, loaded.promote, Path(scratch), report, users)
+            batch = work.recommend(champion, read, loaded.recommend, loaded.promote, Path(scratch), report, users)
     _say(printed, loaded.recommend.out, batch, time.monotonic() - began, cpu_seconds())
 
 
@@ -162,10 +163,10 @@ def _say(console: Console, out: str, batch: "Batch", wall: float, cpu: float) ->
         f"Files    {files}{made}, in {out.rstrip('/')}/{batch.folder}",
     ]
     if batch.made:
-        lines.append(
-            f"Time     {duration(wall)} wall, {cpu:.0f} CPU s; {batch.made_rows / wall:,.0f} lists a second; at most "
-            f"{batch.peak_bytes / GIB:.2f} GiB of memory"
+        speed = (
+            f"{batch.made_rows / batch.seconds:,.0f} lists a second; at most {batch.peak_bytes / GIB:.2f} GiB of memory"
         )
+        lines.append(f"Time     {duration(wall)} wall, {cpu:.0f} CPU s; {speed}")
     elif not batch.moved:
         lines.append("Nothing  was to be done: all files are there as they were written")
     lines.append(f"Pointer  {out.rstrip('/')}/current.json{'' if batch.moved else ', as it was'}")

@@ -30,7 +30,7 @@ def recommend(interactions: dsl.Input[dsl.Dataset], line: str, config: dict, pro
         section = parse(Recommend, config, "recommend")
         if section.out:
             work.recommend(
-                line,
+                work.champion_of(line, section),
                 Path(interactions.path),
                 section,
                 parse(Promote, promote, "promote"),

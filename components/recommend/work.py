@@ -1,5 +1,6 @@
 """Makes lists of a line's champion for all users, or for some."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +13,32 @@ from finest.data.schema import Manifest
 from finest.errors import DataError, FinestError
 from finest.ranklists.shared import shared
 from finest.serving.batch import Batch, Shelf, pointer, serve
-from finest.serving.lists import ENTRIES, Of
+from finest.serving.lists import Of
 from finest.serving.users import everybody, of_file
 from tracking import registry
 
 
+def champion_of(line: str, config: Recommend, some: bool = False) -> registry.Version:
+    """Returns the version whose lists are to be made: a line's champion, by the ledger.
+
+    Args:
+        line: Name of the line.
+        config: Where lists go.
+        some: Whether they are to be those of some users, not of all.
+
+    Raises:
+        FinestError: The line has no champion, or the place holds lists that must not be replaced by these.
+    """
+    champion = registry.champion(line)
+    if champion is None:
+        raise FinestError(f"the line {line} has no champion yet, so there is nothing to recommend with: finest run")
+    with tempfile.TemporaryDirectory() as scratch:
+        pointer(Shelf(storage.output(config.out), config.out, Path(scratch)), line, some)
+    return champion
+
+
 def recommend(
-    line: str,
+    champion: registry.Version,
     data: Path,
     config: Recommend,
     promote: Promote,
@@ -29,7 +49,7 @@ def recommend(
     """Makes the files of lists that are missing, and moves the pointer to them.
 
     Args:
-        line: Name of the line.
+        champion: What `champion_of` has returned.
         data: Folder of the data set whose histories are read, held-out rows too.
         config: Where lists go.
         promote: What the data must share with the champion's.
@@ -38,19 +58,14 @@ def recommend(
         users: File that names users; None for all users of the data.
 
     Raises:
-        FinestError: The line has no champion, or has another one by the time that the lists are there.
+        FinestError: Another version is champion by the time that the lists are there.
         DataError: The data is not that of the line, or the file of users cannot be read.
     """
-    place = storage.output(config.out)
-    champion = registry.champion(line)
-    if champion is None:
-        raise FinestError(f"the line {line} has no champion yet, so there is nothing to recommend with: finest run")
-    shelf = Shelf(place, config.out, scratch)
-    pointer(shelf, line)  # another line's lists are no reason to wait for hours
+    line, shelf = champion.name, Shelf(storage.output(config.out), config.out, scratch)
     manifest = read_manifest(data)
     model = registry.download(champion, scratch / "package")
     check(shared(model, data), promote, champion)
-    asked = everybody(manifest) if users is None else of_file(users, data, scratch)
+    asked = everybody(manifest.users) if users is None else of_file(users, data, scratch)
     of = Of(
         line=line,
         version=champion.version,
@@ -58,7 +73,7 @@ def recommend(
         data_fingerprint=manifest.fingerprint,
         k=config.k,
         users=asked.digest,
-        users_a_file=max(1, ENTRIES // config.k),
+        users_a_file=Of.file_size(config.k),
     )
 
     def still_champion() -> None:

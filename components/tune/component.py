@@ -18,6 +18,7 @@ def tune(
     finetune: dict,
     gate: dict,
     promote: dict,
+    recommend: dict,
     notify: dict,
     checkpoints: str,
     found: dsl.Output[dsl.Artifact],
@@ -36,6 +37,7 @@ def tune(
         finetune: Section of that name.
         gate: Section of that name.
         promote: Section of that name.
+        recommend: Section of that name.
         notify: Section of that name.
         checkpoints: Folder or URI of the checkpoints, where the search goes on from.
         found: Folder with `config.yaml`, `trials.csv` and `tune.md`.

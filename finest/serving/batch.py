@@ -10,6 +10,7 @@ Files depend on nothing but what their folder is named after: no time, no machin
 whoever makes them again makes the same bytes, and two batches at once do not disturb each other.
 """
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -81,6 +82,8 @@ class Batch(NamedTuple):
     """Number of users in those."""
     moved: bool
     """Whether the pointer was on another folder, or nowhere, before."""
+    seconds: float
+    """Time that looking for files and making them took."""
     peak_bytes: int
     """Most memory that all processes had: this one's peak, and the largest other one's as often as there are some."""
 
@@ -144,9 +147,9 @@ def serve(
         may_move: Raises an error where the pointer must not move to this batch any more.
 
     Raises:
-        FinestError: The pointer is another line's, or something else stands in its place.
+        FinestError: As `pointer` raises it.
     """
-    before = pointer(shelf, of.line)
+    before, began = pointer(shelf, of.line, some=bool(of.users)), time.monotonic()
     names = [f"part-{number:05d}.parquet" for number in range(-(-len(users) // of.users_a_file))]
     written = shelf.read(f"{of.folder}/{MANIFEST}", Manifest)
     known = written or shelf.read(f"{of.folder}/{PROGRESS}", Progress)
@@ -197,14 +200,20 @@ def serve(
         may_move()
         shelf.write(CURRENT, now)
     others = max(peaks) * min(processes, len(jobs)) if processes > 1 else 0  # alone, it is this process that makes them
-    return Batch(of.folder, manifest, len(files) - kept, made_rows, now != before, peak_bytes() + others)
+    spent = time.monotonic() - began
+    return Batch(of.folder, manifest, len(files) - kept, made_rows, now != before, spent, peak_bytes() + others)
 
 
-def pointer(shelf: Shelf, line: str) -> Pointer | None:
+def pointer(shelf: Shelf, line: str, some: bool) -> Pointer | None:
     """Returns what a place's pointer says; None where there is none.
 
+    Args:
+        shelf: The place.
+        line: The line whose lists are to go there.
+        some: Whether they are those of some users, not of all.
+
     Raises:
-        FinestError: It is another line's, or none of ours.
+        FinestError: It is another line's, or on lists of all users where these are of some, or none of ours.
     """
     file = shelf.scratch / "pointer"
     if not shelf.place.get(CURRENT, file):
@@ -220,5 +229,10 @@ def pointer(shelf: Shelf, line: str) -> Pointer | None:
         raise FinestError(
             f"{shelf.where}: the lists there are those of the line {found.of.line}, not of {line}; give each line a "
             "folder of its own"
+        )
+    if bool(found.of.users) != some:
+        there, here = ("some users", "all of them") if found.of.users else ("all users", "some of them")
+        raise FinestError(
+            f"{shelf.where}: who reads the lists there expects those of {there}; give those of {here} another folder"
         )
     return found

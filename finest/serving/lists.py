@@ -28,8 +28,9 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a file of lists, a row a user."""
-ENTRIES = 2**20
-"""Largest number of items in all lists of a file."""
+USERS, ENTRIES = 2**15, 2**21
+"""Largest number of users of a file, and of items in all of its lists: what a process has in memory at once, and loses
+where it is killed."""
 DIGITS = 12
 """Number of hex digits of a digest in a folder's name."""
 
@@ -51,6 +52,11 @@ class Of(Section):
     """sha256 of whose lists were asked for; empty for all users of the data set."""
     users_a_file: int
     """Number of users in all files but the last."""
+
+    @staticmethod
+    def file_size(k: int) -> int:
+        """Returns how many users a file of lists of `k` items has."""
+        return min(USERS, ENTRIES // k)
 
     @property
     def folder(self) -> str:

@@ -12,7 +12,6 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from finest.data import schema
-from finest.data.schema import Manifest
 from finest.errors import DataError, first_line
 from finest.serving.histories import Codes
 
@@ -44,9 +43,9 @@ class Users:
         return Users(self.known[first : first + size], unknown)
 
 
-def everybody(manifest: Manifest) -> Users:
-    """Returns all users of a data set."""
-    return Users(np.arange(manifest.users, dtype=np.int32), pa.array([], pa.string()))
+def everybody(users: int) -> Users:
+    """Returns all users of a data set that has so many."""
+    return Users(np.arange(users, dtype=np.int32), pa.array([], pa.string()))
 
 
 def of_file(file: Path, data: Path, scratch: Path) -> Users:

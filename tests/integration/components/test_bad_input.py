@@ -169,6 +169,17 @@ def test_more_groups_than_the_pipeline_trains_are_refused_before_anything_is_rea
     assert caught.value.exit_code == 2
 
 
+def test_lists_that_the_pipeline_cannot_make_are_refused_before_anything_is_read(
+    local_run: str, small: dict[str, Any], tmp_path: Path
+) -> None:
+    asked = small | {"recommend": {**small["recommend"], "out": "s3://bucket/lists"}}
+    with pytest.raises(
+        FinestError, match=r"recommend\.out: s3://bucket/lists, but this pipeline was compiled without the step"
+    ) as caught:
+        read(tmp_path / "nothing.csv", tmp_path / "interactions", str(tmp_path / "checkpoints"), asked)
+    assert caught.value.exit_code == 2
+
+
 def read(
     source: Path, out: Path, checkpoints: str, sections: dict[str, Any], between: Callable[[], None] = lambda: None
 ) -> None:
@@ -183,6 +194,7 @@ def read(
         fans_out=False,
         name="finest",
         rebase=False,
+        serves=False,
         **{name: sections[name] for name in Sections.model_fields},
     )
     between()

@@ -75,7 +75,9 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
         return SimpleNamespace(path=str(folder / name), metadata={})
 
     sections = {name: config[name] for name in Sections.model_fields}
-    checked = preflight.python_func(SOURCE, as_of, "", 0, checkpoints, [], False, config["name"], False, **sections)
+    checked = preflight.python_func(
+        SOURCE, as_of, "", 0, checkpoints, [], False, config["name"], False, False, **sections
+    )
     line, kept = checked.line, checked.checkpoints
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
     ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, kept, data)

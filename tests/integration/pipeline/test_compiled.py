@@ -21,15 +21,15 @@ from pipeline.dag import ONLY_GROUP
 from pipeline.ir_check import drivers, problems
 from pipeline.placement import Placement
 from pipeline.policy import POLICIES as ALL
-from pipeline.policy import SEARCH, Cluster
+from pipeline.policy import SEARCH, WHERE_ASKED, Cluster
 from tests.integration.pipeline import typed_kfp
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 600
 """Seconds that a service may be away, by default."""
 Document = dict[str, Any]
-POLICIES = {name: policy for name, policy in ALL.items() if name not in SEARCH}
-"""Policies of a night's steps."""
+POLICIES = {name: policy for name, policy in ALL.items() if name not in (*SEARCH, *WHERE_ASKED)}
+"""Policies of a night's steps, without those that a config must ask for."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,18 @@ def test_a_night_has_few_drivers(fresh: list[Document], looped: list[Document]) 
     """
     assert drivers(fresh[0]) == 16
     assert [drivers(looped[0], groups) for groups in (1, 2, 4)] == [18, 21, 27]
+
+
+def test_lists_for_all_users_are_a_step_where_the_config_says_where_they_go(
+    fresh: list[Document], tmp_path: Path
+) -> None:
+    compile_to(tmp_path / "pipeline.yaml", IMAGE, config=load(None, ["source=s3://b/i", "recommend.out=s3://b/lists"]))
+    asked = list(yaml.load_all((tmp_path / "pipeline.yaml").read_text(), LOADER))
+    assert problems(*asked) == [] and drivers(asked[0]) == drivers(fresh[0]) + 1
+    assert {step.name for step in steps(asked)} - {step.name for step in steps(fresh)} == {"recommend"}
+    assert "promote" in tasks(asked[0])["recommend"]["dependentTasks"]
+    known = [tasks(document[0])["preflight"]["inputs"]["parameters"]["serves"] for document in (fresh, asked)]
+    assert [one["runtimeValue"]["constant"] for one in known] == [False, True]
 
 
 def test_the_only_group_is_the_one_that_is_dealt() -> None:
