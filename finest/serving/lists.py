@@ -2,6 +2,7 @@
 
 import hashlib
 import resource
+import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -116,8 +117,15 @@ def _all(part: Part, items: pa.Array, nobody: Histories) -> Iterator[Histories]:
 
 
 def peak_bytes() -> int:
-    """Returns the most resident memory of this process so far; of a young one, what its parent had when it began."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Returns the most resident memory of this process so far; where the system is no Linux, at least that.
+
+    Not by getrusage where it can be helped: a process starts there from what its parent had.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except FileNotFoundError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def sha256(file: Path) -> str:
