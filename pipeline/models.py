@@ -15,6 +15,8 @@ from pipeline.ending import CancelledError
 from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json, say, settings
 
 if TYPE_CHECKING:
+    from components.promote.config import Promote
+    from pipeline.config import Config
     from tracking.entries import Log, Written
     from tracking.production import Move, Tenure
     from tracking.registry import Version
@@ -87,10 +89,10 @@ def promote(
     state: StateFolder = None,
 ) -> None:
     """Make a version the champion by hand. It must have passed, and have served what was judged once it was loaded."""
-    name = _named(line, config, sets, state)
+    given = _given(line, config, sets, state)
     from tracking import production
 
-    _make(production.promotion(name, version, force), reason)
+    _make(production.promotion(given.line, version, force), reason, given.promote)
 
 
 @app.command(epilog=examples("finest models rollback", "finest models rollback --to 4 --yes --reason 'odd lists'"))
@@ -108,18 +110,18 @@ def rollback(
 
     Given again, it goes further back.
     """
-    name = _named(line, config, sets, state)
+    given = _given(line, config, sets, state)
     from tracking import production
     from tracking.entries import named
 
-    move = production.rollback(name, to, force)
+    move = production.rollback(given.line, to, force)
     if not yes:
-        asked = f"Roll {name} back from {named(move.log.champion)} to version {move.to.version} ({_about(move)})?"
+        asked = f"Roll {given.line} back from {named(move.log.champion)} to version {move.to.version} ({_about(move)})?"
         if not sys.stdin.isatty():
             raise ConfigError(f"nobody is here to ask: {asked} Add --yes")
         if not typer.confirm(asked):
             raise CancelledError("nothing was moved")
-    _make(move, reason)
+    _make(move, reason, given.promote)
 
 
 def _about(move: "Move") -> str:
@@ -127,10 +129,12 @@ def _about(move: "Move") -> str:
     return f"of {move.to.created:%Y-%m-%d %H:%M} UTC, verdict {move.to.verdict or 'missing'}{measured}"
 
 
-def _make(move: "Move", reason: str) -> None:
+def _make(move: "Move", reason: str, config: "Promote") -> None:
+    from components.promote.work import canary
     from tracking import production
 
-    now = production.make(move, reason)
+    print(f"version {move.to.version} is tried before it serves", file=sys.stderr)
+    now = production.make(move, reason, canary(config))
     print(f"{now.name} version {now.version} is the champion")
 
 
@@ -267,12 +271,18 @@ def repair(
 
 def _named(line: str | None, config: Path | None, sets: list[str] | None, state: Path | None) -> str:
     """Returns the line's name; the store is known to answer from here on, and to have that line."""
+    return _given(line, config, sets, state).line
+
+
+def _given(line: str | None, config: Path | None, sets: list[str] | None, state: Path | None) -> "Config":
+    """Returns the config of a line; the store is known to answer from here on, and to have that line."""
     states.use(state)
-    name = configs.load(config or configs.QUICKSTART, settings(sets, name=line)).line
+    given = configs.load(config or configs.QUICKSTART, settings(sets, name=line))
+    name = given.line
     from tracking.registry import list_versions
     from tracking.store import asked, connect, lines
 
     if name not in (known := asked(lambda: lines(connect()))) and not asked(lambda: list_versions(name)):
         there = f"there are {', '.join(known)} (--name)" if known else "there are none yet"
         raise FinestError(f"there is no line {name} here: {there}")
-    return name
+    return given

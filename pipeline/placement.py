@@ -36,13 +36,13 @@ class Placement(Section):
     node_selector: dict[str, str] = Field(default={})
     """Node labels that training steps need, as in a pod's `nodeSelector`."""
     data_cpu: Cpu = "3"
-    """CPUs of a step that works on the whole data: ingest, perturb, gate."""
+    """CPUs of a step that works on the whole data, ingest, perturb, gate, or serves: promote."""
     data_memory: Memory = "8Gi"
     """Memory of such a step: ingest of 60 million interactions took 2.3 GiB."""
     small_cpu: Cpu = "500m"
     """CPUs of every other step."""
     small_memory: Memory = "2Gi"
-    """Memory of every other step; promote loads the model."""
+    """Memory of every other step; reject loads the model."""
     other_tolerations: list[dict[str, Any]] = Field(default=[])
     """Tolerations of all steps but training."""
     other_node_selector: dict[str, str] = Field(default={})

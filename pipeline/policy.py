@@ -38,7 +38,7 @@ POLICIES = {
     "pretrain": Policy("Train", 720, "training", retries=3, cached=True),
     "finetune": Policy("Fine-tune (FINEST)", 720, "training", retries=3, cached=True),
     "gate": Policy("Judge stability", 120, "data"),
-    "promote": Policy("Promote", 20),
+    "promote": Policy("Promote", 30, "data"),
     "recommend": Policy("Recommend to all users", 720, "data"),
     "reject": Policy("Reject", 20),
     "skip": Policy("Skip", 10),

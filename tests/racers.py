@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from finest.errors import FinestError
+from tests.canaries import in_process
 from tracking import production, promotion, runs, standing, store
 from tracking.entries import Log
 from tracking.promotion import Before, Judged
@@ -56,7 +57,7 @@ def step(
 
     def promote() -> None:
         with runs.step_run("promote") as run:
-            promotion.promote(run, "finest-test", judged, before)
+            promotion.promote(run, "finest-test", judged, before, in_process)
 
     _exit_like_a_command(promote, said)
 

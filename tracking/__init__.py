@@ -58,17 +58,19 @@ registry  versions of a line
 
 promotion  what becomes of a judged candidate
     register(run, name, judged) -> Version
-    promote(run, name, judged, before) -> Version   register, check, enter, move
+    promote(run, name, judged, before, canary) -> Version    register, try, enter, move
     register_rejected(run, name, judged) -> Version      as challenger
     refuse(name, why, digest, version="") -> None   an entry, once a run
 
 production  the champion in a person's hands
-    promotion(name, version, force), rollback(name, to, force) -> Move      planned; make(move, why) -> Version
+    promotion(name, version, force), rollback(name, to, force) -> Move      planned; make(move, why, canary) -> Version
     tenures(log) -> list[Tenure]                    who was champion when
     problems(name) -> list[str]                     everything that does not fit the ledger
     repair(name, accept, why) -> list[str]          what was done
 
 sample    offline lists that a loaded package must reproduce
     take(lists, data, instances=200) -> Sample
-    compare(sample, predict) -> None                FinestError where they differ
+
+canary    a version in processes of its own, from its own requirements, before it may be champion
+    tried(version, sample, champion, bounds) -> Measured     CanaryError where it is not fit to serve
 """

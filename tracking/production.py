@@ -9,6 +9,8 @@ from typing import Literal
 
 from finest.errors import FinestError
 from tracking import ledger, registry, standing
+from tracking.canary.check import CanaryError
+from tracking.canary.version import Canary
 from tracking.entries import Log, named
 from tracking.registry import Version
 from tracking.standing import Standing
@@ -24,6 +26,8 @@ class Move:
     log: Log
     overridden: str
     """What speaks against it, which the person overrides; empty for nothing."""
+    force: bool = False
+    """Whether the person overrides, too, what is found once the version is tried."""
 
 
 def promotion(name: str, version: str, force: bool = False) -> Move:
@@ -36,7 +40,7 @@ def promotion(name: str, version: str, force: bool = False) -> Move:
     found = registry.get(name, version)
     if now.log.champion == version == now.served:
         raise FinestError(f"version {version} of {name} is the champion already")
-    return Move("promotion", found, now.log, _overridden(found, now.log, force))
+    return Move("promotion", found, now.log, _overridden(found, now.log, force), force)
 
 
 def rollback(name: str, to: str = "", force: bool = False) -> Move:
@@ -54,7 +58,7 @@ def rollback(name: str, to: str = "", force: bool = False) -> Move:
         if to == now.champion:
             raise FinestError(f"version {to} of {name} is the champion already")
         found = registry.get(name, to)
-        return Move("rollback", found, now.log, _overridden(found, now.log, force))
+        return Move("rollback", found, now.log, _overridden(found, now.log, force), force)
     there = [registry.get(name, version) for version in now.log.earlier if version in now.versions]
     proven = [version for version in there if not unproven(version, now.log)]
     if not proven:
@@ -62,7 +66,7 @@ def rollback(name: str, to: str = "", force: bool = False) -> Move:
         raise FinestError(
             f"{name} has no previous champion to go back to{why}; choose a version: finest models promote VERSION"
         )
-    return Move("rollback", proven[0], now.log, "")
+    return Move("rollback", proven[0], now.log, "", force)
 
 
 def unproven(version: Version, log: Log) -> str:
@@ -87,11 +91,22 @@ def _overridden(version: Version, log: Log, force: bool) -> str:
     return why
 
 
-def make(move: Move, why: str) -> Version:
-    """Makes a move and returns the new champion. Raises FinestError where another one was made since it was planned."""
+def make(move: Move, why: str, canary: Canary | None = None) -> Version:
+    """Makes a move and returns the new champion.
+
+    Args:
+        move: The move.
+        why: Reason, for the ledger.
+        canary: Tries the version before anything is written; None to try nothing.
+
+    Raises:
+        FinestError: The version is not fit to serve and there is no `force`, or another move was made since this one
+            was planned.
+    """
     line, log = move.to.name, move.log
-    if move.overridden:
-        why = f"{why}; forced although {move.overridden}"
+    against = " and ".join(filter(None, (move.overridden, _unfit(move, canary) if canary else "")))
+    if against:
+        why = f"{why}; forced although {against}"
     entry = ledger.entry(
         move.kind,
         why,
@@ -99,13 +114,30 @@ def make(move: Move, why: str) -> Version:
         from_version=log.champion,
         to_version=move.to.version,
         after=log.last.number if log.last else 0,
-        forced=bool(move.overridden),
+        forced=bool(against),
     )
     number, log = ledger.append(line, entry, log)
     if (lost := log.lost(number)) is not None:
         raise FinestError(lost)
     standing.settle(line)
     return registry.get(line, move.to.version)
+
+
+def _unfit(move: Move, canary: Canary) -> str:
+    """Returns why the version is not fit to serve, which the person overrides; empty where it is."""
+    line, champion = move.to.name, move.log.champion
+    # What a rollback leaves may be quick and wrong.
+    beside = champion if move.kind == "promotion" and champion in standing.stand(line).versions else ""
+    try:
+        canary(move.to, None, registry.get(line, beside) if beside else None)
+    except CanaryError as error:
+        if not move.force:
+            raise FinestError(
+                f"version {move.to.version} of {line} stays out of production: {error}; --force makes it the champion "
+                "all the same"
+            ) from error
+        return str(error)
+    return ""
 
 
 def _begun(name: str) -> Standing:

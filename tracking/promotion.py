@@ -1,7 +1,7 @@
 """Registers what was judged, and promotes what passed: by an entry of the ledger first, and an alias then."""
 
 import logging
-import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,10 @@ from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of
 from finest.models.registry import MODELS
 from finest.models.signature import PRIVATE
-from tracking import ledger, registry, standing
+from tracking import ledger, standing
 from tracking import sample as samples
+from tracking.canary.bounds import Measured
+from tracking.canary.version import Canary
 from tracking.entries import Log, Written
 from tracking.ledger import CHALLENGER
 from tracking.package import log_package
@@ -100,14 +102,15 @@ def register(run: Run, name: str, judged: Judged) -> Version:
     return get(name, str(made.version))
 
 
-def promote(run: Run, name: str, judged: Judged, before: Before) -> Version:
-    """Registers the candidate that passed, loads it back, checks that it serves the judged lists, makes it champion.
+def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary) -> Version:
+    """Registers the candidate that passed, tries whether it serves the judged lists, makes it champion.
 
     Args:
         run: The step's run.
         name: Name of the registered model.
         judged: The candidate.
         before: What was in production when the night began.
+        canary: Tries what was registered.
 
     Raises:
         FinestError: Something is wrong. No alias of production has moved, and the version says why in its tag
@@ -123,8 +126,8 @@ def promote(run: Run, name: str, judged: Judged, before: Before) -> Version:
         return _promoted_before(name, log, mine[-1])
     made = register(run, name, judged)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            samples.load_and_compare(registry.package(made, Path(folder)), judged.sample)
+        if (measured := canary(made, judged.sample, _compared(name, verdict))) is not None:
+            _log(run, measured)
         run.client.set_model_version_tag(name, made.version, VERIFIED, digest)
         log = standing.check(name).log
         _unchanged(log, before)
@@ -152,6 +155,21 @@ def promote(run: Run, name: str, judged: Judged, before: Before) -> Version:
     run.client.set_registered_model_alias(name, CHALLENGER, made.version)
     standing.settle(name)
     return get(name, made.version)
+
+
+def _compared(name: str, verdict: Verdict) -> Version | None:
+    """Returns the champion that the gate compared with; None for none, or where it has vanished since."""
+    version = str(verdict.ids.get("champion", ""))
+    return get(name, version) if version in standing.stand(name).versions else None
+
+
+def _log(run: Run, measured: Measured) -> None:
+    """Logs on the step's run what serving takes."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    found = [Metric(key, value, now, 0) for key, value in measured.metrics().items()]
+    run.client.log_batch(run.id, metrics=found)
 
 
 def _promoted_before(name: str, log: Log, mine: Written) -> Version:

@@ -1,14 +1,9 @@
-"""Compares a package that has been loaded back with offline rank lists."""
+"""A sample of the lists that were judged, and when a served list is one of them."""
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,16 +11,11 @@ from finest.data.dataset import Dataset
 from finest.errors import FinestError
 from finest.ranklists.schema import RankLists
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 TOLERANCE = 1e-4
 """Largest difference of a score: another machine may round a matrix product otherwise.
 
 Items may swap places only within it.
 """
-
-Predict = Callable[["pd.DataFrame"], "pd.DataFrame"]
 
 
 @dataclass(frozen=True)
@@ -68,49 +58,8 @@ def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
     )
 
 
-def compare(sample: Sample, predict: Predict) -> None:
-    """Raises FinestError unless `predict` gives the sample's lists."""
-    import pandas as pd
-
-    depth = max(map(len, sample.items))
-    served = predict(pd.DataFrame({"history": sample.histories, "k": np.full(len(sample.histories), depth, np.int64)}))
-    differing = [
-        number
-        for number, (items, scores) in enumerate(zip(served["items"], served["scores"], strict=True))
-        if not _equal(sample.items[number], sample.scores[number], list(items), list(scores))
-    ]
-    if differing:
-        raise FinestError(
-            f"the package does not serve what was judged: {len(differing)} of {len(sample.items)} lists differ, "
-            f"instance {differing[0]} of the sample first; the champion stays"
-        )
-
-
-def load_and_compare(package: Path, sample: Sample) -> None:
-    """Loads a package without pickle. Raises FinestError unless it serves the sample's lists."""
-    import mlflow
-
-    with _without_pickle():
-        compare(sample, mlflow.pyfunc.load_model(str(package)).predict)
-
-
-@contextmanager
-def _without_pickle() -> Iterator[None]:
-    """Refuses pickle while a model is loaded, as a careful server does; the import path stays as it was."""
-    before, path = os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION"), list(sys.path)
-    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        if before is None:
-            del os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"]
-        else:
-            os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = before
-
-
-def _equal(items: list[str], scores: list[float], served_items: list[str], served_scores: list[float]) -> bool:
-    """Tells whether two lists are equal up to rounding."""
+def equal(items: list[str], scores: list[float], served_items: list[str], served_scores: list[float]) -> bool:
+    """Tells whether a judged list and a served one are equal up to rounding."""
     if len(items) != len(served_items) or not np.allclose(scores, served_scores, rtol=TOLERANCE, atol=TOLERANCE):
         return False
     score = dict(zip(items, scores, strict=True))

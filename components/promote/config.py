@@ -1,8 +1,10 @@
 """Config of the step `promote`: what a candidate must share with the champion, and how it becomes that."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
-from finest.section import Section
+from finest.section import OrOff, Section
 
 
 class Promote(Section):
@@ -21,3 +23,20 @@ class Promote(Section):
     """Least share of the users in common who have an interaction at the very moment of the last one that the champion
     was trained on: ids that are numbers are alike in any two shops, and what users did when is not. Asked where that
     moment is within the data's time."""
+    canary_environment: Literal["installed", "virtualenv"] = "installed"
+    """Where the registered version is tried before the alias moves: with what is `installed` beside this program, which
+    must be exactly what its requirements.txt says, or in a `virtualenv` that pip makes of that file (it takes minutes,
+    gigabytes, and an index that pip reaches)."""
+    canary_patience_s: float = Field(default=300.0, gt=0)
+    """Seconds that the tried version may take to load, or to answer once, before it counts as hanging."""
+    max_load_s: float | None = Field(default=None, gt=0)
+    """Longest time (seconds) until the tried version is loaded, imports included; null: it is measured alone."""
+    max_p95_ms: float | None = Field(default=None, gt=0)
+    """Longest time (milliseconds) of 95 of 100 answers to one history each; null: it is measured alone."""
+    max_memory_mb: float | None = Field(default=None, gt=0)
+    """Most memory (MB of 1e6 bytes) of the process that serves; one that takes more is ended. null: it is measured
+    alone."""
+    max_slowdown: OrOff[Annotated[float, Field(gt=1)]] = 3.0
+    """Largest factor between what the tried version and the champion take beside it, on the same machine and in turns:
+    to load, to answer in the median, and in memory; differences up to 5 s, 5 ms and 200 MB are none. `off`: they are
+    not compared. Equal models differed by at most 1.31 (docs/operations.md)."""

@@ -1,5 +1,6 @@
 """Promotes or rejects a judged candidate."""
 
+from functools import partial
 from pathlib import Path
 
 from components.gate.work import LISTS, MODEL, digests
@@ -10,6 +11,8 @@ from finest.gate.verdict import Verdict, digest_of, read_verdict
 from finest.ranklists import file
 from tracking import promotion
 from tracking import sample as samples
+from tracking.canary.bounds import Bounds
+from tracking.canary.version import Canary, tried
 from tracking.promotion import Before, Judged
 from tracking.registry import Version
 from tracking.runs import Run
@@ -20,8 +23,8 @@ def promote(
 ) -> Version:
     """Registers the candidate and makes it champion.
 
-    Before that it checks that the registered model serves the judged lists, and that the champion is still the one that
-    the candidate was judged against.
+    Before that the registered version is tried in a process of its own, and the champion must still be the one that the
+    candidate was judged against.
 
     Args:
         run: The step's MLflow run.
@@ -42,7 +45,20 @@ def promote(
             f"the gate compared with version {compared}, and {before.champion or 'nothing'} was in production when the "
             "night began; nothing was promoted: run again"
         )
-    return promotion.promote(run, line, found, before)
+    return promotion.promote(run, line, found, before, canary(config))
+
+
+def canary(config: Promote) -> Canary:
+    """Returns what tries a version before it may be champion."""
+    bounds = Bounds(
+        environment=config.canary_environment,
+        patience_s=config.canary_patience_s,
+        max_load_s=config.max_load_s,
+        max_p95_ms=config.max_p95_ms,
+        max_memory_mb=config.max_memory_mb,
+        max_slowdown=None if config.max_slowdown == "off" else config.max_slowdown,
+    )
+    return partial(tried, bounds=bounds)
 
 
 def _judged(candidate: Path, verdict: Path, data: Path, config: Promote) -> Judged:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +75,11 @@ class SavedModel:
     """Item id by code; '' at 0."""
     memory: Memory | None = None
     """What is counted beside the model, where it is served with that."""
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Code by item id."""
+        return {item: number for number, item in enumerate(self.item_ids) if number}
 
     @property
     def config(self) -> ModelConfig:
@@ -152,7 +158,7 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
         histories: Item ids of each history, oldest first.
         k: Number of items in a list.
     """
-    code = {item: number for number, item in enumerate(saved.item_ids) if number}
+    code = saved.codes
     known = Histories.of([[code[item] for item in history if item in code] for history in histories])
     items: list[list[str]] = []
     scores: list[list[float]] = []

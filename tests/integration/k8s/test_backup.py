@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.canaries import in_process
 from tests.integration.k8s.conftest import SECRETS, Installation, base_environment
 from tracking import promotion, registry, runs
 from tracking.promotion import Before, Judged
@@ -94,7 +95,7 @@ def test_a_champion_comes_back_from_a_backup_into_an_empty_server_and_recommends
     runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
     found = judged(3)
     with runs.step_run("promote") as run:
-        promotion.promote(run, NAME, found, Before("", 0))
+        promotion.promote(run, NAME, found, Before("", 0), in_process)
     before = served_lists(uri)
 
     watch = SECRETS["mlflow-user-watch"]

@@ -12,6 +12,7 @@ from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
+from tests.canaries import in_process
 from tracking import ledger, production, promotion, registry, runs, store
 from tracking.promotion import Before, Judged
 from tracking.sample import Sample
@@ -170,7 +171,7 @@ def promoted(
         runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
         with runs.step_run("promote") as run:
             seen = expected if isinstance(expected, Before) else before(NAME, expected)
-            return promotion.promote(run, NAME, judged(seed, lists), seen)
+            return promotion.promote(run, NAME, judged(seed, lists), seen, in_process)
 
     return step
 

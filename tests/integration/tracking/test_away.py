@@ -15,6 +15,7 @@ import sqlalchemy.exc
 from mlflow.exceptions import MlflowException
 
 from finest.errors import FinestError, UnavailableError
+from tests.canaries import in_process
 from tests.services.outage import Installation
 from tracking import promotion, registry, runs, store
 from tracking.away import Patient, away
@@ -103,7 +104,7 @@ def test_a_promotion_waits_and_registers_one_version(
 
     with runs.step_run("promote") as step:
         monkeypatch.setattr(Patient, "wait", wait)
-        made = promotion.promote(step, "finest-away", judged(3), Before("", 0))
+        made = promotion.promote(step, "finest-away", judged(3), Before("", 0), in_process)
     assert next_at == [0] and made.aliases == ("champion", "challenger")
     assert [version.version for version in registry.list_versions("finest-away")] == ["1"]
 

@@ -18,6 +18,7 @@ from finest.errors import ConfigError, FinestError
 from finest.models import manifest as manifests
 from finest.models.manifest import DamagedError, PackageManifest, check
 from finest.models.signature import PRIVATE, PUBLIC, verify
+from tests.canaries import in_process
 from tests.integration.tracking.conftest import NAME
 from tracking import ledger, production, promotion, registry, runs
 from tracking.promotion import Before, Judged
@@ -124,7 +125,7 @@ def test_damage_stops_the_night_the_promotion_and_the_rollback(
         made = promotion.register(run, NAME, judged(2))
         flip(stored(made, state), 3, [stored(made, state) / "artifacts" / "model" / "weights.safetensors"])
         with pytest.raises(DamagedError, match="version 3 of finest-test is damaged"):
-            promotion.promote(run, NAME, judged(2), Before("2", 2))
+            promotion.promote(run, NAME, judged(2), Before("2", 2), in_process)
     assert registry.champion(NAME) == registry.get(NAME, "2") and ledger.read(NAME).champion == "2"
     assert any("version 2 of finest-test is damaged" in line for line in production.problems(NAME))
 

@@ -9,8 +9,9 @@ import pytest
 
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of
+from tests.integration.tracking import conftest
 from tests.integration.tracking.conftest import NAME, moved, version
-from tracking import ledger, production, promotion, registry, sample, standing, store
+from tracking import ledger, production, promotion, registry, standing, store
 from tracking.entries import Log
 
 Step = Callable[..., registry.Version]
@@ -164,7 +165,7 @@ def test_a_first_night_that_was_killed_before_its_entry_leaves_a_first_night(
     promoted: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(sample, "load_and_compare", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(conftest, "in_process", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         promoted("run-1", 0, None)
     assert standing.check(NAME).champion == "" and registry.champion(NAME) is None
     with pytest.raises(

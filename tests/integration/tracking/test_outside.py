@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.canaries import in_process
 from tests.services.mlflow_server import STORE
 from tracking import promotion, registry, runs, store
 from tracking.promotion import Before, Judged
@@ -35,7 +36,7 @@ def promoted(
     name = f"finest-{tmp_path.name}"
     found = judged(3)
     with runs.step_run("promote") as step:
-        promotion.promote(step, name, found, Before("", 0))
+        promotion.promote(step, name, found, Before("", 0), in_process)
     return name, found.sample
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
+from tests.canaries import in_process
 from tracking import promotion, records, registry, runs, store
 from tracking.outcome import Outcome, outcome
 from tracking.promotion import Before, Judged
@@ -81,7 +82,7 @@ def test_a_whole_run_through_a_server_promotes_and_comes_back(
         records.log_dataset(run, candidate.manifest, "s3://bucket/day")
         records.log_verdict(run, candidate.verdict, {"report.html": tmp_path / "report"}, {})
     with runs.step_run("promote") as run:
-        made = promotion.promote(run, "finest-test", candidate, Before("", 0))
+        made = promotion.promote(run, "finest-test", candidate, Before("", 0), in_process)
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError("a.csv: empty")
     runs.close_parent("FINISHED")

@@ -25,6 +25,7 @@ from finest.report.report import render
 from pipeline import cli
 from pipeline.ending import EXIT_CODES
 from pipeline.table import STATUS_STYLES
+from tests.canaries import in_process
 from tests.unit.gate.made_up_run import PROBES, Run, judged, made_up, noise
 from tracking import promotion
 from tracking.runs import ENDINGS
@@ -296,7 +297,7 @@ def test_a_broken_gate_promotes_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     verdict = judged(run, tmp_path)
     with pytest.raises(FinestError, match="only a candidate that passed is promoted; the verdict is broken"):
         found = promotion.Judged(tmp_path, verdict, None, None)  # type: ignore[arg-type]
-        promotion.promote(None, "finest", found, promotion.Before("", 0))  # type: ignore[arg-type]
+        promotion.promote(None, "finest", found, promotion.Before("", 0), in_process)  # type: ignore[arg-type]
     assert EXIT_CODES[verdict.verdict] == 1 and verdict.verdict in ENDINGS and verdict.verdict in STATUS_STYLES
 
 
