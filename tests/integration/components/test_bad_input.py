@@ -16,11 +16,11 @@ from kfp.dsl import PipelineTaskFinalStatus
 from components.config import Sections
 from components.ingest.component import ingest
 from components.notify.component import notify
+from components.preflight import work as preflight_work
 from components.preflight.component import preflight
 from finest.errors import FinestError
 from finest.metrics.registry import METRICS
 from tests.builders import write_walks
-from tracking import registry
 from tracking.outcome import outcome
 from tracking.registry import Version
 from tracking.store import connect, experiment_id
@@ -152,7 +152,7 @@ def test_a_champion_whose_model_nothing_here_has_is_told_with_its_package(
 ) -> None:
     known = "finest", "3", ("champion",), "pass", "", "", "", None, None, None, datetime.now(UTC), ""
     theirs = Version(*known, model="tiny", package="example==1.0")
-    monkeypatch.setattr(registry, "champion", lambda name: theirs)
+    monkeypatch.setattr(preflight_work, "whole", lambda champion, on_damage: theirs)
     with pytest.raises(FinestError, match=r"version 3, is a tiny, which nothing here has: install example==1\.0"):
         read(write_walks(tmp_path / "data.csv"), tmp_path / "interactions", str(tmp_path / "checkpoints"), small)
     assert outcome(local_run, "finest").verdict is None
