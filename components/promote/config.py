@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from components.promote.freeze import Freeze
 from finest.section import OrOff, Section
 
 
@@ -40,3 +41,12 @@ class Promote(Section):
     """Largest factor between what the tried version and the champion take beside it, on the same machine and in turns:
     to load, to answer in the median, and in memory; differences up to 5 s, 5 ms and 200 MB are none. `off`: they are
     not compared. Equal models differed by at most 1.31 (docs/operations.md)."""
+    approval: Literal["automatic", "manual"] = "automatic"
+    """Whether a candidate that passed becomes champion by itself, or waits for a person: `finest models approve`."""
+    approval_hours: float = Field(default=24.0, gt=0)
+    """How long a candidate waits for a person; after that, it is never champion without `--force`."""
+    freeze: list[Freeze] = []
+    """Spans of time in which no candidate becomes champion by itself: it waits for a person, as above."""
+    keep_versions: int | None = Field(default=None, ge=1)
+    """After a promotion, delete registered versions that the last so many moves of the ledger, an alias or a kept
+    version do not refer to, as `finest models prune --keep` does. Unset: keep all."""
