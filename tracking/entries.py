@@ -1,6 +1,7 @@
 """Computes what a ledger's entries come to: which moves took effect, who is champion, and what was changed since."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -8,9 +9,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Kind = Literal["adoption", "promotion", "rollback", "refusal", "approval", "hand"]
-MOVES = ("adoption", "promotion", "rollback")
-"""Kinds of entries that move the champion; the others are for the record."""
+Kind = Literal["adoption", "promotion", "rollback", "request", "approval", "refusal", "hand"]
+MOVES = ("adoption", "promotion", "rollback", "approval")
+"""Kinds of entries that move the champion. A request asks for an approval, which moves it only while the request is the
+newest and its version not refused; the others are for the record."""
 
 
 class Entry(BaseModel):
@@ -36,6 +38,10 @@ class Entry(BaseModel):
     """Number of the move that had put `from_version` into production, as the writer saw it; 0 for none."""
     previous: str = ""
     """Of an adoption: what was the previous champion then."""
+    until: datetime | None = None
+    """Of a request: when it expires."""
+    data: str = ""
+    """Of a rollback: fingerprint of the data that the version which it left was trained on."""
     forced: bool = False
     """Whether a person has overridden a refusal."""
     accepts: bool = False
@@ -71,6 +77,16 @@ class Written:
 
 
 @dataclass(frozen=True)
+class _Followed:
+    """Holds what a ledger's entries come to."""
+
+    moves: tuple[Written, ...]
+    request: Written | None
+    ended: Mapping[str, Written]
+    """By version, the entry that ended its newest request."""
+
+
+@dataclass(frozen=True)
 class Log:
     """Holds a ledger as it was read, and what follows from it."""
 
@@ -86,14 +102,46 @@ class Log:
         """Tells whether the ledger knows the line, or once did; before that the alias is all that there is."""
         return bool(self.written or self.head)
 
-    @cached_property
+    @property
     def moves(self) -> tuple[Written, ...]:
         """Returns the moves that took effect, oldest first: each came after the one before it."""
-        found: list[Written] = []
+        return self._followed.moves
+
+    @property
+    def awaiting(self) -> Written | None:
+        """Returns the request that an approval would follow, expired or not; None where there is none.
+
+        It is the newest one, no move came after it, and nobody has refused its version since.
+        """
+        return self._followed.request
+
+    @cached_property
+    def _followed(self) -> _Followed:
+        """Follows all entries, oldest first."""
+        moves: list[Written] = []
+        request, ended = None, dict[str, Written]()
         for one in self.written:
-            if one.entry and one.entry.kind in MOVES and one.entry.after == (found[-1].number if found else 0):
-                found.append(one)
-        return tuple(found)
+            if (entry := one.entry) is None:
+                continue
+            asked = request.entry.to_version if request and request.entry else ""
+            in_time = entry.after == (moves[-1].number if moves else 0)
+            if entry.kind == "refusal" and entry.to_version == asked:
+                request = None
+            elif entry.kind == "request" and in_time:
+                request = one
+            elif entry.kind == "request" and moves:
+                ended[entry.to_version] = moves[-1]
+                continue
+            elif entry.kind in MOVES and in_time and (entry.kind != "approval" or entry.to_version == asked):
+                moves.append(one)
+                request = None
+            else:
+                continue
+            if asked:
+                ended[asked] = one
+            if request and request.entry:
+                ended.pop(request.entry.to_version, None)
+        return _Followed(tuple(moves), request, ended)
 
     @property
     def last(self) -> Written | None:
@@ -124,11 +172,29 @@ class Log:
         if any(one.number == number for one in self.moves):
             return None
         mine = next(one.entry for one in self.written if one.number == number and one.entry)
-        first, entry = next((one, one.entry) for one in self.moves if one.number > mine.after and one.entry)
+        quicker = [(one, one.entry) for one in self.moves if mine.after < one.number < number and one.entry]
+        if not quicker:
+            return f"version {mine.to_version} of {self.line} no longer awaited approval: {self.over(mine.to_version)}"
+        first, entry = quicker[0]
         return (
-            f"another move was quicker: entry {first.number} of the ledger of {self.line} is a {entry.line()}; "
+            f"another move was quicker: entry {first.number} of the ledger of {self.line} is "
+            f"a{'n' * entry.kind.startswith('a')} {entry.line()}; "
             f"this one, entry {number}, has no effect: look at `finest models history`, then decide anew"
         )
+
+    def over(self, version: str) -> str:
+        """Returns why a version no longer awaits approval; empty where it does, or never did."""
+        found = self._followed.ended.get(version)
+        if found is None or found.entry is None:
+            return ""
+        entry, number = found.entry, f"(entry {found.number})"
+        if entry.kind == "refusal":
+            return f"{entry.who} has refused it: {entry.why} {number}"
+        if entry.kind == "request":
+            return f"superseded by version {entry.to_version} {number}"
+        if entry.to_version == version:
+            return f"it became champion {number}"
+        return f"the champion is no longer the one that it was judged against: {entry.line()} {number}"
 
     def has_proven(self, version: str, digest: str) -> bool:
         """Tells whether an entry says that the version was loaded and served what was judged under that verdict.
