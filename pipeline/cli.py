@@ -1,6 +1,7 @@
 """The command line. Errors are one line on stderr.
 
-Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config; 1 anything else.
+Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 5 awaiting approval; 2 usage or
+config; 1 anything else.
 """
 
 import contextlib
@@ -91,8 +92,8 @@ def run(
 ) -> None:
     """Run the whole pipeline on this machine: train, perturb, fine-tune, judge, promote or reject.
 
-    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled (Ctrl-C); 2 usage or config; 1
-    anything else.
+    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled (Ctrl-C); 5 passed and awaiting
+    approval; 2 usage or config; 1 anything else.
     """
     for option, value in (("--image", image), ("--memory", memory)):
         if value and runner != "docker":

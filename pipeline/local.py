@@ -25,7 +25,7 @@ from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
-from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unchanged
+from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unapproved, unchanged
 from pipeline.progress import renderer, title
 from pipeline.state import State
 from pipeline.table import show
@@ -304,7 +304,11 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
         (folder / PAGE).write_text(page(events.costs(folder / "events.jsonl"), json.loads(numbers.read_text())))
         log_file(folder / PAGE)
         lines.append(f"Profile  {folder / PAGE}")
-    if verdict.verdict == "pass":
+    code = EXIT_CODES[verdict.verdict]
+    if (asked := unapproved(name, found)) is not None:
+        said, code = asked
+        lines.append(said)
+    elif verdict.verdict == "pass":
         if found.promoted_version is None:
             raise FinestError(
                 f"the gate passed, but the champion of {name} is not this run's model; see {folder / 'kfp.log'}"
@@ -314,4 +318,4 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
         lines.append(f"{NOT_PROMOTED[verdict.verdict]}  {unchanged(name)}")
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return EXIT_CODES[verdict.verdict]
+    return code

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from finest.durations import duration
 from finest.errors import ConfigError, FinestError
-from pipeline import config as configs
-from pipeline import state as states
+from pipeline import decisions
+from pipeline import line as lines
 from pipeline.ending import CancelledError
-from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json, say, settings
+from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json, say
 
 if TYPE_CHECKING:
     from components.promote.config import Promote
-    from pipeline.config import Config
     from tracking.entries import Log, Written
     from tracking.production import Move, Tenure
     from tracking.registry import Version
@@ -36,17 +36,25 @@ def list_(
 ) -> None:
     """Show all versions of a line, newest first."""
     name = _named(line, config, sets, state)
+    from tracking import ledger
+    from tracking.awaiting import over, waiting
     from tracking.registry import list_versions
 
-    versions = list_versions(name)
+    versions, log = list_versions(name), ledger.read(name)
+    asked = waiting(log)
     if as_json:
-        print_json({"model": name, "versions": [_described(version) for version in versions]})
+        awaiting = asked and asked.facts()
+        print_json({"model": name, "awaiting": awaiting, "versions": [_described(version) for version in versions]})
         return
     columns = "version", "aliases", "verdict", "verified", "RLS", "MRR", "created (UTC)", "run"
     table = Table(*columns, title=f"Line {name}", title_justify="left")
     for version in versions:
         measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
-        said = f"{version.verdict}, not promoted: {version.refused}" if version.refused else version.verdict
+        said = version.verdict
+        if asked and asked.version == version.version:
+            said += f", awaits approval for {duration((asked.until - datetime.now(UTC)).total_seconds())}: {asked.why}"
+        elif why := version.refused or (version.awaiting and over(log, version.version)):
+            said += f", not promoted: {why}"
         table.add_row(
             version.version,
             ", ".join(version.aliases),
@@ -89,7 +97,7 @@ def promote(
     state: StateFolder = None,
 ) -> None:
     """Make a version the champion by hand. It must have passed, and have served what was judged once it was loaded."""
-    given = _given(line, config, sets, state)
+    given = lines.known(line, config, sets, state)
     from tracking import production
 
     _make(production.promotion(given.line, version, force), reason, given.promote)
@@ -110,7 +118,7 @@ def rollback(
 
     Given again, it goes further back.
     """
-    given = _given(line, config, sets, state)
+    given = lines.known(line, config, sets, state)
     from tracking import production
     from tracking.entries import named
 
@@ -269,20 +277,9 @@ def repair(
         print(f"{name}: {line}")
 
 
+decisions.register(app)
+
+
 def _named(line: str | None, config: Path | None, sets: list[str] | None, state: Path | None) -> str:
-    """Returns the line's name; the store is known to answer from here on, and to have that line."""
-    return _given(line, config, sets, state).line
-
-
-def _given(line: str | None, config: Path | None, sets: list[str] | None, state: Path | None) -> "Config":
-    """Returns the config of a line; the store is known to answer from here on, and to have that line."""
-    states.use(state)
-    given = configs.load(config or configs.QUICKSTART, settings(sets, name=line))
-    name = given.line
-    from tracking.registry import list_versions
-    from tracking.store import asked, connect, lines
-
-    if name not in (known := asked(lambda: lines(connect()))) and not asked(lambda: list_versions(name)):
-        there = f"there are {', '.join(known)} (--name)" if known else "there are none yet"
-        raise FinestError(f"there is no line {name} here: {there}")
-    return given
+    """Returns the name of the line that a command is about."""
+    return lines.known(line, config, sets, state).line

@@ -121,7 +121,10 @@ def _kind(about: Schema, whole: Schema) -> str:
     """Returns the type of a key and the range of its values, in words."""
     about = _resolved(about, whole)
     if "anyOf" in about:
-        return " or ".join(dict.fromkeys(_kind(one, whole) for one in about["anyOf"]))
+        kinds = dict.fromkeys(_kind(one, whole) for one in about["anyOf"])
+        return " or ".join(
+            kind for kind in kinds if not any(kind in other.split(" or ") for other in kinds.keys() - {kind})
+        )
     if "enum" in about or "const" in about:
         return ", ".join(f"`{one}`" for one in about.get("enum", [about.get("const")]))
     if "properties" in about:

@@ -58,9 +58,24 @@ registry  versions of a line
 
 promotion  what becomes of a judged candidate
     register(run, name, judged) -> Version
-    promote(run, name, judged, before, canary) -> Version    register, try, enter, move
+    promote(run, name, judged, before, canary, person) -> Version       register, try, enter, move; or leave to a person
     register_rejected(run, name, judged) -> Version      as challenger
     refuse(name, why, digest, version="") -> None   an entry, once a run
+
+awaiting  who awaits approval, by the ledger
+    waiting(log, now) -> Waiting | None             .version .until .why
+    over(log, version, now) -> str                  why one no longer does
+    tidy(log) -> None                               tags and names of runs say so
+
+approval  a person between a candidate and production
+    doubts(log, fingerprint, verdict) -> str        why one is needed after a rollback
+    ask(version, log, request) -> Version
+    approval(name, version, held, force) -> Move    checked; for production.make
+    refuse(name, version, why) -> None
+
+retention  versions that nothing refers to
+    unused(line, keep, days) -> list[Unused]        .version .size; deletes nothing
+    prune(line, unwanted, keep) -> list[Unused]     what is gone
 
 production  the champion in a person's hands
     promotion(name, version, force), rollback(name, to, force) -> Move      planned; make(move, why, canary) -> Version

@@ -41,7 +41,7 @@ class Entry(BaseModel):
     until: datetime | None = None
     """Of a request: when it expires."""
     data: str = ""
-    """Of a rollback: fingerprint of the data that the version which it left was trained on."""
+    """Fingerprint of the data that `to_version` was trained on; empty where the writer did not know it."""
     forced: bool = False
     """Whether a person has overridden a refusal."""
     accepts: bool = False
@@ -182,6 +182,11 @@ class Log:
             f"this one, entry {number}, has no effect: look at `finest models history`, then decide anew"
         )
 
+    def ended(self, version: str) -> int:
+        """Returns the number of the entry by which a version no longer awaits approval; 0 for none."""
+        found = self._followed.ended.get(version)
+        return found.number if found else 0
+
     def over(self, version: str) -> str:
         """Returns why a version no longer awaits approval; empty where it does, or never did."""
         found = self._followed.ended.get(version)
@@ -196,6 +201,14 @@ class Log:
             return f"it became champion {number}"
         return f"the champion is no longer the one that it was judged against: {entry.line()} {number}"
 
+    def unapproved(self, version: str) -> str:
+        """Returns why a version goes into production by an approval alone; empty where it may do so otherwise."""
+        if any(one.entry.to_version == version for one in self.moves if one.entry):
+            return ""
+        if self.awaiting and self.awaiting.entry and self.awaiting.entry.to_version == version:
+            return f"it awaits approval: finest models approve {version}"
+        return self.over(version)
+
     def has_proven(self, version: str, digest: str) -> bool:
         """Tells whether an entry says that the version was loaded and served what was judged under that verdict.
 
@@ -208,6 +221,11 @@ class Log:
     def manifest_of(self, version: str) -> str:
         """Returns the digest of the manifest of a version's package; empty where no entry says it."""
         said = (one.entry.manifest for one in self.written if one.entry and one.entry.to_version == version)
+        return next(filter(None, said), "")
+
+    def data_of(self, version: str) -> str:
+        """Returns the fingerprint of a version's data; empty where no entry says it."""
+        said = (one.entry.data for one in self.written if one.entry and one.entry.to_version == version)
         return next(filter(None, said), "")
 
     def of_run(self, run: str, kind: Kind) -> list[Written]:

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from finest.errors import DataError, FinestError
+import yaml
+
+from finest.errors import DataError, FinestError, one_line
 from finest.gate import verdict as verdicts
 from finest.gate.verdict import Night, Verdict
+from tracking import registry
 from tracking.registry import list_versions
 from tracking.runs import KFP_RUN, LINE, NIGHT_ENTRY, REBASE, kfp_run_id
 from tracking.store import asked, connect, find_runs, masked, uri
@@ -64,6 +67,22 @@ def read_verdict(kfp_run: str) -> Verdict:
             raise FinestError(
                 f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow"
             ) from None
+
+
+def config_of(line: str, version: str) -> dict[str, Any]:
+    """Returns the config of the run that has registered a version. Raises FinestError where it cannot be read."""
+    from mlflow.exceptions import MlflowException
+
+    run = registry.get(line, version).mlflow_run_id
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = Path(connect().download_artifacts(run, "config.yaml", folder))
+            found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (MlflowException, OSError, yaml.YAMLError) as error:
+            raise FinestError(f"config.yaml of its run {run} cannot be read ({one_line(error)})") from error
+    if not isinstance(found, dict):
+        raise FinestError(f"config.yaml of its run {run} is no config")
+    return found
 
 
 def line_of(kfp_run: str) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from finest.errors import FinestError
-from tracking import ledger, registry, standing
+from tracking import awaiting, ledger, registry, standing
 from tracking.canary.check import CanaryError
 from tracking.canary.version import Canary
 from tracking.entries import Log, named
@@ -21,7 +21,7 @@ from tracking.store import connect
 class Move:
     """Holds a move that a person has in mind, after the ledger that they have seen."""
 
-    kind: Literal["promotion", "rollback"]
+    kind: Literal["promotion", "rollback", "approval"]
     to: Version
     log: Log
     overridden: str
@@ -75,6 +75,8 @@ def unproven(version: Version, log: Log) -> str:
         return version.refused
     if version.verdict != "pass":
         return f"its verdict is {version.verdict or 'missing'}"
+    if why := log.unapproved(version.version):
+        return why
     if not log.has_proven(version.version, version.verified):
         said = "no entry of the ledger confirms its tag `verified`" if version.verified else "it is not verified"
         return f"{said}: nothing has loaded it and found that it serves the lists that were judged"
@@ -115,11 +117,12 @@ def make(move: Move, why: str, canary: Canary | None = None) -> Version:
         to_version=move.to.version,
         after=log.last.number if log.last else 0,
         forced=bool(against),
+        data=move.to.data_fingerprint,
     )
     number, log = ledger.append(line, entry, log)
     if (lost := log.lost(number)) is not None:
         raise FinestError(lost)
-    standing.settle(line)
+    awaiting.tidy(standing.settle(line).log)
     return registry.get(line, move.to.version)
 
 
@@ -127,7 +130,7 @@ def _unfit(move: Move, canary: Canary) -> str:
     """Returns why the version is not fit to serve, which the person overrides; empty where it is."""
     line, champion = move.to.name, move.log.champion
     # What a rollback leaves may be quick and wrong.
-    beside = champion if move.kind == "promotion" and champion in standing.stand(line).versions else ""
+    beside = champion if move.kind != "rollback" and champion in standing.stand(line).versions else ""
     try:
         canary(move.to, None, registry.get(line, beside) if beside else None)
     except CanaryError as error:

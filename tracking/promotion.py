@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from finest.data.schema import Manifest
@@ -11,7 +12,7 @@ from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of
 from finest.models.registry import MODELS
 from finest.models.signature import PRIVATE
-from tracking import ledger, standing
+from tracking import approval, awaiting, ledger, standing
 from tracking import sample as samples
 from tracking.canary.bounds import Measured
 from tracking.canary.version import Canary
@@ -61,6 +62,19 @@ class Before:
         return cls(given["champion"], int(given["entry"]))
 
 
+@dataclass(frozen=True)
+class Person:
+    """Says whether a person is to decide."""
+
+    why: str
+    """Why one is; empty where a candidate that passed goes into production by itself."""
+    hours: float
+    """How long it waits for one, also where something else than `why` asks for that."""
+
+
+NOBODY = Person("", 24.0)
+
+
 def register(run: Run, name: str, judged: Judged) -> Version:
     """Registers a complete version with its tags. No alias moves.
 
@@ -102,8 +116,10 @@ def register(run: Run, name: str, judged: Judged) -> Version:
     return get(name, str(made.version))
 
 
-def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary) -> Version:
+def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary, person: Person = NOBODY) -> Version:
     """Registers the candidate that passed, tries whether it serves the judged lists, makes it champion.
+
+    Or leaves it waiting, where a person is to decide: since `person` says so, or something was rolled back.
 
     Args:
         run: The step's run.
@@ -111,6 +127,7 @@ def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary)
         judged: The candidate.
         before: What was in production when the night began.
         canary: Tries what was registered.
+        person: Whether a person is to decide.
 
     Raises:
         FinestError: Something is wrong. No alias of production has moved, and the version says why in its tag
@@ -124,6 +141,8 @@ def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary)
     log, digest = ledger.begin(name), digest_of(verdict)
     if mine := [one for one in log.moves if one in log.of_run(kfp_run_id(), "promotion")]:
         return _promoted_before(name, log, mine[-1])
+    if asked := log.of_run(kfp_run_id(), "request"):
+        return _asked_before(name, log, asked[-1])
     made = register(run, name, judged)
     try:
         if (measured := canary(made, judged.sample, _compared(name, verdict))) is not None:
@@ -137,23 +156,27 @@ def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary)
         raise
     if made.refused:  # by an earlier attempt, for what was over by this one
         run.client.delete_model_version_tag(name, made.version, REFUSED)
-    after = log.last.number if log.last else 0
+    why = "; ".join(filter(None, [person.why, approval.doubts(log, judged.manifest.fingerprint, verdict)]))
     entry = ledger.entry(
-        "promotion",
-        verdict.reason,
+        "request" if why else "promotion",
+        why or verdict.reason,
         run=kfp_run_id(),
         verdict=digest,
         manifest=made.manifest,
         from_version=log.champion,
         to_version=made.version,
-        after=after,
+        after=log.last.number if log.last else 0,
+        data=judged.manifest.fingerprint,
+        until=datetime.now(UTC) + timedelta(hours=person.hours) if why else None,
     )
+    if why:
+        return approval.ask(made, log, entry)
     number, log = ledger.append(name, entry, log)
     if (lost := log.lost(number)) is not None:
         run.client.set_model_version_tag(name, made.version, REFUSED, lost)
         raise FinestError(lost)
     run.client.set_registered_model_alias(name, CHALLENGER, made.version)
-    standing.settle(name)
+    awaiting.tidy(standing.settle(name).log)
     return get(name, made.version)
 
 
@@ -170,6 +193,22 @@ def _log(run: Run, measured: Measured) -> None:
     now = int(time.time() * 1000)
     found = [Metric(key, value, now, 0) for key, value in measured.metrics().items()]
     run.client.log_batch(run.id, metrics=found)
+
+
+def _asked_before(name: str, log: Log, mine: Written) -> Version:
+    """Finishes what an earlier attempt of this step has begun; what a person has said since stays so."""
+    version = get(name, mine.entry.to_version if mine.entry else "")
+    awaiting.show(version, log)
+    if why := log.over(version.version):
+        logger.warning(
+            "this run has asked for approval of version %s of %s already (entry %d of the ledger), and that is over "
+            "(%s): nothing is done",
+            version.version,
+            name,
+            mine.number,
+            why,
+        )
+    return get(name, version.version)
 
 
 def _promoted_before(name: str, log: Log, mine: Written) -> Version:

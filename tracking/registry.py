@@ -18,9 +18,9 @@ from tracking.store import connect, waiting
 
 logger = logging.getLogger(__name__)
 
-VERIFIED, REFUSED, MANIFEST = "verified", "refused", "manifest"
+VERIFIED, REFUSED, MANIFEST, AWAITING = "verified", "refused", "manifest", "awaiting"
 """Names of a version's tags: the digest of the verdict whose lists it was loaded and found to serve; why it was not
-promoted; the digest of its package's manifest."""
+promoted; the digest of its package's manifest; until when it awaits approval, and why."""
 
 HEADLINES = ("rls/rbo", "accuracy/mrr")
 """Names of metrics that a version carries as tags, so that listing versions needs no runs."""
@@ -56,6 +56,8 @@ class Version:
     """Where its data came from, without credentials; empty in versions that do not say."""
     manifest: str = ""
     """Digest of its package's manifest; empty in versions of before there was one."""
+    awaiting: str = ""
+    """Until when it awaits approval and why, as of when it was asked for; the ledger says whether it still does."""
 
 
 def champion(name: str) -> Version | None:
@@ -167,6 +169,7 @@ def _version(raw: Any, by_alias: dict[str, str]) -> Version:
         package=tags.get("package", ""),
         source=tags.get("source", ""),
         manifest=tags.get(MANIFEST, ""),
+        awaiting=tags.get(AWAITING, ""),
     )
 
 

@@ -43,8 +43,25 @@ NIGHT_ENTRY = "night"
 PIPELINE_RUN = "pipeline_run"
 """Name of the tag with the parent's id that steps and variants have, also where KFP nests a step's run deeper."""
 
-ENDINGS = ("pass", "fail", "suspicious", "broken", "skipped", "failed", "cancelled", "lost", "tuned")
-"""Words for what a run comes to: its verdict, or why it has none; `tuned` is that of a search, which has none."""
+APPROVAL = "approval"
+"""Name of the parents' tag, where a person is asked, with what they said so far."""
+APPROVALS = {"awaiting": "awaiting", "approved": "pass", "refused": "refused"}
+"""Words of that tag, and what each makes of a run whose verdict is `pass`."""
+
+ENDINGS = (
+    "pass",
+    "fail",
+    "suspicious",
+    "broken",
+    "skipped",
+    "failed",
+    "cancelled",
+    "lost",
+    "tuned",
+    *APPROVALS.values(),
+)
+"""Words for what a run comes to: its verdict, or why it has none; `tuned` is that of a search, which has none, and
+`awaiting` and `refused` are of a run that passed and needs a person."""
 SYSTEM_METRICS_SECONDS = 5
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -122,6 +139,24 @@ def name_ending(client: "MlflowClient", parent: str, word: str) -> None:
     night, _, rest = str(client.get_run(parent).info.run_name).partition(" ")
     first, _, more = rest.partition(" ")
     client.update_run(parent, name=f"{night} {word} {more if first in ENDINGS else rest}")
+
+
+def name_approval(client: "MlflowClient", parent: str, word: str) -> None:
+    """Says in a run's tag and name what became of its approval; where somebody has deleted the run, nowhere.
+
+    Args:
+        client: A client of the store.
+        parent: Id of the run.
+        word: One of APPROVALS.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.set_tag(parent, APPROVAL, word)
+        name_ending(client, parent, APPROVALS[word])
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"):
+            raise
 
 
 def find_parent() -> str:

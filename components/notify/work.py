@@ -67,7 +67,7 @@ def message(line: str, found: Outcome | None, state: str, cancelled: bool = Fals
         cancelled: Whether somebody has cancelled it.
         page: Address of the run's page in MLflow; empty where there is none.
     """
-    verdict, failed, error, promoted, metrics = found or (None, None, None, None, {})
+    verdict, failed, error, promoted, metrics, awaiting, unapproved = found or Outcome(None, None, None, None)
     if cancelled:
         said, failed, error = "cancelled" + (f", verdict {verdict}" if verdict else ""), None, None
     elif found is None:
@@ -75,6 +75,7 @@ def message(line: str, found: Outcome | None, state: str, cancelled: bool = Fals
     else:
         said = f"failed in {failed}: {error}" if failed else f"verdict {verdict or 'none'}"
     said += f", promoted as version {promoted}" if promoted else ""
+    said += f"; {awaiting.said if awaiting else unapproved}" if awaiting or unapproved else ""
     change = churn(metrics) if verdict in ("pass", "fail", "suspicious") else ""
     return {
         "text": " ".join(
@@ -88,6 +89,7 @@ def message(line: str, found: Outcome | None, state: str, cancelled: bool = Fals
         "failed_step": failed,
         "error": error,
         "promoted_version": promoted,
+        "awaiting": awaiting and awaiting.facts(),
         "page": page or None,
     }
 

@@ -45,7 +45,7 @@ class Promote(Section):
     """Whether a candidate that passed becomes champion by itself, or waits for a person: `finest models approve`."""
     approval_hours: float = Field(default=24.0, gt=0)
     """How long a candidate waits for a person; after that, it is never champion without `--force`."""
-    freeze: list[Freeze] = []
+    freeze: list[Freeze] = Field(default=[])
     """Spans of time in which no candidate becomes champion by itself: it waits for a person, as above."""
     keep_versions: int | None = Field(default=None, ge=1)
     """After a promotion, delete registered versions that the last so many moves of the ledger, an alias or a kept

@@ -60,7 +60,9 @@ class Freeze(Section):
                 next(CronSim(value, datetime(2000, 1, 1, tzinfo=UTC)))
         except (CronSimError, StopIteration) as error:
             said = str(error) or "no day is like that"
-            raise ValueError(f"{said}; write minute, hour, day of month, month, day of week, like 0 18 * * fri") from None
+            raise ValueError(
+                f"{said}; write minute, hour, day of month, month, day of week, like 0 18 * * fri"
+            ) from None
         return value
 
     @model_validator(mode="after")

@@ -1,19 +1,21 @@
 """Promotes or rejects a judged candidate."""
 
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from components.gate.work import LISTS, MODEL, digests
 from components.promote.config import Promote
+from components.promote.freeze import frozen
 from finest.data.dataset import load
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of, read_verdict
 from finest.ranklists import file
-from tracking import promotion
+from tracking import promotion, retention
 from tracking import sample as samples
 from tracking.canary.bounds import Bounds
 from tracking.canary.version import Canary, tried
-from tracking.promotion import Before, Judged
+from tracking.promotion import Before, Judged, Person
 from tracking.registry import Version
 from tracking.runs import Run
 
@@ -24,7 +26,7 @@ def promote(
     """Registers the candidate and makes it champion.
 
     Before that the registered version is tried in a process of its own, and the champion must still be the one that the
-    candidate was judged against.
+    candidate was judged against. Where a person is to decide, it leaves it waiting for one instead.
 
     Args:
         run: The step's MLflow run.
@@ -36,7 +38,7 @@ def promote(
         before: What was in production when the night began.
 
     Returns:
-        The version that is champion now.
+        The version that is champion now, or awaits approval.
     """
     found = _judged(candidate, verdict, data, config)
     still_judged(candidate, found.verdict)
@@ -45,7 +47,12 @@ def promote(
             f"the gate compared with version {compared}, and {before.champion or 'nothing'} was in production when the "
             "night began; nothing was promoted: run again"
         )
-    return promotion.promote(run, line, found, before, canary(config))
+    held = [frozen(config.freeze, datetime.now(UTC)), "promote.approval: manual" * (config.approval == "manual")]
+    person = Person("; ".join(filter(None, held)), config.approval_hours)
+    version = promotion.promote(run, line, found, before, canary(config), person)
+    if config.keep_versions is not None:
+        retention.at_the_end(line, config.keep_versions)
+    return version
 
 
 def canary(config: Promote) -> Canary:

@@ -87,7 +87,8 @@ def submit(
 ) -> None:
     """Start a run on a cluster and follow it to its verdict; Ctrl-C leaves it going.
 
-    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 2 usage or config; 1 anything else.
+    Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 5 passed and awaiting
+    approval; 2 usage or config; 1 anything else.
     """
     given = {"name": name, "source": source, "checkpoints": checkpoints, "as_of": as_of, "rebase": switch(rebase)}
     loaded = _load(config, settings(sets, **given))
@@ -175,7 +176,7 @@ def status(
     """Show the last runs and their verdicts, from MLflow; or what one run on a cluster does, step by step, and why.
 
     Exit codes with RUN, once it has ended: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled;
-    2 usage or config; 1 anything else.
+    5 passed and awaiting approval; 2 usage or config; 1 anything else.
     """
     states.use(state)
     if not run:

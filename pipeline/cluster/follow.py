@@ -16,7 +16,7 @@ from pipeline.cluster.kube import KFP_NAMESPACE
 from pipeline.cluster.pods import Pods
 from pipeline.cluster.steps import Step, steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
-from pipeline.ending import CANCELLED, EXIT_CODES, NOT_PROMOTED, PASSED, unchanged
+from pipeline.ending import CANCELLED, EXIT_CODES, NOT_PROMOTED, PASSED, unapproved, unchanged
 from pipeline.options import print_json, say
 from pipeline.table import failed_checks
 from tracking import links
@@ -88,6 +88,7 @@ def _facts(run: kfp.V2beta1Run, now: Iterable[Step], said: list[Said], found: "F
         "failed_step": found.outcome.failed_step,
         "error": found.outcome.error,
         "promoted_version": found.outcome.promoted_version,
+        "awaiting": found.outcome.awaiting and found.outcome.awaiting.facts(),
     }
 
 
@@ -201,10 +202,14 @@ def _conclude(run: kfp.V2beta1Run, said: list[Said], result: Found, console: Con
         without = "without a verdict" if found.verdict is None else f"after the verdict {found.verdict}"
         raise FinestError(f"the run {run_id} ended {run.state} {without} ({_why(found, said)})")
     _show_verdict(run_id, found, console)
+    code = CANCELLED if cancelled(run) else EXIT_CODES[str(found.verdict)]
     if found.promoted_version is not None:
         say(console, f"Promoted {model} version {found.promoted_version} is the champion")
     elif cancelled(run):
         say(console, f"Cancelled; {asked(lambda: unchanged(model))}")
+    elif (needs := asked(lambda: unapproved(model, found))) is not None:
+        text, code = needs
+        say(console, text)
     elif found.verdict == "pass":
         wrong = f"the gate passed, but the champion of {model} is not this run's model"
         raise FinestError(f"the run {run_id} ended {run.state}: {wrong}; see the step promote in KFP")
@@ -212,7 +217,7 @@ def _conclude(run: kfp.V2beta1Run, said: list[Said], result: Found, console: Con
         say(console, f"{NOT_PROMOTED[str(found.verdict)]}  {asked(lambda: unchanged(model))}")
     if links.served() and (page := asked(lambda: links.run(run_id))):
         say(console, f"MLflow   {page}")
-    return CANCELLED if cancelled(run) else EXIT_CODES[str(found.verdict)]
+    return code
 
 
 def _why(found: Outcome, said: list[Said]) -> str:

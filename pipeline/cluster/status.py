@@ -16,7 +16,7 @@ from pipeline.options import say
 from pipeline.table import STATUS_STYLES, number
 from tracking import ledger, links, standing
 from tracking.history import Past, last_judged, past_runs
-from tracking.runs import LINE, NIGHT
+from tracking.runs import APPROVAL, LINE, NIGHT
 from tracking.store import asked, connect, lines, masked, uri
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -70,6 +70,7 @@ def _facts(past: Past) -> dict[str, Any]:
         "night": past.tags.get(NIGHT, "")[:10] or None,
         "state": past.status.lower(),
         "verdict": past.verdict,
+        "approval": past.tags.get(APPROVAL),
         "started": past.started.isoformat(),
         "ended": past.ended.isoformat() if past.ended else None,
         "metrics": {name: value for name, value in past.metrics.items() if math.isfinite(value)},
@@ -143,5 +144,6 @@ def _hours(span: timedelta) -> str:
 
 def _verdict(past: Past) -> Text:
     if past.verdict:
-        return Text(past.verdict, style=STATUS_STYLES[past.verdict])
+        said = ", ".join(filter(None, [past.verdict, past.tags.get(APPROVAL)]))
+        return Text(said, style=STATUS_STYLES[past.verdict])
     return Text("" if past.status == "RUNNING" else past.status.lower(), style="bold red")

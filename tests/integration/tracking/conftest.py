@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from finest.data.schema import SCHEMA_VERSION, Manifest
-from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Verdict
+from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from tests.canaries import in_process
 from tracking import ledger, production, promotion, registry, runs, store
-from tracking.promotion import Before, Judged
+from tracking.promotion import NOBODY, Before, Judged, Person
 from tracking.sample import Sample
 
 ITEMS = 30
@@ -133,7 +133,8 @@ def verdict() -> Callable[..., Verdict]:
             "accuracy": [accuracy],
             "metrics": {"rls/rbo": 0.9, "rls/jaccard_at_10": 0.8, "accuracy/mrr": 0.05},
         }
-        return Verdict.model_validate(base | fields)
+        held = RuleResult(rule="sanity", name="sanity", value=None, bound=None, status="pass", sentence="It holds.")
+        return Verdict.model_validate(base | {"rules": [held] if "verdict" not in fields else []} | fields)
 
     return make
 
@@ -144,9 +145,10 @@ def judged(
 ) -> Callable[..., Judged]:
     """A candidate with weights of that seed; `lists` is the seed of the model whose lists the gate saw."""
 
-    def found(seed: int, lists: int | None = None, **fields: object) -> Judged:
+    def found(seed: int, lists: int | None = None, fingerprint: str = "", **fields: object) -> Judged:
         of = load(model_folder(seed if lists is None else lists))
-        return Judged(model_folder(seed), verdict(**fields), manifest, Sample(HISTORIES, *recommend(of, HISTORIES, 10)))
+        of_data = manifest.model_copy(update={"fingerprint": fingerprint} if fingerprint else {})
+        return Judged(model_folder(seed), verdict(**fields), of_data, Sample(HISTORIES, *recommend(of, HISTORIES, 10)))
 
     return found
 
@@ -166,12 +168,19 @@ def promoted(
     `lists` is the seed of the model whose lists the gate saw.
     """
 
-    def step(kfp_run: str, seed: int, expected: str | Before | None, lists: int | None = None) -> registry.Version:
+    def step(
+        kfp_run: str,
+        seed: int,
+        expected: str | Before | None,
+        lists: int | None = None,
+        person: Person = NOBODY,
+        **fields: object,
+    ) -> registry.Version:
         monkeypatch.setenv("KFP_RUN_ID", kfp_run)
         runs.open_parent({}, line="finest", source="data.csv", seed=seed, tags={})
         with runs.step_run("promote") as run:
             seen = expected if isinstance(expected, Before) else before(NAME, expected)
-            return promotion.promote(run, NAME, judged(seed, lists), seen, in_process)
+            return promotion.promote(run, NAME, judged(seed, lists, **fields), seen, in_process, person)
 
     return step
 

@@ -14,7 +14,7 @@ def log(*said: tuple[str, str, int] | tuple[str, str, int, str]) -> Log:
     written = []
     for number, (kind, to, after, *who) in enumerate(said, 1):
         name = who[0] if who else "pipeline"
-        entry = Entry(kind=kind, who=name, when=WHEN, why="a test", to_version=to, after=after)  # type: ignore[arg-type]
+        entry = Entry(kind=kind, who=name, when=WHEN, why="a test", to_version=to, after=after)
         written.append(Written(number, entry.model_dump_json(), entry, True))
     return Log("shop", True, tuple(written), "")
 
@@ -49,9 +49,7 @@ def test_a_first_candidate_can_await_approval_too() -> None:
         (("adoption", "1", 1), "the champion is no longer the one that it was judged against: adoption"),
     ],
 )
-def test_what_came_between_request_and_approval_is_what_counts(
-    between: tuple[str, str, int], said: str
-) -> None:
+def test_what_came_between_request_and_approval_is_what_counts(between: tuple[str, str, int], said: str) -> None:
     found = log(FIRST, ("request", "2", 1), between, ("approval", "2", 1, "anna"))
     assert found.over("2").startswith(said) and found.champion != "2"
     lost = found.lost(4)
@@ -81,7 +79,7 @@ def test_a_request_that_was_written_after_the_champion_had_moved_awaits_nothing(
 
 def test_a_champion_that_went_and_came_back_is_not_the_one_that_a_request_was_judged_against() -> None:
     moved = [("promotion", "3", 1), ("rollback", "1", 3)]
-    found = log(FIRST, ("request", "2", 1), *moved, ("approval", "2", 1, "anna"))  # type: ignore[arg-type]
+    found = log(FIRST, ("request", "2", 1), *moved, ("approval", "2", 1, "anna"))
     assert found.champion == "1" and found.over("2").endswith("(entry 3)")
 
 
