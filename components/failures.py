@@ -13,7 +13,7 @@ from pathlib import Path
 
 import storage
 from components import events
-from finest.errors import BrokenGateError, ConfigError, DataError, OutOfMemoryError
+from finest.errors import BrokenGateError, ConfigError, DataError, FinestError, OutOfMemoryError
 from tracking.runs import kfp_run_id
 
 logger = logging.getLogger(__name__)
@@ -41,8 +41,12 @@ def failing_once(checkpoints: str, step: str, group: str | None) -> Iterator[Non
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mark")
         if store.get(mark, file):
-            known = json.loads(file.read_text())
-            raise FINAL[known["kind"]](known["line"])
+            if (known := _known(file)) is not None:
+                raise known
+            logger.warning(
+                "the mark %s of an earlier attempt is damaged; it is removed, and the step tries again", mark
+            )
+            store.delete(mark)
         try:
             yield
         except tuple(FINAL.values()) as error:
@@ -56,6 +60,15 @@ def failing_once(checkpoints: str, step: str, group: str | None) -> Iterator[Non
                     away,
                 )
             raise
+
+
+def _known(file: Path) -> FinestError | None:
+    """Returns the error that a mark tells of; None where it cannot be read."""
+    try:
+        known = json.loads(file.read_bytes())
+        return FINAL[known["kind"]](known["line"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def forget(checkpoints: str) -> None:

@@ -21,6 +21,10 @@ class DataError(FinestError):
     """Means that input data (interactions, rank lists, edit tables) cannot be used."""
 
 
+class DamagedError(FinestError):
+    """Means that something is not what was written: bits of it have changed, or it was cut off or replaced."""
+
+
 class BrokenGateError(FinestError):
     """Means that the gate failed its own test, so that its word on a candidate counts for nothing."""
 

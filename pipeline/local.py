@@ -18,6 +18,7 @@ from rich.console import Console
 
 from components import events, orphan
 from components.step import cpu_seconds
+from finest import sealed
 from finest.durations import duration
 from finest.errors import FinestError
 from finest.gate.verdict import read_verdict
@@ -266,12 +267,15 @@ def keep(folder: Path) -> None:
         ("ingest", "interactions/users.parquet", "data/users.parquet"),
         ("ingest", "interactions/items.parquet", "data/items.parquet"),
         ("ingest", "interactions/segments.parquet", "data/segments.parquet"),
+        ("ingest", f"interactions/{sealed.NAME}", f"data/{sealed.NAME}"),
         ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"),
         ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
         ("tune", "found", "tune"),
     ):
         for path in kfp.glob(f"*/{task}/{name}"):
             _move(path, folder / kept)
+    if sealed.sealed(folder / "data"):
+        sealed.forget_missing(folder / "data")
 
 
 def _move(path: Path, to: Path) -> None:

@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from finest import sealed
 from finest.durations import duration
-from finest.errors import ConfigError, FinestError
+from finest.errors import ConfigError, DamagedError, FinestError
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.config import Config
@@ -125,6 +126,12 @@ def _ingested(config: Config, folder: Path, console: Console) -> Path:
     listing = listing_of(resolve(config.source), ingest)
     key = hashlib.sha256(f"{listing}\n{ingest.model_dump_json()}".encode()).hexdigest()[:16]
     data = folder / f"data-{key}"
+    if data.exists():
+        try:
+            sealed.check(data)
+        except DamagedError:
+            say(console, f"{data} is damaged; it is removed, and the source read anew")
+            shutil.rmtree(data)
     if not data.exists():
         say(console, f"Reading {config.source}")
         read(config.source, listing, 0, ingest, data)

@@ -1,5 +1,6 @@
 """Stores where nothing can be locked: every writer writes versions of its own, and the newest one counts."""
 
+import logging
 import os
 import secrets
 import socket
@@ -10,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from finest.errors import FinestError
+from finest.errors import DamagedError, FinestError
+
+logger = logging.getLogger(__name__)
 
 READS = 5
 """Number of times that a read begins anew because a writer has replaced what was listed."""
@@ -59,15 +62,22 @@ class VersionedStore(ABC, Generic[V]):
             self._remove([version for version in there if version.writer == me])
 
     def get(self, name: str, file: Path) -> bool:
-        """Downloads the newest version to `file`, whole or not at all; returns False where there is none."""
+        """Downloads the newest version to `file`, whole or not at all; returns False where there is none.
+
+        A damaged version is removed, and the one before it, if there is one, is the newest.
+        """
         with self._explained():
             for _ in range(READS):
                 whole = (version for version in self._versions_of(name) if version.whole)
                 newest = max(whole, key=lambda version: (version.number, version.writer), default=None)
                 if newest is None:
                     return False
-                if self._download(newest, file):
-                    return True
+                try:
+                    if self._download(newest, file):
+                        return True
+                except DamagedError as error:
+                    logger.warning("%s; it is removed", error)
+                    self._remove([newest])
         raise FinestError(
             f"{self.uri}: {name} was replaced {READS} times while it was read; two runs train the same at once"
         )
@@ -100,7 +110,11 @@ class VersionedStore(ABC, Generic[V]):
 
     @abstractmethod
     def _download(self, version: V, file: Path) -> bool:
-        """Downloads a version. Returns False where it is gone by now: its writer has put the next one."""
+        """Downloads a version. Returns False where it is gone by now: its writer has put the next one.
+
+        Raises:
+            DamagedError: What came is not what was uploaded.
+        """
 
     @abstractmethod
     def _remove(self, versions: Sequence[V]) -> None:

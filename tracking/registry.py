@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from finest.errors import FinestError
+from finest.errors import DamagedError, FinestError
 from finest.models import manifest as manifests
 from finest.models import signature
-from finest.models.manifest import MODEL, DamagedError
+from finest.models.manifest import MODEL
 from tracking import ledger, standing
 from tracking.ledger import CHALLENGER, CHAMPION, PREVIOUS, aliases
 from tracking.store import connect, waiting

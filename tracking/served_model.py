@@ -19,7 +19,8 @@ class ServedModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the model of the package, once, if every file of it is what was packed and, with a key, signed."""
-        from finest.models.manifest import DamagedError, check
+        from finest.errors import DamagedError
+        from finest.models.manifest import check
         from finest.models.saved import load
         from finest.models.signature import verify
 

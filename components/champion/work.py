@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.promote.config import Promote
+from finest import sealed
 from finest.data.dataset import Dataset
 from finest.data.freshness import Seen, nothing_new
 from finest.data.schema import Manifest
@@ -37,6 +38,7 @@ def skipped(manifest: Manifest, seen: Mapping[str, str], lists: Path) -> bool:
         return False
     lists.mkdir(parents=True, exist_ok=True)
     (lists / SKIPPED).write_text(reason)
+    sealed.seal(lists)
     return True
 
 
@@ -68,6 +70,7 @@ def score(version: str, data: Dataset, model: Path, lists: Path) -> None:
         prepare(choose("cpu"))
         theirs, after_cut = champion.score(model, data, version)
         file.write(replace(theirs, after_cut=after_cut), lists / "champion.parquet")
+    sealed.seal(lists)
 
 
 def download(version: str, line: str, data: Path, config: Promote, model: Path) -> None:
@@ -83,10 +86,13 @@ def download(version: str, line: str, data: Path, config: Promote, model: Path) 
     Raises:
         FinestError: Production has moved on meanwhile.
         DataError: The data is not that of this line.
+        DamagedError: It is not what ingest wrote, or the package not what was packed.
     """
     model.mkdir(parents=True, exist_ok=True)
     if not version:
+        sealed.seal(model)
         return
+    sealed.check_own(data)
     now = registry.champion(line)
     if now is None or now.version != version:
         raise FinestError(f"the champion of {line} is no longer version {version}, which preflight saw; run again")
@@ -95,6 +101,7 @@ def download(version: str, line: str, data: Path, config: Promote, model: Path) 
         part.rename(model / part.name)
     check(shared(model, data), config, now)
     (model / VERSION).write_text(version)
+    sealed.seal(model)
 
 
 def check(found: Shared, config: Promote, champion: registry.Version) -> None:
@@ -120,5 +127,9 @@ def check(found: Shared, config: Promote, champion: registry.Version) -> None:
 
 
 def saved_champion(model: Path) -> Path | None:
-    """Returns the folder of weights that `score` wrote, or None where there is no champion."""
+    """Returns the folder of weights that `download` filled, or None where there is no champion.
+
+    Raises DamagedError where the folder is not what `download` left.
+    """
+    sealed.check(model)
     return model if (model / FACTS).exists() else None

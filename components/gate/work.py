@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components import events
+from finest import parquet, sealed
 from finest.gate.config import Gate, digest
 from finest.gate.judge import judge
 from finest.gate.verdict import Night, Served, Verdict, write_verdict
@@ -60,7 +60,12 @@ def decide(
 
     Returns:
         The verdict, and every variant's training history by its name.
+
+    Raises:
+        DamagedError: A folder is not what its step wrote.
     """
+    for folder in (data, *groups, baselines):
+        sealed.check(folder)
     _, plan = read_plan(edits)
     groups = sorted(groups, key=lambda group: [one.id for one in plan.groups].index(read_facts(group)["group"]))
     facts, first = [read_facts(group) for group in groups], groups[0]
@@ -86,6 +91,8 @@ def decide(
     candidate.mkdir(parents=True, exist_ok=True)
     shutil.copytree(first / CANDIDATE, candidate / MODEL, dirs_exist_ok=True)
     shutil.copyfile(first / "lists" / "tuned" / "clean.parquet", candidate / LISTS)
+    sealed.seal(candidate)
+    sealed.seal(out)
     return verdict, histories
 
 
@@ -106,11 +113,9 @@ def digests(lists: Path, model: Path) -> dict[str, str]:
 def sha256(path: Path) -> str:
     """Returns the digest of a file, or of a folder: of its files' names and digests."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = [f"{file.relative_to(path).as_posix()} {sha256(file)}\n" for file in files]
+        lines = [f"{file} {digest}\n" for file, digest in sealed.digests(path).items()]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return sealed.sha256(path)
 
 
 def served(recipe: Recipe) -> Served | None:
@@ -173,4 +178,4 @@ def by_variant(groups: list[tuple[str, dict[str, T]]]) -> dict[str, T]:
 
 def read_histories(group: Path) -> dict[str, pa.Table]:
     """Returns a group's training histories by variant."""
-    return {path.stem: pq.read_table(path) for path in sorted((group / "history").glob("*.parquet"))}
+    return {path.stem: parquet.read(path) for path in sorted((group / "history").glob("*.parquet"))}

@@ -5,10 +5,9 @@ import shutil
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.source import listing_of, resolve
-from finest import patience
+from finest import parquet, patience
 from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.data.schema import USERS, Manifest
@@ -51,7 +50,7 @@ def read(source: str, listing: str, items_needed: int, config: Ingest, out: Path
 
 
 def _any_user_holds_out_two_rows(data: Path) -> bool:
-    users = pq.read_table(data / USERS, columns=["interactions", "train_interactions"])
+    users = parquet.read(data / USERS, columns=["interactions", "train_interactions"])
     held_out = pc.subtract(users["interactions"], users["train_interactions"])
     return bool(pc.any(pc.greater(held_out, 1)).as_py())
 

@@ -15,10 +15,9 @@ from components.champion.work import seen_by
 from components.config import Sections
 from components.sections import parameters
 from finest.data.window import moment, resolved
-from finest.errors import ConfigError, FinestError
+from finest.errors import ConfigError, DamagedError, FinestError
 from finest.gate.config import OnDamage
 from finest.metrics.registry import METRICS, SIMILARITIES
-from finest.models.manifest import DamagedError
 from finest.models.registry import MODELS
 from tracking import ledger, registry, runs, standing, store
 from tracking.promotion import Before

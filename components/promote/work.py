@@ -7,6 +7,7 @@ from pathlib import Path
 from components.gate.work import LISTS, MODEL, digests
 from components.promote.config import Promote
 from components.promote.freeze import frozen
+from finest import sealed
 from finest.data.dataset import load
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict, digest_of, read_verdict
@@ -69,6 +70,8 @@ def canary(config: Promote) -> Canary:
 
 
 def _judged(candidate: Path, verdict: Path, data: Path, config: Promote) -> Judged:
+    for folder in (candidate, verdict):
+        sealed.check(folder)
     dataset = load(data)
     sample = samples.take(file.read(candidate / LISTS), dataset, config.verify_instances)
     return Judged(candidate / MODEL, read_verdict(verdict / "verdict.json"), dataset.manifest, sample)
@@ -90,6 +93,7 @@ def reject(run: Run, line: str, candidate: Path, verdict: Path, data: Path, conf
     Returns:
         The registered version; None where there is none.
     """
+    sealed.check(verdict)
     judged, version = read_verdict(verdict / "verdict.json"), None
     if config.register_rejected or judged.verdict == "suspicious":
         version = promotion.register_rejected(run, line, _judged(candidate, verdict, data, config))

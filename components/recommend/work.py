@@ -8,6 +8,7 @@ import storage
 from components.champion.work import check
 from components.promote.config import Promote
 from components.recommend.config import Recommend
+from finest import sealed
 from finest.data import schema
 from finest.data.schema import Manifest
 from finest.errors import DataError, FinestError
@@ -91,7 +92,13 @@ def recommend(
 
 
 def read_manifest(data: Path) -> Manifest:
-    """Returns the manifest of a data set. Raises DataError where the folder holds none."""
+    """Returns the manifest of a data set.
+
+    Raises:
+        DataError: The folder holds none.
+        DamagedError: The folder is not what ingest wrote.
+    """
+    sealed.check_own(data)
     try:
         return Manifest.model_validate_json((data / schema.MANIFEST).read_text())
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from components.champion.work import SKIPPED
+from finest import sealed
 from finest.data.schema import Manifest
 from finest.data.window import moment
 from finest.gate.judge import skipped
@@ -21,9 +22,11 @@ def write(manifest: Manifest, baselines: Path, champion: str, as_of: str, out: P
         as_of: The moment that the run stands for.
         out: Folder of the verdict.
     """
+    sealed.check(baselines)
     ids = {"run": kfp_run_id(), "champion": champion}
     verdict = skipped((baselines / SKIPPED).read_text(), manifest, moment(as_of), ids)
     out.mkdir(parents=True, exist_ok=True)
     write_verdict(verdict, out / "verdict.json")
     render(verdict, {}, out / "report.html", f"FINEST, run {kfp_run_id()}")
+    sealed.seal(out)
     return verdict

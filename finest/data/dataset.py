@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
+from finest import parquet, sealed
 from finest.data import schema
 from finest.data.schema import Manifest
 from finest.errors import DataError
@@ -126,12 +126,18 @@ class Dataset:
 
 
 def load(folder: Path) -> Dataset:
-    """Reads the data set that ingest wrote to `folder`. Raises DataError where there is none."""
+    """Reads the data set that ingest wrote to `folder`.
+
+    Raises:
+        DataError: There is none.
+        DamagedError: It is not what ingest wrote. One without digests, of an earlier version, is taken as it is.
+    """
+    sealed.check_own(folder)
     try:
         manifest = Manifest.model_validate_json((folder / schema.MANIFEST).read_text())
-        table = pq.read_table(folder / schema.INTERACTIONS)
-        users = pq.read_table(folder / schema.USERS)
-        items = pq.read_table(folder / schema.ITEMS)
+        table = parquet.read(folder / schema.INTERACTIONS)
+        users = parquet.read(folder / schema.USERS)
+        items = parquet.read(folder / schema.ITEMS)
     except FileNotFoundError as error:
         raise DataError(
             f"{folder}: not a data set that ingest wrote ({Path(str(error.filename)).name} is missing)"

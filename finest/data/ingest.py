@@ -10,9 +10,8 @@ from typing import assert_never
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
-from finest import atomic
+from finest import atomic, parquet, sealed
 from finest.data import clean, codes, columns, duck, facts, quarantine, schema, segments, spark, window, write
 from finest.data.config import Ingest
 from finest.data.engine import Engine
@@ -76,6 +75,7 @@ def ingest(
             manifest = _build(filesystem, layouts, absent, config, engine, partial)
         shutil.rmtree(work)
         (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        sealed.seal(partial)
     return manifest
 
 
@@ -108,7 +108,7 @@ def _build(
         first = dict(zip(starts["file"].to_pylist(), starts["first"].to_pylist(), strict=True))
     aside = quarantine.table(filesystem, layouts, unusable, first, malformed)
     reasons = quarantine.check(aside, source_rows, config)
-    pq.write_table(aside, out / schema.QUARANTINE)
+    parquet.write(aside, out / schema.QUARANTINE)
 
     data = codes.coded(engine, judged.filter(judged.reason.isnull()), config)
     if again:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from ibis.expr import types as ir
 
+from finest import parquet
 from finest.data import schema
 from finest.data.codes import Coded
 from finest.data.config import Ingest
@@ -62,5 +62,5 @@ def write(found: pa.Table, user_ids: pa.Array, config: Ingest, path: Path, finge
         values = found[role].cast(pa.string())
         columns[schema.SEGMENT_COLUMN + name] = values
         whole.update(hashlib.sha256(json.dumps(values.to_pylist()).encode()).digest())
-    pq.write_table(pa.table(columns), path)
+    parquet.write(pa.table(columns), path)
     return whole.hexdigest()

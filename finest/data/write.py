@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from finest import parquet
 from finest.data import schema
 from finest.data.facts import Users
 
@@ -27,6 +28,7 @@ _ENCODED = pa.schema(
 _RISING = ("position", "user_code")
 _HOW = {
     "store_schema": False,
+    "write_page_checksum": True,
     "use_dictionary": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _RISING],
     "column_encoding": dict.fromkeys(_RISING, "DELTA_BINARY_PACKED"),
     "write_statistics": [name for name in schema.INTERACTIONS_SCHEMA.names if name not in _TEXT],
@@ -51,7 +53,7 @@ def users(ids: pa.Array, facts: Users, path: Path) -> None:
         pa.array(facts.train_interactions),
         facts.last_train,
     ]
-    pq.write_table(_table(columns, schema.USERS_SCHEMA), path)
+    parquet.write(_table(columns, schema.USERS_SCHEMA), path)
 
 
 def items(ids: pa.Array, train_of_item: np.ndarray, path: Path) -> None:
@@ -64,9 +66,7 @@ def items(ids: pa.Array, train_of_item: np.ndarray, path: Path) -> None:
     """
     known = np.flatnonzero(train_of_item)
     codes = pa.array(np.arange(1, len(known) + 1, dtype=np.int32))
-    pq.write_table(
-        _table([codes, ids.take(pa.array(known)), pa.array(train_of_item[known])], schema.ITEMS_SCHEMA), path
-    )
+    parquet.write(_table([codes, ids.take(pa.array(known)), pa.array(train_of_item[known])], schema.ITEMS_SCHEMA), path)
 
 
 def batches(file: pa.NativeFile) -> Iterator[pa.RecordBatch]:

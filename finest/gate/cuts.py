@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from finest import parquet
 from finest.data import schema
 from finest.errors import DataError
 from finest.gate.evidence import Evidence
@@ -147,6 +147,6 @@ def _mapped(evidence: Evidence, data: Path) -> Iterator[Segment]:
 
 def _read(data: Path, name: str) -> pa.Table:
     try:
-        return pq.read_table(data / name)
+        return parquet.read(data / name)
     except FileNotFoundError as error:
         raise DataError(f"{data}: no data set that ingest wrote ({name} is missing)") from error

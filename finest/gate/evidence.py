@@ -142,7 +142,8 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
         needs: What each rule needs, by the rule's name.
 
     Raises:
-        DataError: A file cannot be read, two files contradict each other, or a file that a rule needs is not there.
+        DataError: A file cannot be read or is damaged, two files contradict each other, or a file that a rule needs is
+            not there.
     """
     where = ", ".join(str(folder) for folder in folders)
     vocabulary: dict[str, int] = {}
@@ -200,7 +201,10 @@ def _parquet(folders: list[Path]) -> Iterator[Path]:
 
 def _holds_rank_lists(path: Path) -> bool:
     try:
-        return METADATA_KEY in (pq.read_schema(path).metadata or {})
+        if METADATA_KEY in (pq.read_schema(path).metadata or {}):
+            return True
+        file.check(path)  # one of ours, whose very key is damaged, must not be passed over
+        return False
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}); write it again or take it away"

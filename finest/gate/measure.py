@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
+from finest import parquet, sealed
 from finest.data import schema
 from finest.errors import DataError
 from finest.gate.evidence import Evidence, Listed
@@ -282,10 +282,15 @@ def _metrics(listed: Listed) -> dict[str, float]:
     return {name: float(measured(METRICS, name, ranked).mean()) for name in METRICS}
 
 
+KEPT = f"give the data set of another run, or remove {sealed.NAME} there to take it as it is"
+"""What to do about a data set that a run has kept and that is damaged."""
+
+
 def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
     """Returns ingest's facts, where there are any, and checks that the lists are about that data."""
     if data is None or not (data / schema.MANIFEST).exists():
         return None
+    sealed.check_own(data, KEPT)
     manifest = schema.Manifest.model_validate(json.loads((data / schema.MANIFEST).read_text()))
     stated = candidate.description.data_fingerprint
     if stated and stated != manifest.fingerprint:
@@ -300,7 +305,7 @@ def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
 def _counts(data: Path, evidence: Evidence) -> npt.NDArray[np.int64]:
     """Returns training interactions by code, -1 outside the catalogue. Gives codes to items that no list holds."""
     try:
-        items = pq.read_table(data / schema.ITEMS)
+        items = parquet.read(data / schema.ITEMS)
     except FileNotFoundError as error:
         raise DataError(f"{data}: no data set that ingest wrote ({schema.ITEMS} is missing)") from error
     ids = items.column("item").to_pylist()

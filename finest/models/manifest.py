@@ -7,11 +7,11 @@ loaded, holds every file against `manifest.json`; of that one the ledger keeps t
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from finest.errors import FinestError
+from finest.errors import DamagedError
+from finest.sealed import SHOWN, difference, sha256, text_of
 
 NAME, SIGNATURE = "manifest.json", "model.sig"
 BESIDE = {NAME, SIGNATURE, "registered_model_meta"}
@@ -20,12 +20,6 @@ COMPILED = "__pycache__"
 """Folder of what Python compiles as it loads a package's code."""
 MODEL, CARD, JUDGED, VERDICT = "model", "model_card.md", "judged.json", "verdict.json"
 """What lies in a package's folder `artifacts`: the model, its card, some of the lists that were judged, the verdict."""
-SHOWN = 12
-"""Number of digits of a digest in a message."""
-
-
-class DamagedError(FinestError):
-    """Means that a package is not what was packed."""
 
 
 class PackageManifest(BaseModel):
@@ -51,14 +45,9 @@ class PackageManifest(BaseModel):
     """Digest of the image; empty outside of one."""
 
 
-def text_of(content: Any) -> str:
-    """Returns the only text that a manifest of that content may have, so that not even a blank can change unseen."""
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
 def digest_of(text: str) -> str:
     """Returns the sha256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def digests(package: Path, compiled: bool = False) -> dict[str, str]:
@@ -74,8 +63,7 @@ def digests(package: Path, compiled: bool = False) -> dict[str, str]:
         if path.as_posix() in BESIDE or (compiled and COMPILED in path.parts):
             continue
         if file.is_symlink() or file.is_file():
-            with file.open("rb") as content:
-                found[path.as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
+            found[path.as_posix()] = sha256(file)
     return found
 
 
@@ -105,23 +93,13 @@ def check(package: Path, expected: str = "", compiled: bool = False) -> PackageM
     except ValidationError:
         raise DamagedError(f"{NAME} cannot be read") from None
     text = text_of(json.loads(raw))
-    if raw != text.encode():
+    if raw != text.encode(errors="surrogatepass"):
         raise DamagedError(f"{NAME} is not as it was written")
     if expected and digest_of(text) != expected:
         raise DamagedError(f"{NAME} has the digest {digest_of(text)[:SHOWN]}, and should have {expected[:SHOWN]}")
     there = digests(package, compiled)
-    for path in sorted(manifest.files.keys() | there.keys()):
-        packed, found = manifest.files.get(path), there.get(path)
-        if packed != found:
-            raise DamagedError(_difference(path, packed, found))
+    if said := difference(manifest.files, there, "packed"):
+        raise DamagedError(said)
     if manifest.verdict != there.get(f"artifacts/{VERDICT}"):
         raise DamagedError(f"artifacts/{VERDICT} is not the verdict that {NAME} names")
     return manifest
-
-
-def _difference(path: str, packed: str | None, found: str | None) -> str:
-    if packed is None:
-        return f"{path} was not packed with it"
-    if found is None:
-        return f"{path} is missing"
-    return f"{path} has the digest {found[:SHOWN]}, and was packed with {packed[:SHOWN]}"

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError, field_validator
+from pydantic import TypeAdapter, ValidationError, field_validator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from finest.errors import DataError
+from finest.errors import DataError, first_line
 from finest.histories import Histories, Ints
 from finest.memory.features import Memory
 from finest.memory.tables import Counts
@@ -117,7 +118,7 @@ def save(folder: Path, model: Recommender, facts: Facts, item_ids: list[str], me
 def read_facts(folder: Path) -> Facts:
     """Returns what a saved model is. Raises DataError where the folder holds none, or one that is unknown here."""
     try:
-        return Facts.model_validate_json((folder / FACTS).read_text())
+        return Facts.model_validate_json((folder / FACTS).read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({FACTS} is missing)") from error
     except ValidationError as error:
@@ -128,13 +129,15 @@ def read_facts(folder: Path) -> Facts:
 def read_items(folder: Path) -> list[str]:
     """Returns the items of a saved model's catalogue [I], by code from 1. Raises DataError where there are none."""
     try:
-        return [str(item) for item in json.loads((folder / ITEMS).read_text(encoding="utf-8"))]
+        return TypeAdapter(list[str]).validate_json((folder / ITEMS).read_bytes(), strict=True)
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({ITEMS} is missing)") from error
+    except ValidationError as error:
+        raise DataError(_damaged(folder / ITEMS, error.errors()[0]["msg"])) from error
 
 
 def load(folder: Path, device: str = "cpu") -> SavedModel:
-    """Returns a model that `save` wrote, ready to rank. Raises DataError where the folder holds none."""
+    """Returns a model that `save` wrote, ready to rank. Raises DataError where the folder holds no whole one."""
     facts = read_facts(folder)
     try:
         item_ids = ["", *read_items(folder)]
@@ -142,9 +145,18 @@ def load(folder: Path, device: str = "cpu") -> SavedModel:
         memory = None if facts.memory is None else Memory(Counts.load(folder / COUNTS), facts.memory)
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({Path(str(error.filename)).name} is missing)") from error
+    except (SafetensorError, KeyError, ValueError) as error:  # what of the two files it is, their names in the text say
+        raise DataError(_damaged(folder, f"{WEIGHTS} or {COUNTS}: {first_line(error)}")) from error
     model = build(facts.model, len(item_ids) - 1)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DataError(_damaged(folder / WEIGHTS, f"not the weights of the {facts.model.name} beside it")) from error
     return SavedModel(model.to(device).eval(), facts, item_ids, memory)
+
+
+def _damaged(path: Path, why: str) -> str:
+    return f"{path}: damaged, or not of a saved model ({why}); take it from where it came once more"
 
 
 def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[list[list[str]], list[list[float]]]:

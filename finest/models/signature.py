@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finest.errors import ConfigError
-from finest.models.manifest import BESIDE, COMPILED, NAME, SIGNATURE, DamagedError
+from finest.errors import ConfigError, DamagedError
+from finest.models.manifest import BESIDE, COMPILED, NAME, SIGNATURE
 
 if TYPE_CHECKING:
     from model_signing.hashing import Config as Hashing

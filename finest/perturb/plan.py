@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from finest import atomic
+from finest import atomic, parquet, sealed
 from finest.data.dataset import Dataset
 from finest.errors import ConfigError
 from finest.keys import key
@@ -114,10 +113,12 @@ def _fresh(seed: int, use: str) -> int:
 def write_plan(table: pa.Table, plan: Plan, folder: Path) -> None:
     """Writes a plan to `folder`, which may exist if it is empty: whole or not at all."""
     with atomic.folder(folder) as partial:
-        pq.write_table(table, partial / EDITS_FILE)
+        parquet.write(table, partial / EDITS_FILE)
         (partial / PLAN_FILE).write_text(plan.model_dump_json(indent=2))
+        sealed.seal(partial)
 
 
 def read_plan(folder: Path) -> tuple[pa.Table, Plan]:
-    """Returns the edits and the plan that `write_plan` wrote to `folder`."""
-    return pq.read_table(folder / EDITS_FILE), Plan.model_validate_json((folder / PLAN_FILE).read_text())
+    """Returns the edits and the plan that `write_plan` wrote to `folder`. Raises DamagedError where it did not."""
+    sealed.check(folder)
+    return parquet.read(folder / EDITS_FILE), Plan.model_validate_json((folder / PLAN_FILE).read_text())

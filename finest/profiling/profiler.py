@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from finest import sealed
 from finest.profiling.summary import BATCHES, FOLDER
 
 Batch = TypeVar("Batch")
@@ -59,6 +60,7 @@ def into(out: Path, stage: str, on: bool, earlier: Path | None = None) -> Iterat
         (folder / f"{stage}.json").write_text(json.dumps(found, indent=2))
         if earlier:
             shutil.copytree(earlier / FOLDER, folder, dirs_exist_ok=True)
+        sealed.seal(out)
 
 
 def traced(batches: Sequence[Batch], stage: str, epoch: int, epochs: int) -> Iterable[Batch]:

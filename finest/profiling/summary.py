@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
+from finest import parquet
 
 PAGE, NUMBERS = "profile.txt", "profile.json"
 """File of the page, and file of the numbers that it is made from beside the steps."""
@@ -76,7 +76,7 @@ def page(steps: list[StepCost], groups: list[dict[str, Any]]) -> str:
 
 def _parts(group: Path, profiles: dict[str, Any]) -> list[dict[str, Any]]:
     """Returns the cost of epochs, from the histories, and of the parts that were clocked."""
-    epochs = [row for file in sorted((group / "history").glob("*.parquet")) for row in pq.read_table(file).to_pylist()]
+    epochs = [row for file in sorted((group / "history").glob("*.parquet")) for row in parquet.read(file).to_pylist()]
     found = []
     for stage, words in STAGES.items():
         rows = [row for row in epochs if row["stage"].startswith(stage)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from finest import parquet
 from finest.data.dataset import Dataset
 from finest.data.schema import USERS_SCHEMA
 from finest.models.saved import SavedModel, load
@@ -66,7 +66,7 @@ def in_codes_of(saved: SavedModel, data: Dataset) -> Dataset:
 
 def later_than_cut(model: Path, data: Dataset) -> npt.NDArray[np.bool_]:
     """Tells which rows [N] are later than the last one that a model was trained on, of the same user."""
-    cut = pq.read_table(model / CUT)
+    cut = parquet.read(model / CUT)
     last = dict(zip(cut.column("user").to_pylist(), cut.column("last_train_timestamp").to_pylist(), strict=True))
     never = np.iinfo(np.int64).min
     user_cut = np.array([last.get(user, never) for user in data.user_ids], np.int64)
@@ -81,4 +81,4 @@ def write_cut(data: Dataset, model: Path) -> None:
     last = np.full(len(data.user_ids), np.iinfo(np.int64).min)
     np.maximum.at(last, data.user[data.train], data.timestamp[data.train])
     trained = np.flatnonzero(last > np.iinfo(np.int64).min)
-    pq.write_table(pa.table([data.user_ids[trained].tolist(), last[trained]], schema=CUT_SCHEMA), model / CUT)
+    parquet.write(pa.table([data.user_ids[trained].tolist(), last[trained]], schema=CUT_SCHEMA), model / CUT)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from finest import atomic
+from finest import atomic, sealed
 from finest.errors import DataError
 from finest.ranklists import agreement
 from finest.ranklists.schema import METADATA_KEY, RANK_LISTS_SCHEMA, Description, RankLists
@@ -25,16 +25,29 @@ instances."""
 
 
 def write(lists: RankLists, path: Path) -> None:
-    """Writes `lists` to `path`: a reader sees the whole file or none."""
+    """Writes `lists` to `path`, stamped with the digest of its bytes: a reader sees the whole file or none."""
     fields = list(RANK_LISTS_SCHEMA) + ([] if lists.after_cut is None else [AFTER_CUT])
     schema = pa.schema(fields, metadata={METADATA_KEY: lists.description.model_dump_json().encode()})
     vocabulary = pa.array(lists.vocabulary, pa.string())
-    with (
-        atomic.file(path) as partial,
-        pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as file,
-    ):
-        for start in range(0, len(lists), BATCH):
-            file.write_batch(_batch(lists, slice(start, start + BATCH), vocabulary, schema))
+    with atomic.file(path) as partial:
+        with pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as file:
+            for start in range(0, len(lists), BATCH):
+                file.write_batch(_batch(lists, slice(start, start + BATCH), vocabulary, schema))
+            file.add_key_value_metadata({"stamp": sealed.UNSTAMPED})
+        sealed.stamp(partial)
+
+
+def check(path: Path) -> None:
+    """Checks that a file has the bytes that `write` gave it. A file from elsewhere has no stamp, and is taken as it is.
+
+    Raises:
+        DataError: It has others.
+    """
+    if sealed.stamped(path) is False:
+        raise DataError(
+            f"{path}: cannot be read as Parquet: it is damaged (not what was written, by the digest in it); write it "
+            "again or take it away"
+        )
 
 
 def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
@@ -48,10 +61,11 @@ def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
             file whose codes are to be compared.
 
     Raises:
-        DataError: The file is not what finest/ranklists/schema.py describes.
+        DataError: The file is not what finest/ranklists/schema.py describes, or one of ours that is damaged.
     """
     vocabulary = {} if vocabulary is None else vocabulary
     try:
+        check(path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
             description = _description(path, schema)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import pyarrow.parquet as pq
 
+from finest import parquet
 from finest.data import schema
 from finest.models.saved import read_items
 from finest.ranklists.champion import CUT
@@ -60,7 +60,7 @@ def shared(model: Path, data: Path) -> Shared:
         data: Folder that ingest wrote.
     """
     items = set(read_items(model))
-    there = len(items.intersection(pq.read_table(data / schema.ITEMS, columns=["item"])["item"].to_pylist()))
+    there = len(items.intersection(parquet.read(data / schema.ITEMS, columns=["item"])["item"].to_pylist()))
     files = {"cut": model / CUT, "users": data / schema.USERS, "interactions": data / schema.INTERACTIONS}
     with (
         tempfile.TemporaryDirectory() as spill,

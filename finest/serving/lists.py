@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from finest.histories import Histories
 from finest.models.saved import load, ranked
+from finest.sealed import sha256
 from finest.section import Section
 from finest.serving import histories as stored
 from finest.serving.place import Place
@@ -126,12 +127,6 @@ def peak_bytes() -> int:
     except FileNotFoundError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
-
-
-def sha256(file: Path) -> str:
-    """Returns a file's digest."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 _loaded = lru_cache(maxsize=1)(load)

@@ -1,11 +1,13 @@
 """Saves everything that a training needs to go on bit for bit, without pickle.
 
-Each checkpoint is kept under a key of everything that decides the training's weights.
+Each checkpoint is kept under a key of everything that decides the training's weights, and stamped with the digest of
+its bytes: a damaged one is dropped, and what it would have saved is done again.
 """
 
 import ast
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -18,10 +20,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from finest import sealed
 from finest.imports import ROOT, closure, modules_of
 from finest.profiling.profiler import clocked
 from finest.registry import Registry
 from finest.training.store import Store
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -93,21 +98,38 @@ class Checkpoint:
             save_file(
                 {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()},
                 file,
-                {"facts": json.dumps(facts)},
+                {"facts": json.dumps(facts), "stamp": sealed.UNSTAMPED},
             )
+            sealed.stamp(file, self.name)
             self.store.put(self.name, file)
 
     @clocked("checkpoints")
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Returns the tensors and facts that were saved last, or None."""
+        """Returns the tensors and facts that were saved last, or None: there are none, or they are damaged.
+
+        A damaged checkpoint is removed, so that it stands in nobody's way.
+        """
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "checkpoint"
             if not self.store.get(self.name, file):
                 return None
+            if not sealed.stamped(file, self.name):
+                self._drop()
+                return None
             with safe_open(file, "pt") as saved:
                 return {name: saved.get_tensor(name) for name in saved.keys()}, json.loads(saved.metadata()["facts"])  # noqa: SIM118
+
+    def _drop(self) -> None:
+        logger.warning(
+            "the checkpoint %s is damaged (it is not what was saved); it is removed, and the training begins anew",
+            self.name,
+        )
+        self.store.delete(self.name)
 
 
 class _Followed(Checkpoint):
     def save(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        return
+
+    def _drop(self) -> None:
         return

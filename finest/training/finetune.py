@@ -1,6 +1,5 @@
 """Runs the FINEST step: fine-tunes a group's base models to keep reference lists, and takes the tuned rank lists."""
 
-import hashlib
 import logging
 import shutil
 import tempfile
@@ -13,7 +12,7 @@ from typing import Literal, Protocol
 import pyarrow as pa
 import torch
 
-from finest import atomic
+from finest import atomic, sealed
 from finest.data.dataset import Dataset, Ints, Rows
 from finest.models.recommender import Recommender
 from finest.models.saved import WEIGHTS, load, save
@@ -86,9 +85,13 @@ def finetune(
         store: Place of the checkpoints.
         out: Folder to write.
         report: Told of progress.
+
+    Raises:
+        DamagedError: The base models are not what `pretrain` wrote.
     """
     device = choose(pretrain.device)
     variants = plan.group(group_id).variants
+    sealed.check(bases)
     facts = group.read_facts(bases)
     recipe = Recipe.model_validate(facts["recipe"])
     pretrain = long_enough(pretrain, recipe)
@@ -132,6 +135,7 @@ def finetune(
             write_history(folder, variant.name, histories[variant.name], terms)
         write_cut(data, folder / CANDIDATE)
         group.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
+        sealed.seal(folder)
 
 
 @dataclass(frozen=True)
@@ -316,4 +320,4 @@ def champion_name(champion: Path) -> str:
 
 
 def _digest(model: Path) -> str:
-    return hashlib.sha256((model / WEIGHTS).read_bytes()).hexdigest()
+    return sealed.sha256(model / WEIGHTS)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from finest import parquet
 
 Record = dict[str, Any]
 """An epoch, by column."""
@@ -53,9 +54,9 @@ def metrics_of(history: pa.Table) -> dict[str, str]:
 def write_history(folder: Path, variant: str, records: list[Record], terms: Mapping[str, str]) -> None:
     """Writes a variant's records into a training step's folder."""
     (folder / "history").mkdir(exist_ok=True)
-    pq.write_table(table(records, terms), folder / "history" / f"{variant}.parquet")
+    parquet.write(table(records, terms), folder / "history" / f"{variant}.parquet")
 
 
 def read_history(folder: Path, variant: str) -> list[Record]:
     """Returns the records that `write_history` wrote."""
-    return list(pq.read_table(folder / "history" / f"{variant}.parquet").to_pylist())
+    return list(parquet.read(folder / "history" / f"{variant}.parquet").to_pylist())

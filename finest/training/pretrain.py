@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from finest import atomic
+from finest import atomic, sealed
 from finest.data.dataset import Dataset, Rows
 from finest.errors import FinestError
 from finest.keys import numpy_generator, torch_generator
@@ -109,6 +109,7 @@ def pretrain(
                 "cost": {variant.name: result.cost for variant, result in zip(variants, results, strict=True)},
             },
         )
+        sealed.seal(folder)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from finest import sealed
+from finest.errors import DataError, first_line
 from finest.models.length import Length
+from finest.sealed import AGAIN
 from finest.section import Section
 from finest.training.stopping import Found
 
@@ -116,8 +119,13 @@ no better in 200 more; an epoch of all rows has 1.10 times as many.'
     def write(self, folder: Path) -> None:
         """Writes `folder`/recipe.json."""
         (folder / FILE).write_text(self.model_dump_json(indent=2))
+        sealed.seal(folder)
 
     @classmethod
     def read(cls, folder: Path) -> "Recipe":
-        """Returns what `write` wrote."""
-        return cls.model_validate_json((folder / FILE).read_text())
+        """Returns what `write` wrote. Raises DamagedError where the folder is not that."""
+        sealed.check(folder)
+        try:
+            return cls.model_validate_json((folder / FILE).read_bytes())
+        except ValidationError as error:
+            raise DataError(f"{folder / FILE}: not a recipe of this version ({first_line(error)}): {AGAIN}") from error

@@ -231,7 +231,7 @@ def _read(store: Shelf) -> dict[int, float]:
     """Returns the MRR of the rungs that an earlier attempt has passed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rungs"
-        there = store.get(RUNGS, file)
+        there = store.noted(RUNGS, file)
         return {int(epochs): mrr for epochs, mrr in json.loads(file.read_text()).items()} if there else {}
 
 
@@ -239,7 +239,7 @@ def _write(store: Shelf, accuracies: dict[int, float]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rungs"
         file.write_text(json.dumps(accuracies))
-        store.put(RUNGS, file)
+        store.note(RUNGS, file)
 
 
 def _reciprocal(lists: RankLists) -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -221,7 +221,7 @@ class Study:
         self._keep()
 
     def _keep(self) -> None:
-        self.store.put("journal", self.file)
+        self.store.note("journal", self.file)
 
 
 def _opened(file: Path, store: Shelf) -> "optuna.Study":
@@ -235,7 +235,7 @@ def _opened(file: Path, store: Shelf) -> "optuna.Study":
             f"the search needs {error.name}, which the extra brings: pip install 'finest[pipeline]'"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    store.get("journal", file)
+    store.noted("journal", file)
     storage = JournalStorage(JournalFileBackend(str(file)))
     return optuna.create_study(
         storage=storage, study_name="tune", directions=["maximize", "maximize"], load_if_exists=True

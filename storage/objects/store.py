@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from finest import atomic
-from finest.errors import FinestError
+from finest.errors import DamagedError
 from storage.objects.errors import RAISED
 from storage.objects.place import Place
 from storage.versions import VersionedStore
@@ -105,9 +105,7 @@ class ObjectStore(VersionedStore[Version]):
             with unfinished.open("rb") as content:
                 found = hashlib.file_digest(content, "sha256").hexdigest()
             if found != version.sha256:
-                raise FinestError(
-                    f"{self.uri}: {version.key}: what was read has sha256 {found}; run again, or delete the object"
-                )
+                raise DamagedError(f"{self.uri}: {version.key} is damaged: what was read has sha256 {found}")
 
     def _remove(self, versions: Sequence[Version]) -> None:
         for version in versions:

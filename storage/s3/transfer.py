@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ConnectionError as NoConnection
 from botocore.exceptions import HTTPClientError, IncompleteReadError, ResponseStreamingError
 
-from finest.errors import FinestError
+from finest.errors import DamagedError
 from finest.patience import pause
 from storage.s3.connection import attempts
 from storage.s3.place import Place
@@ -67,7 +67,7 @@ def download(client: Any, place: Place, file: Path) -> None:
     """Writes the object to `file`, which appears whole or not at all.
 
     What has come stays beside `file` where the transfer is cut off, and the next call, in this process or another one,
-    goes on from there if the object is still the same. Raises FinestError where the content is not what was uploaded.
+    goes on from there if the object is still the same. Raises DamagedError where the content is not what was uploaded.
     """
     about = client.head_object(Bucket=place.bucket, Key=place.key)
     size, etag = about["ContentLength"], about["ETag"]
@@ -90,9 +90,7 @@ def download(client: Any, place: Place, file: Path) -> None:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if wanted not in (None, found):
         partial.unlink()
-        raise FinestError(
-            f"{place.uri}: what was read has sha256 {found}, not {wanted}; run again, or delete the object"
-        )
+        raise DamagedError(f"{place.uri} is damaged: what was read has sha256 {found}, not {wanted}")
     partial.replace(file)
 
 

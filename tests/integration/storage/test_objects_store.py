@@ -128,12 +128,17 @@ def test_what_a_killed_writer_left_is_no_blob_and_goes_with_the_name(
     assert files(container) == []
 
 
-def test_what_was_changed_on_the_server_is_refused(emulator: Emulator, container: str, tmp_path: Path) -> None:
+def test_what_was_changed_on_the_server_is_dropped_for_the_version_before_it_or_none(
+    emulator: Emulator, container: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = checkpoint_store(f"{container}/p")
     upload(emulator, container, f"p/{Version(1, 'host-1-ab', 5, '0' * 64, 'clean').key}", b"wrong")
-    with pytest.raises(FinestError, match="sha256"):
-        store.get("clean", tmp_path / "got")
-    assert list(tmp_path.iterdir()) == []
+    assert read(store, "clean", tmp_path) is None
+    assert "clean@000000000001" in caplog.text and "is damaged: what was read has sha256" in caplog.text
+    assert files(f"{container}/p") == [] and list(tmp_path.iterdir()) == []
+    store.put("clean", blob(tmp_path, b"right"))
+    upload(emulator, container, f"p/{Version(2, 'host-1-ab', 5, '0' * 64, 'clean').key}", b"wrong")
+    assert read(store, "clean", tmp_path) == b"right"
 
 
 WRITER = """

@@ -188,14 +188,20 @@ def test_a_refusal_is_one_line(
     assert read(store, "clean", tmp_path) in (b"1", b"2")
 
 
-def test_an_object_that_is_not_what_was_uploaded_is_refused(s3_server: S3, bucket: str, tmp_path: Path) -> None:
+def test_an_object_that_is_not_what_was_uploaded_is_dropped_for_the_version_before_it_or_none(
+    s3_server: S3, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = checkpoint_store(f"s3://{bucket}/p")
     store.put("clean", blob(tmp_path, b"content"))
     client = s3_server.client()
     (entry,) = client.list_objects_v2(Bucket=bucket)["Contents"]
-    client.put_object(Bucket=bucket, Key=entry["Key"], Body=b"cOntent", Metadata={"sha256": "0" * 64})
-    with pytest.raises(FinestError, match="sha256"):
-        read(store, "clean", tmp_path)
+    wrong = {"Bucket": bucket, "Body": b"cOntent", "Metadata": {"sha256": "0" * 64}}
+    client.put_object(Key="p/clean/000000000009-host", **wrong)
+    assert read(store, "clean", tmp_path) == b"content"
+    assert "p/clean/000000000009-host is damaged: what was read has sha256" in caplog.text
+    client.put_object(Key=entry["Key"], **wrong)
+    assert read(store, "clean", tmp_path) is None
+    assert store.list("") == []
 
 
 def test_no_place_at_all_is_a_config_error() -> None:

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.preflight import work as preflight
-from finest.errors import ConfigError, FinestError
+from finest.errors import ConfigError, DamagedError, FinestError
 from finest.models import manifest as manifests
-from finest.models.manifest import DamagedError, PackageManifest, check
+from finest.models.manifest import PackageManifest, check
 from finest.models.signature import PRIVATE, PUBLIC, verify
+from finest.sealed import text_of
 from tests.canaries import in_process
 from tests.integration.tracking.conftest import NAME
 from tracking import ledger, production, promotion, registry, runs
@@ -205,5 +206,5 @@ def test_a_manifest_of_a_newer_release_is_read(tmp_path: Path) -> None:
     files = manifests.digests(tmp_path)
     facts = dict.fromkeys(("line", "run", "data_fingerprint", "finest", "git_commit", "image_digest"), "x")
     known = PackageManifest(files=files, verdict=files["artifacts/verdict.json"], **facts)
-    (tmp_path / manifests.NAME).write_text(manifests.text_of(known.model_dump() | {"newer": 1}))
+    (tmp_path / manifests.NAME).write_text(text_of(known.model_dump() | {"newer": 1}))
     assert check(tmp_path) == known

@@ -85,3 +85,16 @@ def test_a_step_heeds_the_mark(place: str) -> None:
         raise ConfigError("gate.rules: no such rule")
     with pytest.raises(ConfigError, match="no such rule"), watched("preflight", checkpoints=place):
         pytest.fail("the work began again")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{}", b'{"kind": "DataErrpr", "line": "x"}', b"null"])
+def test_a_damaged_mark_is_removed_and_the_step_tries_again(
+    place: str, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert attempt(place, DataError("no rows"))
+    assert not attempt(place, None)
+    mark = Path(place) / "failures" / "run-1" / "pretrain"
+    mark.write_bytes(content)
+    assert attempt(place, None)
+    assert "failures/run-1/pretrain of an earlier attempt is damaged" in caplog.text
+    assert not mark.exists()

@@ -133,7 +133,7 @@ def test_a_plan_is_written_whole_into_an_empty_folder_and_read_back(tmp_path: Pa
     back, again = read_plan(out)
     assert back.equals(table)
     assert again == groups
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["edits", "edits.parquet", "plan.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["digests.json", "edits", "edits.parquet", "plan.json"]
 
 
 @pytest.mark.parametrize(
