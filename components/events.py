@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
+from finest.secrets import masked_all
+
 if TYPE_CHECKING:
     from finest.profiling.summary import StepCost
 
@@ -42,8 +44,9 @@ class Event(BaseModel):
 
 
 def emit(kind: Kind, step: str, group: str | None, **values: Any) -> None:
-    """Appends one event in a single write, so that steps that run at the same time do not mix their lines."""
+    """Appends one event, masked, in a single write, so that steps that run at the same time do not mix their lines."""
     if path := os.environ.get(VARIABLE):
+        values = masked_all(values)
         line = (
             Event(kind=kind, step=step, group=group, time=time.time(), **values).model_dump_json(exclude_defaults=True)
             + "\n"

@@ -7,6 +7,7 @@ import sys
 import time
 
 from components import events
+from finest.secrets import guard, masked, masked_all
 
 VARIABLE = "FINEST_LOG"
 """Environment variable: `text` (also where it is unset) or `json`."""
@@ -31,12 +32,13 @@ FIGURES = (
 
 
 def configure(step: str, group: str | None) -> None:
-    """Formats all that this process logs, for the handlers that there are or else to standard output.
+    """Formats all that this process logs, masked, for the handlers that there are or else to standard output.
 
     Args:
         step: Name of the step.
         group: Id of the group that it trains, if any.
     """
+    guard()
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.StreamHandler(sys.stdout))
@@ -65,7 +67,7 @@ class Text(logging.Formatter):
         """Returns a line, and a traceback where there is one."""
         record.where = self.where
         record.level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        return super().format(record)
+        return masked(super().format(record))
 
 
 class Json(logging.Formatter):
@@ -85,7 +87,7 @@ class Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
         }
-        return json.dumps({**about, **self.where, "message": record.getMessage(), **figures, **trace})
+        return json.dumps(masked_all({**about, **self.where, "message": record.getMessage(), **figures, **trace}))
 
 
 class Notices(logging.Handler):

@@ -11,9 +11,14 @@ from pydantic_core import ErrorDetails
 from finest.errors import ConfigError
 from finest.models import config as models
 from finest.registry import Name, Named, Registry
+from finest.secrets import masked
 
 S = TypeVar("S", bound=BaseModel)
 
+LISTED = 20
+"""Number of wrong keys that a message lists at most."""
+LONGEST = 200
+"""Number of characters that it shows of a value."""
 RENAMED = {
     "pretrain.rate": "pretrain.lr",
     "pretrain.decay": "pretrain.weight_decay",
@@ -135,15 +140,23 @@ def names_in(value: Any) -> list[str]:
 
 
 def _explain(error: ValidationError, section: type[BaseModel], values: Mapping[str, Any], name: str) -> str:
-    """Returns one line that says what is wrong with the first of the wrong keys, and how many there are besides."""
+    """Returns one line that says what is wrong with every key."""
     by_path: dict[str, list[ErrorDetails]] = {}
-    # A misspelt key makes another one missing, so it comes first.
-    for one in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden"):
-        path = ".".join(part for part in [name, *_keys_alone(one, values)] if part)
+    errors = error.errors(include_url=False)
+    unknown = {one["loc"][:-1] for one in errors if one["type"] == "extra_forbidden"}
+    # A misspelt key makes another one missing, which needs no word of its own.
+    needed = [one for one in errors if one["type"] != "missing" or one["loc"][:-1] not in unknown]
+    for one in sorted(needed, key=lambda one: one["type"] != "extra_forbidden"):
+        path = " ".join(".".join(part for part in [name, *_keys_alone(one, values)] if part).split())[:LONGEST]
         by_path.setdefault(path, []).append(one)
-    (path, found), more = next(iter(by_path.items())), len(by_path) - 1
-    text = _unknown(path, section, values, name) if found[0]["type"] == "extra_forbidden" else _wrong(path, found)
-    return text + (f" (and {more} more)" if more else "")
+    said = [
+        _unknown(path, section, values, name) if found[0]["type"] == "extra_forbidden" else _wrong(path, found)
+        for path, found in by_path.items()
+    ]
+    if len(said) == 1:
+        return said[0]
+    more = f" (and {len(said) - LISTED} more)" if len(said) > LISTED else ""
+    return f"{len(said)} keys are wrong: {' '.join(f'({n}) {one}' for n, one in enumerate(said[:LISTED], 1))}{more}"
 
 
 def _keys_alone(error: ErrorDetails, values: Any) -> list[str]:
@@ -169,7 +182,10 @@ def _wrong(path: str, found: list[ErrorDetails]) -> str:
 
 
 def _as_yaml(value: Any) -> str:
-    return {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
+    if isinstance(value, str):
+        value = masked(value, alone=True)
+    shown = {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
 
 
 def _unknown(path: str, section: type[BaseModel], values: Mapping[str, Any], name: str) -> str:

@@ -1,7 +1,8 @@
 """Errors that a user can act on: one line saying what is wrong, where, and what to do."""
 
-import re
 import signal
+
+from finest.secrets import masked
 
 
 class FinestError(Exception):
@@ -50,17 +51,8 @@ class OutOfMemoryError(FinestError):
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message that says something; empty where there is none."""
-    return next((line.strip() for line in without_queries(str(error)).splitlines() if line.strip()), "")
-
-
-def without_queries(text: str) -> str:
-    """Returns the text without what follows the question mark of URLs: signatures that give access stand there.
-
-    >>> without_queries("GET https://a.example/b?sig=secret failed")
-    'GET https://a.example/b failed'
-    """
-    return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\"]*", r"\1", text)
+    """Returns the first line of an error's message that says something, without secrets; empty where there is none."""
+    return next((line.strip() for line in masked(str(error)).splitlines() if line.strip()), "")
 
 
 def one_line(error: BaseException) -> str:

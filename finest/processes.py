@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from finest.errors import FinestError, KilledError
+from finest.secrets import guard
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 10.0
@@ -133,6 +134,7 @@ def _work(connection: Connection, parent: int, setup: Callable[[], object]) -> N
             connection.send(message)
 
     # One whose step was killed must not go on training: it holds locks of checkpoints.
+    guard()
     end_when(lambda: os.getppid() != parent)
     forward(send)
     setup()

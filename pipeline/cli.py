@@ -5,6 +5,7 @@ config; 1 anything else.
 """
 
 import contextlib
+import shlex
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -15,7 +16,8 @@ import typer
 
 from components.sections import parse
 from finest import __version__
-from finest.errors import BrokenGateError, ConfigError, FinestError
+from finest.errors import BrokenGateError, ConfigError, FinestError, one_line
+from finest.secrets import guarded, masked
 from pipeline import config as configs
 from pipeline import config_commands, models, recommend, tune
 from pipeline import state as states
@@ -33,6 +35,7 @@ from pipeline.options import (
     settings,
     switch,
 )
+from pipeline.plain import shown
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for torch.
 
@@ -186,7 +189,7 @@ def compile_(
         raise ConfigError(
             "--image is empty; give REPOSITORY@sha256:..., or leave it out for what `make images` has built"
         )
-    cluster = parse(Cluster, configs.assigned(settings(constants, queue=queue)), "cluster")
+    cluster = parse(Cluster, configs.assigned(settings(constants, queue=queue), section=Cluster), "cluster")
     compile_to(output, image or IMAGE, cluster, configs.load(config) if config else None, which)
     print(f"wrote {output}")
 
@@ -197,7 +200,12 @@ recommend.register(app)
 
 
 def main() -> int:
-    """Runs the command line and returns the exit code."""
+    """Runs the command line, with secrets masked in all that it prints, and returns the exit code."""
+    with guarded():
+        return _main()
+
+
+def _main() -> int:
     try:
         return app(prog_name="finest", standalone_mode=False) or 0
     except CLICK_ERROR as error:
@@ -214,14 +222,14 @@ def main() -> int:
         )
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal
         return _fail(
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''} (traceback in {_log(error)})",
+            f"{one_line(error)} (traceback in {_log(error)})",
             1,
         )
 
 
 def _fail(message: str, code: int) -> int:
     if message:  # none where a command without arguments has shown its help
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        print(f"error: {shown(' '.join(masked(message).split()))}", file=sys.stderr)
     return code
 
 
@@ -232,7 +240,7 @@ def _log(error: BaseException) -> Path:
     file = state_folder() / "error.log"
     with contextlib.suppress(OSError):  # the disk that cannot take it may be the error
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a") as log:
-            log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {' '.join(sys.argv)}\n")
-            traceback.print_exception(error, file=log)
+        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(map(masked, sys.argv))}\n")
+            log.write(masked("".join(traceback.format_exception(error))))
     return file

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 import storage
 from components import lines, packages
 from components.config import Sections, Steps
 from components.sections import parse
-from finest.errors import ConfigError
+from finest.secrets import has_credentials
 from finest.section import Section
 from finest.tuning.config import Tune
+from pipeline import config_file, settings
 from pipeline.placement import Placement
+from pipeline.settings import Setting
 
 FILE = "config.yaml"
 """Name of the complete config beside what a run made of it."""
@@ -54,6 +56,15 @@ class Run(Section):
     """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes
     no result."""
 
+    @field_validator("source", "checkpoints")
+    @classmethod
+    def _without_credentials(cls, value: str) -> str:
+        if has_credentials(value):
+            raise ValueError(
+                "must hold no credentials: it is written to logs and to MLflow; give them in the environment"
+            )
+        return value
+
     @field_validator("as_of", mode="before")
     @classmethod
     def _a_day_or_a_time(cls, value: object) -> object:
@@ -80,21 +91,6 @@ class Config(Sections, Run):
     """What `finest tune` searches, and for how long."""
 
 
-class Once(yaml.SafeLoader):
-    """Loads YAML safely and refuses a key that stands twice: the second would take the first one's place."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Returns the mapping of a node. Raises ConstructorError where a key stands twice."""
-        seen = set[str]()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value} stands twice; put both into one", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def find(given: str) -> Path:
     """Returns the file of a config: `given` is a ready-made one's bare name, like `nightly`, or a path."""
     return READY_MADE / f"{given}.yaml" if given in ready_made() else Path(given)
@@ -105,12 +101,13 @@ def ready_made() -> list[str]:
     return sorted(file.stem for file in READY_MADE.glob("*.yaml"))
 
 
-def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
+def load(path: Path | None, sets: Iterable[Setting] = ()) -> Config:
     """Returns the config in a YAML file, with settings on top.
 
     Args:
         path: The file; None for a config of defaults.
-        sets: Settings like `gate.min_rls_rbo=0.8`, whose values are read as YAML.
+        sets: Settings like `gate.min_rls_rbo=0.8`, whose values are read as YAML where the key holds no text; or pairs
+            of a key and a text.
 
     Raises:
         ConfigError: There is no such file, or it is no valid config; one line.
@@ -124,66 +121,19 @@ def load(path: Path | None, sets: Iterable[str] = ()) -> Config:
     return config.model_copy(update={"packages": list(dict.fromkeys(needed))})
 
 
-def assigned(sets: Iterable[str], values: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Returns the values of a config file, changed by `key=value` settings.
+def assigned(
+    sets: Iterable[Setting], values: dict[str, Any] | None = None, section: type[BaseModel] = Config
+) -> dict[str, Any]:
+    """Returns the values of a config file, changed by settings.
 
     Raises ConfigError where one cannot be meant.
     """
-    values = {} if values is None else values
-    for setting in sets:
-        _set(values, setting)
-    return values
+    return settings.assigned(sets, {} if values is None else values, section)
 
 
 def read(path: Path) -> dict[str, Any]:
     """Returns what a config file says, unchecked but for its YAML. Raises ConfigError."""
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Once)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise ConfigError(
-            f"{path}: there is no such config file; ready-made ones are named {' and '.join(ready_made())}"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ConfigError(
-            f"{path}{f':{mark.line + 1}' if mark else ''}: not valid YAML ({getattr(error, 'problem', error)})"
-        ) from error
-    if not isinstance(values or {}, dict):
-        raise ConfigError(f"{path}: a config is sections and keys, this is a {type(values).__name__}")
-    return values or {}
-
-
-def _set(values: dict[str, Any], setting: str) -> None:
-    """Puts `a.b.0.c=value` into nested dicts and lists; the value is read as YAML."""
-    key, equals, text = setting.partition("=")
-    path = key.strip().split(".")
-    if not equals or not all(path):
-        raise ConfigError(f"--set {setting}: write it as key=value, like gate.min_rls_rbo=0.8")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {setting}: the value is not valid YAML") from error
-    except ValueError:  # like a day and is none, such as 2026-11-31
-        value = text
-    here: Any = values
-    for number, name in enumerate(path):
-        last = number == len(path) - 1
-        if isinstance(here, list):
-            if not name.isdigit() or int(name) >= len(here):
-                raise ConfigError(
-                    f"--set {setting}: {'.'.join(path[:number])} is a list of {len(here)}, number its entries from 0"
-                )
-            place: Any = int(name)
-        elif isinstance(here, dict):
-            place = name
-        else:
-            raise ConfigError(f"--set {setting}: {'.'.join(path[:number])} is a single value and has no keys")
-        if last:
-            here[place] = value
-        else:
-            if isinstance(here, dict) and not isinstance(here.get(place), (dict, list)):
-                here[place] = {}
-            here = here[place]
+    return config_file.read(path, f"; ready-made ones are named {' and '.join(ready_made())}")
 
 
 def dump(config: Config) -> str:

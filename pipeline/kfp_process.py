@@ -8,6 +8,7 @@ from kfp import local
 
 from components.image import IMAGE
 from components.orphan import die_with_parent
+from finest.secrets import guard
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.pipelines import PipelineName, builder
@@ -27,6 +28,7 @@ def main(which: PipelineName, folder: Path, state: Path, image: str, memory: str
     Returns:
         0, or 1 where kfp says that a step failed.
     """
+    guard()
     die_with_parent(before=(lambda: containers.remove(state, folder.name)) if image else lambda: None)
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")
     config = configs.load(folder / configs.FILE)

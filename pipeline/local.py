@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,15 +19,17 @@ from rich.console import Console
 
 from components import events, orphan
 from components.step import cpu_seconds
-from finest import sealed
+from finest import documents, sealed
 from finest.durations import duration
 from finest.errors import FinestError
 from finest.gate.verdict import read_verdict
 from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
+from finest.secrets import hide_variable, masked
 from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
 from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unapproved, unchanged
+from pipeline.plain import say
 from pipeline.progress import renderer, title
 from pipeline.state import State
 from pipeline.table import show
@@ -34,7 +37,7 @@ from tracking import links
 from tracking.outcome import outcome
 from tracking.records import log_file
 from tracking.runs import close_parent
-from tracking.store import check, masked, uri
+from tracking.store import check, uri
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10
@@ -84,20 +87,17 @@ def carry_out(
         FinestError: A step failed.
     """
     os.environ |= config.steps.environment()
+    hide_variable(config.notify.webhook_variable)
     with state.locked():
         if image:
             containers.remove(state.root)  # of runs that were killed: one that holds this state's lock has none yet
         folder = state.new_run()
         if image:
             config = containers.prepare(config, state, folder, image.user)
-            console.print(
-                f"Image {', '.join(filter(None, [image.name, containers.note(image)]))}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(console, f"Image {', '.join(filter(None, [image.name, containers.note(image)]))}")
         (folder / configs.FILE).write_text(configs.dump(config))
         said = f"Run {folder.name} of line {config.line}, log in {folder / 'kfp.log'}"
-        console.print(said, markup=False, highlight=False, soft_wrap=True)
+        say(console, said)
         try:
             failure, spent = _follow(config.line, folder, state, console, image, searches)
             keep(folder)
@@ -252,7 +252,7 @@ def keep(folder: Path) -> None:
     """Moves what is worth keeping out of KFP's folder: verdict, report, tables, and rank lists for `gate --lists`."""
     kfp = folder / "kfp"
     for facts in kfp.rglob("tuned/group.json"):
-        group = f"group-{json.loads(facts.read_text())['group']}"
+        group = f"group-{documents.read_facts(facts, 'run again')['group']}"
         _move(facts.parent / "lists", folder / "lists" / group)
         for trace in facts.parent.glob(f"{FOLDER}/*-trace.json.gz"):
             _move(trace, folder / FOLDER / group / trace.name)
@@ -302,7 +302,8 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
         f"Report   {folder / 'report.html'}",
     ]
     if not links.served():
-        lines.append(f"Start    {Path(sys.executable).parent}/mlflow ui --backend-store-uri {masked(uri())}")
+        command = [f"{Path(sys.executable).parent}/mlflow", "ui", "--backend-store-uri", masked(uri())]
+        lines.append(f"Start    {shlex.join(command)}")
     lines += [f"MLflow   {links.run(folder.name)}", f"All runs {links.table(name)}"]
     if (numbers := folder / FOLDER / NUMBERS).exists():
         (folder / PAGE).write_text(page(events.costs(folder / "events.jsonl"), json.loads(numbers.read_text())))
@@ -321,5 +322,5 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
     else:
         lines.append(f"{NOT_PROMOTED[verdict.verdict]}  {unchanged(name)}")
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     return code

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from finest.durations import duration
 from finest.errors import ConfigError, FinestError
 from pipeline import decisions
 from pipeline import line as lines
 from pipeline.ending import CancelledError
-from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json, say
+from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json
+from pipeline.plain import Table, say
 
 if TYPE_CHECKING:
     from components.promote.config import Promote
@@ -47,7 +47,7 @@ def list_(
         print_json({"model": name, "awaiting": awaiting, "versions": [_described(version) for version in versions]})
         return
     columns = "version", "aliases", "verdict", "verified", "RLS", "MRR", "created (UTC)", "run"
-    table = Table(*columns, title=f"Line {name}", title_justify="left")
+    table = Table(*columns, title=f"Line {name}")
     for version in versions:
         measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
         said = version.verdict
@@ -183,9 +183,7 @@ def history(
     for one in served if at else ():
         until = f"until {one.until:%Y-%m-%d %H:%M}" if one.until else "and still is"
         print(f"{name} version {one.version} was the champion from {one.since:%Y-%m-%d %H:%M} UTC {until}")
-    table = Table(
-        "entry", "when (UTC)", "what", "from", "to", "who", "why", title=f"Ledger of {name}", title_justify="left"
-    )
+    table = Table("entry", "when (UTC)", "what", "from", "to", "who", "why", title=f"Ledger of {name}")
     for number, facts in ((one.number, _facts(one, log)) for one in written):
         void = "" if facts["effective"] in (True, None) else ", without effect"
         what = f"{facts['kind']}{', forced' if facts['forced'] else ''}{void}"

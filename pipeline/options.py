@@ -1,7 +1,7 @@
 """Options that commands share, the examples in their help, and where they write."""
 
 import json
-import textwrap
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from pipeline.config import find
+from pipeline.settings import Setting
 
 WIDTH = 140
 """Of tables where the output is not a terminal."""
@@ -51,23 +52,9 @@ def print_json(value: dict[str, Any]) -> None:
 
 def console() -> Console:
     """Returns a console on standard output, wide enough for tables in a log file."""
-    out = Console()
-    return out if out.is_terminal else Console(width=WIDTH)
-
-
-def say(console: Console, line: str, indent: int | None = None) -> None:
-    """Prints a line as it is.
-
-    Args:
-        console: Where to print.
-        line: The line.
-        indent: Number of spaces before what goes on below, where the line is wider than the console; None: no break.
-    """
-    if indent is not None:
-        line = textwrap.fill(
-            line, console.width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
-        )
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    plain = partial(Console, markup=False, emoji=False, highlight=False)
+    out = plain()
+    return out if out.is_terminal else plain(width=WIDTH)
 
 
 def switch(on: bool) -> str | None:
@@ -75,6 +62,6 @@ def switch(on: bool) -> str | None:
     return "true" if on else None
 
 
-def settings(sets: list[str] | None, **given: str | None) -> list[str]:
-    """Returns `--set` and the options that stand for config keys, as `key=value`."""
-    return [*(sets or []), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+def settings(sets: list[str] | None, **given: str | None) -> list[Setting]:
+    """Returns `--set`, and the options that stand for config keys, whose texts are taken as they are."""
+    return [*(sets or []), *((key, value) for key, value in given.items() if value is not None)]

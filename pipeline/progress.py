@@ -9,6 +9,7 @@ from rich.text import Text
 
 from components.events import Event
 from finest.durations import duration
+from pipeline.plain import say, shown
 from pipeline.policy import POLICIES
 
 PLAIN_SECONDS = 20.0
@@ -76,7 +77,7 @@ class Live:
             SpinnerColumn(finished_text="[green]+[/]"),
             TextColumn("{task.description:<28}", markup=False),
             _Bar(),
-            TextColumn("{task.fields[text]}"),
+            _Said(),
             console=console,
         )
         self.started: dict[str, float] = {}
@@ -94,21 +95,28 @@ class Live:
         name = title(event)
         if event.kind == "start":
             self.started[name] = event.time
-            self.tasks[name] = self.progress.add_task(name, total=1.0, text="")
+            self.tasks[name] = self.progress.add_task(name, total=1.0, text="", style="")
             return
         task, started = self.tasks[name], self.started[name]
         if event.kind == "progress":
             parts = [f"{event.done:.0%}", event.text, left(event, started)]
             self.progress.update(task, completed=event.done, text=", ".join(part for part in parts if part))
         elif event.kind == "notice":
-            self.progress.console.print(f"{name}: {event.text}", markup=False, highlight=False, soft_wrap=True)
+            say(self.progress.console, f"{name}: {event.text}")
         elif event.kind == "finish":
             self.progress.update(task, completed=1.0, text=ended(event, started))
         elif event.kind == "failure":
-            self.progress.update(task, text=f"[red]{ended(event, started)}[/]")
+            self.progress.update(task, text=ended(event, started), style="red")
             self.progress.stop_task(task)
         else:
             assert_never(event.kind)
+
+
+class _Said(ProgressColumn):
+    """Shows what a step says of itself, as text."""
+
+    def render(self, task: Task) -> Text:
+        return Text(shown(task.fields["text"]), style=task.fields["style"])
 
 
 class _Bar(ProgressColumn):
@@ -124,8 +132,4 @@ class _Bar(ProgressColumn):
 
 def renderer(console: Console) -> Plain | Live:
     """Returns what shows a run's events: bars on a terminal, lines elsewhere."""
-    return (
-        Live(console)
-        if console.is_terminal
-        else Plain(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
-    )
+    return Live(console) if console.is_terminal else Plain(lambda line: say(console, line))

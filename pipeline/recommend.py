@@ -21,7 +21,8 @@ from finest.errors import ConfigError, DamagedError, FinestError
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.config import Config
-from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, say, settings
+from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, settings
+from pipeline.plain import say
 from pipeline.state import State
 
 if TYPE_CHECKING:

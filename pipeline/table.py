@@ -3,12 +3,12 @@
 from functools import partial
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
 from finest.report import form
 from finest.report.form import metric_columns, similarity_columns, stage_columns, yardsticks
+from pipeline.plain import Table, shown
 
 number, percent = partial(form.number, absent=""), partial(form.percent, absent="")
 STATUS_STYLES = {
@@ -25,7 +25,7 @@ def show(console: Console, verdict: Verdict) -> None:
     """Prints stability, accuracy and rules, then the verdict in one line."""
     given = f", {verdict.given}" if verdict.given else ""
     if change := form.churn(verdict.metrics):
-        console.print(change, style="bold", markup=False, highlight=False)
+        console.print(Text(change, style="bold"))
     if verdict.scenarios:
         title = f"Rank list stability (protocol {verdict.protocol}{given}; reference {verdict.reference})"
         console.print(stability(verdict.scenarios, title))
@@ -34,14 +34,15 @@ def show(console: Console, verdict: Verdict) -> None:
     if verdict.rules:
         console.print(rules(verdict.rules))
     for note in verdict.notes:
-        console.print(f"note: {note}", style="dim", markup=False, highlight=False)
-    console.print(Text.assemble("Verdict: ", (verdict.verdict, STATUS_STYLES[verdict.verdict]), f". {verdict.reason}"))
+        console.print(Text(shown(f"note: {note}"), style="dim"))
+    word = verdict.verdict, STATUS_STYLES[verdict.verdict]
+    console.print(Text.assemble("Verdict: ", word, shown(f". {verdict.reason}")))
 
 
 def stability(scenarios: list[ScenarioResult], title: str) -> Table:
     """Returns a table of the probes, between the noise floor and the ceiling, and of the controls."""
     (floor, ceiling), stages = yardsticks(scenarios), stage_columns(scenarios)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title)
     table.add_column("", no_wrap=True)
     similarities = similarity_columns(scenarios, "everywhere")
     for name in similarities.values():
@@ -63,7 +64,7 @@ def stability(scenarios: list[ScenarioResult], title: str) -> Table:
 def accuracy(models: list[Accuracy]) -> Table:
     """Returns a table of the models' accuracy."""
     metrics = metric_columns(models)
-    table = Table("", title="Accuracy over the full catalogue", title_justify="left")
+    table = Table("", title="Accuracy over the full catalogue")
     for heading in (*(column.heading for column in metrics), "coverage@10", "overlap", "plasticity"):
         table.add_column(heading, justify="right")
     for model in models:
@@ -74,7 +75,7 @@ def accuracy(models: list[Accuracy]) -> Table:
 
 def rules(results: list[RuleResult]) -> Table:
     """Returns a table of the rules, in words."""
-    table = Table("rule", title="The gate's rules", title_justify="left")
+    table = Table("rule", title="The gate's rules")
     for column in ("value", "bound"):
         table.add_column(column, justify="right")
     table.add_column("")
@@ -84,7 +85,7 @@ def rules(results: list[RuleResult]) -> Table:
     for rule in form.failed_first(results):
         status = Text(rule.status, style=STATUS_STYLES[rule.status])
         numbers = number(rule.value), number(rule.bound)
-        table.add_row(rule.name, *numbers, status, *form.odds(rule), Text(form.explained(rule)))
+        table.add_row(rule.name, *numbers, status, *form.odds(rule), form.explained(rule))
     return table
 
 

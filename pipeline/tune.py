@@ -17,6 +17,7 @@ from pipeline import config as configs
 from pipeline import state as states
 from pipeline.config import Config
 from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, settings
+from pipeline.plain import say
 
 FOLDER = "tune"
 """Folder of what a search found, in its run's folder."""
@@ -95,4 +96,4 @@ def _say(out: Console, shown: Path, found: Path, spent: Any) -> None:
         f"Page     {shown / PAGE}",
         f"MLflow   {run}",
     ):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(out, line)

@@ -3,7 +3,6 @@
 store     where MLflow keeps things
     state_folder() -> Path                          FINEST_STATE or ./state, absolute
     uri() -> str                                    MLFLOW_TRACKING_URI or sqlite:///<state>/mlflow/mlflow.db
-    masked(text) -> str                             `text` without the credentials of its URIs
     check(line) -> None                             FinestError where it does not answer or keeps no artifacts
     asked(question) -> the question's answer        FinestError soon where the store does not answer
     connect() -> MlflowClient

@@ -3,7 +3,6 @@
 Its headings follow Mitchell et al., "Model Cards for Model Reporting" (arXiv 1810.03993).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from markupsafe import Markup
 from finest.data.schema import Manifest
 from finest.gate.segments import EVERYONE
 from finest.gate.verdict import Segment, Verdict
-from finest.report.markdown import markdown
+from finest.report.markdown import markdown, text
 
 if TYPE_CHECKING:
     from finest.models.saved import Facts
@@ -43,7 +42,7 @@ def model_card(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        finalize=text,
+        finalize=_finalized,
     )
     return environment.get_template(TEMPLATE).render(
         line=line,
@@ -81,11 +80,9 @@ def extremes(segments: list[Segment]) -> Iterator[tuple[str, Segment, Segment]]:
             yield cut, ordered[0], ordered[-1]
 
 
-def text(value: object) -> object:
-    """Returns what came from outside as text that no reader of Markdown takes for markup."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return re.sub(r"([\\|<`*\[])", r"\\\1", re.sub(r"\s+", " ", value))
+def _finalized(value: object) -> object:
+    """Returns what stands in the card for a value: what came from outside is text."""
+    return text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def day(microseconds: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracking.store import masked
+from finest.secrets import masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,10 +11,11 @@ import yaml
 from finest.errors import DataError, FinestError, one_line
 from finest.gate import verdict as verdicts
 from finest.gate.verdict import Night, Verdict
+from finest.secrets import masked
 from tracking import registry
 from tracking.registry import list_versions
 from tracking.runs import KFP_RUN, LINE, NIGHT_ENTRY, REBASE, kfp_run_id
-from tracking.store import asked, connect, find_runs, masked, uri
+from tracking.store import asked, connect, find_runs, uri
 
 PAGE = 50
 NIGHTS = 60

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from finest.errors import FinestError
+from finest.secrets import masked
 from tracking.entries import Entry, Kind, Log, Written
 from tracking.store import connect
 
@@ -149,7 +150,7 @@ def unbroken(log: Log) -> None:
 
 def entry(kind: Kind, why: str, **more: Any) -> Entry:
     """Returns an entry of this process and moment, without line breaks."""
-    one = re.sub(r"\s+", " ", why).strip()
+    one = re.sub(r"\s+", " ", masked(why)).strip()
     return Entry(kind=kind, who=who()[:WHO_LENGTH], when=datetime.now(UTC), why=one[:WHY_LENGTH], **more)
 
 

@@ -6,8 +6,9 @@ A bare link to an experiment opens a view for prompts and traces; these open the
 import os
 
 from finest.errors import FinestError
+from finest.secrets import MASK, masked
 from tracking.runs import parent_of
-from tracking.store import connect, experiment_id, masked, uri
+from tracking.store import connect, experiment_id, uri
 
 VARIABLE = "FINEST_MLFLOW_URL"
 """Environment variable with the address at which people open MLflow, if processes reach it at another one."""
@@ -42,4 +43,4 @@ def _base() -> str:
     given = os.environ.get(VARIABLE, "")
     if given and not given.startswith(("http://", "https://")):
         raise FinestError(f"{VARIABLE}={given}: write it with http:// or https://, like https://mlflow.example.com")
-    return (given or (masked(uri()).replace("***@", "") if served() else LOCAL)).rstrip("/")
+    return masked(given or (uri() if served() else LOCAL)).replace(f"{MASK}@", "").rstrip("/")

@@ -19,10 +19,11 @@ from finest.gate.history import as_line
 from finest.gate.verdict import Accuracy, ScenarioResult, Verdict
 from finest.patience import at_most
 from finest.report.markdown import markdown
+from finest.secrets import masked
 from finest.training.history import metrics_of
 from tracking.away import away
 from tracking.runs import NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
-from tracking.store import connect, masked, one_line
+from tracking.store import connect, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

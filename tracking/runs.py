@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from finest.data.schema import Manifest
 from finest.errors import FinestError, UnavailableError
 from finest.perturb.plan import Plan
+from finest.report.markdown import text
+from finest.secrets import masked, masked_all
 from tracking.describe import code_tags, flattened, log_params, short_name
-from tracking.store import connect, experiment_id, find_runs, mark, masked, one_line
+from tracking.store import connect, experiment_id, find_runs, mark, one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -95,7 +97,7 @@ def open_parent(config: Mapping[str, Any], *, line: str, source: str, seed: int,
         seed: Seed of the run.
         tags: Come on top of those that every run has.
     """
-    client = connect()
+    client, config = connect(), masked_all(config)
     finetune, pretrain = config.get("finetune", {}), config.get("pretrain", {})
     model = pretrain.get("model", {}).get("name", "model")
     night = str(tags.get(NIGHT) or datetime.now(UTC).isoformat())[:10]
@@ -107,7 +109,7 @@ def open_parent(config: Mapping[str, Any], *, line: str, source: str, seed: int,
         "reference": str(finetune.get("reference", "")),
         **code_tags(),
         **tags,
-        "mlflow.note.content": f"{model} on {masked(source)}; no verdict yet.",
+        "mlflow.note.content": f"{text(model)} on {text(masked(source))}; no verdict yet.",
     }
     if (existing := _found(client)) is None:
         first = {KFP_RUN: kfp_run_id(), "mlflow.source.name": "finest", "mlflow.source.type": "PROJECT"}

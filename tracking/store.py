@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from finest import causes, errors, patience
 from finest.errors import FinestError, UnavailableError
+from finest.secrets import masked
 from tracking.away import Patient, away
 
 if TYPE_CHECKING:
@@ -46,23 +47,6 @@ def state_folder() -> Path:
 def uri() -> str:
     """Returns the tracking URI: MLFLOW_TRACKING_URI, else the embedded SQLite store in the state folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state_folder() / 'mlflow' / 'mlflow.db'}"
-
-
-def masked(text: str) -> str:
-    """Returns `text` with user names, passwords and query values of its URIs replaced by ***.
-
-    >>> masked("https://me:secret@host:5000/x?token=abc and sqlite:////a/b.db")
-    'https://***@host:5000/x?*** and sqlite:////a/b.db'
-    """
-
-    def mask(match: re.Match[str]) -> str:
-        scheme, rest = match.group().split("://", 1)
-        rest, query, _ = rest.partition("?")
-        place, slash, path = rest.partition("/")
-        user = "***@" if "@" in place else ""
-        return f"{scheme}://{user}{place.rpartition('@')[2]}{slash}{path}{'?***' if query else ''}"
-
-    return re.sub(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>]+", mask, text)
 
 
 PRESIGNED = "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"
@@ -361,6 +345,6 @@ def _reason(error: BaseException) -> str:
 
 
 def one_line(error: BaseException, length: int = 300) -> str:
-    """Returns an error's line without credentials, cut to so many characters."""
-    text = masked(errors.one_line(error))
+    """Returns an error's line without secrets, cut to so many characters."""
+    text = errors.one_line(error)
     return text if len(text) <= length else text[: length - 3] + "..."

@@ -14,6 +14,7 @@ from components.notify.config import Notify
 from finest import patience
 from finest.errors import FinestError, UnavailableError, one_line
 from finest.report.form import churn
+from finest.secrets import hide_variable, masked_all
 from tracking import links, runs
 from tracking.outcome import Outcome, outcome
 from tracking.runs import kfp_run_id
@@ -51,6 +52,7 @@ def finish(config: Notify, line: str, checkpoints: str, state: str) -> None:
         page = (links.served() and links.run(kfp_run_id())) or ""
 
     attempt("closing the run in MLflow", close)
+    hide_variable(config.webhook_variable)
     if url := os.environ.get(config.webhook_variable):
         attempt("the webhook", lambda: tell(url, message(line, found, state, cancelled, page), config.timeout_seconds))
     if found and found.verdict and not found.failed_step:
@@ -113,7 +115,9 @@ def tell(url: str, content: dict[str, Any], seconds: float) -> None:
 def post(url: str, content: dict[str, Any], seconds: float) -> None:
     """Sends the content as JSON, once. Its errors never name the URL, which is a secret."""
     try:
-        request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            url, json.dumps(masked_all(content)).encode(), {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=seconds):
             pass
     except urllib.error.HTTPError as error:

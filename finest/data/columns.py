@@ -7,6 +7,7 @@ import csv
 import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 import pyarrow as pa
@@ -63,17 +64,23 @@ def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) 
         DataError: A file is empty, unreadable or lacks a mapped column; it is named.
     """
     files = sorted(files, key=lambda file: file.path)
+    beside = next((PurePath(file.path).name for file in files if format_of(file.path)), "")
     with ThreadPoolExecutor(8) as threads:
-        layouts = list(threads.map(lambda file: _layout(filesystem, file, config), files))
+        layouts = list(threads.map(lambda file: _layout(filesystem, file, config, beside), files))
     return [
         (layout, [file for file, its in zip(files, layouts, strict=True) if its == layout])
         for layout in dict.fromkeys(layouts)
     ]
 
 
-def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
-    """Reads how a file is to be read from its name and its header."""
+def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest, beside: str) -> Layout:
+    """Reads how a file is to be read from its name and its header; `beside` is a file whose ending says its format."""
     format = format_of(file.path) if config.format == "auto" else config.format
+    if format is None and beside:
+        raise ConfigError(
+            f"{file.path}: by its ending ({', '.join(ENDINGS)}) no interactions, as {beside} beside it; give "
+            "that file itself as the source, or move this one away"
+        )
     if format is None:
         raise ConfigError(
             f"{file.path}: cannot tell the format from the ending ({', '.join(ENDINGS)}); set ingest.format"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from finest import parquet, sealed
+from finest import documents, parquet, sealed
 from finest.data import schema
 from finest.data.schema import Manifest
 from finest.errors import DataError
@@ -134,7 +134,7 @@ def load(folder: Path) -> Dataset:
     """
     sealed.check_own(folder)
     try:
-        manifest = Manifest.model_validate_json((folder / schema.MANIFEST).read_text())
+        manifest = documents.read(folder / schema.MANIFEST, Manifest, "run ingest again")
         table = parquet.read(folder / schema.INTERACTIONS)
         users = parquet.read(folder / schema.USERS)
         items = parquet.read(folder / schema.ITEMS)

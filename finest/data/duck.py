@@ -20,7 +20,8 @@ from finest.data.packed import SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, Unit
-from finest.errors import DataError, FinestError, without_queries
+from finest.errors import DataError, FinestError
+from finest.secrets import masked
 
 
 class DuckDB:
@@ -217,7 +218,7 @@ def failures(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        lines = [line.strip() for line in without_queries(str(error)).splitlines() if line.strip()]
+        lines = [line.strip() for line in masked(str(error)).splitlines() if line.strip()]
         message = lines[0].replace(PREFIX, "")
         if raised := [line for line in lines if RAISED.match(line)]:  # by the file system, in Python
             raise FinestError(

@@ -1,6 +1,5 @@
 """Measures everything that the rules judge, once."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from finest import parquet, sealed
+from finest import documents, parquet, sealed
 from finest.data import schema
 from finest.errors import DataError
 from finest.gate.evidence import Evidence, Listed
@@ -291,7 +290,7 @@ def _manifest(data: Path | None, candidate: Listed) -> schema.Manifest | None:
     if data is None or not (data / schema.MANIFEST).exists():
         return None
     sealed.check_own(data, KEPT)
-    manifest = schema.Manifest.model_validate(json.loads((data / schema.MANIFEST).read_text()))
+    manifest = documents.read(data / schema.MANIFEST, schema.Manifest, "run ingest again")
     stated = candidate.description.data_fingerprint
     if stated and stated != manifest.fingerprint:
         both = f"{stated} and {manifest.fingerprint}"

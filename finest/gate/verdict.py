@@ -380,7 +380,7 @@ def read_verdict(path: Path) -> Verdict:
                 f"{SCHEMA_VERSION}; upgrade it, or run the gate again"
             )
         verdict = Verdict.model_validate(content)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: no verdict that this version of finest can read; run the gate again") from error
     if verdict.verdict != "skipped":
         word, reason = decision(verdict.rules, verdict.selftest)

@@ -5,7 +5,7 @@ from typing import Literal, assert_never
 
 import pyarrow as pa
 
-from finest import atomic, parquet, sealed
+from finest import atomic, documents, parquet, sealed
 from finest.data.dataset import Dataset
 from finest.errors import ConfigError
 from finest.keys import key
@@ -121,4 +121,5 @@ def write_plan(table: pa.Table, plan: Plan, folder: Path) -> None:
 def read_plan(folder: Path) -> tuple[pa.Table, Plan]:
     """Returns the edits and the plan that `write_plan` wrote to `folder`. Raises DamagedError where it did not."""
     sealed.check(folder)
-    return parquet.read(folder / EDITS_FILE), Plan.model_validate_json((folder / PLAN_FILE).read_text())
+    plan = documents.read(folder / PLAN_FILE, Plan, "run the step perturb again")
+    return parquet.read(folder / EDITS_FILE), plan

@@ -1,5 +1,7 @@
 """The verdict as Markdown, as MLflow and the model card show it."""
 
+import re
+
 from finest.gate.verdict import Estimate, ScenarioResult, Verdict
 from finest.report.form import (
     ODDS,
@@ -14,10 +16,20 @@ from finest.report.form import (
 )
 
 
+def text(value: str) -> str:
+    r"""Returns what came from outside as text of one line that no reader of Markdown takes for markup.
+
+    >>> text("![x](http://evil) `a` <b>")
+    '!\\[x\\](http://evil) \\`a\\` \\<b>'
+    """
+    one = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", value)
+    return re.sub(r"([\\|<`*\[\]&])", r"\\\1", one)
+
+
 def markdown(verdict: Verdict) -> str:
     """Returns the verdict as Markdown tables: the rules, every scenario between floor and ceiling, then the models."""
     given = f", {verdict.given}" if verdict.given else ""
-    parts = [f"**Verdict: {verdict.verdict}.** {verdict.reason}", *filter(None, [churn(verdict.metrics)])]
+    parts = [f"**Verdict: {verdict.verdict}.** {text(verdict.reason)}", *filter(None, [churn(verdict.metrics)])]
     if verdict.rules:
         rules = [
             [rule.name, _number(rule.value), _number(rule.bound), rule.status, *odds(rule), explained(rule)]
@@ -25,7 +37,8 @@ def markdown(verdict: Verdict) -> str:
         ]
         parts.append(_table(["rule", "value", "bound", "status", *ODDS, "what that means"], rules))
     if verdict.scenarios:
-        parts.append(f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}.")
+        said = f"Rank list stability, protocol {verdict.protocol}{given}; reference {verdict.reference}."
+        parts.append(text(said))
         columns = ["scenario", "similarity", "noise floor", *stage_columns(verdict.scenarios).values(), "ceiling"]
         parts.append(_table(columns, _scenario_cells(verdict.scenarios)))
     if verdict.accuracy:
@@ -41,7 +54,7 @@ def markdown(verdict: Verdict) -> str:
         headings = [column.heading for column in metrics]
         parts.append(_table(["model", *headings, "coverage@10", "plasticity"], models))
     if verdict.notes:
-        parts.append("\n".join(f"- {note}" for note in verdict.notes))
+        parts.append("\n".join(f"- {text(note)}" for note in verdict.notes))
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,5 +87,5 @@ def _percent(value: float | None) -> str:
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [columns, ["---"] * len(columns), *([text(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

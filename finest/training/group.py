@@ -13,9 +13,8 @@ from typing import Any
 
 import torch
 
-from finest.errors import DataError, first_line
+from finest import documents
 from finest.perturb.plan import Variant
-from finest.sealed import AGAIN
 from finest.training.device import hardware
 from finest.training.progress import Progress, Report
 from finest.training.workers import Event
@@ -77,16 +76,8 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Returns the facts that `write_facts` wrote. Raises DataError where there are none that can be read."""
-    try:
-        facts = json.loads((folder / FACTS).read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: not a folder that a training step wrote ({FACTS} is missing)") from error
-    except ValueError as error:
-        raise DataError(f"{folder / FACTS}: cannot be read ({first_line(error)}): {AGAIN}") from error
-    if not isinstance(facts, dict):
-        raise DataError(f"{folder / FACTS}: not the facts of a training: {AGAIN}")
-    return facts
+    """Returns the facts that `write_facts` wrote. Raises DataError where they are damaged."""
+    return documents.read_facts(folder / FACTS, "run the training again")
 
 
 def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:

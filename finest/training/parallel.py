@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from finest.errors import ConfigError, FinestError, KilledError
 from finest.processes import Returned, Told, forward, log, received
+from finest.secrets import guard
 from finest.training.checkpoint import Checkpoint
 from finest.training.device import prepare
 from finest.training.loop import Records, Settings, train
@@ -112,6 +113,7 @@ def _attend(
 @record
 def _share(connections: list[Connection]) -> None:
     """Does one process's part of the training."""
+    guard()
     connection = connections[int(os.environ["LOCAL_RANK"])]
     work: Work = connection.recv()
     forward(connection.send)

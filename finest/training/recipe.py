@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from finest import sealed
-from finest.errors import DataError, first_line
+from finest import documents, sealed
 from finest.models.length import Length
-from finest.sealed import AGAIN
 from finest.section import Section
 from finest.training.stopping import Found
 
@@ -125,7 +123,4 @@ no better in 200 more; an epoch of all rows has 1.10 times as many.'
     def read(cls, folder: Path) -> "Recipe":
         """Returns what `write` wrote. Raises DamagedError where the folder is not that."""
         sealed.check(folder)
-        try:
-            return cls.model_validate_json((folder / FILE).read_bytes())
-        except ValidationError as error:
-            raise DataError(f"{folder / FILE}: not a recipe of this version ({first_line(error)}): {AGAIN}") from error
+        return documents.read(folder / FILE, cls, "run the step calibrate again")

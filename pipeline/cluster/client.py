@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 from components.backend import IN_CLUSTER_HOST, SERVICE_ACCOUNT_TOKEN
 from finest import causes
 from finest.errors import ConfigError, FinestError
-from tracking.store import masked
+from finest.secrets import hide, masked
 
 T = TypeVar("T")
 
@@ -168,11 +168,16 @@ def _token(access: Access) -> Callable[[], str]:
     """Returns what reads the token; a pod's is replaced every hour."""
     file = access.token_file or os.environ.get("KFP_TOKEN_FILE", "")
     if file:
-        return lambda: _read(file, "token")
+        return lambda: _hidden(_read(file, "token"))
     if given := os.environ.get("KFP_TOKEN", ""):
         return lambda: given.strip()
     own = os.environ.get("KF_PIPELINES_SA_TOKEN_PATH") or SERVICE_ACCOUNT_TOKEN
-    return (lambda: _read(own, "token")) if Path(own).exists() else lambda: ""
+    return (lambda: _hidden(_read(own, "token"))) if Path(own).exists() else lambda: ""
+
+
+def _hidden(token: str) -> str:
+    hide(token)
+    return token
 
 
 def _read(file: str, what: str) -> str:

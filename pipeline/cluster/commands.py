@@ -1,6 +1,7 @@
 """Defines the commands that work on a cluster."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,11 @@ from pipeline.options import (
     console,
     examples,
     print_json,
-    say,
     settings,
     switch,
 )
+from pipeline.plain import say
+from pipeline.settings import Setting
 
 # Heavy imports stand in the commands that need them: a mistyped option must not wait for them.
 
@@ -243,6 +245,6 @@ def doctor(
     raise typer.Exit(int(any(row.status == "failed" for row in rows)))
 
 
-def _load(config: Path | None, given: list[str]) -> configs.Config:
+def _load(config: Path | None, given: Sequence[Setting]) -> configs.Config:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     return configs.load(config or configs.NIGHTLY, given)

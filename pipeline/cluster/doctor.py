@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 
 import kfp_server_api as kfp
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 import storage
 from finest import causes
 from finest.errors import FinestError
+from finest.secrets import masked
 from pipeline.cluster import argo, demand, fits, images, kube, parameters, schedule, versions
 from pipeline.cluster.client import Client
 from pipeline.cluster.findings import HealthError, NotCheckedError, Row, row
 from pipeline.cluster.submit import Options
 from pipeline.config import Config
-from tracking.store import check, masked, uri
+from pipeline.plain import Table
+from tracking.store import check, uri
 
 OLDEST_BACKEND = (2, 17)
 LARGEST_SKEW_SECONDS = 60.0
@@ -97,11 +98,11 @@ class Once:
 
 def show(console: Console, rows: list[Row]) -> None:
     """Prints the table."""
-    table = Table("check", "", title="What a nightly run needs", title_justify="left")
+    table = Table("check", "", title="What a nightly run needs")
     table.add_column("what is so", overflow="fold", ratio=3)
     table.add_column("what to do", overflow="fold", ratio=2)
     for one in rows:
-        table.add_row(one.name, Text(one.status, style=STYLES[one.status]), Text(one.said), Text(one.fix))
+        table.add_row(one.name, Text(one.status, style=STYLES[one.status]), one.said, one.fix)
     console.print(table)
 
 

@@ -17,7 +17,8 @@ from pipeline.cluster.pods import Pods
 from pipeline.cluster.steps import Step, steps
 from pipeline.cluster.transcript import ENDED, Said, cancelled, cancelling, clock, ending, failure, lines
 from pipeline.ending import CANCELLED, EXIT_CODES, NOT_PROMOTED, PASSED, unapproved, unchanged
-from pipeline.options import print_json, say
+from pipeline.options import print_json
+from pipeline.plain import say
 from pipeline.table import failed_checks
 from tracking import links
 from tracking.history import line_of, read_verdict

@@ -13,7 +13,7 @@ from pipeline.cluster.client import Client
 from pipeline.cluster.submit import Options
 from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
-from pipeline.options import say
+from pipeline.plain import say
 
 
 def named(line: str) -> str:

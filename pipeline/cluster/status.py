@@ -7,17 +7,17 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from finest.durations import duration
 from finest.errors import ConfigError, FinestError
-from pipeline.options import say
+from finest.secrets import masked
+from pipeline.plain import Table, say
 from pipeline.table import STATUS_STYLES, number
 from tracking import ledger, links, standing
 from tracking.history import Past, last_judged, past_runs
 from tracking.runs import APPROVAL, LINE, NIGHT
-from tracking.store import asked, connect, lines, masked, uri
+from tracking.store import asked, connect, lines, uri
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "coverage": "coverage/at_10"}
@@ -38,7 +38,7 @@ def age(text: str) -> timedelta:
 def show(console: Console, count: int, line: str = "") -> None:
     """Prints a row for every run, newest first; of a line, or of all where none is named."""
     columns = "line", "night", "started (UTC)", "took", "verdict", *METRICS, "run"
-    table = Table(*columns, title=f"Last runs in MLflow at {masked(uri())}", title_justify="left")
+    table = Table(*columns, title=f"Last runs in MLflow at {masked(uri())}")
     for past in past_runs(count, line):
         took = duration((past.ended - past.started).total_seconds()) if past.ended else "running"
         values = [number(past.metrics.get(key)) for key in METRICS.values()]

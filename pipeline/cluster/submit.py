@@ -13,7 +13,7 @@ from pipeline.cluster import fits, parameters, versions
 from pipeline.cluster.client import Client
 from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
-from pipeline.options import say
+from pipeline.plain import say
 from tracking.store import check
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from finest import patience
 from finest.durations import duration
 from finest.errors import ConfigError, FinestError, UnavailableError
+from finest.secrets import masked
 from storage.s3.place import parse
 
 NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError)
@@ -217,4 +218,4 @@ def shown(endpoint: str) -> str:
 
 
 def _host_only(error: Exception) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", str(error)).partition("\n")[0]
+    return masked(str(error)).partition("\n")[0]

@@ -179,6 +179,12 @@ BAD: dict[str, tuple[dict[str, str], dict[str, Any], type[Exception], str]] = {
     "a header alone": ({"a.csv": HEADER}, {}, DataError, "holds no rows"),
     "no Parquet": ({"a.parquet": "PAR1"}, {}, DataError, r"a\.parquet: not a readable Parquet file"),
     "no gzip": ({"a.csv.gz": HEADER}, {}, DataError, r"a\.csv\.gz: not readable"),
+    "a note beside the rows": (
+        {"a.csv": HEADER, "README.md": "about"},
+        {},
+        ConfigError,
+        r"README\.md: .* as a\.csv beside it; give that file itself as the source, or move this one away",
+    ),
     "an unknown ending": ({"a.txt": HEADER}, {}, ConfigError, r"a\.txt: cannot tell the format .*ingest\.format"),
     "no such partition": ({"dt=2024-01-01/a.csv": HEADER}, {"since": "2024-02-01"}, DataError, "none of the 1 files"),
     "no partitions": ({"a.csv": HEADER}, {"until": "2024-02-01"}, DataError, r"a\.csv: in no partition"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
+from finest.secrets import masked
 from tracking import store
 
 
@@ -95,4 +96,4 @@ def test_a_store_that_answers_but_keeps_no_artifacts_is_refused(state: Path, tmp
     ],
 )
 def test_masked_hides_users_passwords_and_queries_only(text: str, clean: str) -> None:
-    assert store.masked(text) == clean
+    assert masked(text) == clean

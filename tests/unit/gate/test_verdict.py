@@ -71,8 +71,8 @@ def test_a_pass_written_over_a_fail_is_refused(tmp_path: Path) -> None:
         read_verdict(tmp_path / "verdict.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"verdict": "pass"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"verdict": "pass"}', "\udcff", "[" * 100_000, "9" * 5000])
 def test_what_is_no_verdict_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "verdict.json").write_text(text)
+    (tmp_path / "verdict.json").write_text(text, errors="surrogateescape")
     with pytest.raises(DataError, match=r"^\S+verdict.json: [^\n]*run the gate again$"):
         read_verdict(tmp_path / "verdict.json")

@@ -2,12 +2,14 @@ import inspect
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from components.config import Sections
 from components.preflight.component import preflight
 from finest.errors import ConfigError
+from finest.section import Section
 from pipeline import config as configs
-from pipeline import inputs
+from pipeline import inputs, options, settings
 from pipeline.config import Config, load
 from pipeline.policy import POLICIES
 
@@ -91,6 +93,91 @@ def test_a_setting_that_cannot_be_meant_is_one_line(setting: str) -> None:
     error_of(setting)
 
 
+AS_GIVEN = ["clicks #2", "2024-01-01", "20240101", "007", "12:30", "no", "on", "*x", "@x", "[x].csv", "{x}.csv"]
+AS_GIVEN += ["a: b.csv", " leading", "null", "'quoted'", "!!int x", "a=b", "%", "1e3", "~/x"]
+
+
+@pytest.mark.parametrize("text", AS_GIVEN)
+def test_an_option_that_stands_for_a_key_is_taken_as_it_is(text: str) -> None:
+    assert load(None, options.settings(None, source=text, checkpoints=text)).source == text
+    assert load(None, options.settings(["source=other"], source=text)).source == text
+
+
+@pytest.mark.parametrize("text", [text for text in AS_GIVEN if text != "'quoted'"])
+def test_set_takes_the_text_of_a_key_that_holds_text_as_it_is(text: str) -> None:
+    assert load(None, [f"source={text}"]).source == text
+
+
+def test_set_reads_yaml_where_a_key_holds_something_else_or_the_text_is_quoted() -> None:
+    config = load(
+        None,
+        [
+            "source='a # b'",
+            "ingest.columns.user=user #1",
+            "ingest.columns.sequence=null",
+            "ingest.columns.segments=[a, b]",
+            "ingest.columns.segments.1=on",
+            "rebase=on",
+            "seed=7",
+            "gate.min_rls_above_floor=off",
+        ],
+    )
+    columns = config.ingest.columns
+    assert (config.source, columns.user, columns.sequence) == ("a # b", "user #1", None)
+    assert (columns.segments, config.rebase, config.seed) == (["a", "on"], True, 7)
+
+
+def test_set_keeps_a_whole_number_where_a_key_holds_both() -> None:
+    class Both(Section):
+        column: str | int = ""
+        place: list[str | int] = Field(default=[])
+
+    given = ["column=3", "place=[0]", "place.0=07"]
+    assert settings.assigned(given, {}, Both) == {"column": 3, "place": [7]}
+    assert settings.assigned(["column=3 #"], {}, Both) == {"column": "3 #"}
+
+
+@pytest.mark.parametrize("key", ["source", "checkpoints"])
+@pytest.mark.parametrize(
+    "uri", ["s3a://KEY:LEAK@bucket", "s3://KEY:LE/A K@bucket/x", "https://LEAK@host/x", "https://h/x?sv=1&sig=LEAK"]
+)
+def test_a_place_with_credentials_is_refused_before_anything_is_written(key: str, uri: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key} = .*must hold no credentials") as caught:
+        load(None, [(key, uri)])
+    assert "LEAK" not in str(caught.value) and "A K" not in str(caught.value)
+
+
+def test_all_wrong_keys_are_listed_at_once() -> None:
+    said = error_of("gate.min_rls_rbo=1.7", "sedd=1", "pretrain.bach=2", "notify.timeout_seconds=0")
+    assert said.startswith("4 keys are wrong: (1) ")
+    for part in (
+        "sedd: there is no",
+        "did you mean seed?",
+        "pretrain.bach: ",
+        "gate.min_rls_rbo = 1.7",
+        "notify.timeout",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("seed=!!bool yess", "'yess' is no bool"),
+        ("seed=!!timestamp x", "'x' is no timestamp"),
+        ("seed=!!float ", "is no float"),
+        ("seed=" + "9" * 5000, "is no int"),
+        ("seed=" + "[" * 1500 + "]" * 1500, "nested too deeply"),
+        ("perturb.scenarios.\u00b2=1", "perturb.scenarios"),
+        ("as_of=2026-11-31", "as_of = '2026-11-31'"),
+        ("seed={a: 1, a: 2}", "a stands twice"),
+    ],
+)
+def test_what_yaml_cannot_make_of_a_value_is_one_short_line(setting: str, said: str) -> None:
+    text = error_of(setting)
+    assert said in text and len(text) < 400
+
+
 def test_a_list_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("perturb: {scenarios: [{kind: deletion}]}")
@@ -112,13 +199,28 @@ def test_a_list_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
             "perturb.groups: a config file nests keys; write groups under perturb, as in perturb: {groups: ...}",
         ),
         ("[1, 2]", "this is a list"),
+        ("[]", "this is a list"),
+        ("false", "this is a bool"),
+        ("seed: 1\nas_of: 2026-11-31", "as_of = '2026-11-31': must be"),
+        ("gate:\n  rules: !!bool yess", "config.yaml:2: gate.rules: not valid YAML ('yess' is no bool)"),
+        ("seed: 1\nas_of: !!timestamp x", "config.yaml:2: as_of: not valid YAML ('x' is no timestamp)"),
+        ("notify: !!map x", "config.yaml:1: notify: not valid YAML ('x' is no map)"),
+        ("a: &a [x]\nb: [*a, *a, {c: !!int z}]", "config.yaml:2: b.2.c: not valid YAML ('z' is no int)"),
+        (f"seed: {'9' * 5000}", "config.yaml:1: seed: not valid YAML"),
+        (f"seed: {'[' * 950}{']' * 950}", "nested too deeply"),
+        ("1: 2", "the key 1 must be a text"),
+        ("{[a]: 1}", "a key must be a text"),
+        ("gate:\n  a: {b: 1, c: {d: 1, d: 2}}", "config.yaml:2: not valid YAML (d stands twice"),
+        ("seed: 1\nname: \udcff", "config.yaml:2: not UTF-8 (byte 0xff)"),
+        ("a: \x00", "not valid YAML"),
+        ("#" * 300_000, "is longer than 262,144 bytes"),
         (None, "there is no such config file"),
     ],
 )
 def test_a_file_that_is_no_config_is_one_line(tmp_path: Path, text: str | None, said: str) -> None:
     file = tmp_path / "config.yaml"
     if text is not None:
-        file.write_text(text)
+        file.write_text(text, errors="surrogateescape")
     with pytest.raises(ConfigError) as caught:
         load(file)
     assert said in str(caught.value) and "\n" not in str(caught.value)

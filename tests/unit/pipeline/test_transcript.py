@@ -8,7 +8,7 @@ from rich.console import Console
 from pipeline.cluster.pods import Pods
 from pipeline.cluster.steps import Attempt, State, Step
 from pipeline.cluster.transcript import cancelled, ending, failure, lines
-from pipeline.options import say
+from pipeline.plain import say
 
 NOW = datetime(2026, 11, 26, 16, tzinfo=UTC).astimezone()
 NOTHING_KNOWN = Pods("kubeflow", "run", lambda text: None)
