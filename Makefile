@@ -85,9 +85,10 @@ run-docker: $(INSTALLED) ## The same in containers, against an MLflow server on 
 services-stop: $(INSTALLED) ## End the services that run-docker has started
 	$(BIN)/python -m tests.services stop $(STATE)/services
 
+ui: export FINEST_STATE = $(STATE)
 ui: $(INSTALLED) ## Serve the MLflow UI on what runs have left; prints the address of the table of runs
-	@FINEST_STATE=$(STATE) $(BIN)/python -c 'from tracking import links; print("Open", links.table())'
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(abspath $(STATE))/mlflow/mlflow.db
+	@$(BIN)/python -c 'from tracking import links; print("Open", links.home())'
+	$(BIN)/mlflow ui --backend-store-uri "$$($(BIN)/python -c 'from tracking import store; print(store.uri())')"
 
 clean: ## Remove the virtual environment and caches; runs and models in $(STATE) stay
 	rm -rf .venv build finest.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from finest import causes, errors, patience
 from finest.errors import FinestError, UnavailableError
 from finest.secrets import masked
+from tracking import embedded
 from tracking.away import Patient, away
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ traces."""
 ANSWER_SECONDS = 5
 """Seconds that `check` lets one HTTP request take."""
 CHECK_SECONDS = 30
-"""Seconds that `check` takes at most: a first start creates the embedded database, some drivers wait for minutes."""
+"""Seconds that `check` of a server takes at most: some drivers wait for minutes."""
 
 
 def state_folder() -> Path:
@@ -46,7 +48,7 @@ def state_folder() -> Path:
 
 def uri() -> str:
     """Returns the tracking URI: MLFLOW_TRACKING_URI, else the embedded SQLite store in the state folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{state_folder() / 'mlflow' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or embedded.address(state_folder() / "mlflow" / "mlflow.db")
 
 
 PRESIGNED = "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"
@@ -69,8 +71,8 @@ There are no usage statistics, no links and progress bars, and one way to artifa
 def connect() -> "MlflowClient":
     """Returns a client of the store that `uri` names; MLflow's own functions use that store too from then on.
 
-    Creates the embedded database on first use. The environment is left as it was, but for DEFAULTS. The client waits
-    for a store that is away as long as `finest.patience` says.
+    Creates the embedded database on first use, and upgrades an older one. The environment is left as it was, but for
+    DEFAULTS. The client waits for a store that is away as long as `finest.patience` says.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -88,6 +90,8 @@ def connect() -> "MlflowClient":
     ):
         logging.getLogger(name).setLevel(logging.WARNING)
     address, before = uri(), os.environ.get("MLFLOW_TRACKING_URI")
+    if (file := embedded.file_of(address)) is not None:
+        embedded.ready(file)
     mlflow.set_tracking_uri(address)
     if before is None:  # a later call must see a moved state folder, not what this one resolved
         os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -115,7 +119,15 @@ def experiment_id(client: "MlflowClient", line: str) -> str:
     from mlflow.exceptions import MlflowException
 
     if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        return given
+        try:
+            return str(client.get_experiment(given).experiment_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            raise FinestError(
+                f"{service()} has no experiment of the id {given}; correct MLFLOW_EXPERIMENT_ID, or unset it: runs go "
+                "to an experiment of the line's name then"
+            ) from error
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or line
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -172,9 +184,8 @@ def mark(client: "MlflowClient", experiment: str, line: str) -> None:
 
 def _artifacts(address: str) -> str | None:
     """Returns the folder of artifacts, which lies beside an SQLite file; None for a server, which has its own place."""
-    if not address.startswith("sqlite:///"):
-        return None
-    return str(Path(address.removeprefix("sqlite:///")).absolute().parent / "artifacts")
+    file = embedded.file_of(address)
+    return None if file is None else embedded.location(embedded.artifacts(file))
 
 
 def check(line: str) -> None:
@@ -186,7 +197,7 @@ def check(line: str) -> None:
     Raises:
         UnavailableError: The store does not answer but may in a minute, and has been waited for as long as
             `finest.patience` says.
-        FinestError: The store does not keep artifacts. This is known within half a minute.
+        FinestError: The store does not keep artifacts. Of a server, this is known within half a minute.
     """
     patience.patiently(
         service(), lambda: _check_once(line), lambda error: error.why if isinstance(error, _NoAnswerError) else None
@@ -203,6 +214,9 @@ class _NoAnswerError(UnavailableError):
 
 def _check_once(line: str) -> None:
     problem: list[BaseException] = []
+    file = embedded.file_of(uri())
+    if file is not None:
+        _made_ready()
 
     def probe() -> None:
         try:
@@ -217,12 +231,21 @@ def _check_once(line: str) -> None:
     thread = threading.Thread(target=probe, daemon=True, name="mlflow-check")
     with _overheard() as broken:
         thread.start()
-        thread.join(CHECK_SECONDS)
+        thread.join(CHECK_SECONDS if file is None else None)  # a slow disk is no reason to give up
     if thread.is_alive():
         raise _NoAnswerError(f"no answer within {CHECK_SECONDS} s{_seen(broken)}")
     # The cause is not chained: its text may hold the URI's credentials, and a log prints it.
     if problem:
-        raise _refusal(problem[0], broken) from None
+        raise problem[0] if isinstance(problem[0], FinestError) else _refusal(problem[0], broken) from None
+
+
+def _made_ready() -> None:
+    try:
+        connect()
+    except FinestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a disk says it in many ways
+        raise _refusal(error, []) from None
 
 
 def asked(question: Callable[[], T]) -> T:
@@ -289,6 +312,17 @@ def _advice(why: str) -> str:
         return (
             f"unset {PRESIGNED}: it sends clients past the server to its own store, which cannot be reached from here"
         )
+    if "locked" in why:
+        return "end the program that has locked the database, or wait for it"
+    if "exceeds the maximum length" in why and "MLFLOW_EXPERIMENT_NAME" in os.environ:
+        return "correct MLFLOW_EXPERIMENT_NAME, or unset it: runs go to an experiment of the line's name then"
+    if "File name too long" in why:
+        return "give a state folder with a shorter path (--state, FINEST_STATE)"
+    if (
+        any(said in why for said in ("NotADirectoryError", "FileExistsError"))
+        and "MLFLOW_TRACKING_URI" not in os.environ
+    ):
+        return "a file lies where the state folder should be: give another one (--state, FINEST_STATE)"
     if "MLFLOW_TRACKING_URI" in os.environ:
         return "start the server, or correct MLFLOW_TRACKING_URI (unset it for the embedded store)"
     return "see that the state folder (FINEST_STATE) can be written and has room"
@@ -323,8 +357,14 @@ def _probe_artifacts(client: "MlflowClient", experiment: str) -> None:
         copy.mkdir()
         read = Path(repository.download_artifacts("probe.txt", str(copy)))
         if read.read_text() != location:
-            raise FinestError("an artifact does not read back as it was written")
-        repository.delete_artifacts()
+            raise FinestError(
+                f"{service()} cannot be used: an artifact does not read back as it was written; see what keeps its "
+                "artifacts"
+            )
+        if (place := embedded.folder_of(location)) is not None:  # MLflow decodes a local path once too often
+            shutil.rmtree(place)
+        else:
+            repository.delete_artifacts()
 
 
 def _reason(error: BaseException) -> str:

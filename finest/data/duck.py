@@ -65,10 +65,11 @@ class DuckDB:
                 Remote(self._filesystem, [file for _, files in layouts for file in files])
             )
         paths = sorted({file.path for _, files in layouts for file in files})
-        # An enumeration takes a number a row, and sorts like the text.
-        self._ibis.con.execute(f"CREATE TYPE path AS ENUM ({', '.join(map(_text, paths))})")
+        # An enumeration takes a number a row, and sorts like the text. All is temporary: with a question mark in its
+        # path, DuckDB looks for the log of what it keeps at another one.
+        self._ibis.con.execute(f"CREATE TEMPORARY TYPE path AS ENUM ({', '.join(map(_text, paths))})")
         parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
-        self._ibis.con.execute("CREATE VIEW source AS " + " UNION ALL ".join(parts))
+        self._ibis.con.execute("CREATE TEMPORARY VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
 
     def reads_again(self, layouts: Layouts) -> bool:

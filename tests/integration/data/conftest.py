@@ -15,6 +15,8 @@ from finest.data.ingest import ingest
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 
+OUT = "out ?a%20b [x] 'q'#"
+"""A state may lie at such a path, and data sets with it."""
 Row = tuple[str, str, int]
 Files = dict[str, str | bytes | pa.Table]
 Ingested = Callable[..., tuple[Manifest, Path]]
@@ -41,12 +43,12 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Ingested:
                 path.write_bytes(content.encode() if isinstance(content, str) else content)
             described.append(SourceFile(str(path), path.stat().st_size, ""))
         config = {"evaluation": {"depth": 10, "exclude_seen": False}, "min_user_interactions": 1} | config
-        out = folder / "out"
+        out = folder / OUT
         try:
             return ingest(pafs.LocalFileSystem(), described, Ingest(**config), out, threads=threads, memory=memory), out
         finally:
             left = {path.name for path in folder.iterdir()} - {"in"}
-            assert left in ({"out"}, set()), f"ingest left {left}"
+            assert left in ({OUT}, set()), f"ingest left {left}"
 
     return run
 

@@ -36,7 +36,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def state(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The state folder of pipeline run `run-1`."""
-    folder = tmp_path / "state"
+    folder = tmp_path / "st [x] 'q' & 100% of"
     (folder / "mlflow").mkdir(parents=True)
     shutil.copy(empty_database, folder / "mlflow" / "mlflow.db")
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME"):
