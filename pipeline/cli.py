@@ -4,7 +4,6 @@ Exit codes: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled; 5
 config; 1 anything else.
 """
 
-import contextlib
 import shlex
 import sys
 import traceback
@@ -19,7 +18,7 @@ from finest import __version__
 from finest.errors import BrokenGateError, ConfigError, FinestError, one_line
 from finest.secrets import guarded, masked
 from pipeline import config as configs
-from pipeline import config_commands, models, recommend, tune
+from pipeline import config_commands, models, recommend, runs, state_commands, tune
 from pipeline import state as states
 from pipeline.cluster.commands import register
 from pipeline.options import (
@@ -45,6 +44,8 @@ app = typer.Typer(
     epilog=examples("finest run", "finest run --source clicks.csv", "finest config show"),
 )
 app.add_typer(models.app, name="models")
+app.add_typer(runs.app, name="runs")
+app.add_typer(state_commands.app, name="state")
 app.add_typer(config_commands.app, name="config")
 
 
@@ -216,15 +217,9 @@ def _main() -> int:
         _log(error)
         return _fail(str(error), error.exit_code)
     except OSError as error:
-        return _fail(
-            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''} (traceback in {_log(error)})",
-            1,
-        )
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}{_log(error)}", 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal
-        return _fail(
-            f"{one_line(error)} (traceback in {_log(error)})",
-            1,
-        )
+        return _fail(f"{one_line(error)}{_log(error)}", 1)
 
 
 def _fail(message: str, code: int) -> int:
@@ -233,14 +228,18 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _log(error: BaseException) -> Path:
-    """Appends the traceback to a file in the state folder and returns the file."""
+def _log(error: BaseException) -> str:
+    """Appends the traceback to a file in the state folder; returns words that name it, none where it cannot be written.
+
+    A state that is not there is not made for it.
+    """
     from tracking.store import state_folder
 
     file = state_folder() / "error.log"
-    with contextlib.suppress(OSError):  # the disk that cannot take it may be the error
-        file.parent.mkdir(parents=True, exist_ok=True)
+    try:
         with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
             log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(map(masked, sys.argv))}\n")
             log.write(masked("".join(traceback.format_exception(error))))
-    return file
+    except OSError:  # the disk that cannot take it may be the error
+        return ""
+    return f" (traceback in {file})"

@@ -17,6 +17,7 @@ from finest.secrets import has_credentials
 from finest.section import Section
 from finest.tuning.config import Tune
 from pipeline import config_file, settings
+from pipeline.keep import Retention
 from pipeline.placement import Placement
 from pipeline.settings import Setting
 
@@ -87,6 +88,8 @@ class Config(Sections, Run):
     """What every step gets in its environment."""
     placement: Placement = Placement()
     """Where steps run on a cluster, and what they may use."""
+    retention: Retention = Retention()
+    """What a local run keeps of the runs before it."""
     tune: Tune = Tune()
     """What `finest tune` searches, and for how long."""
 

@@ -14,7 +14,7 @@ def known(line: str | None, config: Path | None, sets: list[str] | None, state: 
 
     Raises FinestError where there is no such line.
     """
-    states.use(state)
+    states.existing(state)
     loaded = configs.load(config or configs.QUICKSTART, settings(sets, name=line))
     from tracking.registry import list_versions
     from tracking.store import asked, connect, lines

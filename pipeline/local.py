@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +30,11 @@ from pipeline.config import Config
 from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unapproved, unchanged
 from pipeline.plain import say
 from pipeline.progress import renderer, title
-from pipeline.state import State
+from pipeline.retention import retain
+from pipeline.state import State, temporary
 from pipeline.table import show
 from tracking import links
+from tracking.embedded import file_of, replaced
 from tracking.outcome import outcome
 from tracking.records import log_file
 from tracking.runs import close_parent
@@ -91,6 +92,8 @@ def carry_out(
     with state.locked():
         if image:
             containers.remove(state.root)  # of runs that were killed: one that holds this state's lock has none yet
+        state.clear()
+        began = time.time()
         folder = state.new_run()
         if image:
             config = containers.prepare(config, state, folder, image.user)
@@ -102,11 +105,25 @@ def carry_out(
             failure, spent = _follow(config.line, folder, state, console, image, searches)
             keep(folder)
         finally:
-            for name in ("kfp", "tmp"):
-                shutil.rmtree(folder / name, ignore_errors=True)
+            state.clear()
         if failure:
             raise StepError(failure, folder / "kfp.log")
+        _tidy(config, state, began, console)
         return folder, spent
+
+
+def _tidy(config: Config, state: State, began: float, console: Console) -> None:
+    """Removes what may go once a run has ended well: runs of the past, and databases from before an upgrade."""
+    for old in replaced(file) if (file := file_of(uri())) else ():
+        if old.stat().st_ctime < began:
+            old.unlink()
+    try:
+        gone = retain(state, config.retention)
+    except FinestError as error:  # what the run has made is whole all the same
+        say(console, f"warning  nothing was removed of runs of the past: {error}")
+        return
+    if gone:
+        say(console, f"Removed  {len(gone)} runs of the past (retention.keep_runs: {config.retention.keep_runs})")
 
 
 class StepError(FinestError):
@@ -133,10 +150,17 @@ def _follow(
     which = "search" if searches else "retrain"
     command = [sys.executable, "-m", "pipeline.kfp_process", which, str(folder), str(state.root), *container]
     failure, offset, running, cpu = None, 0, {}, 0.0
-    with (folder / "kfp.log").open("wb") as log, _signals_interrupt():
+    with (folder / "kfp.log").open("wb") as log, temporary(folder) as scratch, _signals_interrupt():
+        # A container has a /tmp of its own, which is this folder.
+        environment = os.environ | ({} if image else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch))
         # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
         )
         try:
             with renderer(console) as screen:

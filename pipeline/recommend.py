@@ -70,7 +70,7 @@ def recommend(
     """
     if data and source:
         raise ConfigError("--source is read anew, and --data is what was read: give one of the two")
-    here = states.use(state)
+    here = states.existing(state)
     numbers = {"recommend.k": k, "recommend.processes": processes}
     texts = {"recommend.out": out, "name": name, "source": source, "as_of": as_of}
     given = texts | {key: None if value is None else str(value) for key, value in numbers.items()}

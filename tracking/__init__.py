@@ -2,11 +2,23 @@
 
 store     where MLflow keeps things
     state_folder() -> Path                          FINEST_STATE or ./state, absolute
-    uri() -> str                                    MLFLOW_TRACKING_URI or sqlite:///<state>/mlflow/mlflow.db
+    uri() -> str                                    MLFLOW_TRACKING_URI or the database <state>/mlflow/mlflow.db
     check(line) -> None                             FinestError where it does not answer or keeps no artifacts
     asked(question) -> the question's answer        FinestError soon where the store does not answer
     connect() -> MlflowClient
     lines(client) -> list[str]                      that have had a run
+
+embedded  the database of the embedded store
+    address(file) -> str, file_of(uri) -> Path | None
+    ready(file) -> None                             makes, upgrades, mends it; follows a folder that moved
+
+retained  what is kept of runs of the past
+    retained() -> list[Retained]                    newest first
+    held() -> run -> list[Held]                     the versions that hold on to it
+    remove(run) -> None                             from the embedded store, for good
+
+health    whether the store is sound
+    database() -> str | None, missing(runs) -> list[str], mend() -> None
 
 runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     open_parent(config, *, line, source, seed, tags) -> run id     opens once, reopens on a retry

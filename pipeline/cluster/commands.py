@@ -180,7 +180,7 @@ def status(
     Exit codes with RUN, once it has ended: 0 promoted, passed or skipped; 3 refused by the gate; 4 cancelled;
     5 passed and awaiting approval; 2 usage or config; 1 anything else.
     """
-    states.use(state)
+    (states.use if run else states.existing)(state)
     if not run:
         if follow or config or sets or host or namespace or token_file or ca:
             raise ConfigError(
