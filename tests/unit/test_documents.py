@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from finest import sealed
 from finest.data import dataset, schema
 from finest.errors import DataError
 from finest.models import saved
@@ -41,6 +42,7 @@ def test_what_is_no_such_document_is_one_line_with_its_path(kind: str, tmp_path:
     source = random.Random(3)
     for raw in [*DAMAGED, *(source.randbytes(20) for _ in range(50))]:
         (tmp_path / name).write_bytes(raw)
+        sealed.seal(tmp_path)
         with pytest.raises(DataError) as caught:
             read(tmp_path)
         said = str(caught.value)

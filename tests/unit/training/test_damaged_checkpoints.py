@@ -1,5 +1,6 @@
 """A checkpoint that is not what was saved is dropped with a warning, and the training ends as if nothing had been."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_a_damaged_one_is_dropped_and_the_training_begins_anew(
     assert all(torch.equal(weights[name], whole[name]) for name in whole)
     caplog.clear()
     assert run(FolderStore(tmp_path), "training")[1] == history
-    assert not caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_bit_that_flips_anywhere_is_found(started: Path, tmp_path: Path) -> None:
