@@ -4,13 +4,15 @@ import hashlib
 import re
 import unicodedata
 
-from finest.data.columns import COMPRESSED, ENDINGS
+from finest.data.opened import COMPRESSED
 
 NAME = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 """What a line may be called: what MLflow takes for a registered model and an experiment, whatever case its database
 tells apart, and Kubernetes for a label."""
 LONGEST = 50
 """Number of characters of the longest name."""
+ENDINGS = (".parquet", ".csv", ".tsv", ".inter")
+"""What is no part of a name. Not each ending of a format: a line keeps its name when more formats are read."""
 DIGEST = 8
 """Number of hex digits that tell two names apart that would read alike."""
 
@@ -39,8 +41,8 @@ def own_name(source: str) -> str:
     parts = [part for part in source.partition("?")[0].rpartition("://")[2].split("/") if part not in ("", ".", "..")]
     named = [part for part in parts if not re.search(r"^[^=]+=|[*]", part)]
     name = named[-1] if named else ""
-    endings = "|".join(re.escape(ending) for ending in ENDINGS)
-    return re.sub(rf"(?<=.)({endings})?({re.escape(COMPRESSED)})?$", "", name, flags=re.IGNORECASE)
+    endings, compressed = ("|".join(map(re.escape, some)) for some in (ENDINGS, COMPRESSED))
+    return re.sub(rf"(?<=.)({endings})?({compressed})?$", "", name, flags=re.IGNORECASE)
 
 
 def readable(text: str) -> str:

@@ -18,26 +18,27 @@ class Coded(NamedTuple):
     items: ir.Table
 
 
-def coded(engine: Engine, clean: ir.Table, config: Ingest) -> Coded:
+def coded(engine: Engine, clean: ir.Table, config: Ingest, suffix: str = "") -> Coded:
     """Gives every user and every item a number, by sorted id from 0, and puts the numbers in the place of the ids.
 
     Args:
         engine: What keeps the tables.
         clean: Usable rows: user, item, time, and `sequence_number` where there is one.
         config: Says whether there is one.
+        suffix: What the tables' names end in.
     """
 
     def codes(column: str) -> ir.Table:
         ids = clean.group_by(id=clean[column]).agg(n=clean.count())
         return engine.keep(
-            f"{column}_codes", ids.select("id", "n", code=ibis.row_number().over(order_by=ids.id).cast("int32"))
+            f"{column}_codes{suffix}", ids.select("id", "n", code=ibis.row_number().over(order_by=ids.id).cast("int32"))
         )
 
     users, items = codes("user"), codes("item")
     sequence = sequence_columns(config)
     rows = clean.join(users, clean.user == users.id).select("item", "time", *sequence, user_code="code")
     rows = rows.join(items, rows.item == items.id).select("time", *sequence, user="user_code", item="code")
-    return Coded(engine.keep("coded", rows), users, items)
+    return Coded(engine.keep(f"coded{suffix}", rows), users, items)
 
 
 def core(engine: Engine, data: Coded, config: Ingest) -> ir.Table:

@@ -3,79 +3,107 @@
 Otherwise, a column that is renamed in one file of many would become nulls.
 """
 
-import csv
-import io
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
-import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
-from finest.data.config import SEGMENT, Ingest
+from finest.data import from_parquet, from_text, units
+from finest.data.config import Ingest
+from finest.data.layout import Found, Layouts
+from finest.data.opened import compression_of, member
 from finest.data.source import SourceFile
-from finest.errors import ConfigError, DataError, first_line
+from finest.data.times import SHIFT, TimestampUnit
+from finest.errors import ConfigError, DataError
 
-Format = Literal["parquet", "csv", "tsv", "inter"]
-Kind = Literal["text", "integer", "float", "time"]
+Format = Literal["parquet", "csv", "tsv", "inter", "text"]
 
-Layouts = list[tuple["Layout", list[SourceFile]]]
-"""Files by how they are read: those of one layout are read together."""
+ENDINGS: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".inter": "inter",
+    ".tab": "tsv",
+    ".txt": "text",
+    ".dat": "text",
+    ".data": "text",
+    ".log": "text",
+}
 
-ENDINGS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".inter": "inter"}
-DELIMITERS = {"csv": ",", "tsv": "\t", "inter": "\t"}
-COMPRESSED = ".gz"
-"""Ending of a text file that is compressed, behind that of its format."""
-HEADER_BYTES = 1 << 20
-"""Number of bytes in which a text file's header must end."""
 
+class Source(NamedTuple):
+    """Holds what the start of every file tells."""
 
-@dataclass(frozen=True)
-class Layout:
-    """Says how to read a file."""
-
-    format: Format
-    width: int
-    """Number of columns of a text file; 0 for Parquet."""
-    columns: tuple[tuple[str, str], ...]
-    """(role, column) of user, item, timestamp, sequence and segments: the column's name in Parquet, its number from 0
-    in a text file."""
-    kind: Kind
-    """How timestamps are stored."""
-    types: tuple[pa.DataType, ...] = ()
-    """Types of Parquet columns, in the order of `columns`. Files of several types are not read together, because
-    engines cast to the first file's types: '007' to 7."""
+    layouts: Layouts
+    unit: TimestampUnit
+    """Unit of numeric timestamps."""
+    notes: list[str]
+    """What was guessed, or is other than it is written, a sentence each."""
 
 
 def format_of(path: str) -> Format | None:
-    """Returns the format that a file name's ending says, None for an unknown one."""
-    name = path.lower().removesuffix(COMPRESSED)
+    """Returns the format that a file name's ending says, None for an unknown one.
+
+    >>> format_of("a/Clicks.CSV.gz"), format_of("u.data"), format_of("a.parquet.gz"), format_of("README")
+    ('csv', 'text', None, None)
+    """
+    how = compression_of(path)
+    name = path.lower() if how == "none" else path.lower().rpartition(".")[0]
     format = next((format for ending, format in ENDINGS.items() if name.endswith(ending)), None)
-    return None if format == "parquet" and path.lower().endswith(COMPRESSED) else format
+    return None if format == "parquet" and how != "none" else format
 
 
-def check(filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest) -> Layouts:
+def check(
+    filesystem: pafs.FileSystem, files: list[SourceFile], config: Ingest, copies: Path, copied: bool = False
+) -> Source:
     """Reads every file's header and groups the files by layout, in the order of their paths.
+
+    Args:
+        filesystem: Where the files are.
+        files: The files.
+        config: What is known of them.
+        copies: Folder for copies of files that engines would not read right; there as long as they read.
+        copied: Whether all Parquet files are copied, so that values that are no text are told from others.
 
     Raises:
         ConfigError: A file name's ending says no format.
-        DataError: A file is empty, unreadable or lacks a mapped column; it is named.
+        DataError: A file is empty, unreadable or lacks a mapped column; it is named. No file has rows. Numeric
+            timestamps would be taken for times of another unit.
     """
     files = sorted(files, key=lambda file: file.path)
-    beside = next((PurePath(file.path).name for file in files if format_of(file.path)), "")
+    beside = next((PurePosixPath(file.path).name for file in files if format_of(file.path)), "")
+
+    def its_start(file: SourceFile) -> Found:
+        return _found(filesystem, file, config, beside, copies, copied)
+
     with ThreadPoolExecutor(8) as threads:
-        layouts = list(threads.map(lambda file: _layout(filesystem, file, config, beside), files))
-    return [
-        (layout, [file for file, its in zip(files, layouts, strict=True) if its == layout])
-        for layout in dict.fromkeys(layouts)
+        found = list(threads.map(its_start, files))
+    layouts: Layouts = [
+        (layout, [its.file for its in found if its.layout == layout])
+        for layout in dict.fromkeys(its.layout for its in found)
+        if layout is not None
     ]
+    if not layouts:
+        raise DataError(f"the source holds no rows: {len(files)} file(s), the first is {files[0].path}")
+    unit, notes = _unit(found, config)
+    said = [(note, its.file.path) for its in found for note in its.notes]
+    said += [("no rows", its.file.path) for its in found if its.layout is None]
+    for note in dict.fromkeys(note for note, _ in said):
+        notes.append(f"{_few(path for its, path in said if its == note)}: {note}")
+    return Source(layouts, unit, notes)
 
 
-def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest, beside: str) -> Layout:
-    """Reads how a file is to be read from its name and its header; `beside` is a file whose ending says its format."""
+def _found(
+    filesystem: pafs.FileSystem, file: SourceFile, config: Ingest, beside: str, copies: Path, copied: bool
+) -> Found:
+    """Reads how a file is to be read from its name and its start; `beside` is a file whose ending says its format."""
+    if file.size == 0:
+        raise DataError(f"{file.path}: the file is empty")
     format = format_of(file.path) if config.format == "auto" else config.format
+    if format is None and compression_of(file.path) == "zip":
+        format = format_of(member(filesystem, file.path))
     if format is None and beside:
         raise ConfigError(
             f"{file.path}: by its ending ({', '.join(ENDINGS)}) no interactions, as {beside} beside it; give "
@@ -85,79 +113,49 @@ def _layout(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest, besid
         raise ConfigError(
             f"{file.path}: cannot tell the format from the ending ({', '.join(ENDINGS)}); set ingest.format"
         )
-    if file.size == 0:
-        raise DataError(f"{file.path}: the file is empty")
-    return _parquet(filesystem, file, config) if format == "parquet" else _text(filesystem, file, format, config)
+    if format == "parquet":
+        if compression_of(file.path) != "none":
+            raise DataError(f"{file.path}: a compressed Parquet file; unpack it, Parquet compresses by itself")
+        return from_parquet.found(filesystem, file, config, copies, copied)
+    return from_text.found(filesystem, file, format, config, copies)
 
 
-def _parquet(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest) -> Layout:
-    try:
-        schema = pq.read_schema(file.path, filesystem=filesystem)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
-    except OSError as error:
-        raise DataError(f"{file.path}: cannot be read ({first_line(error)})") from error
-    roles = _roles(file, schema.names, config)
-    for role, name in roles.items():
-        _check_type(file, role, name, schema.field(name).type)
-    types = tuple(schema.field(name).type for name in roles.values())
-    return Layout("parquet", 0, tuple(roles.items()), _kind(schema.field(roles["timestamp"]).type), types)
+def _unit(found: list[Found], config: Ingest) -> tuple[TimestampUnit, list[str]]:
+    """Returns the unit of all files' numeric timestamps, and in words how it is known.
 
-
-def _text(filesystem: pafs.FileSystem, file: SourceFile, format: Format, config: Ingest) -> Layout:
-    compression = "gzip" if file.path.lower().endswith(COMPRESSED) else None
-    try:
-        with filesystem.open_input_stream(file.path, compression=compression) as stream:
-            start = stream.read(HEADER_BYTES).decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise DataError(f"{file.path}: not readable ({first_line(error)})") from error
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if format == "inter" else csv.QUOTE_MINIMAL
-    names = next(csv.reader(io.StringIO(start), delimiter=DELIMITERS[format], quoting=quoting), [])
-    if format == "inter":  # name:type
-        names = [name.rpartition(":")[0] or name for name in names]
-    roles = _roles(file, names, config)
-    return Layout(format, len(names), tuple((role, str(names.index(name))) for role, name in roles.items()), "text")
-
-
-def _roles(file: SourceFile, names: list[str], config: Ingest) -> dict[str, str]:
-    """Returns the file's column for each role. Raises DataError where there is none, or more than one."""
-    roles = config.columns.roles
-    for role, name in roles.items():
-        if names.count(name) != 1:
-            fault = "no column" if name not in names else "more than one column"
-            found = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-            raise DataError(
-                f"{file.path}: {fault} {name!r}; found {found};"
-                + (
-                    " ingest.columns.segments names the columns that are segments"
-                    if role in config.columns.segment_roles
-                    else f" ingest.columns.{role} says which column holds the {role}"
+    Raises:
+        DataError: Files differ in it, or the config says a finer one than a file can be in, so that its times would
+            all be early in 1970.
+    """
+    guesses = {its.file.path: unit for its in found if (unit := units.guess(its.times)) is not None}
+    times = {its.file.path: its.times for its in found}
+    if config.timestamp_unit != "auto":
+        unit = config.timestamp_unit
+        for path, guessed in guesses.items():
+            if unit in SHIFT and guessed in SHIFT and SHIFT[unit] < SHIFT[guessed]:
+                raise DataError(
+                    f"{path}: timestamps are {units.NAMES[guessed]} by their size"
+                    f" ({units.example(times[path], guessed)}), and as ingest.timestamp_unit={unit} all would be early"
+                    f" in 1970; set it to {guessed}, or auto"
                 )
-            )
-    return roles
+        return unit, []
+    kinds = list(dict.fromkeys(guesses.values()))
+    if len(kinds) > 1:
+        one, other = (next(path for path, unit in guesses.items() if unit == kind) for kind in kinds[:2])
+        raise DataError(
+            f"{other}: timestamps are {units.NAMES[kinds[1]]} by their size, but {units.NAMES[kinds[0]]} in {one};"
+            " have all files in one unit, or set ingest.timestamp_unit, and other rows are set aside"
+        )
+    if kinds in ([], ["s"]):
+        return "s", []
+    path = next(iter(guesses))
+    return kinds[0], [
+        f"timestamps are {units.NAMES[kinds[0]]} by their size ({units.example(times[path], kinds[0])};"
+        " ingest.timestamp_unit says otherwise)"
+    ]
 
 
-def _check_type(file: SourceFile, role: str, name: str, type: pa.DataType) -> None:
-    """Raises DataError where a Parquet column is of a type that cannot have the role."""
-    value = type.value_type if pa.types.is_dictionary(type) else type
-    text = pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
-    allowed = text or pa.types.is_integer(value)
-    wanted, key = "text or an integer", role
-    if role == "timestamp":
-        allowed = allowed or pa.types.is_floating(value) or pa.types.is_timestamp(value) or pa.types.is_date(value)
-        wanted = "a timestamp, a number or text"
-    elif role.startswith(SEGMENT):
-        allowed = allowed or pa.types.is_boolean(value)
-        wanted, key = "text, integers or booleans", "segments"
-    if not allowed:
-        raise DataError(f"{file.path}: column {name!r} is {type}, but ingest.columns.{key} must be {wanted}")
-
-
-def _kind(type: pa.DataType) -> Kind:
-    """Returns how a Parquet column of this type stores timestamps."""
-    value = type.value_type if pa.types.is_dictionary(type) else type
-    if pa.types.is_integer(value):
-        return "integer"
-    if pa.types.is_floating(value):
-        return "float"
-    return "time" if pa.types.is_timestamp(value) or pa.types.is_date(value) else "text"
+def _few(paths: Iterable[str]) -> str:
+    """Returns the first path's last part, and how many more there are."""
+    first, *more = paths
+    return PurePosixPath(first).name + (f" and {len(more)} more" if more else "")

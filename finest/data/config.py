@@ -1,40 +1,52 @@
 """Config of ingest: how a source is read, cleaned and split."""
 
+import codecs
 from datetime import date, datetime
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from finest.data.separators import WHITESPACE
 from finest.section import Section
 
 SEGMENT = "segment_"
 """What the roles of segments begin with, each followed by its number."""
 
 
-class Columns(Section):
-    """Names of the source's columns."""
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a column's name in quotes, or its number")
+    return value
 
-    user: str = "user_id"
-    """Column of user ids."""
-    item: str = "item_id"
-    """Column of item ids."""
-    timestamp: str = "timestamp"
+
+Column = Annotated[str | Annotated[int, Field(ge=0)], BeforeValidator(_no_bool)]
+"""A column's name, or its number from 0."""
+
+
+class Columns(Section):
+    """The source's columns: names, or numbers from 0; with numbers, text has no header unless `ingest.header` says."""
+
+    user: Column = "user_id"
+    """Column of user ids: its name, or its number from 0."""
+    item: Column = "item_id"
+    """Column of item ids, likewise."""
+    timestamp: Column = "timestamp"
     """Column of times: numbers of the unit `ingest.timestamp_unit` since 1970, or times in ISO 8601."""
-    sequence: str | None = None
+    sequence: Column | None = None
     """Order of interactions within one timestamp, where the source knows it."""
-    segments: list[str] = Field(default=[])
+    segments: list[Column] = Field(default=[])
     """Further columns, text or whole numbers or yes and no, such as `[country, device]`: the gate says what the
     candidate does to the held-out interactions of each of their values, and refuses it where that is proven harm."""
 
     @field_validator("segments")
     @classmethod
-    def _named_once(cls, segments: list[str]) -> list[str]:
+    def _named_once(cls, segments: list[Column]) -> list[Column]:
         if len(set(segments)) < len(segments):
             raise ValueError("must name a column once")
         return segments
 
     @property
-    def roles(self) -> dict[str, str]:
+    def roles(self) -> dict[str, str | int]:
         """Returns the source's column for each role: `user`, `item`, ..., and `segment_0`, `segment_1`, ..."""
         named = {"user": self.user, "item": self.item, "timestamp": self.timestamp, "sequence": self.sequence}
         return {role: name for role, name in named.items() if name is not None} | dict(
@@ -89,12 +101,27 @@ class Evaluation(Section):
 class Ingest(Section):
     """Reading, cleaning and splitting."""
 
-    format: Literal["auto", "parquet", "csv", "tsv", "inter"] = "auto"
-    """Format of the source's files; `auto` goes by the file name's ending."""
+    format: Literal["auto", "parquet", "csv", "tsv", "inter", "text"] = "auto"
+    """Format of the source's files; `auto` goes by the file name's ending. `text` is any text of lines and fields."""
     columns: Columns = Columns()
-    """Names of the source's columns."""
-    timestamp_unit: Literal["s", "ms", "us", "ns"] = "s"
-    """Unit of numeric timestamps: seconds, milliseconds, microseconds or nanoseconds since 1970 (UTC)."""
+    """The source's columns."""
+    separator: str | None = None
+    """What is between the fields of a text file: one to four characters, such as ";", "|" or "::", or `tab`, or
+    `whitespace` for blanks and tabs in any number. Unset, it is told from the file's start."""
+    quote: Literal['"', "'", "none"] = '"'
+    """What may be around a text file's field, doubled inside of it; `none`: quotes mean nothing."""
+    header: bool | None = None
+    """Whether the first line of a text file holds names; unset, it does where `columns` gives names."""
+    encoding: str = "utf-8"
+    """Encoding of text files, such as `latin-1`, `cp1252` or `utf-16-le`; a file that begins with a byte order mark is
+    read by that."""
+    null_tokens: list[str] = Field(default=[])
+    """Texts that stand for nothing, such as `["\\\\N", "NULL"]`; an empty text always does."""
+    max_id_length: int = Field(default=4096, ge=1)
+    """Length of the longest user or item id, in characters; rows with a longer one are set aside."""
+    timestamp_unit: Literal["auto", "s", "ms", "us", "ns", "yyyymmdd"] = "auto"
+    """Unit of numeric timestamps: seconds, milliseconds, microseconds or nanoseconds since 1970 (UTC), or days written
+    as eight digits; `auto` tells it from the numbers' size."""
     duplicates: Literal["keep", "quarantine"] = "keep"
     """What becomes of rows that repeat each other in user, item and timestamp: all stay, or all but one go to the
     quarantine."""
@@ -137,6 +164,28 @@ class Ingest(Section):
         if self.duplicates == "quarantine":
             return True
         assert_never(self.duplicates)
+
+    @field_validator("separator")
+    @classmethod
+    def _separates(cls, separator: str | None) -> str | None:
+        separator = {"tab": "\t", "\\t": "\t", "blank": " ", "space": " "}.get(separator or "", separator)
+        if separator is None or separator == WHITESPACE:
+            return separator
+        if not 1 <= len(separator.encode()) <= 4 or any(character in "\"'\r\n\0" for character in separator):
+            raise ValueError("one to four characters (bytes in UTF-8) but quotes and line ends, or tab, or whitespace")
+        return separator
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        try:
+            "a,1".encode(encoding)
+            found = codecs.lookup(encoding).name
+        except (LookupError, ValueError):
+            found = ""
+        if found in ("", "idna", "punycode", "utf-7", "unicode_escape", "raw_unicode_escape"):
+            raise ValueError("no encoding that is known; common ones are utf-8, latin-1, cp1252, utf-16-le, shift_jis")
+        return encoding
 
     @model_validator(mode="after")
     def _one_window(self) -> "Ingest":

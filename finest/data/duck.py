@@ -13,13 +13,13 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from finest.data.columns import DELIMITERS, Layout, Layouts
 from finest.data.config import SEGMENT
-from finest.data.engine import BATCH, MALFORMED
+from finest.data.engine import BATCH, MALFORMED, NoTextError
+from finest.data.layout import FAULT, Layout, Layouts
 from finest.data.packed import SECOND, Packing, packing
-from finest.data.remote import PREFIX, Remote, duckdb_path, listed_path
+from finest.data.remote import PREFIX, Remote, duckdb_path, opened_path
 from finest.data.source import SourceFile
-from finest.data.times import END, SHIFT, Unit
+from finest.data.times import END, SHIFT, TimestampUnit
 from finest.errors import DataError, FinestError
 from finest.secrets import masked
 
@@ -46,6 +46,8 @@ class DuckDB:
         if threads is not None:
             settings["threads"] = threads
         self._filesystem = filesystem
+        self._listed: dict[str, str] = {}
+        """The path of a file as it was listed, by that under which DuckDB has opened it."""
         self._ibis = ibis.duckdb.connect(folder / "work.duckdb", **settings)
         # A time with a zone is cast in the session's zone.
         self._ibis.con.execute("SET enable_progress_bar = false; SET TimeZone = 'UTC'")
@@ -58,17 +60,19 @@ class DuckDB:
     ) -> None:
         self._ibis.disconnect()
 
-    def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
+    def read(self, layouts: Layouts, unit: TimestampUnit) -> ir.Table:
         """Returns a view of the files' rows, as Engine describes them."""
         if not isinstance(self._filesystem, pafs.LocalFileSystem):
             self._ibis.con.register_filesystem(
                 Remote(self._filesystem, [file for _, files in layouts for file in files])
             )
-        paths = sorted({file.path for _, files in layouts for file in files})
+        self._listed = {opened_path(self._filesystem, file): file.path for _, files in layouts for file in files}
+        paths = sorted(set(self._listed.values()))
         # An enumeration takes a number a row, and sorts like the text. All is temporary: with a question mark in its
         # path, DuckDB looks for the log of what it keeps at another one.
         self._ibis.con.execute(f"CREATE TEMPORARY TYPE path AS ENUM ({', '.join(map(_text, paths))})")
-        parts = [_select(self._filesystem, layout, files, unit) for layout, files in layouts]
+        faults = any(layout.faults for layout, _ in layouts)
+        parts = [_select(self._filesystem, layout, files, unit, faults) for layout, files in layouts]
         self._ibis.con.execute("CREATE TEMPORARY VIEW source AS " + " UNION ALL ".join(parts))
         return self._ibis.table("source")
 
@@ -82,12 +86,12 @@ class DuckDB:
         """Returns what DuckDB has rejected in text files, in MALFORMED."""
         if not self._ibis.con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'").fetchall():
             return MALFORMED.empty_table()
-        file = listed_path(self._filesystem, "file_path")
-        return self._ibis.con.sql(
-            f"SELECT {file} AS file, min(byte_position)::BIGINT - 1 AS byte, min(lower(error_type)) AS reason"
+        rejected = self._ibis.con.sql(
+            "SELECT file_path AS file, min(byte_position)::BIGINT - 1 AS byte, min(lower(error_type)) AS reason"
             " FROM reject_errors JOIN reject_scans USING (scan_id, file_id)"
             " GROUP BY file_path, line ORDER BY file_path, byte"
         ).to_arrow_table()
+        return rejected.set_column(0, "file", pa.array([self._listed[path] for path in rejected["file"].to_pylist()]))
 
     def hold(self, name: str, rows: pa.Table) -> ir.Table:
         """Returns a view of the rows, which stay where they are."""
@@ -128,26 +132,29 @@ RAISED = re.compile(r"\w*(Error|Exception): ")
 """A line of DuckDB's message that tells of an exception in Python."""
 
 
-def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile], unit: Unit) -> str:
-    """Returns SQL for the rows of files of one layout, as Engine.read describes them."""
-    paths = "[" + ", ".join(_text(duckdb_path(filesystem, file.path)) for file in files) + "]"
+def _select(
+    filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile], unit: TimestampUnit, faults: bool
+) -> str:
+    """Returns SQL for the rows of files of one layout, as Engine.read describes them; with FAULT where any has it."""
+    paths = "[" + ", ".join(_text(duckdb_path(filesystem, file)) for file in files) + "]"
     columns = {role: _name(column if layout.format == "parquet" else f"c{column}") for role, column in layout.columns}
     if layout.format == "parquet":
         source = f"read_parquet({paths}, filename = true, file_row_number = true, hive_partitioning = false)"
         record = "file_row_number"
     else:
-        quote = "''" if layout.format == "inter" else "'\"'"
         names = ", ".join(f"'c{number}': 'VARCHAR'" for number in range(layout.width))
         source = (
-            f"read_csv({paths}, auto_detect = false, header = true, delim = {_text(DELIMITERS[layout.format])},"
-            f" quote = {quote}, escape = {quote}, nullstr = '', columns = {{{names}}}, filename = true,"
+            f"read_csv({paths}, auto_detect = false, header = {layout.header}, delim = {_text(layout.delimiter)},"
+            f" quote = {_text(layout.quote)}, escape = {_text(layout.quote)}, nullstr = '', columns = {{{names}}},"
+            f" skip = {layout.skip}, compression = {_text(layout.compression)}, filename = true,"
             " hive_partitioning = false, store_rejects = true)"
         )
         record = "row_number() OVER ()"  # streams in file order: insertion order is preserved
     sequence = f"{columns['sequence']}::VARCHAR" if "sequence" in columns else "NULL::VARCHAR"
     micros = _micros(layout, columns["timestamp"], unit)
     shown = (
-        f"make_timestamp(epoch_us({columns['timestamp']}::TIMESTAMP))"
+        # Without a zone; the farthest times have none.
+        f"coalesce(TRY_CAST({columns['timestamp']} AS TIMESTAMP)::VARCHAR, {columns['timestamp']}::VARCHAR)"
         if layout.kind == "time"
         else columns["timestamp"]
     )
@@ -156,23 +163,37 @@ def _select(filesystem: pafs.FileSystem, layout: Layout, files: list[SourceFile]
     segments = "".join(
         f", nullif({column}::VARCHAR, '') AS {role}" for role, column in columns.items() if role.startswith(SEGMENT)
     )
+    if faults:
+        segments += f", {FAULT if layout.faults else 'NULL'}::VARCHAR AS {FAULT}"
     if layout.format == "parquet":  # a text file's empty fields are null already
         user, item, text = (f"nullif({value}::VARCHAR, '')" for value in (user, item, text))
     return (
-        f"SELECT {listed_path(filesystem, 'filename')}::path AS file, {record}::BIGINT AS record,"
+        f"SELECT {_listed(filesystem, files)}::path AS file, {record}::BIGINT AS record,"
         f" {user} AS user, {item} AS item, {text} AS text, {micros} AS micros, {sequence} AS sequence{segments}"
         f" FROM {source}"
     )
 
 
-def _micros(layout: Layout, column: str, unit: Unit) -> str:
+def _listed(filesystem: pafs.FileSystem, files: list[SourceFile]) -> str:
+    """Returns SQL for the path of a row's file as it was listed."""
+    if any(file.copy for file in files):
+        opened = [_text(opened_path(filesystem, file)) for file in files]
+        listed = [_text(file.path) for file in files]
+        # By place in an enumeration: a map is searched for each row.
+        return f"([{', '.join(listed)}])[enum_code(filename::ENUM({', '.join(opened)})) + 1]"
+    return "filename" if isinstance(filesystem, pafs.LocalFileSystem) else f"substr(filename, {len(PREFIX) + 1})"
+
+
+def _micros(layout: Layout, column: str, unit: TimestampUnit) -> str:
     """Returns SQL for a timestamp's microseconds, null where it is out of range or only its text can tell."""
+    if unit == "yyyymmdd" and layout.kind != "time":
+        return "NULL::BIGINT"
     if layout.kind == "text":
         # As the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge.
         number = f"TRY_CAST({column} AS BIGINT)"
         return f"CASE WHEN {number}::VARCHAR = {column} THEN {_scaled(number, unit)} END"
     if layout.kind == "time":
-        time = f"epoch_us({column}::TIMESTAMP)"
+        time = f"epoch_us(TRY_CAST({column} AS TIMESTAMP))"
         return f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
     if layout.kind == "integer":
         return _scaled(column, unit)
@@ -183,7 +204,7 @@ def _micros(layout: Layout, column: str, unit: Unit) -> str:
     assert_never(layout.kind)
 
 
-def _scaled(number: str, unit: Unit) -> str:
+def _scaled(number: str, unit: TimestampUnit) -> str:
     """Returns SQL for the microseconds of a whole number that is in range."""
     shift = SHIFT[unit]
     scaled = f"{number}::BIGINT * {10**shift}" if shift >= 0 else f"{number}::BIGINT // {10**-shift}"
@@ -214,7 +235,7 @@ def failures(what: str) -> Iterator[None]:
 
     Raises:
         FinestError: The disk is full, memory is too little, or the file system has failed.
-        DataError: A file cannot be read.
+        DataError: A file cannot be read (NoTextError: for a value that is not UTF-8).
     """
     try:
         yield
@@ -233,6 +254,8 @@ def failures(what: str) -> Iterator[None]:
             raise FinestError(f"{what}: not enough memory; give the step more ({message})") from error
         if not isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)):
             raise
+        if "Invalid string encoding" in message:
+            raise NoTextError(message) from error
         place = next((line for line in lines if line.startswith("file = ")), "")
         hint = "; are line ends of two kinds mixed in it?" if "invalid state" in message else ""
         raise DataError(f"the source cannot be read: {message}{' ' + place if place else ''}{hint}") from error

@@ -6,8 +6,9 @@ from typing import Protocol
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from finest.data.columns import Layouts
-from finest.data.times import Unit
+from finest.data.layout import Layouts
+from finest.data.times import TimestampUnit
+from finest.errors import DataError
 
 
 class Engine(Protocol):
@@ -16,7 +17,7 @@ class Engine(Protocol):
     parses_apart: bool
     """Whether parsed rows must be kept before more is computed from them."""
 
-    def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
+    def read(self, layouts: Layouts, unit: TimestampUnit) -> ir.Table:
         """Returns every row of the files, not yet read.
 
         Args:
@@ -28,7 +29,7 @@ class Engine(Protocol):
             offset that the first one has); `user` and `item`, null where they are empty; `micros`, microseconds of a
             timestamp that the file holds as a number or a time and that is in range; `text`, every other timestamp;
             `sequence`, null where no column is mapped to it; `segment_0`, ..., text, where columns are mapped to
-            segments.
+            segments; FAULT, where a layout has it.
         """
 
     def reads_again(self, layouts: Layouts) -> bool:
@@ -54,6 +55,10 @@ class Engine(Protocol):
             by: Columns to sort by.
             among: A kept table with all of these rows, and maybe more.
         """
+
+
+class NoTextError(DataError):
+    """Means that a Parquet file's text is not UTF-8: a copy of it tells which rows."""
 
 
 BATCH = 2**17

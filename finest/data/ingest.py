@@ -1,25 +1,31 @@
 """From files of interactions to one data set: read, set aside what is unusable, k-core, sort, split, write."""
 
 import errno
+import logging
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import assert_never
 
+import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.fs as pafs
 
 from finest import atomic, parquet, sealed
 from finest.data import clean, codes, columns, duck, facts, quarantine, schema, segments, spark, window, write
 from finest.data.config import Ingest
-from finest.data.engine import Engine
+from finest.data.engine import Engine, NoTextError
 from finest.data.histories import SCHEMA, histories
+from finest.data.layout import Layouts
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 from finest.data.times import microseconds
 from finest.errors import ConfigError, DataError, FinestError
+
+logger = logging.getLogger(__name__)
 
 MAX_SEEN_TARGETS = 0.05
 """Share of instances whose target may be in the history with `exclude_seen`, where each of them counts as a miss."""
@@ -61,19 +67,30 @@ def ingest(
         )
     with _whole(out) as partial:
         absent = window.missing(files, config)
-        layouts = columns.check(filesystem, window.prune(files, config.since, config.until), config)
-        work = partial / "work"
-        work.mkdir()
-        opened: AbstractContextManager[Engine]
-        if config.engine == "duckdb":
-            opened = duck.opened(filesystem, work, str(out), memory, threads)
-        elif config.engine == "spark":
-            opened = spark.opened(filesystem, layouts, config, str(out))
-        else:
-            assert_never(config.engine)
-        with opened as engine:
-            manifest = _build(filesystem, layouts, absent, config, engine, partial)
-        shutil.rmtree(work)
+        files = window.prune(files, config.since, config.until)
+
+        def built(copied: bool) -> Manifest:
+            work = partial / "work"
+            work.mkdir()
+            with _copies(config, work) as copies:
+                source = columns.check(filesystem, files, config, copies, copied)
+                opened: AbstractContextManager[Engine]
+                if config.engine == "duckdb":
+                    opened = duck.opened(filesystem, work, str(out), memory, threads)
+                elif config.engine == "spark":
+                    opened = spark.opened(filesystem, source.layouts, config, str(out))
+                else:
+                    assert_never(config.engine)
+                with opened as engine:
+                    manifest = _build(filesystem, source, absent, config, engine, partial)
+            shutil.rmtree(work)
+            return manifest
+
+        try:
+            manifest = built(copied=False)
+        except NoTextError:  # one such value would end it all; of copies, rows are set aside
+            shutil.rmtree(partial / "work")
+            manifest = built(copied=True)
         (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
         sealed.seal(partial)
     return manifest
@@ -81,25 +98,37 @@ def ingest(
 
 def _build(
     filesystem: pafs.FileSystem,
-    layouts: columns.Layouts,
+    source: columns.Source,
     absent: tuple[date, ...],
     config: Ingest,
     engine: Engine,
     out: Path,
 ) -> Manifest:
     """Writes everything but the manifest to `out`, which has a folder `work`, and returns the manifest."""
-    parsed, again = clean.parsed(engine.read(layouts, config.timestamp_unit), config), engine.reads_again(layouts)
+    layouts, notes = source.layouts, source.notes
+    parsed = clean.parsed(engine.read(layouts, source.unit), config, source.unit)
+    again = engine.reads_again(layouts)
     before = _state(filesystem, layouts) if again else []
     if engine.parses_apart:
         parsed = engine.keep("parsed", parsed)
     judged = clean.judged(parsed, config)
-    if config.quarantines_duplicates or not again:  # duplicates: compares all rows, once
+    kept = config.quarantines_duplicates or not again  # duplicates: compares all rows, once
+    if kept:
         judged = engine.keep("judged", judged)
+    data = codes.coded(engine, judged.filter(judged.reason.isnull()), config)
+    users, items = _by_code(engine, data.users), _by_code(engine, data.items)
+    if clean.uncarried(users["id"], config) or clean.uncarried(items["id"], config):
+        judged = clean.judged(parsed, config, carried=False)
+        if kept:
+            judged = engine.keep("judged_again", judged)
+        data = codes.coded(engine, judged.filter(judged.reason.isnull()), config, "_again")
+        users, items = _by_code(engine, data.users), _by_code(engine, data.items)
     tally = engine.small(judged.agg(**clean.tally(judged, config))).to_pylist()[0]
     malformed = engine.malformed()
     source_rows = tally["rows"] + len(malformed)
     if source_rows == 0:
-        raise DataError(f"the source holds no rows: {len(layouts[0][1])} file(s), the first is {layouts[0][1][0].path}")
+        files = [file.path for _, files in layouts for file in files]
+        raise DataError(f"the source holds no rows: {len(files)} file(s), the first is {files[0]}")
 
     unusable, first = quarantine.NO_ROWS, dict[str, int]()
     if tally["unusable"]:
@@ -107,15 +136,15 @@ def _build(
         starts = engine.small(judged.group_by("file").agg(first=judged.record.min()))
         first = dict(zip(starts["file"].to_pylist(), starts["first"].to_pylist(), strict=True))
     aside = quarantine.table(filesystem, layouts, unusable, first, malformed)
-    reasons = quarantine.check(aside, source_rows, config)
+    reasons = quarantine.check(aside, source_rows, malformed, config)
     parquet.write(aside, out / schema.QUARANTINE)
 
-    data = codes.coded(engine, judged.filter(judged.reason.isnull()), config)
     if again:
         _unchanged(filesystem, layouts, before)
-    user_ids, item_ids = (
-        engine.small(table.order_by("code"))["id"].combine_chunks() for table in (data.users, data.items)
-    )
+    notes += filter(None, (clean.looks_null(users, "user"), clean.looks_null(items, "item")))
+    for note in notes:
+        logger.warning("%s", note)
+    user_ids, item_ids = users["id"].combine_chunks(), items["id"].combine_chunks()
     by = ["user", "time", *codes.sequence_columns(config)]
     sorted_rows, found = out / "work" / "histories.arrow", facts.FirstPass(len(item_ids))
     with pa.OSFile(str(sorted_rows), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
@@ -132,12 +161,12 @@ def _build(
         counts["test_interactions"] = counts["interactions"] - counts["train_interactions"]
         _check(counts, source_rows - len(aside), config)
 
-        users = found.users()
-        write.users(user_ids, users, out / schema.USERS)
+        left = found.users()
+        write.users(user_ids, left, out / schema.USERS)
         write.items(item_ids, found.train_of_item, out / schema.ITEMS)
-        items = write.ItemCodes(found.occurs, known_I)
+        in_use = write.ItemCodes(found.occurs, known_I)
         fingerprint = write.interactions(
-            write.batches(stored), user_ids, item_ids, users, items, out / schema.INTERACTIONS
+            write.batches(stored), user_ids, item_ids, left, in_use, out / schema.INTERACTIONS
         )
         if config.columns.segments:
             found_segments = segments.found(engine, judged, data, write.batches(stored), config)
@@ -159,17 +188,36 @@ def _build(
         missing_days=absent,
         until=config.until,
         late_rows=tally.get("late") or 0,
+        notes=tuple(notes),
         **counts,
     )
 
 
-def _state(filesystem: pafs.FileSystem, layouts: columns.Layouts) -> list[tuple[int, int]]:
+def _by_code(engine: Engine, ids: ir.Table) -> pa.Table:
+    """Returns ids, and their rows' number, by code."""
+    return engine.small(ids.order_by("code"))
+
+
+@contextmanager
+def _copies(config: Ingest, work: Path) -> Iterator[Path]:
+    """Yields a folder for copies of files, which Spark's workers must see."""
+    if config.engine == "duckdb":
+        copies = work / "copies"
+        copies.mkdir()
+        yield copies
+    else:
+        with tempfile.TemporaryDirectory(prefix="ingest-", dir=config.spark_folder) as folder:
+            Path(folder).chmod(0o755)  # workers may be another user
+            yield Path(folder)
+
+
+def _state(filesystem: pafs.FileSystem, layouts: Layouts) -> list[tuple[int, int]]:
     """Returns size and time of change of every file, which differ once one is written to."""
     infos = filesystem.get_file_info([file.path for _, files in layouts for file in files])
     return [(info.size, info.mtime_ns) for info in infos]
 
 
-def _unchanged(filesystem: pafs.FileSystem, layouts: columns.Layouts, before: list[tuple[int, int]]) -> None:
+def _unchanged(filesystem: pafs.FileSystem, layouts: Layouts, before: list[tuple[int, int]]) -> None:
     """Raises DataError where a file that is read more than once is not what it was."""
     if _state(filesystem, layouts) != before:
         raise DataError("the source's files changed while they were read: run again once nothing writes there")

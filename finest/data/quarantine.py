@@ -17,8 +17,9 @@ import pyarrow.fs as pafs
 
 from finest.data import schema
 from finest.data.clean import UNPARSABLE
-from finest.data.columns import COMPRESSED, DELIMITERS, Layout, Layouts
 from finest.data.config import Ingest
+from finest.data.layout import Layout, Layouts
+from finest.data.opened import chunks
 from finest.errors import DataError
 
 NO_ROWS = pa.table(
@@ -27,8 +28,8 @@ NO_ROWS = pa.table(
 SWALLOWING = {"unquoted value", "line size over maximum"}
 """What DuckDB calls the fault of a record whose quote is not closed; it may take thousands of lines for one record
 then."""
-CHUNK = 1 << 20
-"""Bytes of a text file that are read at a time."""
+ENCODING = "invalid encoding"
+"""What DuckDB calls the fault of a record that is no UTF-8."""
 
 
 class Record(NamedTuple):
@@ -58,6 +59,7 @@ def table(
         DataError: A quoted field is not closed and has swallowed the lines after it.
     """
     layout_of = {file.path: layout for layout, files in layouts for file in files}
+    copies = {file.path: str(file.copy) for _, files in layouts for file in files if file.copy}
     parts = []
     for path in sorted({*rows["file"].unique().to_pylist(), *malformed["file"].unique().to_pylist()}):
         its_rows = rows.filter(pc.equal(rows["file"], path))
@@ -67,7 +69,8 @@ def table(
         if layout_of[path].format == "parquet":
             lines, broken = [*(ordinal + 1 for ordinal in ordinals)], list[Record]()
         else:
-            lines, broken = locate(filesystem, path, layout_of[path], ordinals, bytes_)
+            where = pafs.LocalFileSystem() if path in copies else filesystem
+            lines, broken = locate(where, copies.get(path, path), layout_of[path], ordinals, bytes_)
         for fault, record in zip(faults, broken, strict=True):
             if fault in SWALLOWING and record.open:
                 raise DataError(
@@ -87,8 +90,14 @@ def table(
     return pa.concat_tables(parts) if parts else schema.QUARANTINE_SCHEMA.empty_table()
 
 
-def check(quarantine: pa.Table, source_rows: int, config: Ingest) -> dict[str, int]:
+def check(quarantine: pa.Table, source_rows: int, malformed: pa.Table, config: Ingest) -> dict[str, int]:
     """Counts the rows by reason, the most frequent reason first.
+
+    Args:
+        quarantine: The rows that cannot be used.
+        source_rows: Number of all rows.
+        malformed: The records that no row could be made of, as the engine tells them.
+        config: Says how many may be unusable.
 
     Raises:
         DataError: Too many of the source's rows are unusable, or all. Rows that repeat another do not count: a day that
@@ -106,15 +115,19 @@ def check(quarantine: pa.Table, source_rows: int, config: Ingest) -> dict[str, i
     if unusable == source_rows and worst == UNPARSABLE:
         raise DataError(
             f"no row of the source has a readable timestamp: column {config.columns.timestamp!r}"
-            " (ingest.columns.timestamp) must hold plain decimal numbers (ingest.timestamp_unit) or ISO 8601 times;"
+            " (ingest.columns.timestamp) must hold numbers (ingest.timestamp_unit) or ISO 8601 times;"
             f" example: {example}"
         )
+    hint = ""
+    if ENCODING in worst:
+        byte = malformed.filter(pc.equal(malformed["reason"], ENCODING))["byte"][0]
+        hint = f" (byte {byte}), which is not UTF-8: set ingest.encoding to what the file is in, like latin-1 or cp1252"
     share = unusable / source_rows
     if share > config.max_quarantined_share or unusable == source_rows:
         raise DataError(
             f"{share:.1%} of the source's {source_rows} rows cannot be used, more than"
             f" ingest.max_quarantined_share={config.max_quarantined_share} allows;"
-            f" most often ({reasons[worst]}): {worst}, e.g. {example}"
+            f" most often ({reasons[worst]}): {worst}, e.g. {example}{hint}"
         )
     return reasons
 
@@ -137,7 +150,7 @@ def locate(
     wanted = set(ordinals)
     line_of: dict[int, int] = {}
     broken: list[Record] = []
-    ordinal = -1  # the header's
+    ordinal = -1 if layout.header else 0
     records = _records(filesystem, path, layout)
     for record, end in pairwise(chain(records, [Record(0, sys.maxsize, False)])):
         known = len(broken)
@@ -152,8 +165,9 @@ def locate(
 
 def _records(filesystem: pafs.FileSystem, path: str, layout: Layout) -> Iterator[Record]:
     """Yields every record's start, the header's too. Blank lines are no records."""
-    delimiter = re.escape(DELIMITERS[layout.format].encode())
-    opening, closing = re.compile(rb'(?:^|(?<=%b))"' % delimiter), re.compile(rb'(?:[^"]|"")*"(?!")')
+    delimiter, quote = re.escape(layout.delimiter.encode()), layout.quote.encode()
+    opening = re.compile(rb"(?:^|(?<=%b))%b" % (delimiter, quote))
+    closing = re.compile(rb"(?:[^%b]|%b%b)*%b(?!%b)" % ((quote or b" ",) * 5))
 
     def ends_inside(line: bytes, inside: bool) -> bool:
         place = 0
@@ -161,23 +175,20 @@ def _records(filesystem: pafs.FileSystem, path: str, layout: Layout) -> Iterator
             inside, place = not inside, found.end()
         return inside
 
-    quotes = layout.format != "inter"
     inside, byte = False, 0
-    compression = "gzip" if path.lower().endswith(COMPRESSED) else None
-    with filesystem.open_input_stream(path, compression=compression) as stream:
-        for number, line in enumerate(_lines(stream), start=1):
-            starts = not inside and line.strip(b"\r\n") != b""
-            if quotes and b'"' in line:
-                inside = ends_inside(line, inside)
-            if starts:
-                yield Record(number, byte, inside)
-            byte += len(line)
+    for number, line in enumerate(_lines(chunks(filesystem, path)), start=1):
+        starts = not inside and line.strip(b"\r\n") != b"" and number > layout.skip
+        if quote and quote in line:
+            inside = ends_inside(line, inside)
+        if starts:
+            yield Record(number, byte, inside)
+        byte += len(line)
 
 
-def _lines(stream: pa.NativeFile) -> Iterator[bytes]:
+def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
     """Yields the lines with their ends, whichever these are."""
     rest = b""
-    while chunk := stream.read(CHUNK):
+    for chunk in parts:
         *whole, rest = (rest + chunk).splitlines(keepends=True)
         if rest.endswith(b"\n"):  # after a carriage return, the next chunk may begin with the rest of the line's end
             whole, rest = [*whole, rest], b""

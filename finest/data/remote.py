@@ -17,19 +17,17 @@ SCHEME = "source"
 PREFIX = f"{SCHEME}://"
 
 
-def duckdb_path(filesystem: pafs.FileSystem, path: str) -> str:
-    """Returns the path that DuckDB is to open: as it is on this machine, under SCHEME elsewhere.
-
-    A `*` in a file's name stands for that character and no pattern.
-    """
-    if not isinstance(filesystem, pafs.LocalFileSystem):
-        return PREFIX + path
-    return re.sub(r"([*?\[])", r"[\1]", path)
+def opened_path(filesystem: pafs.FileSystem, file: SourceFile) -> str:
+    """Returns the path under which DuckDB knows a file: as it is on this machine, under SCHEME elsewhere."""
+    if file.copy is not None:
+        return str(file.copy)
+    return file.path if isinstance(filesystem, pafs.LocalFileSystem) else PREFIX + file.path
 
 
-def listed_path(filesystem: pafs.FileSystem, column: str) -> str:
-    """Returns SQL for the path as it was listed, where `column` holds the path that DuckDB has opened."""
-    return column if isinstance(filesystem, pafs.LocalFileSystem) else f"substr({column}, {len(PREFIX) + 1})"
+def duckdb_path(filesystem: pafs.FileSystem, file: SourceFile) -> str:
+    """Returns the path that DuckDB is to open. A `*` in a file's name stands for that character and no pattern."""
+    path = opened_path(filesystem, file)
+    return path if path.startswith(PREFIX) else re.sub(r"([*?\[])", r"[\1]", path)
 
 
 class Remote(AbstractFileSystem):  # type: ignore[misc]

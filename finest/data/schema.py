@@ -131,6 +131,9 @@ class Manifest(Section):
     late_rows: int = 0
     """Number of usable rows of an earlier day than the partition that they came in; counted where days are bounded."""
 
+    notes: tuple[str, ...] = ()
+    """What reading the source has guessed, and what looks wrong in it, a sentence each."""
+
     @property
     def duplicates(self) -> int:
         """Returns the number of rows that were set aside because they repeat another."""

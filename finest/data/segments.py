@@ -60,7 +60,7 @@ def write(found: pa.Table, user_ids: pa.Array, config: Ingest, path: Path, finge
     whole = hashlib.sha256(json.dumps([fingerprint, *config.columns.segments]).encode())
     for role, name in zip(config.columns.segment_roles, config.columns.segments, strict=True):
         values = found[role].cast(pa.string())
-        columns[schema.SEGMENT_COLUMN + name] = values
+        columns[f"{schema.SEGMENT_COLUMN}{name}"] = values
         whole.update(hashlib.sha256(json.dumps(values.to_pylist()).encode()).digest())
     parquet.write(pa.table(columns), path)
     return whole.hexdigest()

@@ -1,6 +1,7 @@
 """What ingest is given: files, without a word about where they lie or how they were found."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -13,3 +14,5 @@ class SourceFile:
     """Size in bytes."""
     etag: str
     """A text that changes with the file's content."""
+    copy: Path | None = None
+    """A file on this machine with the same rows, which engines read in its place."""

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -13,10 +14,11 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from finest.data.columns import Kind, Layout, Layouts
 from finest.data.config import SEGMENT, Ingest
 from finest.data.engine import BATCH, MALFORMED
-from finest.data.times import END, SHIFT, Unit
+from finest.data.layout import FAULT, Kind, Layout, Layouts
+from finest.data.source import SourceFile
+from finest.data.times import END, SHIFT, TimestampUnit
 from finest.errors import ConfigError, DataError, FinestError
 
 SETTINGS = {
@@ -37,9 +39,10 @@ class Spark:
         self._session, self._folder = session, folder
         self._ibis = ibis.pyspark.connect(session)
 
-    def read(self, layouts: Layouts, unit: Unit) -> ir.Table:
+    def read(self, layouts: Layouts, unit: TimestampUnit) -> ir.Table:
         """Returns a view of the files' rows, as Engine describes them. Reads Parquet alone."""
-        parts = [self._part(layout, [file.path for file in files], unit) for layout, files in layouts]
+        faults = any(layout.faults for layout, _ in layouts)
+        parts = [self._part(layout, files, unit, faults) for layout, files in layouts]
         self._session.sql(" UNION ALL ".join(parts)).createOrReplaceTempView("source")
         return self._ibis.table("source")
 
@@ -82,12 +85,15 @@ class Spark:
     def _write(self, name: str, rows: ir.Table) -> None:
         self._session.sql(self._ibis.compile(rows)).write.parquet(str(self._folder / name))
 
-    def _part(self, layout: Layout, paths: list[str], unit: Unit) -> str:
-        """Returns SQL for the rows of files of one layout."""
+    def _part(self, layout: Layout, files: list[SourceFile], unit: TimestampUnit, faults: bool) -> str:
+        """Returns SQL for the rows of files of one layout, with FAULT where any layout has it."""
+        paths = [str(file.copy or file.path) for file in files]
         read = self._session.read.option("recursiveFileLookup", "true")  # no partition columns
         rows = read.parquet(*(_as_is(path) for path in paths))
         view = f"part_{paths[0].encode().hex()}"
         columns = {role: rows[_name(column)] for role, column in layout.columns}
+        if layout.faults:
+            columns[FAULT] = rows[FAULT]
         rows.select(
             *(column.alias(role) for role, column in columns.items()),
             rows["_metadata.file_path"].alias("uri"),
@@ -97,9 +103,14 @@ class Spark:
         segments = "".join(
             f", nullif(CAST({role} AS STRING), '') AS {role}" for role in columns if role.startswith(SEGMENT)
         )
+        if faults:
+            segments += f", CAST({FAULT if layout.faults else 'NULL'} AS STRING) AS {FAULT}"
         type = dict(zip((role for role, _ in layout.columns), layout.types, strict=True))["timestamp"]
         micros, text = _time(layout.kind, type, unit)
         file = "url_decode(replace(regexp_replace(uri, '^file:/+', '/'), '+', '%2B'))"
+        if copies := {str(file.copy): file.path for file in files if file.copy}:
+            listed = ", ".join(map(_text, chain.from_iterable(copies.items())))
+            file = f"element_at(map({listed}), {file})"
         return (
             f"SELECT {file} AS file, record, nullif(CAST(user AS STRING), '') AS user,"
             f" nullif(CAST(item AS STRING), '') AS item, nullif({text}, '') AS text, {micros} AS micros,"
@@ -107,16 +118,22 @@ class Spark:
         )
 
 
-def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
+def _time(kind: Kind, type: pa.DataType, unit: TimestampUnit) -> tuple[str, str]:
     """Returns SQL for a timestamp's microseconds where it is in range, and for its text where it is not."""
-    shift, column = SHIFT[unit], "timestamp"
+    column = "timestamp"
     if kind == "text":
         return "CAST(NULL AS BIGINT)", column
+    if unit == "yyyymmdd" and kind != "time":
+        return "CAST(NULL AS BIGINT)", _printed(column) if kind == "float" else f"CAST({column} AS STRING)"
+    shift = SHIFT[unit] if unit != "yyyymmdd" else 0
     if kind == "time":
         nanos = pa.types.is_timestamp(type) and type.unit == "ns"
-        time = f"floor({column} / 1000)" if nanos else f"unix_micros(CAST({column} AS TIMESTAMP))"
+        time = f"floor({column} / 1000)" if nanos else f"unix_micros(try_cast({column} AS TIMESTAMP))"
         micros = f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
-        return micros, f"CASE WHEN {micros} IS NULL THEN CAST(timestamp_micros({time}) AS STRING) END"
+        text = f"CAST(timestamp_micros({time}) AS STRING)"
+        if not nanos:
+            text = f"coalesce({text}, CAST({column} AS STRING))"
+        return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
     if kind == "integer":
         scaled = (
             f"CAST({column} AS BIGINT) * {10**shift}" if shift >= 0 else f"CAST({column} AS BIGINT) DIV {10**-shift}"
@@ -129,11 +146,21 @@ def _time(kind: Kind, type: pa.DataType, unit: Unit) -> tuple[str, str]:
         scaled = f"{number} * {10**shift}D" if shift >= 0 else f"{number} / {10**-shift}D"
         in_range = f"NOT isnan({number}) AND {number} >= 0 AND {scaled} < {END}"
         micros = f"CASE WHEN {in_range} THEN CAST(round({scaled}) AS BIGINT) END"
-        decimal = f"CAST(CAST({number} AS DECIMAL(38, 15)) AS STRING)"
-        plain = rf"regexp_replace({decimal}, r'(\.[0-9]+?)0+\z', '$1')"  # as DuckDB writes it
-        text = f"CASE WHEN isnan({number}) OR abs({number}) >= 1e16 THEN CAST({number} AS STRING) ELSE {plain} END"
-        return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
+        return micros, f"CASE WHEN {micros} IS NULL THEN {_printed(column)} END"
     assert_never(kind)
+
+
+def _printed(column: str) -> str:
+    """Returns SQL for floating-point numbers as DuckDB writes them."""
+    number = f"CAST({column} AS DOUBLE)"
+    decimal = f"CAST(CAST({number} AS DECIMAL(38, 15)) AS STRING)"
+    plain = rf"regexp_replace({decimal}, r'(\.[0-9]+?)0+\z', '$1')"
+    return f"CASE WHEN isnan({number}) OR abs({number}) >= 1e16 THEN CAST({number} AS STRING) ELSE {plain} END"
+
+
+def _text(value: str) -> str:
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{quoted}'"
 
 
 def _as_is(path: str) -> str:

@@ -11,23 +11,30 @@ import ibis
 import ibis.expr.types as ir
 
 Unit = Literal["s", "ms", "us", "ns"]
+TimestampUnit = Literal["s", "ms", "us", "ns", "yyyymmdd"]
+"""What a numeric timestamp may be: a count of units since 1970, or a day written as eight digits."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000
 """A day in microseconds."""
 END = 7_289_654_400_000_000
 """The end of the times that are believed, in microseconds: 2201-01-01."""
-SHIFT: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+SHIFT: dict[TimestampUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Decimal places from a unit to microseconds: 1 s is 10^6 of them, 1 ns 10^-3."""
 
 PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
 """A timestamp that counts units: decimal digits, without an exponent."""
 ISO_8601 = (
-    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"^[0-9]{4}(-(0[1-9]|1[0-2])-|/(0[1-9]|1[0-2])/)(0[1-9]|[12][0-9]|3[01])"
     r"([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,9})?)?"
-    r"(Z|z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?\z"
+    r"( ?(Z|z|UTC|GMT|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?\z"
 )
-"""A day, or a day and a time of day with or without seconds, a fraction of them and a zone."""
+"""A day, or a day and a time of day with or without seconds, a fraction of them and a zone; as databases print them,
+too: a blank before the zone, UTC for Z, 2024/01/31."""
+EXPONENT = r"^-?[0-9]\.[0-9]+[eE]\+?[0-9]{1,2}\z"
+"""A number as programs print large floating-point ones: 1.7E9."""
+DAY_DIGITS = r"^[0-9]{8}(\.0+)?\z"
+"""A day of the unit `yyyymmdd`."""
 
 
 def microseconds(moment: datetime) -> int:
@@ -36,7 +43,7 @@ def microseconds(moment: datetime) -> int:
 
 
 def micros(
-    text: ir.StringColumn, unit: Unit, iso: ir.StringColumn | None = None
+    text: ir.StringColumn, unit: Unit, iso: ir.StringColumn | None = None, number: ir.StringColumn | None = None
 ) -> tuple[ir.IntegerColumn, ir.BooleanColumn]:
     """Returns the time that a text says, and whether it says one.
 
@@ -46,16 +53,37 @@ def micros(
         text: The timestamps.
         unit: Unit of those that are numbers.
         iso: A table's column with `iso_8601(text)`, which stands in the expression some forty times.
+        number: A table's column with `plain(text)`, likewise.
 
     Returns:
         Microseconds, out of range (`within`) for some, and null for what is far outside; whether the text is a number
         or a time.
     """
-    numeric = text.re_search(PLAIN_NUMBER)
+    digits = plain(text) if number is None else number
+    numeric = digits.re_search(PLAIN_NUMBER)
     moment, exists = _iso(iso_8601(text) if iso is None else iso)
-    number = _number(text, unit)
+    number = _number(digits, unit)
     # Not `or`: engines would parse numbers as times.
     return ibis.ifelse(numeric, number, moment), ibis.ifelse(numeric, True, exists)
+
+
+def days(text: ir.StringColumn) -> ir.StringColumn:
+    """Returns days of eight digits as ISO 8601 has them, null for other numbers, and any other text as it is."""
+    digits = ibis.ifelse(text.re_search(DAY_DIGITS), text, ibis.null(str))
+    day = digits.substr(0, 4) + "-" + digits.substr(4, 2) + "-" + digits.substr(6, 2)
+    return ibis.ifelse(digits.isnull(), text, day)
+
+
+def plain(text: ir.StringColumn) -> ir.StringColumn:
+    """Returns numbers with an exponent as plain decimals, and any other text as it is.
+
+    The digits are moved as text: engines differ in how they print floating-point numbers.
+    """
+    number = ibis.ifelse(text.re_search(EXPONENT), text, ibis.null(str))
+    places = (ibis.literal("0") + number.re_extract(r"[eE]\+?([0-9]+)\z", 1)).cast("int64")
+    whole, part = number.re_extract(r"^(-?[0-9])", 1), number.re_extract(r"\.([0-9]+)", 1)
+    moved = whole + (part + "0" * 99).left(places) + "." + part.substr(places) + "0"
+    return ibis.ifelse(number.isnull(), text, moved)
 
 
 def iso_8601(text: ir.StringColumn) -> ir.StringColumn:

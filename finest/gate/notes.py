@@ -38,6 +38,7 @@ def notes_on_data(manifest: Manifest) -> Iterator[str]:
         )
     if manifest.duplicates:
         yield f"{manifest.duplicates} rows repeat another in user, item and timestamp and were set aside."
+    yield from (f"Read from the source: {note}." for note in manifest.notes)
 
 
 def _worth(measured: Measured) -> Iterator[str]:

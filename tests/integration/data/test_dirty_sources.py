@@ -166,9 +166,9 @@ def test_a_column_that_is_there_twice_is_an_error(ingested: Ingested) -> None:
         ingested({"a.csv": "user_id,user_id,item_id,timestamp\n1,2,3,4\n"})
 
 
-@pytest.mark.parametrize("type", [pa.float64(), pa.bool_(), pa.binary()])
+@pytest.mark.parametrize("type", [pa.bool_(), pa.duration("s"), pa.time64("us")])
 def test_ids_that_are_neither_text_nor_integers_are_an_error(ingested: Ingested, type: pa.DataType) -> None:
-    users = pa.array(["1", "0"]).cast(type)
+    users = pa.array([1, 0], pa.int64()).cast(type)
     table = pa.table({"user_id": users, "item_id": ["a", "b"], "timestamp": [1, 2]})
     with pytest.raises(DataError, match=r"'user_id' is .* text or an integer"):
         ingested({"a.parquet": table})
@@ -185,7 +185,7 @@ BAD: dict[str, tuple[dict[str, str], dict[str, Any], type[Exception], str]] = {
         ConfigError,
         r"README\.md: .* as a\.csv beside it; give that file itself as the source, or move this one away",
     ),
-    "an unknown ending": ({"a.txt": HEADER}, {}, ConfigError, r"a\.txt: cannot tell the format .*ingest\.format"),
+    "an unknown ending": ({"a.md": HEADER}, {}, ConfigError, r"a\.md: cannot tell the format .*ingest\.format"),
     "no such partition": ({"dt=2024-01-01/a.csv": HEADER}, {"since": "2024-02-01"}, DataError, "none of the 1 files"),
     "no partitions": ({"a.csv": HEADER}, {"until": "2024-02-01"}, DataError, r"a\.csv: in no partition"),
     "an open quote": (

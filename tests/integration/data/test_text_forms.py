@@ -1,0 +1,240 @@
+"""Text files as people have them: the same rows in any form of text are the same data set, and guesses are said."""
+
+import bz2
+import csv
+import gzip
+import io
+import zipfile
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from finest.data import schema
+from finest.errors import ConfigError, DataError
+from tests.integration.data.conftest import Csv, Ingested, Row
+
+NUMBERED = {"user": 0, "item": 1, "timestamp": 3}
+LATE = 1_600_000_000
+"""A time in seconds that can be nothing else."""
+
+
+def lines(rows: list[Row], separator: str, header: bool = True, end: str = "\n") -> str:
+    head = [separator.join(["user_id", "item_id", "timestamp"])] if header else []
+    return end.join([*head, *(separator.join(map(str, row)) for row in rows)]) + end
+
+
+def zipped(**members: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name.replace("__", "."), text)
+    return content.getvalue()
+
+
+def zstd(text: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(text.encode())
+    return bytes(sink.getvalue().to_pybytes())
+
+
+FORMS: dict[str, Any] = {
+    "a.csv": lambda rows: lines(rows, ";"),
+    "a.txt": lambda rows: lines(rows, "|"),
+    "a.log": lambda rows: lines(rows, "::"),
+    "a.dat": lambda rows: lines(rows, " "),
+    "a.data": lambda rows: lines(rows, " ").replace(" ", "   ").replace("u1 ", " u1\t"),
+    "mac.csv": lambda rows: lines(rows, ",", end="\r"),
+    "windows.tsv": lambda rows: "\ufeff\r\n\r\n" + lines(rows, "\t", end="\r\n"),
+    "utf16.csv": lambda rows: lines(rows, ",").encode("utf-16"),
+    "utf32.csv": lambda rows: lines(rows, ",").encode("utf-32"),
+    "a.CSV.GZ": lambda rows: gzip.compress(lines(rows, ",").encode()),
+    "a.tsv.bz2": lambda rows: bz2.compress(lines(rows, "\t").encode()),
+    "a.csv.zst": lambda rows: zstd(lines(rows, ",")),
+    "a.zip": lambda rows: zipped(**{"__MACOSX/a": "x", "inner__dat": lines(rows, "::")}),
+}
+
+
+def test_each_form_of_text_holds_the_same_rows_and_guesses_are_said(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    plain, _ = ingested({"a.csv": plain_csv(clean_rows)})
+    assert plain.notes == ()
+    part = -(-len(clean_rows) // len(FORMS))
+    parts = {
+        name: form(clean_rows[place * part : (place + 1) * part]) for place, (name, form) in enumerate(FORMS.items())
+    }
+    manifest, _ = ingested(parts)
+    assert manifest.fingerprint == plain.fingerprint and manifest.quarantined_rows == 0
+    assert {note.partition(" (")[0] for note in manifest.notes} == {
+        "a.csv: fields are separated by ';'",
+        "a.txt: fields are separated by '|'",
+        "a.log and 1 more: fields are separated by '::'",
+        "a.dat: fields are separated by single blanks",
+        "a.data: fields are separated by blanks and tabs",
+        "utf16.csv: the encoding is utf-16, by the file's first bytes",
+        "utf32.csv: the encoding is utf-32, by the file's first bytes",
+    }
+
+
+FIELDS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from(";,|\t\"'\n: "), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=12, deadline=None, phases=[Phase.generate])
+@given(
+    st.lists(st.tuples(FIELDS, FIELDS), min_size=30, max_size=40),
+    st.sampled_from([",", ";", "|", "\t", "~"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
+    st.sampled_from(["", ".gz", ".bz2", ".zip"]),
+    st.booleans(),
+)
+def test_any_text_comes_through_any_separator_encoding_and_compression(
+    ingested: Ingested, drawn: list[tuple[str, str]], separator: str, encoding: str, ending: str, header: bool
+) -> None:
+    rows = [(user, item, LATE + number) for number, (user, item) in enumerate(drawn)]
+    rows += [("filler", f"f{number}", LATE) for number in range(30)]
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    if header:
+        writer.writerow(["user_id", "item_id", "timestamp"])
+    writer.writerows(rows)
+    content = text.getvalue().encode(encoding)
+    if ending == ".zip":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("a.csv", content)
+        content = packed.getvalue()
+    elif ending:
+        content = gzip.compress(content) if ending == ".gz" else bz2.compress(content)
+    columns = {} if header else {"columns": {"user": 0, "item": 1, "timestamp": 2}}
+    told = {"separator": separator} if separator == "~" else {}
+    table = pa.table(
+        {
+            "user_id": [row[0] for row in rows],
+            "item_id": [row[1] for row in rows],
+            "timestamp": [row[2] for row in rows],
+        }
+    )
+    plain, _ = ingested({"a.parquet": table})
+    manifest, folder = ingested({f"a.csv{ending}": content}, **columns, **told)
+    assert manifest.fingerprint == plain.fingerprint, pq.read_table(folder / schema.QUARANTINE).to_pylist()
+
+
+@pytest.mark.parametrize(("name", "separator"), [("ratings.dat", "::"), ("u.data", "\t")])
+def test_movielens_files_are_read_as_they_come(
+    ingested: Ingested, clean_rows: list[Row], name: str, separator: str
+) -> None:
+    rows = [(int(user[1:]), int(item[1:]), 3, LATE + time) for user, item, time in clean_rows]
+    text = "".join(separator.join(map(str, row)) + "\n" for row in rows)
+    manifest, folder = ingested({name: text})
+    assert manifest.interactions == 200 and any("form of MovieLens" in note for note in manifest.notes)
+    assert ingested({name: text}, columns=NUMBERED)[0].fingerprint == manifest.fingerprint
+    users = pq.read_table(folder / schema.USERS)["user"].to_pylist()
+    assert users == [str(number) for number in range(10)]
+
+
+def test_columns_go_by_number_with_or_without_a_header(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    columns = {"user": 0, "item": 1, "timestamp": 2}
+    plain, _ = ingested({"a.csv": plain_csv(clean_rows)})
+    bare, folder = ingested({"a.csv": plain_csv([*clean_rows, ("", "i", 1)], "").lstrip()}, columns=columns)
+    assert bare.fingerprint == plain.fingerprint
+    assert pq.read_table(folder / schema.QUARANTINE)["line"].to_pylist() == [201]
+    headed, _ = ingested({"a.csv": plain_csv(clean_rows)}, columns=columns, header=True)
+    assert headed.fingerprint == plain.fingerprint
+    with pytest.raises(DataError, match=r"no column number 3 \(ingest.columns.timestamp\); there are 3"):
+        ingested({"a.csv": plain_csv(clean_rows)}, columns=NUMBERED)
+    with pytest.raises(ConfigError, match=r"ingest.header=false"):
+        ingested({"a.csv": plain_csv(clean_rows)}, header=False)
+    with pytest.raises(DataError, match=r"found u0, i0, 1000000; .* without a header\? Give columns by number"):
+        ingested({"a.csv": plain_csv(clean_rows, "").lstrip()})
+
+
+def test_other_encodings_are_set_and_bytes_of_none_are_told_with_their_place(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    text = plain_csv([(user.replace("u", "\u00fc"), item, time) for user, item, time in clean_rows])
+    plain, _ = ingested({"a.csv": text})
+    for encoding in ("latin-1", "cp1252", "utf-16-le"):
+        assert ingested({"a.csv": text.encode(encoding)}, encoding=encoding)[0].fingerprint == plain.fingerprint
+    with pytest.raises(DataError, match=r"a\.csv:2 \(byte 26\), which is not UTF-8: set ingest.encoding .* latin-1"):
+        ingested({"a.csv": text.encode("latin-1")})
+    with pytest.raises(DataError, match=r"a\.csv: byte 0 is no text in UTF-8; set ingest.encoding"):
+        ingested({"a.csv": b"\xfcber," + text.encode("latin-1")})
+    with pytest.raises(DataError, match=r"a\.csv: byte 1 is no text in UTF-8; .* like utf-16-le"):
+        ingested({"a.csv": text.encode("utf-16-le")})
+    with pytest.raises(DataError, match=rf"byte {len(text)} is no text in CP1252"):
+        ingested({"a.csv": text.encode("cp1252") + b"\x81,i,5\n"}, encoding="cp1252")
+    with pytest.raises(DataError, match=rf"byte {2 * len(text) + 2} is no text in UTF-16"):
+        ingested({"a.csv": text.encode("utf-16") + b"\x00\xd8,\x00"})
+    one = plain_csv(clean_rows).encode() + b"\xfc,i,5\n"
+    assert ingested({"a.csv": one})[0].quarantined_by_reason == {"malformed line (invalid encoding)": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.zip", zipped(x__csv="a", y__csv="b"), r"holds 2 files: 'x\.csv', 'y\.csv'; unpack"),
+        ("a.zip", b"PK\3\4 cut off", "not a readable zip archive"),
+        ("a.csv.zip", b"PK\3\4 cut off", "not readable"),
+        ("a.csv.bz2", b"BZh9 cut off", "not readable"),
+        ("a.csv.zst", b"cut off", "not readable"),
+        ("a.zip", zipped(x__parquet="a"), "a compressed Parquet file"),
+        ("a.csv", b"x" * 3_000_000, "the first line does not end within"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_one_line(ingested: Ingested, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said) as error:
+        ingested({name: content})
+    assert name in str(error.value) and "\n" not in str(error.value)
+
+
+def test_ids_that_later_steps_would_cut_are_set_aside(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    rows = [*clean_rows, ("a\0", "i1", 5), ("u1", "b\0c", 5), ("x" * 4097, "i1", 5), ("x" * 4096, "i1", 5)]
+    table = pa.table(dict(zip(("user_id", "item_id", "timestamp"), map(list, zip(*rows, strict=True)), strict=True)))
+    expected = {
+        "user with a NUL character": 1,
+        "item with a NUL character": 1,
+        "user longer than ingest.max_id_length": 1,
+    }
+    for files in ({"a.csv": plain_csv(rows)}, {"a.parquet": table}):
+        for duplicates in ("keep", "quarantine"):
+            manifest, folder = ingested(files, duplicates=duplicates, max_quarantined_share=0.1)
+            assert manifest.quarantined_by_reason == expected and manifest.interactions == 201
+            first = 202 if "a.csv" in files else 201
+            lines = pq.read_table(folder / schema.QUARANTINE)["line"].to_pylist()
+            assert lines == [first, first + 1, first + 2]
+
+
+def test_null_tokens_are_nothing_and_looked_for(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:
+    text = plain_csv([*clean_rows, *[("NULL", "i1", 5)] * 10, ("u1", "\\N", 5), ("u1", "i1", "\\N")])
+    manifest, _ = ingested({"a.csv": text}, max_quarantined_share=0.1)
+    assert manifest.notes[0].startswith("4.7% of the rows have the user 'NULL', which looks like none: ingest.null_tok")
+    told, _ = ingested({"a.csv": text}, null_tokens=["NULL", "\\N"], max_quarantined_share=0.1)
+    assert told.quarantined_by_reason == {"user missing": 10, "item missing": 1, "timestamp missing": 1}
+    assert told.notes == ()
+
+
+def test_a_file_of_no_rows_is_no_rows_and_a_note(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:
+    plain, _ = ingested({"a.csv": plain_csv(clean_rows)})
+    nothing = pa.table({"user_id": pa.nulls(0), "item_id": pa.array([], pa.float64())})
+    files = {
+        "a.csv": plain_csv(clean_rows),
+        "b.csv": "\n",
+        "c.parquet": nothing,
+        "d.csv": "\r\n  \r\n",
+        "e.csv": "user_id,item_id,timestamp",
+    }
+    manifest, _ = ingested(files)
+    assert manifest.fingerprint == plain.fingerprint and manifest.notes == ("b.csv and 2 more: no rows",)
+    with pytest.raises(DataError, match=r"no rows: 2 file\(s\), the first is .*b\.csv"):
+        ingested({"b.csv": "\n", "c.parquet": nothing})
