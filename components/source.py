@@ -10,7 +10,7 @@ from storage import demo_data
 
 def listing_of(found: storage.Source, config: Ingest) -> str:
     """Returns a hash of the listing of the files that ingest reads: days outside of its window may come and go."""
-    return storage.listing_hash(replace(found, files=prune(found.files, config.since, config.until)))
+    return storage.listing_hash(replace(found, files=prune(found.files, config)))
 
 
 def resolve(source: str) -> storage.Source:

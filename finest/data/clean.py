@@ -11,8 +11,9 @@ from finest.data.codes import sequence_columns
 from finest.data.config import SEGMENT, Ingest
 from finest.data.layout import FAULT
 from finest.data.schema import DUPLICATE
+from finest.data.source import SourceFile
 from finest.data.times import TimestampUnit, days, iso_8601, micros, microseconds, plain, whole, within
-from finest.data.window import CLOCK_DAYS, PARTITION
+from finest.data.window import CLOCK_DAYS, partition_days
 
 UNPARSABLE = "timestamp unparsable"
 """The quarantine's reason for a timestamp that is neither a plain decimal number nor an ISO 8601 time."""
@@ -165,13 +166,20 @@ def quarantined(rows: ir.Table) -> ir.Table:
     return unusable.select("file", "record", "reason", "user", "item", timestamp=shown)
 
 
-def tally(rows: ir.Table, config: Ingest) -> dict[str, ir.IntegerScalar]:
-    """Counts the judged rows: all `rows`, the `unusable` ones and, where days are bounded, the `late` ones."""
-    counts = {"rows": rows.count(), "unusable": rows.reason.notnull().sum()}
-    return counts if config.since is None and config.until is None else {**counts, "late": _late(rows)}
+def tally(rows: ir.Table) -> dict[str, ir.IntegerScalar]:
+    """Counts the judged rows: all `rows` and the `unusable` ones."""
+    return {"rows": rows.count(), "unusable": rows.reason.notnull().sum()}
 
 
-def _late(rows: ir.Table) -> ir.IntegerScalar:
-    """Counts the usable rows of an earlier day than the partition that they came in."""
-    day, _ = micros(rows.file.re_extract(PARTITION, 1), "us")
-    return (rows.reason.isnull() & (rows.time < day)).sum()
+def starts(files: list[SourceFile], config: Ingest) -> pa.Table:
+    """Returns the day that each file's partition begins with: its path, and `start`, microseconds since 1970 (UTC)."""
+    found = {path: day for path, day in partition_days(files, config).items() if day is not None}
+    times = [microseconds(datetime.combine(day, time(), UTC)) for day in found.values()]
+    return pa.table({"path": pa.array(found, pa.string()), "start": pa.array(times, pa.int64())})
+
+
+def late(rows: ir.Table, starts: ir.Table) -> ir.Table:
+    """Counts the usable rows of an earlier day than the partition that they came in: one row, `late`."""
+    joined = rows.select("time", "reason", path=rows.file.cast(str)).inner_join(starts, "path")
+    before = joined.filter(joined.reason.isnull() & (joined.time < joined.start))
+    return before.agg(late=before.count())

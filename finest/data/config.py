@@ -6,6 +6,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from finest.data.partition import Template
 from finest.data.separators import WHITESPACE
 from finest.section import Section
 
@@ -57,6 +58,32 @@ class Columns(Section):
     def segment_roles(self) -> list[str]:
         """Returns the segments' roles, which are their columns in an engine's tables."""
         return [f"{SEGMENT}{number}" for number in range(len(self.segments))]
+
+
+class Partition(Section):
+    """How the folders of a feed say the day that their files are of."""
+
+    key: str | None = None
+    """Key of the hive partition, as `day` of `day=20261124`. Unset: `dt`, another one whose value is a day, or levels
+    `year=/month=/day=`, as the first files have them."""
+    format: str | None = None
+    """The day as strftime writes it: of the key's value, like `%Y%m%d`; without a key, of the folders, like `%Y/%m/%d`
+    or `y=%Y/m=%m/d=%d`. Unset: `%Y-%m-%d`. Directives are %Y, %m, %d, %j, %H, %M and %S; a leading zero may be missing
+    where no digit stands beside it."""
+
+    @property
+    def template(self) -> Template | None:
+        """Returns how folders say a day, None where they are to be looked at."""
+        if self.key is None and self.format is None:
+            return None
+        return Template((f"{self.key}=" if self.key is not None else "") + (self.format or "%Y-%m-%d"))
+
+    @model_validator(mode="after")
+    def _says_a_day(self) -> "Partition":
+        if self.key is not None and (not self.key or "=" in self.key or "/" in self.key or "%" in self.key):
+            raise ValueError("`key` must be a partition's name alone, such as day; levels go into `format`")
+        _ = self.template
+        return self
 
 
 class Split(Section):
@@ -132,16 +159,18 @@ class Ingest(Section):
     changes."""
     min_item_interactions: int = Field(default=1, ge=1)
     """k-core: items with fewer interactions are left out."""
+    partition: Partition = Partition()
+    """How folders say a day; for `window_days`, `since` and `until`."""
     window_days: int | None = Field(default=None, ge=1)
-    """Read only the hive partitions `dt=` of this many days (UTC) before the run's `as_of`; its own day, which is not
-    over, is not read."""
+    """Read only the partitions (`ingest.partition`) of this many days (UTC) before the run's `as_of`; its own day,
+    which is not over, is not read."""
     max_missing_days: int | None = Field(default=None, ge=0)
     """Days of the window that may have no partition before ingest fails; unset, any number. They are reported all the
     same. Days before the first partition are not missing."""
     since: date | None = None
-    """Read only hive partitions `dt=` of this day and later ones; only for sources with such partitions."""
+    """Read only partitions of this day and later ones; only for sources with such partitions."""
     until: date | None = None
-    """Read only hive partitions `dt=` of this day and earlier ones."""
+    """Read only partitions of this day and earlier ones."""
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What reads, cleans and sorts; the data set is the same. `spark` is for data that outgrows one machine, and reads
     Parquet alone."""

@@ -67,7 +67,11 @@ def ingest(
         )
     with _whole(out) as partial:
         absent = window.missing(files, config)
-        files = window.prune(files, config.since, config.until)
+        if undated := window.unknown(files, config):
+            logger.warning(
+                "%d file(s) of unknown days are left out of the window, the first is %s", len(undated), undated[0].path
+            )
+        files = window.prune(files, config)
 
         def built(copied: bool) -> Manifest:
             work = partial / "work"
@@ -123,7 +127,7 @@ def _build(
             judged = engine.keep("judged_again", judged)
         data = codes.coded(engine, judged.filter(judged.reason.isnull()), config, "_again")
         users, items = _by_code(engine, data.users), _by_code(engine, data.items)
-    tally = engine.small(judged.agg(**clean.tally(judged, config))).to_pylist()[0]
+    tally = engine.small(judged.agg(**clean.tally(judged))).to_pylist()[0]
     malformed = engine.malformed()
     source_rows = tally["rows"] + len(malformed)
     if source_rows == 0:
@@ -139,6 +143,10 @@ def _build(
     reasons = quarantine.check(aside, source_rows, malformed, config)
     parquet.write(aside, out / schema.QUARANTINE)
 
+    late = 0
+    if config.since is not None or config.until is not None:
+        began = engine.hold("starts", clean.starts([file for _, its in layouts for file in its], config))
+        late = engine.small(clean.late(judged, began)).to_pylist()[0]["late"]
     if again:
         _unchanged(filesystem, layouts, before)
     notes += filter(None, (clean.looks_null(users, "user"), clean.looks_null(items, "item")))
@@ -187,7 +195,7 @@ def _build(
         since=config.since,
         missing_days=absent,
         until=config.until,
-        late_rows=tally.get("late") or 0,
+        late_rows=late,
         notes=tuple(notes),
         **counts,
     )

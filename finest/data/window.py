@@ -4,16 +4,14 @@ Of a run of 2026-11-24T02:00 with `window_days` 3 and `held_out_days` 1, the par
 are read (the 24th is not over), and what happened from 2026-11-23T00:00 on is held out.
 """
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 
 from finest.data.config import Ingest
+from finest.data.partition import Template, guess
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
 
-PARTITION = r"(?:^|/)dt=([0-9]{4}-[0-9]{2}-[0-9]{2})/"
-"""Finds the day of the hive partition in a file's path."""
 CLOCK_DAYS = 1
 """Number of days after the last one read from which a row's time is believed: partitions may be cut by a local day. A
 time further on would be held out for good, as the newest, and keep later nights from being newer."""
@@ -57,35 +55,79 @@ def resolved(config: Ingest, as_of: datetime) -> Ingest:
     return config.model_copy(update={"split": split, **days})
 
 
-def prune(files: Iterable[SourceFile], since: date | None, until: date | None) -> list[SourceFile]:
-    """Returns the files of the hive partitions `dt=YYYY-MM-DD` between the two days, both included; None is no bound.
+def template(files: Iterable[SourceFile], config: Ingest) -> Template:
+    """Returns how the files' folders say their day: as `ingest.partition` says, else as the first ones look.
+
+    Raises:
+        DataError: They say none that is known.
+        ConfigError: They say two.
+    """
+    if (given := config.partition.template) is not None:
+        return given
+    paths = sorted(file.path for file in files)
+    if (found := guess(paths)) is None:
+        raise DataError(
+            f"{paths[0] if paths else 'the source'}: in no partition dt=YYYY-MM-DD, nor another that says a day; "
+            "say how its folders do with ingest.partition, or unset ingest.window_days, ingest.since and ingest.until"
+        )
+    return found
+
+
+def partition_days(files: Iterable[SourceFile], config: Ingest) -> dict[str, date | None]:
+    """Returns the day of each file's partition by path, None for the partition of unknown days.
+
+    Raises:
+        DataError: A file is in no partition.
+        ConfigError: Two partitions of one file say a day.
+    """
+    files = list(files)
+    how, found = template(files, config), dict[str, date | None]()
+    for file in files:
+        try:
+            found[file.path] = how.day_of(file.path)
+        except ValueError:
+            raise DataError(
+                f"{file.path}: in no partition {how}; say how its folders name a day with ingest.partition, or unset "
+                "ingest.window_days, ingest.since and ingest.until"
+            ) from None
+    return found
+
+
+def prune(files: Iterable[SourceFile], config: Ingest) -> list[SourceFile]:
+    """Returns the files of the partitions between `since` and `until`, both included; None is no bound.
+
+    Files of unknown days are left out where there is a bound.
 
     Raises:
         DataError: A file is outside such a partition, or no partition is left.
     """
-    files = list(files)
+    files, since, until = list(files), config.since, config.until
     if since is None and until is None:
         return files
+    day_of = partition_days(files, config)
     kept = [
-        file for file in files if (since is None or since <= day_of(file)) and (until is None or day_of(file) <= until)
+        file
+        for file in files
+        if (day := day_of[file.path]) is not None
+        and (since is None or since <= day)
+        and (until is None or day <= until)
     ]
     if not kept:
         between = f"between {since or 'the first day'} and {until or 'the last'}"
         raise DataError(
-            f"none of the {len(files)} files lies in a partition dt= {between} (ingest.window_days, since, until)"
+            f"none of the {len(files)} files lies in a partition {template(files, config)} {between} "
+            "(ingest.window_days, since, until)"
         )
     return kept
 
 
-def day_of(file: SourceFile) -> date:
-    """Returns the day of the partition that a file is in. Raises DataError where it is in none."""
-    found = re.search(PARTITION, file.path)
-    try:
-        return date.fromisoformat(found[1] if found else "")
-    except ValueError:
-        raise DataError(
-            f"{file.path}: in no partition dt=YYYY-MM-DD; unset ingest.window_days, ingest.since and ingest.until"
-        ) from None
+def unknown(files: Iterable[SourceFile], config: Ingest) -> list[SourceFile]:
+    """Returns the files of unknown days, which `prune` leaves out. Raises DataError as `partition_days` does."""
+    if config.since is None and config.until is None:
+        return []
+    files = list(files)
+    day_of = partition_days(files, config)
+    return [file for file in files if day_of[file.path] is None]
 
 
 def missing(files: Iterable[SourceFile], config: Ingest) -> tuple[date, ...]:
@@ -96,14 +138,17 @@ def missing(files: Iterable[SourceFile], config: Ingest) -> tuple[date, ...]:
     """
     if config.since is None and config.until is None:
         return ()
-    there = {day_of(file) for file in files}
+    files = list(files)
+    there = {day for day in partition_days(files, config).values() if day is not None}
+    if not there:
+        return ()
     first, last = max(config.since or min(there), min(there)), config.until or max(there)
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    absent = tuple(day for day in days if day not in there)
+    between = (first + timedelta(days=n) for n in range((last - first).days + 1))
+    absent = tuple(day for day in between if day not in there)
     if config.max_missing_days is not None and len(absent) > config.max_missing_days:
         shown = ", ".join(map(str, absent[:5])) + (", ..." if len(absent) > 5 else "")
         raise DataError(
-            f"{len(absent)} days between {first} and {last} have no partition dt= ({shown}),"
+            f"{len(absent)} days between {first} and {last} have no partition {template(files, config)} ({shown}),"
             f" more than ingest.max_missing_days={config.max_missing_days}; have them delivered, or allow more"
         )
     return absent

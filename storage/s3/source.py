@@ -11,7 +11,7 @@ from finest.patience import patiently
 from storage.s3.connection import Connection
 from storage.s3.errors import explained, passing, shown
 from storage.s3.place import Place, parse
-from storage.source import Source, hidden
+from storage.source import Source, hidden, without_files
 
 
 def resolve(uri: str) -> Source:
@@ -28,13 +28,13 @@ def resolve(uri: str) -> Source:
     with explained(uri):
         connection = Connection()
     with explained(uri, connection.endpoint):
-        files = below(connection.client, place)
+        files, left_out = below(connection.client, place)
         root = f"{place.bucket}/{place.folder}".rstrip("/")
         if not files and place.key and not place.key.endswith("/"):
             files = [single(connection.client, place)]
             root = files[0].path.rpartition("/")[0]
         if not files:
-            raise DataError(f"{uri}: no files lie there")
+            raise DataError(f"{uri}: no files lie there{without_files(left_out)}")
         filesystem = connection.filesystem(place)
         # As the engine will: it may be refused what boto3 was not.
         info = patiently(shown(connection.endpoint), partial(filesystem.get_file_info, files[0].path), passing)
@@ -42,21 +42,21 @@ def resolve(uri: str) -> Source:
             raise DataError(
                 f"{uri}: {files[0].path} was removed after it was listed; run again once nothing writes there"
             )
-    return Source(uri, root, filesystem, files, passing)
+    return Source(uri, root, filesystem, files, passing, left_out)
 
 
-def below(client: Any, place: Place) -> list[SourceFile]:
-    """Returns the visible objects of a folder, sorted by path."""
+def below(client: Any, place: Place) -> tuple[list[SourceFile], tuple[str, ...]]:
+    """Returns the visible objects of a folder, sorted by path, and the names of what was left out."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.folder)
-    found = (entry for page in pages for entry in page.get("Contents", ()))
-    visible = (
-        entry
-        for entry in found
-        if not entry["Key"].endswith("/") and not hidden(entry["Key"].removeprefix(place.folder))
-    )
-    return sorted(
-        (_described(place, entry["Key"], entry["Size"], entry["ETag"]) for entry in visible), key=lambda file: file.path
-    )
+    files, left_out = list[SourceFile](), set[str]()
+    for entry in (entry for page in pages for entry in page.get("Contents", ())):
+        if entry["Key"].endswith("/"):  # the marker of a folder
+            continue
+        if name := hidden(entry["Key"].removeprefix(place.folder)):
+            left_out.add(name)
+        else:
+            files.append(_described(place, entry["Key"], entry["Size"], entry["ETag"]))
+    return sorted(files, key=lambda file: file.path), tuple(sorted(left_out))
 
 
 def single(client: Any, place: Place) -> SourceFile:

@@ -111,11 +111,11 @@ def test_days_before_the_feed_began_are_not_missing() -> None:
 
 def test_a_file_outside_of_any_partition_is_refused_by_name() -> None:
     with pytest.raises(DataError, match=r"feed/a\.parquet: in no partition dt="):
-        prune([SourceFile("feed/a.parquet", 1, "")], None, date(2026, 11, 23))
+        prune([SourceFile("feed/a.parquet", 1, "")], Ingest(until=date(2026, 11, 23)))
     with pytest.raises(
-        DataError, match="none of the 1 files lies in a partition dt= between the first day and 2026-11-23"
+        DataError, match="none of the 1 files lies in a partition dt=%Y-%m-%d between the first day and 2026-11-23"
     ):
-        prune([SourceFile("feed/dt=2026-11-24/a.parquet", 1, "")], None, date(2026, 11, 23))
+        prune([SourceFile("feed/dt=2026-11-24/a.parquet", 1, "")], Ingest(until=date(2026, 11, 23)))
 
 
 def test_a_day_that_is_delivered_twice_counts_once_and_is_no_fault(ingested: Ingested) -> None:
