@@ -9,7 +9,7 @@ import pytest
 
 from finest.errors import FinestError
 from finest.secrets import masked
-from tracking import store
+from tracking import embedded, store
 
 
 def checked_in_a_process(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -31,7 +31,8 @@ def test_runs_go_to_one_experiment_whose_artifacts_lie_beside_the_database(state
     client = store.connect()
     assert store.experiment_id(client, "finest") == store.experiment_id(client, "finest")
     experiment = client.get_experiment(store.experiment_id(client, "finest"))
-    assert (experiment.name, experiment.artifact_location) == ("finest", str(state / "mlflow" / "artifacts"))
+    place = embedded.location(state / "mlflow" / "artifacts")
+    assert (experiment.name, experiment.artifact_location) == ("finest", place)
 
 
 def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_seconds(
