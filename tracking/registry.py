@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -113,6 +114,8 @@ def package(version: Version, folder: Path) -> Path:
             f"version {version.version} of {version.name} holds no model: its files were deleted, or something else "
             "has registered it; put another version into production: finest models rollback"
         )
+    for compiled in list(found.rglob(manifests.COMPILED)):  # left in a store that is a folder by whoever loads from it
+        shutil.rmtree(compiled)
     expected = ledger.read(version.name).manifest_of(version.version) or version.manifest
     try:
         if expected or (found / manifests.NAME).exists():

@@ -20,7 +20,7 @@ def _no_bool(value: object) -> object:
     return value
 
 
-Column = Annotated[str | Annotated[int, Field(ge=0)], BeforeValidator(_no_bool)]
+Column = Annotated[Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=0)], BeforeValidator(_no_bool)]
 """A column's name, or its number from 0."""
 
 

@@ -35,7 +35,7 @@ MOMENTS: Sequence[Moment] = [
     ("promote", "start"),
     ("notify", "start"),
 ]
-OF_TIME = re.compile(r"seconds|per_second|^system/|cost/|memory")
+OF_TIME = re.compile(r"seconds|per_second|^system/|cost/|memory|^canary/")
 """Metrics that no two runs have alike."""
 
 

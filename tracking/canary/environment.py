@@ -1,6 +1,7 @@
 """Where a package is tried: what its requirements say, against what is installed or in an environment made of them."""
 
 import os
+import shlex
 import site
 import subprocess
 import sys
@@ -88,6 +89,15 @@ def _lines(package: Path) -> list[str]:
     return [line for raw in text.splitlines() if (line := raw.partition(" #")[0].strip()) and not line.startswith("#")]
 
 
+def _commands(scratch: Path, python: str) -> Path:
+    """Makes a folder with the command `uvicorn`, which MLflow's server calls by name: it may lie on nobody's path."""
+    folder = scratch / "bin"
+    folder.mkdir(exist_ok=True)
+    (folder / "uvicorn").write_text(f'#!/bin/sh\nexec {shlex.quote(python)} -m uvicorn "$@"\n')
+    (folder / "uvicorn").chmod(0o700)
+    return folder
+
+
 def variables(scratch: Path, python: str) -> dict[str, str]:
     """Returns the environment variables that a package is tried with.
 
@@ -96,7 +106,7 @@ def variables(scratch: Path, python: str) -> dict[str, str]:
 
     Args:
         scratch: That folder.
-        python: The Python that runs; what it has installed, like uvicorn, comes first in PATH.
+        python: The Python that runs, whose uvicorn comes first in PATH.
     """
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     paths = [one for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one]
@@ -104,7 +114,7 @@ def variables(scratch: Path, python: str) -> dict[str, str]:
     return {
         "OMP_NUM_THREADS": "1",  # a small model's threads wait for each other longer than they compute
         **kept,
-        "PATH": os.pathsep.join([str(Path(python).parent), kept.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(_commands(scratch, python)), kept.get("PATH", os.defpath)]),
         **({"PYTHONPATH": os.pathsep.join(others)} if others else {}),
         "HOME": str(scratch),
         "PYTHONUSERBASE": site.getuserbase(),

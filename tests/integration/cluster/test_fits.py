@@ -84,10 +84,8 @@ def test_what_the_scheduler_said_for_ever_is_said_before(cluster: Cluster) -> No
     assert "0/1 nodes are available: 1 Insufficient cpu." in event["message"]
     cluster.kubernetes.add_node("node-1", cpu="2", memory="22Gi")
     refused = cluster.refuses(CPUS, "placement.cpu=500m", "placement.data_cpu=4")
-    assert (
-        refused.cause
-        == "no node holds ingest, perturb, gate (4 CPU, 8Gi memory): the largest, node-1, has 2 CPU, 22Gi memory"
-    )
+    least = "no node holds ingest, perturb, gate, promote (4 CPU, 8Gi memory)"
+    assert refused.cause == f"{least}: the largest, node-1, has 2 CPU, 22Gi memory"
     assert refused.fix == "lower placement.data_cpu, or add larger nodes"
 
 
@@ -116,7 +114,7 @@ def test_what_kfp_and_argo_add_to_a_step_is_what_they_were_seen_to_add(compiled:
         ("memory=9Gi;cpu=5", "(5 CPU, 9Gi memory)", "lower placement.cpu and placement.memory, or"),
         (
             "small_memory=9Gi",
-            "preflight, promote, reject, skip, notify (0.5 CPU, 9Gi memory)",
+            "preflight, reject, skip, notify (0.5 CPU, 9Gi memory)",
             "placement.small_memory",
         ),
         (
@@ -377,13 +375,13 @@ def test_a_limit_range_gives_disk_that_a_node_must_then_have(cluster: Cluster) -
         (
             "Pod",
             {"max": {"cpu": "2"}},
-            "ingest, champion, perturb, calibrate, pretrain, finetune, gate",
+            "ingest, champion, perturb, calibrate, pretrain, finetune, gate, promote",
             "its limit is 3 CPU, at most 2 CPU may be",
         ),
         (
             "Pod",
             {"min": {"memory": "4Gi"}},
-            "preflight, promote, reject, skip, notify",
+            "preflight, reject, skip, notify",
             "it asks for 2Gi memory, at least 4Gi memory",
         ),
         ("Pod", {"max": {"nvidia.com/gpu": "0"}}, "every step", "it names no limit of nvidia.com/gpu, at most 0"),

@@ -84,7 +84,7 @@ def fields(section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 
 def test_an_empty_text_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"ingest\.columns\.user"):
-        parse(Ingest, {"columns": {"user": 3}}, "ingest")
+        parse(Ingest, {"columns": {"user": ""}}, "ingest")
     with pytest.raises(ConfigError, match=r"pretrain\.epochs = ''"):
         parse(Pretrain, {"epochs": ""}, "pretrain")
 
