@@ -278,4 +278,4 @@ def test_credentials_and_the_checkout_stay_outside(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("PYTHONPATH", f"{checkout}:{other}")
     found = environment.variables(tmp_path, "/there/bin/python")
     assert "hunter2" not in str(found) and found["PYTHONPATH"] == str(other)
-    assert found["PATH"].startswith("/there/bin:") and found["HOME"] == str(tmp_path)
+    assert found["PATH"].startswith(f"{tmp_path}/bin:") and found["HOME"] == str(tmp_path)
