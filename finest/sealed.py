@@ -6,6 +6,7 @@ file that goes its own way, as a checkpoint or a rank list does, has the digest 
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,25 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Returns the digest of every file below a folder, by its path there."""
+def digests(folder: Path, apart: Callable[[Path], bool] = lambda path: False) -> dict[str, str]:
+    """Returns the digest of every file below a folder, by its path there.
+
+    Args:
+        folder: The folder.
+        apart: Tells of a path there whether it does not count.
+    """
     found = sorted(path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in found}
+    paths = ((path, path.relative_to(folder)) for path in found)
+    return {inner.as_posix(): sha256(path) for path, inner in paths if not apart(inner)}
+
+
+def _own(path: Path) -> bool:
+    return path == Path(NAME)
 
 
 def seal(folder: Path) -> None:
     """Writes the digests of all files of a folder, which is whole now; what a former seal said counts no more."""
-    there = digests(folder)
-    there.pop(NAME, None)
+    there = digests(folder, _own)
     (folder / NAME).write_text(text_of(there), encoding="utf-8")
 
 
@@ -94,8 +104,7 @@ def check(folder: Path, remedy: str = AGAIN) -> None:
         was, raw = None, b""
     if not isinstance(was, dict) or text_of(was).encode(errors="surrogatepass") != raw:
         raise DamagedError(f"{folder / NAME}: not as it was written: {remedy}")
-    there = digests(folder)
-    del there[NAME]
+    there = digests(folder, _own)
     if said := difference(was, there):
         raise DamagedError(f"{folder}: {said}, says {NAME}: {remedy}")
 

@@ -11,8 +11,7 @@ from components.promote.freeze import frozen
 from components.sections import parse
 from finest.errors import ConfigError, FinestError
 from pipeline import line as lines
-from pipeline.ending import CancelledError
-from pipeline.options import ConfigFile, Name, Sets, StateFolder, examples
+from pipeline.options import ConfigFile, Name, Sets, StateFolder, confirm, examples
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -113,12 +112,7 @@ def prune(
         print(f"{name}: there is nothing to delete")
     if dry_run or not unused:
         return
-    if not yes:
-        asked = f"Delete {len(unused)} versions of {name} for good, {total / 1e6:.1f} MB?"
-        if not sys.stdin.isatty():
-            raise ConfigError(f"nobody is here to ask: {asked} Add --yes")
-        if not typer.confirm(asked):
-            raise CancelledError("nothing was deleted")
+    confirm(f"Delete {len(unused)} versions of {name} for good, {total / 1e6:.1f} MB?", yes, "nothing was deleted")
     gone = retention.prune(name, unused, keep)
     print(f"{name}: deleted {len(gone)} versions, {sum(one.size for one in gone) / 1e6:.1f} MB")
 

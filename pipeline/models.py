@@ -11,8 +11,7 @@ from finest.durations import duration
 from finest.errors import ConfigError, FinestError
 from pipeline import decisions
 from pipeline import line as lines
-from pipeline.ending import CancelledError
-from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json
+from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, confirm, console, examples, print_json
 from pipeline.plain import Table, say
 
 if TYPE_CHECKING:
@@ -123,12 +122,8 @@ def rollback(
     from tracking.entries import named
 
     move = production.rollback(given.line, to, force)
-    if not yes:
-        asked = f"Roll {given.line} back from {named(move.log.champion)} to version {move.to.version} ({_about(move)})?"
-        if not sys.stdin.isatty():
-            raise ConfigError(f"nobody is here to ask: {asked} Add --yes")
-        if not typer.confirm(asked):
-            raise CancelledError("nothing was moved")
+    asked = f"Roll {given.line} back from {named(move.log.champion)} to version {move.to.version} ({_about(move)})?"
+    confirm(asked, yes, "nothing was moved")
     _make(move, reason, given.promote)
 
 

@@ -1,6 +1,7 @@
 """Options that commands share, the examples in their help, and where they write."""
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from finest.errors import ConfigError
 from pipeline.config import find
+from pipeline.ending import CancelledError
 from pipeline.settings import Setting
 
 WIDTH = 140
@@ -62,6 +65,27 @@ def switch(on: bool) -> str | None:
     return "true" if on else None
 
 
-def settings(sets: list[str] | None, **given: str | None) -> list[Setting]:
+def settings(sets: list[str] | None, **given: str | float | None) -> list[Setting]:
     """Returns `--set`, and the options that stand for config keys, whose texts are taken as they are."""
-    return [*(sets or []), *((key, value) for key, value in given.items() if value is not None)]
+    there = [(key, value) for key, value in given.items() if value is not None]
+    return [*(sets or []), *((key, value) if isinstance(value, str) else f"{key}={value}" for key, value in there)]
+
+
+def confirm(asked: str, yes: bool, otherwise: str) -> None:
+    """Asks a person, unless `--yes` was given, whether to go on.
+
+    Args:
+        asked: The question.
+        yes: Whether `--yes` was given.
+        otherwise: What did not happen, for who says no.
+
+    Raises:
+        ConfigError: Nobody is there to ask.
+        CancelledError: The answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"nobody is here to ask: {asked} Add --yes")
+    if not typer.confirm(asked):
+        raise CancelledError(otherwise)

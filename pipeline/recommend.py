@@ -71,10 +71,9 @@ def recommend(
     if data and source:
         raise ConfigError("--source is read anew, and --data is what was read: give one of the two")
     here = states.existing(state)
-    numbers = {"recommend.k": k, "recommend.processes": processes}
-    texts = {"recommend.out": out, "name": name, "source": source, "as_of": as_of}
-    given = texts | {key: None if value is None else str(value) for key, value in numbers.items()}
-    loaded = configs.load(config or configs.QUICKSTART, settings(sets, **given))
+    own = {"recommend.out": out, "recommend.k": k, "recommend.processes": processes}
+    given = settings(sets, **own, name=name, source=source, as_of=as_of)
+    loaded = configs.load(config or configs.QUICKSTART, given)
     if not loaded.recommend.out:
         raise ConfigError("no place for the lists is given; name a folder or s3://BUCKET/PREFIX with --out")
     from components.recommend import work

@@ -1,14 +1,12 @@
 """The commands `finest runs ...`: what a state keeps of runs of the past, and what of it can go."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
 from finest.errors import ConfigError
 from pipeline import state as states
-from pipeline.ending import CancelledError
-from pipeline.options import Json, StateFolder, console, examples, print_json
+from pipeline.options import Json, StateFolder, confirm, console, examples, print_json
 from pipeline.plain import Table, say
 from pipeline.retention import Run, remove, superfluous
 from pipeline.retention import runs as all_runs
@@ -67,12 +65,7 @@ def prune(
         if dry_run or not chosen:
             say(out, f"{len(chosen)} runs would go" if chosen else "there is no run that can go")
             return
-        if not yes:
-            asked = f"Remove {len(chosen)} runs for good?"
-            if not sys.stdin.isatty():
-                raise ConfigError(f"nobody is here to ask: {asked} Add --yes")
-            if not typer.confirm(asked):
-                raise CancelledError("nothing was removed")
+        confirm(f"Remove {len(chosen)} runs for good?", yes, "nothing was removed")
         taken = remove(here, chosen)
     say(out, f"{len(chosen)} runs removed, {amount(taken)}")
 

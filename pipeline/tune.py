@@ -52,12 +52,10 @@ def tune(
 
     A search that was stopped goes on when the same command is given again, and no trial that is over is made again.
     """
-    given = {"tune.minutes": minutes, "tune.trials": trials, "name": name, "source": source, "as_of": as_of}
+    own = {"tune.minutes": minutes, "tune.trials": trials}
+    given = settings(sets, **own, name=name, source=source, as_of=as_of)
     here = states.use(state)
-    loaded = configs.load(
-        config or configs.QUICKSTART,
-        settings(sets, **{key: None if value is None else str(value) for key, value in given.items()}),
-    )
+    loaded = configs.load(config or configs.QUICKSTART, given)
     if output and (output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / PAGE).exists())):
         raise ConfigError(f"{output}: holds something that no search wrote; give another folder as --output")
     from pipeline import local

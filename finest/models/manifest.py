@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from finest import sealed
 from finest.errors import DamagedError
-from finest.sealed import SHOWN, difference, sha256, text_of
+from finest.sealed import SHOWN, difference, text_of
 
 NAME, SIGNATURE = "manifest.json", "model.sig"
 BESIDE = {NAME, SIGNATURE, "registered_model_meta"}
@@ -57,14 +58,7 @@ def digests(package: Path, compiled: bool = False) -> dict[str, str]:
         package: The folder.
         compiled: Whether Python has run code in there, and may have left what it compiled.
     """
-    found = {}
-    for file in sorted(package.rglob("*")):
-        path = file.relative_to(package)
-        if path.as_posix() in BESIDE or (compiled and COMPILED in path.parts):
-            continue
-        if file.is_symlink() or file.is_file():
-            found[path.as_posix()] = sha256(file)
-    return found
+    return sealed.digests(package, lambda path: path.as_posix() in BESIDE or (compiled and COMPILED in path.parts))
 
 
 def write(package: Path, manifest: PackageManifest) -> str:

@@ -1,19 +1,13 @@
 """A store for checkpoints on S3."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from botocore.exceptions import ClientError
+from typing import NamedTuple
 
 from finest.errors import FinestError
-from storage.s3.connection import Connection
-from storage.s3.errors import MISSING, explained, said
-from storage.s3.place import Place, parse
-from storage.s3.transfer import download, upload
+from storage.s3.errors import said
+from storage.s3.prefix import Prefix
+from storage.s3.transfer import upload
 from storage.versions import VersionedStore
 
 MOST_DELETED = 1000
@@ -35,18 +29,11 @@ class Version(NamedTuple):
         return f"{self.name}/{self.number:012d}-{self.writer}"
 
 
-@dataclass(frozen=True)
-class S3Store(VersionedStore[Version]):
+class S3Store(Prefix, VersionedStore[Version]):
     """Keeps blobs below an s3:// prefix. It is a finest.training.store.Store.
 
     A blob `name` is the objects `name/<number>-<writer>`.
     """
-
-    uri: str
-
-    def __reduce__(self) -> tuple[type["S3Store"], tuple[str]]:
-        """Leaves the connection behind."""
-        return S3Store, (self.uri,)
 
     def _listed(self, prefix: str) -> Iterator[Version]:
         folder = self._place.folder
@@ -63,13 +50,7 @@ class S3Store(VersionedStore[Version]):
         upload(self._client, file, self._place.below(Version(number, writer, name).key))
 
     def _download(self, version: Version, file: Path) -> bool:
-        try:
-            download(self._client, self._place.below(version.key), file)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING:
-                raise
-            return False
-        return True
+        return self._fetched(version.key, file)
 
     def _remove(self, versions: Sequence[Version]) -> None:
         for first in range(0, len(versions), MOST_DELETED):
@@ -79,20 +60,3 @@ class S3Store(VersionedStore[Version]):
             answer = self._client.delete_objects(Bucket=self._place.bucket, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", ()):
                 raise FinestError(said(self.uri, self._connection.endpoint, failed["Code"], "DeleteObjects"))
-
-    def _explained(self) -> AbstractContextManager[None]:
-        with explained(self.uri):
-            endpoint = self._connection.endpoint
-        return explained(self.uri, endpoint)
-
-    @cached_property
-    def _connection(self) -> Connection:
-        return Connection()
-
-    @cached_property
-    def _place(self) -> Place:
-        return parse(self.uri)
-
-    @property
-    def _client(self) -> Any:
-        return self._connection.client

@@ -77,7 +77,7 @@ def test_the_champions_lists_are_made_once_and_all_that_is_known_is_in_them(
         ([], 2, "no place for the lists is given; name a folder"),
         (["--out", "lists", "--data", "here", "--source", "there"], 2, "give one of the two"),
         (["--out", "lists", "--data", "/nowhere"], 1, "not a data set that ingest wrote (manifest.json is missing)"),
-        (["--out", "lists", "--k", "0"], 2, "recommend.k = '0': must be greater than or equal to 1"),
+        (["--out", "lists", "--k", "0"], 2, "recommend.k = 0: must be greater than or equal to 1"),
         (["--out", "hdfs://lists"], 2, "unknown kind of place for lists hdfs://"),
     ],
 )

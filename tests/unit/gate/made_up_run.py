@@ -46,11 +46,11 @@ def data_folder(folder: Path, fingerprint: str = "today", of: Sequence[str] = tu
         "split": {},
         "exclude_seen": False,
         "missing_days": [],
+        "notes": [],
     }
     facts |= {"since": None, "until": None}
     facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
     folder.mkdir()
-    facts["notes"] = []
     (folder / schema.MANIFEST).write_text(json.dumps(facts))
     codes = range(1, len(of) + 1)
     table = pa.table({"item_code": codes, "item": list(of), "train_interactions": [100 - code for code in codes]})
