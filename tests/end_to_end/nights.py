@@ -120,6 +120,8 @@ def measured(ran: Ran) -> dict[str, dict[str, list[tuple[int, float]]]]:
     for run in [client.get_run(parent), *children(client, parent)]:
         of = next((run.data.tags[tag] for tag in ("step", "variant") if tag in run.data.tags), "night")
         assert of not in found
+        if not run.data.metrics:
+            continue  # a command that somebody else has given afterwards
         found[of] = {
             name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
             for name in run.data.metrics

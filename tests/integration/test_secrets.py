@@ -61,6 +61,7 @@ sys.exit(cli.main())
 @pytest.mark.parametrize("kind", ["own", "config", "system", "other"])
 def test_a_commands_error_its_log_and_its_arguments_hold_no_secret(kind: str, tmp_path: Path) -> None:
     state = tmp_path / "state"
+    state.mkdir()
     ended = subprocess.run(
         [sys.executable, "-c", COMMAND, "run", "--state", str(state), "--set", f"x={SECRETS}"],
         capture_output=True,

@@ -20,7 +20,7 @@ from tracking import promotion, registry, runs
 from tracking.promotion import Before, Judged
 
 NAME = "finest-backup-test"
-HISTORIES = [["i001", "i002", "i003"], ["i004"]]
+HISTORIES = [["i001", "i002", "i003"], ["i004"], ["i005", "i001"]]
 
 
 @pytest.fixture

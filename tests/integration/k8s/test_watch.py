@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import CompletedProcess, run
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.integration.k8s.conftest import K8S, ROOT, SECRETS
 from tests.integration.k8s.containers import Document, command, container, environment, find
@@ -57,18 +58,26 @@ def watch(rendered: Callable[[str], list[Document]], tmp_path: Path) -> Watch:
     return start
 
 
+@pytest.fixture
+def tracking(tmp_path: Path) -> str:
+    """URI of a store that no run has written to."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    MlflowClient(uri).search_experiments()
+    return uri
+
+
 def test_without_a_verdict_the_job_fails_and_the_webhook_hears_why(
-    watch: Watch, webhook: tuple[str, list[dict[str, object]]], tmp_path: Path
+    watch: Watch, webhook: tuple[str, list[dict[str, object]]], tracking: str
 ) -> None:
     url, posted = webhook
-    done = watch(f"sqlite:///{tmp_path}/mlflow.db", url)
+    done = watch(tracking, url)
     assert done.returncode == 1 and "no run has a verdict yet" in done.stderr
     assert len(posted) == 1 and posted[0]["exit_code"] == 1
     assert str(posted[0]["text"]).startswith("FINEST watch: ") and "no run has a verdict yet" in str(posted[0]["text"])
 
 
-def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch: Watch, tmp_path: Path) -> None:
-    done = watch(f"sqlite:///{tmp_path}/mlflow.db", "http://127.0.0.1:9/secret-path")
+def test_a_webhook_that_is_away_does_not_hide_the_failure_nor_show_its_address(watch: Watch, tracking: str) -> None:
+    done = watch(tracking, "http://127.0.0.1:9/secret-path")
     assert (
         done.returncode == 1 and "no run has a verdict yet" in done.stderr and "the webhook was not told" in done.stderr
     )

@@ -52,7 +52,7 @@ def test_facts_that_cannot_be_read_are_too(
     tmp_path: Path, content: bytes, name: str, read: Callable[[Path], object]
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=f"{name}: .*run again"):
+    with pytest.raises(DataError, match=f"{name}: .*run the training again"):
         read(tmp_path)
 
 
@@ -62,5 +62,5 @@ def test_a_recipe_of_another_version_is_too(tmp_path: Path) -> None:
     Recipe(chosen="network").write(tmp_path)
     (tmp_path / "recipe.json").write_text(json.dumps({"chosen": "other"}))
     sealed.seal(tmp_path)
-    with pytest.raises(DataError, match=r"recipe.json: not a recipe of this version .*run again"):
+    with pytest.raises(DataError, match=r"recipe.json: damaged, or of another version .*run the step calibrate again"):
         Recipe.read(tmp_path)
