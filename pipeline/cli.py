@@ -17,8 +17,8 @@ from components.sections import parse
 from finest import __version__
 from finest.errors import BrokenGateError, ConfigError, FinestError, one_line
 from finest.secrets import guarded, masked
+from pipeline import check, config_commands, models, recommend, runs, state_commands, tune
 from pipeline import config as configs
-from pipeline import config_commands, models, recommend, runs, state_commands, tune
 from pipeline import state as states
 from pipeline.cluster.commands import register
 from pipeline.options import (
@@ -196,6 +196,7 @@ def compile_(
 
 
 register(app)
+check.register(app)
 tune.register(app)
 recommend.register(app)
 

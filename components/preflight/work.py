@@ -14,8 +14,10 @@ from components import backend, events, source
 from components.champion.work import seen_by
 from components.config import Sections
 from components.sections import parameters
-from finest.data.window import moment, resolved
-from finest.errors import ConfigError, DamagedError, FinestError
+from finest.data.check import check as samples
+from finest.data.config import Ingest
+from finest.data.window import moment, prune, resolved
+from finest.errors import ConfigError, DamagedError, DataError, FinestError, first_line
 from finest.gate.config import OnDamage
 from finest.metrics.registry import METRICS, SIMILARITIES
 from finest.models.registry import MODELS
@@ -23,6 +25,9 @@ from tracking import ledger, registry, runs, standing, store
 from tracking.promotion import Before
 
 logger = logging.getLogger(__name__)
+
+SAMPLED = 3
+"""Number of files of the source that are looked at."""
 
 
 class Checked(NamedTuple):
@@ -90,7 +95,9 @@ def check(
             "measured, and the gate's check frozen.plasticity not be applicable"
         )
     preflight, finetune = sections.preflight, sections.finetune
-    listing = source.listing_of(source.resolve(uri), ingest)
+    found = source.resolve(uri)
+    listing = source.listing_of(found, ingest)
+    look_at(uri, found, ingest)
     for folder in local_folders(checkpoints):
         check_space(folder, preflight.min_free_gb)
     storage.probe(checkpoints)
@@ -142,6 +149,25 @@ def whole(champion: registry.Version | None, on_damage: OnDamage) -> registry.Ve
         logger.warning("%s; the night goes on without a champion to compare with (gate.on_damaged_champion)", error)
         return None
     return champion
+
+
+def look_at(uri: str, found: storage.Source, ingest: Ingest) -> None:
+    """Reads a sample of what ingest will read, which takes seconds.
+
+    Raises:
+        DataError: It cannot be used as the config says: all that is wrong, with what mends it.
+    """
+    files = prune(found.files, ingest)
+    try:
+        mistakes = samples.check(found.filesystem, found.root, files, ingest, SAMPLED).mistakes
+    except (FinestError, OSError) as error:
+        if found.passing(error.__cause__ or error) is None:
+            raise
+        logger.warning("%s: no sample could be read (%s); ingest will see", uri, first_line(error))
+        return
+    if mistakes:
+        every = mistakes if len(mistakes) == 1 else [f"({at}) {one}" for at, one in enumerate(mistakes, 1)]
+        raise DataError(f"{uri}: {'; '.join(every)}; `finest check` prints a config that fits")
 
 
 def stands_for(as_of: str, created: str) -> datetime:

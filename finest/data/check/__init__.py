@@ -1,0 +1,1 @@
+"""What a source is, told from a sample of it, and the config that it asks for."""

@@ -1,0 +1,384 @@
+"""Checks a source as a run would read it, on a sample, and finds all that is in its way at once."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from finest.data import schema
+from finest.data.check.mapping import KNOWN, Guess, guess_columns
+from finest.data.check.sample import FILES, ROWS, Look, Part, kind_of, look, part, spread
+from finest.data.columns import check as check_columns
+from finest.data.config import Ingest, Partition
+from finest.data.ingest import MAX_SEEN_TARGETS, ingest
+from finest.data.layout import shown
+from finest.data.partition import Template, guess, keyed
+from finest.data.schema import Manifest
+from finest.data.source import SourceFile
+from finest.errors import FinestError
+
+PLAIN_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d")
+"""Forms of folders that are a day by themselves."""
+BAD_ROWS = 3
+"""Number of unusable rows that are shown."""
+TIES = 0.2
+"""Share of users that are cut inside of a tie from which on it is worth a warning."""
+SMALLEST_DEPTH = 10
+"""The least `ingest.evaluation.depth`."""
+
+
+@dataclass
+class Checked:
+    """Holds what a source is. Numbers are of the sample where it is not the whole."""
+
+    files: int
+    size: int
+    """Bytes of all files."""
+    sampled_files: int = 0
+    whole: bool = True
+    """Whether the sample is all of the source."""
+    share: float = 1.0
+    """Share of the source's rows that the sample is, about."""
+    formats: list[str] = field(default_factory=list)
+    """Format, separator and encoding, in words."""
+    columns: list[str] = field(default_factory=list)
+    mapping: dict[str, Guess] = field(default_factory=dict)
+    partition: str = ""
+    """How folders say a day; '' where they do not."""
+    days: list[date] = field(default_factory=list)
+    missing_days: list[date] = field(default_factory=list)
+    unknown_days: int = 0
+    """Number of files of unknown days."""
+    manifest: Manifest | None = None
+    """Of the sample, with the settings; None where it cannot be read with them."""
+    bad_rows: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was guessed and said, or is worth a look."""
+    mistakes: list[str] = field(default_factory=list)
+    """What a run with the config as it was given would end with, each with what mends it."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Keys below `ingest` that must be other than given."""
+    only: str = ""
+    """The one file that is the source, where others beside it are not."""
+
+
+def check(filesystem: pafs.FileSystem, root: str, files: list[SourceFile], given: Ingest, most: int = FILES) -> Checked:
+    """Reads a sample in seconds; writes to a temporary folder alone.
+
+    Args:
+        filesystem: Where the files are.
+        root: The source's folder there.
+        files: The files.
+        given: The config as it is; what must be other is in the result's settings.
+        most: Number of files of the sample at most.
+
+    Raises:
+        FinestError: A store does not give a file; a fault of the file itself is among the mistakes.
+    """
+    found = Checked(len(files), sum(file.size for file in files))
+    _days(found, root, files, given)
+    readable = _readable(found, filesystem, files, given)
+    with tempfile.TemporaryDirectory() as temporary:
+        parts = _parts(found, filesystem, readable, given, Path(temporary), most)
+        if parts:
+            _columns(found, parts, given, Path(temporary))
+            if len(found.mapping) == len(KNOWN):
+                _measure(found, parts, given, Path(temporary))
+    for texts in (found.mistakes, found.notes, found.bad_rows):
+        texts[:] = [text.replace(f"{root}/", "") for text in texts]
+    return found
+
+
+def settled(given: Ingest, settings: dict[str, Any]) -> Ingest:
+    """Returns the config with settings put in."""
+    return Ingest.model_validate(merged(given.model_dump(mode="json"), settings))
+
+
+def merged(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Returns a tree of settings with another one laid over it."""
+    both = {
+        key: merged(into[key], value) if isinstance(value, dict) and isinstance(into.get(key), dict) else value
+        for key, value in more.items()
+    }
+    return {**into, **both}
+
+
+def _days(found: Checked, root: str, files: list[SourceFile], given: Ingest) -> None:
+    """Finds the days that folders say."""
+    below = [file.path.removeprefix(root).lstrip("/") for file in files]
+    try:
+        template = given.partition.template or guess(sorted(below))
+    except FinestError as error:
+        found.notes.append(str(error))
+        return
+    if template is None:
+        for text in PLAIN_DAYS:
+            if below and all(_day(Template(text), path) for path in below):
+                template = Template(text)
+                found.settings["partition"] = Partition(format=text).model_dump(exclude_none=True)
+                break
+    if template is None:
+        return
+    found.partition = str(template)
+    found.days = sorted({day for path in below if (day := _day(template, path))})
+    if found.days:
+        between = (found.days[-1] - found.days[0]).days
+        every = {found.days[0] + timedelta(days=number) for number in range(between + 1)}
+        found.missing_days = sorted(every - set(found.days))
+    found.unknown_days = sum(_day(template, path) is None for path in below)
+
+
+def _day(template: Template, path: str) -> date | None:
+    try:
+        return template.day_of(path)
+    except ValueError:
+        return None
+
+
+def _readable(
+    found: Checked, filesystem: pafs.FileSystem, files: list[SourceFile], given: Ingest
+) -> list[tuple[SourceFile, str]]:
+    """Returns the files that are data, with their formats."""
+    data, other = list[tuple[SourceFile, str]](), list[SourceFile]()
+    for file in files:
+        if file.size == 0:
+            found.mistakes.append(f"{file.path}: the file is empty, as after an upload that was cut off; remove it")
+            continue
+        try:
+            format = given.format if given.format != "auto" else kind_of(filesystem, file)
+        except FinestError as error:
+            found.mistakes.append(str(error))
+            continue
+        if format is None:
+            other.append(file)
+        else:
+            data.append((file, format))
+    if other and not data:
+        with filesystem.open_input_stream(other[0].path, compression=None) as stream:
+            magic = stream.read(4)
+        guessed = "parquet" if magic == b"PAR1" else "text"
+        found.settings["format"] = guessed
+        found.mistakes.append(
+            f"{other[0].path}: cannot tell the format from the ending; it looks like {guessed}: set "
+            f"ingest.format={guessed}"
+        )
+        return [(file, guessed) for file in other]
+    if other:
+        what = "that file" if len(data) == 1 else "the files that are data"
+        more = f" ({len(other)} such files)" if len(other) > 1 else ""
+        found.mistakes.append(
+            f"{other[0].path}: no data by its ending{more}; give {what} as the source, or move it away"
+        )
+        if len(data) == 1:
+            found.only = data[0][0].path
+    return data
+
+
+def _parts(
+    found: Checked,
+    filesystem: pafs.FileSystem,
+    readable: list[tuple[SourceFile, str]],
+    given: Ingest,
+    folder: Path,
+    most: int,
+) -> list[tuple[Part, Look]]:
+    """Reads the sample, and what each file's start says."""
+    formats = {file.path: format for file, format in readable}
+    parts = list[tuple[Part, Look]]()
+    for number, file in enumerate(spread([file for file, _ in readable], most)):
+        try:
+            one = part(filesystem, file, formats[file.path], folder, number)
+            parts.append((one, look(one.file, formats[file.path], given)))
+        except FinestError as error:
+            if isinstance(error.__cause__, OSError) and not isinstance(filesystem, pafs.LocalFileSystem):
+                raise  # the store's fault, maybe for a minute
+            found.mistakes.append(str(error))
+    found.sampled_files = len(parts)
+    found.whole = len(parts) == len(readable) and all(one.whole for one, _ in parts)
+    if not found.whole and parts:
+        read = sum(min(one.file.size, one.of.size) for one, _ in parts)
+        total = sum(one.rows for one, _ in parts if one.rows)
+        rows = sum(min(one.rows, ROWS) for one, _ in parts if one.rows)
+        of_parts = rows / total if total else read / max(sum(one.of.size for one, _ in parts), 1)
+        found.share = min(1.0, of_parts * sum(one.of.size for one, _ in parts) / max(found.size, 1))
+    return parts
+
+
+def _columns(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, folder: Path) -> None:
+    """Finds columns, encoding and separator, and what of the config they ask to be other."""
+    with_rows = [(one, its) for one, its in parts if its.rows]
+    if not with_rows:
+        found.mistakes.append(f"{parts[0][0].of.path}: the source holds no rows")
+        return
+    first, its = with_rows[0]
+    found.columns = (
+        [shown(name) for name in its.names] if its.names else [str(number) for number in range(len(its.rows[0]))]
+    )
+    for _, one in with_rows:
+        said = (
+            one.format if one.format == "parquet" else f"{one.format}, {one.separator!r} between fields, {one.encoding}"
+        )
+        if said not in found.formats:
+            found.formats.append(said)
+    if its.format != "parquet":
+        encodings = {one.encoding for _, one in with_rows}
+        wanted = (encodings - {"utf-8", "utf-16", "utf-32"} or {given.encoding}).pop()
+        if wanted != given.encoding and given.encoding == "utf-8":
+            found.settings["encoding"] = wanted
+            found.mistakes.append(
+                f"{first.of.path}: is not UTF-8 but {wanted} by its bytes; set ingest.encoding={wanted}"
+            )
+    roles = given.columns.roles
+    named = its.names is not None and all(roles[role] in its.names for role in KNOWN if isinstance(roles[role], str))
+    if named or any(isinstance(roles[role], int) for role in KNOWN):
+        found.mapping = {role: Guess(roles[role], "as the config says") for role in KNOWN}
+    else:
+        found.mapping = guess_columns(its.names, its.rows)
+        changed = {role: one.column for role, one in found.mapping.items() if one.column != roles[role]}
+        if changed:
+            found.settings["columns"] = changed
+    if its.names is None and "columns" in found.settings:
+        _without_header(found, first, given, folder)
+    for role in KNOWN:
+        if role not in found.mapping:
+            keys = [key for key in keyed(first.of.path) if key.lower().replace("_", "") in KNOWN[role]]
+            hint = (
+                f"the folder's {keys[0]}= is not read as a column: write it into the files"
+                if keys
+                else f"set ingest.columns.{role} to one of {', '.join(found.columns[:20])}"
+            )
+            found.mistakes.append(f"{first.of.path}: no column looks like the {role}; {hint}")
+        elif found.mapping[role].column != roles[role] and its.names is not None:
+            found.mistakes.append(
+                f"{first.of.path}: no column {roles[role]!r}; set ingest.columns.{role}={found.mapping[role].column}"
+            )
+    for another, other in with_rows:
+        if other.names != its.names:
+            found.notes.append(
+                f"{another.of.path}: other columns than {first.of.path}: {', '.join(other.names or ['no header'])}"
+            )
+            break
+
+
+def _without_header(found: Checked, first: Part, given: Ingest, folder: Path) -> None:
+    """Says that columns need numbers, but for a file that is read without a word, as MovieLens' are."""
+    copies = folder / "copies"
+    copies.mkdir()
+    try:
+        check_columns(
+            pafs.LocalFileSystem(),
+            [first.file],
+            settled(given, {"encoding": found.settings.get("encoding", given.encoding)}),
+            copies,
+        )
+    except FinestError:
+        numbers = ", ".join(f"ingest.columns.{role}={one.column}" for role, one in found.mapping.items())
+        found.mistakes.append(f"{first.of.path}: has no header, so that columns go by number; set {numbers}")
+    else:
+        del found.settings["columns"]
+
+
+def _measure(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, folder: Path) -> None:
+    """Reads the sample as ingest does, and says what its checks would."""
+    lenient = {
+        "max_quarantined_share": 1.0,
+        "evaluation": {"depth": SMALLEST_DEPTH, "exclude_seen": False},
+        "split": {"method": "last_fraction", "fraction": 0.1, "cut": None, "held_out_days": None},
+        "window_days": None,
+        "since": None,
+        "until": None,
+        "engine": "duckdb",
+    }
+    config = settled(given, merged(found.settings, lenient))
+    files = [one.file for one, its in parts if its.rows]
+    originals = {one.file.path: one.of.path for one, _ in parts}
+    out = folder / "out"
+    with _quiet():
+        while True:
+            try:
+                manifest = ingest(pafs.LocalFileSystem(), files, config, out)
+                break
+            except FinestError as error:
+                message = str(error)
+                for copy, path in originals.items():
+                    message = message.replace(copy, path)
+                if "k-core filter leaves nothing" in message and config.min_user_interactions > 1 and found.whole:
+                    found.mistakes.append(f"{message}; set ingest.min_user_interactions=2")
+                    found.settings["min_user_interactions"] = 2
+                    config = config.model_copy(
+                        update={"min_user_interactions": 2 if config.min_user_interactions > 2 else 1}
+                    )
+                    continue
+                found.mistakes.append(message)
+                return
+    found.manifest = manifest
+    found.notes += [note.replace(str(folder), "") for note in manifest.notes]
+    aside = pq.read_table(out / schema.QUARANTINE).slice(0, BAD_ROWS).to_pylist()
+    found.bad_rows = [
+        f"{originals.get(row['file'], row['file'])}:{row['line']}: {row['reason']}"
+        f" (user {row['user']!r}, item {row['item']!r}, timestamp {row['timestamp']!r})"
+        for row in aside
+    ]
+    _judge(found, manifest, given)
+
+
+def _judge(found: Checked, manifest: Manifest, given: Ingest) -> None:
+    """Says what of the config does not fit the data."""
+    said = found.mistakes if found.whole else found.notes
+    aside = manifest.quarantined_rows - manifest.duplicates
+    if aside > given.max_quarantined_share * manifest.source_rows:
+        reason = next(iter(manifest.quarantined_by_reason))
+        share = min(1.0, -(-aside * 1000 // manifest.source_rows) / 1000 + 0.01)
+        found.settings["max_quarantined_share"] = round(share, 3)
+        said.append(
+            f"{aside} of {manifest.source_rows} rows cannot be used, most often: {reason}; mend the source, or set "
+            f"ingest.max_quarantined_share={share:.3g} knowingly"
+        )
+    seen = manifest.targets_in_history / max(manifest.instances, 1)
+    if given.evaluation.exclude_seen and seen > MAX_SEEN_TARGETS:
+        found.settings.setdefault("evaluation", {})["exclude_seen"] = False
+        said.append(
+            f"{seen:.1%} of the held-out interactions repeat an item of the user's history, which lists without seen "
+            "items always miss; set ingest.evaluation.exclude_seen=false"
+        )
+    if manifest.items < 2 * given.evaluation.depth and found.whole:
+        depth = manifest.items // 2
+        if depth >= SMALLEST_DEPTH:
+            found.settings.setdefault("evaluation", {})["depth"] = depth
+            found.mistakes.append(
+                f"{manifest.items} items, but lists of {given.evaluation.depth} need twice as many; set "
+                f"ingest.evaluation.depth={depth}"
+            )
+        else:
+            found.mistakes.append(f"{manifest.items} items: too few to be ranked, which begins at {2 * SMALLEST_DEPTH}")
+    if manifest.users_cut_inside_a_tie > TIES * manifest.users:
+        found.notes.append(
+            f"{manifest.users_cut_inside_a_tie / manifest.users:.0%} of the users are cut between interactions of one "
+            "time, whose order is no order; if the source knows it, set ingest.columns.sequence"
+        )
+    first, last = (
+        datetime.fromtimestamp(time / 1e6, UTC) for time in (manifest.first_timestamp, manifest.last_timestamp)
+    )
+    if first == last:
+        found.notes.append(f"all interactions are of one time, {first:%Y-%m-%d %H:%M:%S}")
+    elif last.year < 1990 or last > datetime.now(UTC) + timedelta(days=2):
+        found.notes.append(f"times are of {first:%Y-%m-%d} to {last:%Y-%m-%d}: is ingest.timestamp_unit right?")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what ingest logs out: it is in the manifest's notes."""
+    logger = logging.getLogger("finest")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,179 @@
+"""The command `finest check`: what a source is, what a run would make of it, and the config for it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from finest.data.check.check import merged
+from pipeline import config as configs
+from pipeline.config import Config
+from pipeline.options import Json, Sets, console, examples, print_json, say
+
+COUNTS = (
+    "source_rows",
+    "quarantined_rows",
+    "quarantined_by_reason",
+    "kcore_dropped_rows",
+    "interactions",
+    "users",
+    "items",
+    "train_interactions",
+    "instances",
+    "repeated_share",
+    "users_cut_inside_a_tie",
+)
+"""What is taken from the sample's manifest."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to an app."""
+    app.command(
+        epilog=examples(
+            "finest check clicks.csv",
+            "finest check s3://bucket/interactions --config nightly",
+            "finest check data --json",
+        )
+    )(check)
+
+
+def check(
+    source: Annotated[str, typer.Argument(help="Interactions: a file, a folder, a table, or the sample ml-100k.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(parser=configs.find, metavar="FILE|NAME", help="Config to begin with; none if not given."),
+    ] = None,
+    sets: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Look at a source: reads a sample in seconds, starts nothing, and prints the config to run it with.
+
+    Exit codes: 0 a run can begin with the config as given; 1 it cannot: each reason is said, with what mends it; 2
+    usage or config.
+    """
+    values = configs.assigned(sets or [], configs.read(config) if config else {})
+    found = examined(source, configs.load(config, sets or []))
+    found["config"] = merged(values, found["config"])
+    if as_json:
+        print_json(found)
+    else:
+        show(console(), found)
+    if found["mistakes"]:
+        raise typer.Exit(1)
+
+
+def examined(uri: str, loaded: Config) -> dict[str, Any]:
+    """Returns what a source is, as `--json` prints it.
+
+    Raises:
+        FinestError: Nothing can be listed there.
+    """
+    from components import source as sources
+    from finest.data.check import check as checks
+    from finest.data.check.cost import cost
+
+    resolved = sources.resolve(uri)
+    found = checks.check(resolved.filesystem, resolved.root, resolved.files, loaded.ingest)
+    overrides: dict[str, Any] = {"source": uri}
+    if found.only:
+        overrides["source"] = uri.rstrip("/") + found.only.removeprefix(resolved.root)
+    if found.settings:
+        overrides["ingest"] = found.settings
+    counts, about = {}, None
+    if (manifest := found.manifest) is not None:
+        if found.whole and manifest.items < loaded.finetune.list_length:
+            top_k = manifest.items // 2
+            overrides["finetune"] = {"top_k": top_k}
+            found.mistakes.append(
+                f"{manifest.items} items, but finetune.top_k={loaded.finetune.top_k} needs"
+                f" {loaded.finetune.list_length}; set finetune.top_k={top_k}"
+            )
+        counts = {name: getattr(manifest, name) for name in COUNTS}
+        counts["first"], counts["last"] = (
+            datetime.fromtimestamp(time / 1e6, UTC).isoformat()
+            for time in (manifest.first_timestamp, manifest.last_timestamp)
+        )
+        steps = loaded.pretrain.epochs, loaded.finetune.epochs
+        about = cost(
+            manifest.source_rows / found.share,
+            manifest.train_interactions / found.share,
+            manifest.items,
+            manifest.instances / found.share,
+            loaded.ingest.evaluation.depth,
+            sum(epochs for epochs in steps if isinstance(epochs, int)),
+            len(loaded.perturb.scenarios) + 4,
+        )._asdict()
+    return {
+        "source": uri,
+        "table": resolved.table,
+        "files": found.files,
+        "bytes": found.size,
+        "left_out": list(resolved.left_out),
+        "whole": found.whole,
+        "share": round(found.share, 4),
+        "formats": found.formats,
+        "columns": found.columns,
+        "mapping": {role: one._asdict() for role, one in found.mapping.items()},
+        "partition": found.partition,
+        "days": [found.days[0].isoformat(), found.days[-1].isoformat()] if found.days else [],
+        "missing_days": [day.isoformat() for day in found.missing_days],
+        "unknown_days": found.unknown_days,
+        "counts": counts,
+        "bad_rows": found.bad_rows,
+        "cost": about,
+        "notes": found.notes,
+        "mistakes": found.mistakes,
+        "config": overrides,
+    }
+
+
+def show(out: Console, found: dict[str, Any]) -> None:
+    """Prints it for people."""
+    counts = found["counts"]
+    say(
+        out,
+        f"{found['source']}: {found['table'] + ', ' if found['table'] else ''}{found['files']:,} file(s), "
+        f"{found['bytes'] / 1e6:,.1f} MB"
+        + ("" if found["whole"] else f"; read: a sample of some {found['share']:.1%}"),
+    )
+    lines = {"format": "; ".join(found["formats"]), "columns": ", ".join(found["columns"])}
+    lines |= {role: f"{one['column']} ({one['why']})" for role, one in found["mapping"].items()}
+    if found["left_out"]:
+        lines["left out"] = f"{len(found['left_out'])} name(s) with _ or ., such as {found['left_out'][0]}"
+    if found["days"]:
+        missing = found["missing_days"]
+        lines["days"] = (
+            f"{found['days'][0]} to {found['days'][1]} by {found['partition']}, "
+            + (
+                f"{len(missing)} missing: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+                if missing
+                else "none missing"
+            )
+            + (f"; {found['unknown_days']} file(s) of unknown days" if found["unknown_days"] else "")
+        )
+    if counts:
+        lines["rows"] = (
+            f"{counts['source_rows']:,}, {counts['quarantined_rows']:,} unusable, {counts['first']} to {counts['last']}"
+        )
+        lines["kept"] = (
+            f"{counts['interactions']:,} interactions of {counts['users']:,} users and {counts['items']:,} items; "
+            f"{counts['kcore_dropped_rows']:,} rows left out by the k-core; {counts['instances']:,} instances"
+        )
+        lines["repeats"] = f"{counts['repeated_share']:.1%} of the interactions"
+        lines["ties"] = f"{counts['users_cut_inside_a_tie']:,} users are cut between interactions of one time"
+    if found["cost"]:
+        about = found["cost"]
+        lines["a run"] = (
+            f"about {about['cpu_minutes']:,.0f} CPU minutes, {about['memory_gib']:.1f} GiB of memory, "
+            f"{about['disk_gb']:.1f} GB of disk (from docs/benchmarks.md)"
+        )
+    for name, text in lines.items():
+        say(out, f"  {name:<10}{text}", indent=12)
+    for title, texts in (("bad row", found["bad_rows"]), ("note", found["notes"]), ("mistake", found["mistakes"])):
+        for text in texts:
+            say(out, f"  {title}: {text}", indent=4)
+    say(out, "\nThe config for it, as far as it is not the default; as a file: finest run --config FILE\n")
+    say(out, yaml.safe_dump(found["config"], sort_keys=False, allow_unicode=True).rstrip())

@@ -1,0 +1,169 @@
+"""`finest check`: what it says of files as people have them, and that its config runs."""
+
+import json
+import logging
+import shutil
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.ingest.work import read
+from components.preflight.work import look_at
+from components.source import listing_of, resolve
+from finest.data.config import Ingest
+from finest.data.window import resolved
+from finest.errors import DataError
+from pipeline import check, cli
+from pipeline.config import load
+from tests import check_page
+
+FIRST = check_page.FIRST
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the page's sources."""
+    place = tmp_path_factory.mktemp("check")
+    check_page.sources(place)
+    return place
+
+
+def looked(path: Path | str, *sets: str) -> dict[str, Any]:
+    return check.examined(str(path), load(None, sets))
+
+
+def table(path: Path, header: str, rows: list[str]) -> Path:
+    path.write_text("\n".join([*([header] if header else []), *rows]) + "\n")
+    return path
+
+
+def plain(users: int = 20, each: int = 30) -> list[str]:
+    return [f"u{u},i{(u * 13 + at) % 250},{FIRST + at}" for u in range(users) for at in range(each)]
+
+
+def test_the_page_is_what_the_command_prints() -> None:
+    assert check_page.PAGE.read_text() == check_page.page()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ratings.dat",
+        "u.data",
+        "bestellungen.csv",
+        "events.csv.zip",
+        "delta",
+        "feed",
+        "plays.tsv.gz",
+        "recbole",
+        "dirty.csv",
+        "days",
+    ],
+)
+def test_the_config_that_it_prints_is_one_that_ingest_runs_with(name: str, folder: Path, tmp_path: Path) -> None:
+    printed = looked(folder / name)
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps(printed["config"]))
+    config = load(file)
+    ingest = resolved(config.ingest, datetime(2024, 3, 3, tzinfo=UTC))
+    look_at(config.source, resolve(config.source), ingest)
+    listing = listing_of(resolve(config.source), ingest)
+    manifest = read(config.source, listing, config.finetune.list_length, ingest, tmp_path / "out")
+    assert manifest.source_rows == printed["counts"]["source_rows"] > 2000
+
+
+def test_all_mistakes_are_said_at_once_in_preflight_too(folder: Path) -> None:
+    source = resolve(str(folder / "plays.tsv.gz"))
+    with pytest.raises(DataError) as error:
+        look_at("plays", source, Ingest())
+    for mends in ("columns.user=session_id", "columns.item=track_id", "exclude_seen=false", "depth=20"):
+        assert f"ingest.{mends}" in str(error.value).replace("ingest.evaluation.", "ingest.")
+    assert "(1) " in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_large_source_is_looked_at_in_seconds_and_its_sample_refuses_nothing_by_counts(tmp_path: Path) -> None:
+    rows = [f"u{at % 5000},i{at * 31 % 40},{FIRST + at}" for at in range(700_000)]
+    path = table(tmp_path / "big.csv", "user_id,item_id,timestamp", rows)
+    begun = time.monotonic()
+    found = looked(path)
+    assert time.monotonic() - begun < 30
+    assert not found["whole"] and 0.3 < found["share"] < 0.9 and not found["mistakes"]
+    assert found["counts"]["source_rows"] / found["share"] == pytest.approx(700_000, rel=0.05)
+    assert found["config"]["ingest"] == {"evaluation": {"exclude_seen": False}}
+    assert any("set ingest.evaluation.exclude_seen=false" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mistake"),
+    [
+        ("a.csv", "", "the file is empty"),
+        ("a.csv", "user_id,item_id,timestamp\n", "holds no rows"),
+        ("a.csv", "\n\n\n", "holds no rows"),
+        ("a.csv", "a,b,c\nx,y,z\n", "no column looks like the user; set ingest.columns.user to one of a, b, c"),
+        ("a.csv", "alone\n1\n2\n", "no column looks like the user"),
+        ("a.zip", "no zip", "not a readable zip archive"),
+        ("a.parquet", "PAR1 no parquet", "not a readable Parquet file"),
+        ("a.csv.gz", "no gzip", "not readable"),
+        ("a.xyz", "user_id,item_id,timestamp\nu,i,1\n", "set ingest.format=text"),
+        ("a.csv", "user_id,item_id,timestamp\nu,i,never\n", "no row of the source has a readable timestamp"),
+        ("a.csv", "user_id,item_id,timestamp\n" + "\0" * 500 + "\n", ""),
+        ("a.csv", "\x1b[31muser,[bold]item,{x}\n1,2,3\n", "no column looks like"),
+        ("a.csv", "user_id,user_id,item_id,timestamp\nu,u,i,1\n", "user"),
+    ],
+)
+def test_what_cannot_be_read_is_a_mistake_and_never_a_traceback(
+    name: str, content: str, mistake: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    found = looked(tmp_path / name)
+    assert any(mistake in one for one in found["mistakes"]), found["mistakes"]
+
+
+def test_ids_in_folders_alone_are_said(tmp_path: Path) -> None:
+    for user in range(3):
+        place = tmp_path / f"user_id={user}"
+        place.mkdir()
+        table(place / "a.csv", "item_id,timestamp", [f"i{at},{FIRST + at}" for at in range(50)])
+    assert any("user_id= is not read as a column: write it into" in one for one in looked(tmp_path)["mistakes"])
+
+
+def test_files_without_a_header_go_by_number(tmp_path: Path) -> None:
+    found = looked(table(tmp_path / "a.csv", "", plain()))
+    assert found["config"]["ingest"]["columns"] == {"user": 0, "item": 1, "timestamp": 2}
+    assert "has no header" in found["mistakes"][0] and "ingest.columns.user=0" in found["mistakes"][0]
+
+
+def test_the_config_as_given_is_what_is_judged(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "who,what,timestamp,user_id", [f"{row},x" for row in plain()])
+    found = looked(path, "ingest.columns.user=who", "ingest.columns.item=what")
+    assert found["mistakes"] == [] and found["counts"]["users"] == 20
+
+
+def test_nothing_is_left_and_the_exit_code_says_whether_a_run_can_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FINEST_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    table(tmp_path / "good.csv", "user_id,item_id,timestamp", plain())
+    table(tmp_path / "bad.csv", "uid,item_id,timestamp", plain())
+    for name, code in (("good.csv", 0), ("bad.csv", 1), ("none.csv", 1)):
+        monkeypatch.setattr(sys, "argv", ["finest", "check", name, "--json"])
+        assert cli.main() == code
+    said = capsys.readouterr()
+    assert json.loads(said.out[: said.out.index("}\n{") + 1])["config"] == {"source": "good.csv"}
+    assert "none.csv: there is no such file" in said.err
+    left = {path.name for path in tmp_path.rglob("*")} - {"state", "error.log"}
+    assert left == {"good.csv", "bad.csv", "tmp"}
+
+
+def test_what_ingest_logs_is_not_printed_twice(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        looked(folder / "u.data")
+    assert caplog.messages == []
+    shutil.rmtree(folder, ignore_errors=True)
