@@ -11,7 +11,8 @@ from rich.console import Console
 from finest.data.check.check import merged
 from pipeline import config as configs
 from pipeline.config import Config
-from pipeline.options import Json, Sets, console, examples, print_json, say
+from pipeline.options import Json, Sets, console, examples, print_json
+from pipeline.plain import say
 
 COUNTS = (
     "source_rows",

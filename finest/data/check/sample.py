@@ -138,7 +138,7 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
     text = re.sub(r"\A( *\n)+", "", re.sub(r"\r\n?", "\n", text))
     if len(start) >= 1 << 20:
         text = text.rpartition("\n")[0]
-    quote = "" if format == "inter" else given.quote
+    quote = "" if format == "inter" or given.quote == "none" else given.quote
     usual = {"tsv": "\t", "inter": "\t"}.get(format, ",")
     separator = "\t" if format == "inter" else given.separator
     cut = sample(text, separator, quote) if separator else guess(text, quote, usual, lambda record: False)
