@@ -176,5 +176,6 @@ def show(out: Console, found: dict[str, Any]) -> None:
     for title, texts in (("bad row", found["bad_rows"]), ("note", found["notes"]), ("mistake", found["mistakes"])):
         for text in texts:
             say(out, f"  {title}: {text}", indent=4)
-    say(out, "\nThe config for it, as far as it is not the default; as a file: finest run --config FILE\n")
+    runs = "The config for it, as far as it is not the default; as a file: finest run --config FILE"
+    say(out, f"\n{runs if counts else 'No config makes it run as it is; what is known of one so far'}\n")
     say(out, yaml.safe_dump(found["config"], sort_keys=False, allow_unicode=True).rstrip())

@@ -43,17 +43,19 @@ class Template:
         Raises:
             ValueError: No folder says a day.
         """
-        folders = folders_of(path)
-        found = list(self._pattern.finditer("/".join(folders)))
+        found = list(self._pattern.finditer("/".join(folders_of(path))))
         if not found:
-            levels = (folder.partition("=") for folder in folders)
-            if any(key in self._keys and value.lower() in UNKNOWN for key, equals, value in levels if equals):
+            if self.is_unknown(path):
                 return None
             raise ValueError(f"in no partition {self.text}")
         parts = {name: int(value) for name, value in found[-1].groupdict().items()}
         if DAY_OF_YEAR in parts:
             return datetime.strptime(f"{parts['Y']} {parts[DAY_OF_YEAR]}", "%Y %j").date()
         return date(parts["Y"], parts["m"], parts["d"])
+
+    def is_unknown(self, path: str) -> bool:
+        """Tells whether a file is in a partition of unknown days."""
+        return any(key in self._keys and value.lower() in UNKNOWN for key, value in keyed(path).items())
 
 
 def folders_of(path: str) -> list[str]:

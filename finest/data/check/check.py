@@ -28,6 +28,8 @@ PLAIN_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d")
 """Forms of folders that are a day by themselves."""
 BAD_ROWS = 3
 """Number of unusable rows that are shown."""
+MARKED = ("utf-8", "utf-16", "utf-32")
+"""Encodings that need no word of the config: a file's first bytes say the others than UTF-8."""
 TIES = 0.2
 """Share of users that are cut inside of a tie from which on it is worth a warning."""
 SMALLEST_DEPTH = 10
@@ -132,7 +134,7 @@ def _days(found: Checked, root: str, files: list[SourceFile], given: Ingest) -> 
         between = (found.days[-1] - found.days[0]).days
         every = {found.days[0] + timedelta(days=number) for number in range(between + 1)}
         found.missing_days = sorted(every - set(found.days))
-    found.unknown_days = sum(_day(template, path) is None for path in below)
+    found.unknown_days = sum(template.is_unknown(path) for path in below)
 
 
 def _day(template: Template, path: str) -> date | None:
@@ -163,6 +165,9 @@ def _readable(
     if other and not data:
         with filesystem.open_input_stream(other[0].path, compression=None) as stream:
             magic = stream.read(4)
+        if magic[:1] in (b"{", b"["):
+            found.mistakes.append(f"{other[0].path}: looks like JSON, which is not read; write it as Parquet or CSV")
+            return []
         guessed = "parquet" if magic == b"PAR1" else "text"
         found.settings["format"] = guessed
         found.mistakes.append(
@@ -228,13 +233,11 @@ def _columns(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, fold
         if said not in found.formats:
             found.formats.append(said)
     if its.format != "parquet":
-        encodings = {one.encoding for _, one in with_rows}
-        wanted = (encodings - {"utf-8", "utf-16", "utf-32"} or {given.encoding}).pop()
-        if wanted != given.encoding and given.encoding == "utf-8":
+        odd = {one.encoding: part.of.path for part, one in with_rows if one.encoding not in MARKED}
+        if given.encoding == "utf-8" and odd:
+            wanted, path = next(iter(odd.items()))
             found.settings["encoding"] = wanted
-            found.mistakes.append(
-                f"{first.of.path}: is not UTF-8 but {wanted} by its bytes; set ingest.encoding={wanted}"
-            )
+            found.mistakes.append(f"{path}: is not UTF-8 but {wanted} by its bytes; set ingest.encoding={wanted}")
     roles = given.columns.roles
     named = its.names is not None and all(roles[role] in its.names for role in KNOWN if isinstance(roles[role], str))
     if named or any(isinstance(roles[role], int) for role in KNOWN):
@@ -300,24 +303,26 @@ def _measure(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, fold
     files = [one.file for one, its in parts if its.rows]
     originals = {one.file.path: one.of.path for one, _ in parts}
     out = folder / "out"
+    least, manifest = given.min_user_interactions, None
     with _quiet():
-        while True:
+        while manifest is None:
             try:
                 manifest = ingest(pafs.LocalFileSystem(), files, config, out)
-                break
             except FinestError as error:
-                message = str(error)
-                for copy, path in originals.items():
-                    message = message.replace(copy, path)
-                if "k-core filter leaves nothing" in message and config.min_user_interactions > 1 and found.whole:
-                    found.mistakes.append(f"{message}; set ingest.min_user_interactions=2")
-                    found.settings["min_user_interactions"] = 2
-                    config = config.model_copy(
-                        update={"min_user_interactions": 2 if config.min_user_interactions > 2 else 1}
-                    )
-                    continue
-                found.mistakes.append(message)
-                return
+                if "k-core filter leaves nothing" not in str(error) or config.min_user_interactions == 1:
+                    message = str(error)
+                    for copy, path in originals.items():
+                        message = message.replace(copy, path)
+                    found.mistakes.append(message)
+                    return
+                config = config.model_copy(update={"min_user_interactions": config.min_user_interactions // 2})
+    if config.min_user_interactions < least:
+        said = found.mistakes if found.whole else found.notes
+        found.settings["min_user_interactions"] = config.min_user_interactions
+        said.append(
+            f"no user and item is left of those with {least} interactions or more; set ingest.min_user_interactions="
+            f"{config.min_user_interactions}"
+        )
     found.manifest = manifest
     found.notes += [note.replace(str(folder), "") for note in manifest.notes]
     aside = pq.read_table(out / schema.QUARANTINE).slice(0, BAD_ROWS).to_pylist()

@@ -112,6 +112,8 @@ def test_a_large_source_is_looked_at_in_seconds_and_its_sample_refuses_nothing_b
         ("a.csv", "user_id,item_id,timestamp\nu,i,never\n", "no row of the source has a readable timestamp"),
         ("a.csv", "user_id,item_id,timestamp\n" + "\0" * 500 + "\n", ""),
         ("a.csv", "\x1b[31muser,[bold]item,{x}\n1,2,3\n", "no column looks like"),
+        ("a.jsonl", '{"user_id": 1}\n', "looks like JSON, which is not read"),
+        ("a.csv", "user_id,item_id,timestamp\nu,i,1\n", "no held-out interaction"),
         ("a.csv", "user_id,user_id,item_id,timestamp\nu,u,i,1\n", "user"),
     ],
 )
@@ -129,6 +131,15 @@ def test_ids_in_folders_alone_are_said(tmp_path: Path) -> None:
         place.mkdir()
         table(place / "a.csv", "item_id,timestamp", [f"i{at},{FIRST + at}" for at in range(50)])
     assert any("user_id= is not read as a column: write it into" in one for one in looked(tmp_path)["mistakes"])
+
+
+def test_users_of_few_rows_are_kept_by_a_lower_k_core(tmp_path: Path) -> None:
+    rows = [f"u{user},i{(user * 3 + at) % 250},{FIRST + at}" for user in range(200) for at in range(3)]
+    found = looked(table(tmp_path / "a.csv", "user_id,item_id,timestamp", rows))
+    assert found["config"]["ingest"] == {"min_user_interactions": 2}
+    assert found["mistakes"] == [
+        "no user and item is left of those with 5 interactions or more; set ingest.min_user_interactions=2"
+    ]
 
 
 def test_files_without_a_header_go_by_number(tmp_path: Path) -> None:
