@@ -8,7 +8,7 @@ import typer
 import yaml
 from rich.console import Console
 
-from finest.data.check.check import merged
+from finest.data.check.checked import merged
 from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.options import Json, Sets, console, examples, print_json

@@ -1,74 +1,26 @@
 """Checks a source as a run would read it, on a sample, and finds all that is in its way at once."""
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
-from finest.data import schema
+from finest.data.check.checked import Checked, settled
 from finest.data.check.mapping import KNOWN, Guess, guess_columns
+from finest.data.check.measure import measure
 from finest.data.check.sample import FILES, ROWS, Look, Part, kind_of, look, part, spread
 from finest.data.columns import check as check_columns
 from finest.data.config import Ingest, Partition
-from finest.data.ingest import MAX_SEEN_TARGETS, ingest
 from finest.data.layout import shown
 from finest.data.partition import Template, guess, keyed
-from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 from finest.errors import FinestError
 
 PLAIN_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d")
 """Forms of folders that are a day by themselves."""
-BAD_ROWS = 3
-"""Number of unusable rows that are shown."""
 MARKED = ("utf-8", "utf-16", "utf-32")
 """Encodings that need no word of the config: a file's first bytes say the others than UTF-8."""
-TIES = 0.2
-"""Share of users that are cut inside of a tie from which on it is worth a warning."""
-SMALLEST_DEPTH = 10
-"""The least `ingest.evaluation.depth`."""
-
-
-@dataclass
-class Checked:
-    """Holds what a source is. Numbers are of the sample where it is not the whole."""
-
-    files: int
-    size: int
-    """Bytes of all files."""
-    sampled_files: int = 0
-    whole: bool = True
-    """Whether the sample is all of the source."""
-    share: float = 1.0
-    """Share of the source's rows that the sample is, about."""
-    formats: list[str] = field(default_factory=list)
-    """Format, separator and encoding, in words."""
-    columns: list[str] = field(default_factory=list)
-    mapping: dict[str, Guess] = field(default_factory=dict)
-    partition: str = ""
-    """How folders say a day; '' where they do not."""
-    days: list[date] = field(default_factory=list)
-    missing_days: list[date] = field(default_factory=list)
-    unknown_days: int = 0
-    """Number of files of unknown days."""
-    manifest: Manifest | None = None
-    """Of the sample, with the settings; None where it cannot be read with them."""
-    bad_rows: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What was guessed and said, or is worth a look."""
-    mistakes: list[str] = field(default_factory=list)
-    """What a run with the config as it was given would end with, each with what mends it."""
-    settings: dict[str, Any] = field(default_factory=dict)
-    """Keys below `ingest` that must be other than given."""
-    only: str = ""
-    """The one file that is the source, where others beside it are not."""
 
 
 def check(filesystem: pafs.FileSystem, root: str, files: list[SourceFile], given: Ingest, most: int = FILES) -> Checked:
@@ -92,24 +44,10 @@ def check(filesystem: pafs.FileSystem, root: str, files: list[SourceFile], given
         if parts:
             _columns(found, parts, given, Path(temporary))
             if len(found.mapping) == len(KNOWN):
-                _measure(found, parts, given, Path(temporary))
+                measure(found, parts, given, Path(temporary))
     for texts in (found.mistakes, found.notes, found.bad_rows):
         texts[:] = [text.replace(f"{root}/", "") for text in texts]
     return found
-
-
-def settled(given: Ingest, settings: dict[str, Any]) -> Ingest:
-    """Returns the config with settings put in."""
-    return Ingest.model_validate(merged(given.model_dump(mode="json"), settings))
-
-
-def merged(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Returns a tree of settings with another one laid over it."""
-    both = {
-        key: merged(into[key], value) if isinstance(value, dict) and isinstance(into.get(key), dict) else value
-        for key, value in more.items()
-    }
-    return {**into, **both}
 
 
 def _days(found: Checked, root: str, files: list[SourceFile], given: Ingest) -> None:
@@ -286,104 +224,3 @@ def _without_header(found: Checked, first: Part, given: Ingest, folder: Path) ->
         found.mistakes.append(f"{first.of.path}: has no header, so that columns go by number; set {numbers}")
     else:
         del found.settings["columns"]
-
-
-def _measure(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, folder: Path) -> None:
-    """Reads the sample as ingest does, and says what its checks would."""
-    lenient = {
-        "max_quarantined_share": 1.0,
-        "evaluation": {"depth": SMALLEST_DEPTH, "exclude_seen": False},
-        "split": {"method": "last_fraction", "fraction": 0.1, "cut": None, "held_out_days": None},
-        "window_days": None,
-        "since": None,
-        "until": None,
-        "engine": "duckdb",
-    }
-    config = settled(given, merged(found.settings, lenient))
-    files = [one.file for one, its in parts if its.rows]
-    originals = {one.file.path: one.of.path for one, _ in parts}
-    out = folder / "out"
-    least, manifest = given.min_user_interactions, None
-    with _quiet():
-        while manifest is None:
-            try:
-                manifest = ingest(pafs.LocalFileSystem(), files, config, out)
-            except FinestError as error:
-                if "k-core filter leaves nothing" not in str(error) or config.min_user_interactions == 1:
-                    message = str(error)
-                    for copy, path in originals.items():
-                        message = message.replace(copy, path)
-                    found.mistakes.append(message)
-                    return
-                config = config.model_copy(update={"min_user_interactions": config.min_user_interactions // 2})
-    if config.min_user_interactions < least:
-        said = found.mistakes if found.whole else found.notes
-        found.settings["min_user_interactions"] = config.min_user_interactions
-        said.append(
-            f"no user and item is left of those with {least} interactions or more; set ingest.min_user_interactions="
-            f"{config.min_user_interactions}"
-        )
-    found.manifest = manifest
-    found.notes += [note.replace(str(folder), "") for note in manifest.notes]
-    aside = pq.read_table(out / schema.QUARANTINE).slice(0, BAD_ROWS).to_pylist()
-    found.bad_rows = [
-        f"{originals.get(row['file'], row['file'])}:{row['line']}: {row['reason']}"
-        f" (user {row['user']!r}, item {row['item']!r}, timestamp {row['timestamp']!r})"
-        for row in aside
-    ]
-    _judge(found, manifest, given)
-
-
-def _judge(found: Checked, manifest: Manifest, given: Ingest) -> None:
-    """Says what of the config does not fit the data."""
-    said = found.mistakes if found.whole else found.notes
-    aside = manifest.quarantined_rows - manifest.duplicates
-    if aside > given.max_quarantined_share * manifest.source_rows:
-        reason = next(iter(manifest.quarantined_by_reason))
-        share = min(1.0, -(-aside * 1000 // manifest.source_rows) / 1000 + 0.01)
-        found.settings["max_quarantined_share"] = round(share, 3)
-        said.append(
-            f"{aside} of {manifest.source_rows} rows cannot be used, most often: {reason}; mend the source, or set "
-            f"ingest.max_quarantined_share={share:.3g} knowingly"
-        )
-    seen = manifest.targets_in_history / max(manifest.instances, 1)
-    if given.evaluation.exclude_seen and seen > MAX_SEEN_TARGETS:
-        found.settings.setdefault("evaluation", {})["exclude_seen"] = False
-        said.append(
-            f"{seen:.1%} of the held-out interactions repeat an item of the user's history, which lists without seen "
-            "items always miss; set ingest.evaluation.exclude_seen=false"
-        )
-    if manifest.items < 2 * given.evaluation.depth and found.whole:
-        depth = manifest.items // 2
-        if depth >= SMALLEST_DEPTH:
-            found.settings.setdefault("evaluation", {})["depth"] = depth
-            found.mistakes.append(
-                f"{manifest.items} items, but lists of {given.evaluation.depth} need twice as many; set "
-                f"ingest.evaluation.depth={depth}"
-            )
-        else:
-            found.mistakes.append(f"{manifest.items} items: too few to be ranked, which begins at {2 * SMALLEST_DEPTH}")
-    if manifest.users_cut_inside_a_tie > TIES * manifest.users:
-        found.notes.append(
-            f"{manifest.users_cut_inside_a_tie / manifest.users:.0%} of the users are cut between interactions of one "
-            "time, whose order is no order; if the source knows it, set ingest.columns.sequence"
-        )
-    first, last = (
-        datetime.fromtimestamp(time / 1e6, UTC) for time in (manifest.first_timestamp, manifest.last_timestamp)
-    )
-    if first == last:
-        found.notes.append(f"all interactions are of one time, {first:%Y-%m-%d %H:%M:%S}")
-    elif last.year < 1990 or last > datetime.now(UTC) + timedelta(days=2):
-        found.notes.append(f"times are of {first:%Y-%m-%d} to {last:%Y-%m-%d}: is ingest.timestamp_unit right?")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what ingest logs out: it is in the manifest's notes."""
-    logger = logging.getLogger("finest")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

@@ -92,6 +92,12 @@ def test_a_feed_of_unknown_days_alone_is_one_line() -> None:
         prune(files, config)
 
 
+def test_an_id_that_stands_in_folders_alone_is_one_line(ingested: Ingested) -> None:
+    table = rows_of(date(2026, 11, 18)).drop_columns(["user_id"])
+    with pytest.raises(DataError, match=r"no column 'user_id'.*the folder's user_id= is not read as a column: write it"):
+        ingested({f"user_id={user}/a.parquet": table for user in range(2)})
+
+
 def test_days_that_are_missing_are_found_in_any_partition() -> None:
     files = [SourceFile(f"f/2026/11/{day}/05/a.csv", 1, "") for day in (19, 20, 22)]
     config = Ingest(partition=Partition(format="%Y/%m/%d"), since=date(2026, 11, 19), until=date(2026, 11, 22))
