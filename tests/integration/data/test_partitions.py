@@ -94,7 +94,9 @@ def test_a_feed_of_unknown_days_alone_is_one_line() -> None:
 
 def test_an_id_that_stands_in_folders_alone_is_one_line(ingested: Ingested) -> None:
     table = rows_of(date(2026, 11, 18)).drop_columns(["user_id"])
-    with pytest.raises(DataError, match=r"no column 'user_id'.*the folder's user_id= is not read as a column: write it"):
+    with pytest.raises(
+        DataError, match=r"no column 'user_id'.*the folder's user_id= is not read as a column: write it"
+    ):
         ingested({f"user_id={user}/a.parquet": table for user in range(2)})
 
 
