@@ -35,9 +35,9 @@ test-fast: $(INSTALLED) ## Run the tests that need no processes and services, in
 	$(BIN)/python -m pytest tests/unit finest
 
 # Three processes on two cores: many tests wait for services of their own. A file's tests share what they start, and
-# go to one process, in the order of tests/conftest.py.
+# go to one process, in the order of tests/conftest.py. One that crashes is not replaced: loadfile would wait for ever.
 test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: $(INSTALLED) ## Check style, types and spelling
 	$(BIN)/ruff format --check .

@@ -3,11 +3,14 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.end_to_end.conftest import Place
 
 FROZEN = "promote.freeze=[{start: 2026-01-01, end: 2099-12-31, why: stocktaking}]"
 
 
+@pytest.mark.slow
 def test_a_night_waits_for_a_person_who_approves_it_an_hour_later_in_spite_of_a_freeze(place: Place) -> None:
     def models(*arguments: str) -> str:
         done = place.call("models", *arguments, state="asks")

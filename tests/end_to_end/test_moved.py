@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.end_to_end.conftest import ROOT, Place
 
 ODD, ELSEWHERE = "st ?a%20b [x] 'q' &#", "moved/100% of it; " + "long " * 20
@@ -18,6 +20,7 @@ print(model.metadata.run_id, len(model.predict(pd.DataFrame({"history": [["i1"]]
 """
 
 
+@pytest.mark.slow
 def test_a_moved_state_has_its_nights_its_rollback_and_its_model_and_writes_nothing_elsewhere(
     place: Place, tmp_path: Path
 ) -> None:
