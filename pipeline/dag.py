@@ -70,6 +70,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                 seen=checked.outputs["seen"],
                 interactions=data,
                 config=given.promote,
+                ingest=checked.outputs["ingest"],
                 checkpoints=checkpoints,
             )
 

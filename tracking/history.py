@@ -8,13 +8,15 @@ from typing import Any
 
 import yaml
 
+from finest.data.compared import NightData
+from finest.data.unusual import Earlier
 from finest.errors import DataError, FinestError, one_line
 from finest.gate import verdict as verdicts
 from finest.gate.verdict import Night, Verdict
 from finest.secrets import masked
 from tracking import registry
 from tracking.registry import list_versions
-from tracking.runs import KFP_RUN, LINE, NIGHT_ENTRY, REBASE, kfp_run_id
+from tracking.runs import APPROVAL, APPROVALS, KFP_RUN, LINE, NIGHT, NIGHT_DATA, NIGHT_ENTRY, REBASE, kfp_run_id
 from tracking.store import asked, connect, find_runs, uri
 
 PAGE = 50
@@ -106,12 +108,8 @@ def past_nights(champion: str, count: int = NIGHTS) -> list[Night]:
         FinestError: The store does not answer, or an entry cannot be read: a line without its past would be a first
             night.
     """
-    own: dict[str, str] = next((run.data.tags for run in _of(kfp_run_id())), {})
-    if (name := own.get(LINE)) is None:
-        raise FinestError(
-            f"MLflow at {masked(uri())} does not say which line the pipeline run {kfp_run_id()} is of (tag {LINE}), so "
-            "its history is not known; preflight writes it: run again"
-        )
+    own = _own()
+    name = own[LINE]
     if REBASE in own:
         return []
     found = _newest(_of_line(name, f"tags.{NIGHT_ENTRY} != ''"), count)
@@ -124,6 +122,55 @@ def past_nights(champion: str, count: int = NIGHTS) -> list[Night]:
     began = next((run for run in rebased if nights[run].promoted), None)
     kept = list(nights.values())
     return kept[list(nights).index(began) :] if began is not None else kept
+
+
+def past_data(count: int = NIGHTS) -> tuple[datetime, list[Earlier]]:
+    """Returns the moment that this pipeline run stands for, and the data of the last nights of its line, newest first.
+
+    A line that was started over has none from before that; so this one has none where it starts its line over, and
+    those that tried to and were not promoted do not count.
+
+    Args:
+        count: Number of nights.
+
+    Raises:
+        FinestError: The store does not answer, or an entry cannot be read.
+    """
+    own, found = _own(), list[Earlier]()
+    as_of = datetime.fromisoformat(own[NIGHT])
+    if REBASE in own:
+        return as_of, found
+    for run in _newest(_of_line(own[LINE], f"tags.{NIGHT_DATA} != ''"), count):
+        tags = run.data.tags
+        promoted = tags.get("verdict") == "pass" and APPROVALS[tags.get(APPROVAL, "approved")] == "pass"
+        if REBASE not in tags or promoted:
+            found.append(_data(run))
+        if REBASE in tags and promoted:
+            break
+    return as_of, found
+
+
+def _own() -> dict[str, str]:
+    """Returns the tags of this pipeline run's parent. Raises FinestError where they do not say its line."""
+    own: dict[str, str] = next((run.data.tags for run in _of(kfp_run_id())), {})
+    if LINE not in own:
+        raise FinestError(
+            f"MLflow at {masked(uri())} does not say which line the pipeline run {kfp_run_id()} is of (tag {LINE}), so "
+            "its history is not known; preflight writes it: run again"
+        )
+    return own
+
+
+def _data(run: Any) -> Earlier:
+    try:
+        moment = datetime.fromisoformat(run.data.tags[NIGHT])
+        return Earlier(moment, NightData.model_validate_json(run.data.tags[NIGHT_DATA]))
+    except (KeyError, ValueError):
+        raise FinestError(
+            f"MLflow at {masked(uri())}: the tags {NIGHT} and {NIGHT_DATA} of run {run.info.run_name} "
+            f"({run.info.run_id}) do not say what that night's data was like so that this version of finest can read "
+            f"it; delete the tag {NIGHT_DATA} to go on without that night"
+        ) from None
 
 
 def _entry(run: Any) -> Night:

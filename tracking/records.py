@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from finest.data.compared import Compared
 from finest.data.schema import Manifest
 from finest.errors import UnavailableError
 from finest.gate.history import as_line
@@ -22,7 +23,7 @@ from finest.report.markdown import markdown
 from finest.secrets import masked
 from finest.training.history import metrics_of
 from tracking.away import away
-from tracking.runs import NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
+from tracking.runs import NIGHT_DATA, NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
 from tracking.store import connect, one_line
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ def log_dataset(run: Run, manifest: Manifest, source: str) -> None:
             id, [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training and evaluation")])]
         )
         run.client.set_tag(id, "data_fingerprint", manifest.fingerprint)
+
+
+def log_refused_data(run: Run, compared: Compared) -> None:
+    """Logs the numbers of data that is refused on the parent, by the names that a verdict gives them."""
+    _log_metrics(run.client, run.parent, compared.metrics)
 
 
 class Curves:
@@ -142,6 +148,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
         "reference": verdict.reference,
         **({"memory/chosen": verdict.served.chosen} if verdict.served else {}),
         **({NIGHT_ENTRY: as_line(verdict.night)} if verdict.night else {}),
+        **({NIGHT_DATA: verdict.compared.tonight.model_dump_json()} if verdict.compared else {}),
     }
     for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
         run.client.set_tag(run.parent, key, value)

@@ -42,6 +42,8 @@ REBASE = "rebase"
 """Name of the tag of parents whose run starts its line over: the version of the champion that it leaves behind."""
 NIGHT_ENTRY = "night"
 """Name of the parents' tag with what later nights need to know of this one, as JSON."""
+NIGHT_DATA = "night_data"
+"""Name of the parents' tag with what later nights need to know of this one's data, as JSON."""
 PIPELINE_RUN = "pipeline_run"
 """Name of the tag with the parent's id that steps and variants have, also where KFP nests a step's run deeper."""
 

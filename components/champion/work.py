@@ -24,17 +24,21 @@ VERSION = "version"
 """Name of the file beside the champion's weights that says which version they are."""
 
 
-def skipped(manifest: Manifest, seen: Mapping[str, str], lists: Path) -> bool:
+def known(seen: Mapping[str, str]) -> Seen | None:
+    """Returns what `seen_by` says of the champion; None of nothing."""
+    last = seen.get("last_timestamp")
+    return Seen(seen["version"], seen["fingerprint"], int(last) if last else None) if seen else None
+
+
+def skipped(manifest: Manifest, seen: Seen | None, lists: Path) -> bool:
     """Tells whether the data has nothing new; `lists` then holds the reason and no lists.
 
     Args:
         manifest: The data set's manifest.
-        seen: What `seen_by` says of the champion; empty where nothing is to be skipped.
+        seen: What is known of the champion's data; None where nothing is to be skipped.
         lists: Folder of the rank lists.
     """
-    last = seen.get("last_timestamp")
-    known = Seen(seen["version"], seen["fingerprint"], int(last) if last else None) if seen else None
-    if (reason := nothing_new(manifest, known)) is None:
+    if (reason := nothing_new(manifest, seen)) is None:
         return False
     lists.mkdir(parents=True, exist_ok=True)
     (lists / SKIPPED).write_text(reason)
@@ -73,8 +77,10 @@ def score(version: str, data: Dataset, model: Path, lists: Path) -> None:
     sealed.seal(lists)
 
 
-def download(version: str, line: str, data: Path, config: Promote, model: Path) -> None:
+def download(version: str, line: str, data: Path, config: Promote, model: Path) -> Shared | None:
     """Puts a line's champion into the folder `model`, which stays empty where there is none.
+
+    Returns what its data shares with tonight's; None where there is none.
 
     Args:
         version: The champion's version; empty where there is none.
@@ -91,7 +97,7 @@ def download(version: str, line: str, data: Path, config: Promote, model: Path) 
     model.mkdir(parents=True, exist_ok=True)
     if not version:
         sealed.seal(model)
-        return
+        return None
     sealed.check_own(data)
     now = registry.champion(line)
     if now is None or now.version != version:
@@ -99,9 +105,11 @@ def download(version: str, line: str, data: Path, config: Promote, model: Path) 
     package = registry.download(now, model / "package")
     for part in package.iterdir():
         part.rename(model / part.name)
-    check(shared(model, data), config, now)
+    found = shared(model, data)
+    check(found, config, now)
     (model / VERSION).write_text(version)
     sealed.seal(model)
+    return found
 
 
 def check(found: Shared, config: Promote, champion: registry.Version) -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from components import events
+from components.champion import compare
 from finest import parquet, sealed
 from finest.gate.config import Gate, digest
 from finest.gate.judge import judge
@@ -82,6 +83,7 @@ def decide(
         served=served(recipe),
         said=recipe.sentence,
         history=history,
+        compared=compare.read(baselines),
     )
     verdict = verdict.model_copy(update={"judged": judged(first, config, verdict.data["fingerprint"])})
     histories = by_variant([(fact["group"], read_histories(group)) for group, fact in zip(groups, facts, strict=True)])

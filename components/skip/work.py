@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from components.champion import compare
 from components.champion.work import SKIPPED
 from finest import sealed
 from finest.data.schema import Manifest
@@ -24,7 +25,8 @@ def write(manifest: Manifest, baselines: Path, champion: str, as_of: str, out: P
     """
     sealed.check(baselines)
     ids = {"run": kfp_run_id(), "champion": champion}
-    verdict = skipped((baselines / SKIPPED).read_text(), manifest, moment(as_of), ids)
+    reason, compared = (baselines / SKIPPED).read_text(), compare.read(baselines)
+    verdict = skipped(reason, manifest, moment(as_of), ids, compared)
     out.mkdir(parents=True, exist_ok=True)
     write_verdict(verdict, out / "verdict.json")
     render(verdict, {}, out / "report.html", f"FINEST, run {kfp_run_id()}")

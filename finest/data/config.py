@@ -6,6 +6,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from finest.data.expect import Expect
 from finest.data.partition import Template
 from finest.data.separators import WHITESPACE
 from finest.section import Section
@@ -184,6 +185,8 @@ class Ingest(Section):
     """Which interactions are held out."""
     evaluation: Evaluation = Evaluation()
     """How rank lists are taken."""
+    expect: Expect = Expect()
+    """What the data must be like, by itself and beside the line's last nights."""
 
     @property
     def quarantines_duplicates(self) -> bool:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from finest import atomic, parquet, sealed
-from finest.data import clean, codes, columns, duck, facts, quarantine, schema, segments, spark, window, write
+from finest.data import clean, codes, columns, describe, duck, facts, quarantine, schema, segments, spark, window, write
 from finest.data.config import Ingest
 from finest.data.engine import Engine, NoTextError
 from finest.data.histories import SCHEMA, histories
@@ -168,6 +168,8 @@ def _build(
         counts = {**dict.fromkeys(facts.COUNTED, 0), **found.counts, **found.times(), "items": int(known_I.sum())}
         counts["test_interactions"] = counts["interactions"] - counts["train_interactions"]
         _check(counts, source_rows - len(aside), config)
+        until = None if config.until in absent else config.until
+        description = describe.describe(engine, data, users, items, config.since, until)
 
         left = found.users()
         write.users(user_ids, left, out / schema.USERS)
@@ -181,6 +183,8 @@ def _build(
             if again:
                 _unchanged(filesystem, layouts, before)
             fingerprint = segments.write(found_segments, user_ids, config, out / schema.SEGMENTS, fingerprint)
+    repeated_share = counts.pop("repeats") / counts["interactions"]
+    measures = {**description.measures, "repeats": round(repeated_share, 6)}
     return Manifest(
         schema_version=schema.SCHEMA_VERSION,
         fingerprint=fingerprint,
@@ -190,13 +194,14 @@ def _build(
         quarantined_rows=len(aside),
         quarantined_by_reason=reasons,
         kcore_dropped_rows=source_rows - len(aside) - counts["interactions"],
-        repeated_share=counts.pop("repeats") / counts["interactions"],
+        repeated_share=repeated_share,
         split=config.split.model_dump(mode="json", exclude_none=True),
         since=config.since,
         missing_days=absent,
         until=config.until,
         late_rows=late,
         notes=tuple(notes),
+        description=description.model_copy(update={"measures": measures}),
         **counts,
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from finest.data.description import Description
 from finest.section import Section
 
 INTERACTIONS = "interactions.parquet"
@@ -133,6 +134,8 @@ class Manifest(Section):
 
     notes: tuple[str, ...] = ()
     """What reading the source has guessed, and what looks wrong in it, a sentence each."""
+    description: Description | None = None
+    """What tells the data from that of other nights; None in data sets of earlier versions."""
 
     @property
     def duplicates(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from finest.data.compared import Compared
 from finest.data.schema import Manifest
 from finest.gate.checks import check, needs
 from finest.gate.config import Gate
@@ -42,6 +43,7 @@ def judge(
     served: Served | None = None,
     said: str = "",
     history: Sequence[Night] = (),
+    compared: Compared | None = None,
 ) -> Verdict:
     """Judges all rank lists below `folders`; needs no model and no GPU.
 
@@ -57,6 +59,7 @@ def judge(
         served: What the candidate is served with, where that was chosen.
         said: Sentences on what is judged, which become the first note.
         history: The line's past nights, oldest first; those of this run are passed over.
+        compared: The data beside that of the line's last nights.
 
     Raises:
         DataError: Rank lists do not belong together, or are not all that the configured rules need.
@@ -105,6 +108,7 @@ def judge(
             **metrics,
             **(served.metrics if served else {}),
             **counts(trials),
+            **(compared.metrics if compared else {}),
             "gate/passed": float(word == "pass"),
         },
         served=served,
@@ -113,6 +117,7 @@ def judge(
             *([said] if said else []),
             *_attempt(attempt),
             *notes(evidence, measured, config),
+            *(compared.notes() if compared else ()),
             *self_tested(trials, len(evidence.user)),
         ],
         selftest=trials,
@@ -121,10 +126,13 @@ def judge(
         age=_age(measured, as_of),
         ids=ids or {},
         night=night,
+        compared=compared,
     )
 
 
-def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any]) -> Verdict:
+def skipped(
+    reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any], compared: Compared | None = None
+) -> Verdict:
     """Returns the verdict of a run that ends before it trains: `skipped`, the reason, and what is known of the data."""
     return Verdict(
         verdict="skipped",
@@ -132,7 +140,8 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
         protocol="none",
         given="",
         reference="none",
-        notes=list(notes_on_data(manifest)),
+        metrics=compared.metrics if compared else {},
+        notes=[*notes_on_data(manifest), *(compared.notes() if compared else ())],
         data={
             "fingerprint": manifest.fingerprint,
             "instances": manifest.instances,
@@ -141,6 +150,7 @@ def skipped(reason: str, manifest: Manifest, as_of: datetime, ids: dict[str, Any
         },
         age={"as_of": as_of.isoformat()},
         ids=ids,
+        compared=compared,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from finest import atomic
+from finest.data.compared import Compared
 from finest.errors import DataError
 
 SCHEMA_VERSION = 1
@@ -310,6 +311,8 @@ class Verdict(Part):
     """The lists that moved most, for reading."""
     notes: list[str] = []
     """Facts that the reader must know: excluded counts, missing champion, what intervals cover."""
+    compared: Compared | None = None
+    """The night's data beside that of the line's last nights; None of lists that were judged by hand."""
     data: dict[str, Any] = {}
     """Fingerprint, instances, catalogue, depth, exclude_seen, seed."""
     cost: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from finest import atomic
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Served, Verdict
 from finest.perturb.registry import EDITS
-from finest.report import charts
+from finest.report import charts, data
 from finest.report.form import (
     ODDS,
     Column,
@@ -42,8 +42,8 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
     """Writes the report to `out`. Equal input gives equal bytes.
 
     `histories` maps a variant to its training history (`finest.training.history`). Without histories or without
-    `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason
-    and ids only. `profile`: the page of a profiled run.
+    `verdict.cost`, as for rank lists of another trainer, those sections are left out; a skipped verdict has its reason,
+    what its data is like, and ids. `profile`: the page of a profiled run.
     """
     here = Path(__file__).parent
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
@@ -66,6 +66,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         histograms=histograms(verdict),
         accuracy=accuracy(verdict),
         segments=table(verdict.segments),
+        compared=data.table(verdict.compared),
         curves=training_curves(histories),
         cost=cost(verdict.cost),
         profile=profile,

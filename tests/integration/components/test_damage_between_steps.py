@@ -20,6 +20,7 @@ from components.skip.work import write
 from finest import sealed
 from finest.data.config import Ingest
 from finest.data.dataset import load
+from finest.data.freshness import Seen
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
 from finest.errors import DamagedError
@@ -113,7 +114,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             (made.model / file.name).write_bytes(file.read_bytes())
         (made.model / VERSION).write_text("1")
         sealed.seal(made.model)
-        seen = {"version": "1", "fingerprint": data.manifest.fingerprint, "last_timestamp": ""}
+        seen = Seen("1", data.manifest.fingerprint, None)
         assert skipped(data.manifest, seen, made.skipped)
         patch.setenv("KFP_RUN_ID", "night")
         made.judge("verdict")

@@ -81,7 +81,9 @@ def run_steps(config: dict[str, Any], as_of: str, checkpoints: str, folder: Path
     line, kept = checked.line, checked.checkpoints
     data, lists, model, verdict = (artifact(name) for name in ("data", "lists", "champion", "verdict"))
     ingest.python_func(SOURCE, checked.listing, checked.items_needed, checked.ingest, kept, data)
-    decided = champion.python_func(line, checked.champion, checked.seen, data, config["promote"], kept, model, lists)
+    decided = champion.python_func(
+        line, checked.champion, checked.seen, data, config["promote"], checked.ingest, kept, model, lists
+    )
     report = artifact("report.html")
     if decided == "skip":
         skip.python_func(SOURCE, checked.as_of, data, lists, checked.champion, verdict, report)
