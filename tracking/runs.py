@@ -39,7 +39,8 @@ Its day is the first word of the run's name, which is all that narrow tables sho
 LINE = "line"
 """Name of the parents' tag with the line's name."""
 REBASE = "rebase"
-"""Name of the tag of parents whose run starts its line over: the version of the champion that it leaves behind."""
+"""Name of the tag of parents whose run starts its line over: the version of the champion that it leaves behind, or
+`none`."""
 NIGHT_ENTRY = "night"
 """Name of the parents' tag with what later nights need to know of this one, as JSON."""
 NIGHT_DATA = "night_data"

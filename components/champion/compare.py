@@ -39,9 +39,16 @@ def compared(
     return compare(tonight, as_of, nights, config.expect, ordered=config.columns.sequence is not None)
 
 
-def judges(manifest: Manifest, seen: Seen | None) -> bool:
-    """Tells whether the data may be refused: not where there is none to judge by, or it is the champion's very own."""
-    return manifest.instances > 0 and (seen is None or manifest.fingerprint != seen.fingerprint)
+def refuses(found: Compared, manifest: Manifest, seen: Seen | None) -> bool:
+    """Tells whether the data must be refused.
+
+    That it lacks the newest day alone, so that there is nothing to judge by, is no reason: such a night is skipped; nor
+    is data that is the champion's very own.
+    """
+    if seen is not None and manifest.fingerprint == seen.fingerprint:
+        return False
+    names = {one.name for one in found.refused}
+    return bool(names - {"day_rows"} if manifest.instances == 0 else names)
 
 
 def write(found: Compared | None, lists: Path) -> None:

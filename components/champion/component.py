@@ -50,7 +50,7 @@ def champion(
         champions = download(version, line, folder, parse(Promote, config, "promote"), Path(model.path))
         data = load(folder)
         found = compare.compared(data.manifest, champions, *past_data(), parse(Ingest, ingest, "ingest"))
-        if found is not None and found.refused and compare.judges(data.manifest, before):
+        if found is not None and compare.refuses(found, data.manifest, before):
             log_refused_data(step.run, found)
             found.check()
         compare.write(found, out)

@@ -117,7 +117,7 @@ def check(
             f"install {champion.package or 'the package that it came from'}, or give this line another name (--name)"
         )
     config = sections.model_copy(update={"ingest": ingest}).model_dump(mode="json")
-    tags = {"place": here, runs.NIGHT: as_of.isoformat(), runs.REBASE: before.champion if rebase else ""}
+    tags = {"place": here, runs.NIGHT: as_of.isoformat(), runs.REBASE: (before.champion or "none") if rebase else ""}
     runs.open_parent(config, line=line, source=uri, seed=seed, tags=tags)
     return Checked(
         listing=listing,
