@@ -97,6 +97,8 @@ def examined(uri: str, loaded: Config) -> dict[str, Any]:
             datetime.fromtimestamp(time / 1e6, UTC).isoformat()
             for time in (manifest.first_timestamp, manifest.last_timestamp)
         )
+        if found.whole and manifest.description is not None:
+            counts["measures"] = manifest.description.measures
         steps = loaded.pretrain.epochs, loaded.finetune.epochs
         about = cost(
             manifest.source_rows / found.share,

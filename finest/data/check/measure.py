@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 from finest.data import schema
 from finest.data.check.checked import Checked, merged, settled
 from finest.data.check.sample import Look, Part
+from finest.data.compared import NightData
 from finest.data.config import Ingest
 from finest.data.ingest import MAX_SEEN_TARGETS, ingest
 from finest.data.schema import Manifest
+from finest.data.unusual import compare
 from finest.errors import FinestError
 
 BAD_ROWS = 3
@@ -106,6 +108,10 @@ def _judge(found: Checked, manifest: Manifest, given: Ingest) -> None:
             f"{manifest.users_cut_inside_a_tie / manifest.users:.0%} of the users are cut between interactions of one "
             "time, whose order is no order; if the source knows it, set ingest.columns.sequence"
         )
+    if found.whole and manifest.description is not None:
+        alone = NightData(fingerprint=manifest.fingerprint, description=manifest.description)
+        compared = compare(alone, datetime.now(UTC), (), given.expect, ordered=given.columns.sequence is not None)
+        said += [f"{one.sentence.rstrip('.')}: more than ingest.expect.{one.option} allows" for one in compared.refused]
     first, last = (
         datetime.fromtimestamp(time / 1e6, UTC) for time in (manifest.first_timestamp, manifest.last_timestamp)
     )
