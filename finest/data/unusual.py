@@ -19,7 +19,7 @@ DAYS_OF_WEEK = 7
 WEEK = DAYS_OF_WEEK * DAY
 HOURS = 24
 """Hours that the newest rows may be off without a word."""
-COUNT_BEYOND, SHARE_BEYOND = 0.25, 0.05
+COUNT_BEYOND, SHARE_BEYOND = 0.2, 0.05
 """How far beyond the nights' range a number must be to be noted, at least: relative for counts, absolute for shares."""
 RISES = {
     "user_share": "max_user_rise",
@@ -100,7 +100,7 @@ def _measured(name: str, now: Description, last: list[Earlier], config: Expect, 
         return found.model_copy(update={"status": "refused", "option": option, "sentence": f"{said}."})
     if low is None or high is None or not enough:
         return found
-    slack = max(high - low, COUNT_BEYOND * (low if value < low else high) if measure.form == "count" else SHARE_BEYOND)
+    slack = max((high - low) / 2, COUNT_BEYOND * (low if value < low else high) if measure.form == "count" else SHARE_BEYOND)
     if measure.form == "count" and high <= 2:  # days without a row: one or two are no news
         slack = max(slack, 2.0)
     if low - slack <= value <= high + slack:

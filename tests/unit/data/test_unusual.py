@@ -33,11 +33,12 @@ USUAL = {
 }
 
 
-def night(number: int, window: int = 7, late: float = 0, days: int = 1000, **other: float) -> Earlier:
-    """The night after so many days, which holds a window of full days of so many rows; other numbers than usual."""
+def night(number: int, late: float = 0, days: float = 1000, **other: float) -> Earlier:
+    """The night after so many days, which holds a week of full days of so many rows; other numbers than usual."""
+    window = 7
     end = START + timedelta(days=number)
     micros = round(end.timestamp()) * 1_000_000
-    shown = {str((end - timedelta(days=back)).date()): days for back in range(1, window + 1)}
+    shown = {str((end - timedelta(days=back)).date()): round(days) for back in range(1, window + 1)}
     found = Description(
         first=micros - window * DAY,
         end=micros,

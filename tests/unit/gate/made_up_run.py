@@ -48,7 +48,7 @@ def data_folder(folder: Path, fingerprint: str = "today", of: Sequence[str] = tu
         "missing_days": [],
         "notes": [],
     }
-    facts |= {"since": None, "until": None}
+    facts |= {"since": None, "until": None, "description": None}
     facts["last_train_timestamp"] = int(NEWEST.timestamp() * 1e6)
     folder.mkdir()
     (folder / schema.MANIFEST).write_text(json.dumps(facts))
