@@ -100,7 +100,9 @@ def _measured(name: str, now: Description, last: list[Earlier], config: Expect, 
         return found.model_copy(update={"status": "refused", "option": option, "sentence": f"{said}."})
     if low is None or high is None or not enough:
         return found
-    slack = max((high - low) / 2, COUNT_BEYOND * (low if value < low else high) if measure.form == "count" else SHARE_BEYOND)
+    floor = COUNT_BEYOND * (low if value < low else high) if measure.form == "count" else SHARE_BEYOND
+    sparse = measure.of_day and min(one.data.description.measures.get("day_users", 0) for one in nights) < SEVERAL
+    slack = max((high - low) * (1 if sparse else 0.5), floor)
     if measure.form == "count" and high <= 2:  # days without a row: one or two are no news
         slack = max(slack, 2.0)
     if low - slack <= value <= high + slack:
