@@ -48,13 +48,18 @@ def _copies(evidence: Evidence) -> RuleResult:
     if found is None:
         return decide("sanity.copies", True, "No two trainings, and no two stages of one, have the same lists.")
     one, other = found
-    return decide(
-        "sanity.copies",
-        False,
+    sentence = (
         f"The lists of ({one}) and of ({other}) are the same, which those of two trainings never are: "
-        "one was copied, or both were taken from one model.",
-        todo="Look at what wrote them: a cache, or one checkpoint for several variants.",
+        "one was copied, or both were taken from one model."
     )
+    todo = "Look at what wrote them: a cache, or one checkpoint for several variants."
+    if other.role == "champion" and all(evidence.files[slot].description.served == "memory" for slot in found):
+        sentence = (
+            "The candidate's lists are the champion's to the last item: both serve counts alone, which know no seed, "
+            "and counted the same rows, or one was copied. There is nothing new to promote."
+        )
+        todo = "Nothing, where the data are those that the champion was made of; else look at what wrote the lists."
+    return decide("sanity.copies", False, sentence, todo=todo)
 
 
 def _pairs(evidence: Evidence) -> Iterator[tuple[Slot, Slot]]:

@@ -181,3 +181,13 @@ def test_counts_that_say_so_without_their_network_are_refused(tmp_path: Path) ->
     run = of_counts(made_up())
     run.scores = {name: scores for name, scores in run.scores.items() if name[1] != "network"}
     assert "sanity.copies" in failed(judged(run, tmp_path))
+
+
+@pytest.mark.parametrize("claimed", ["memory", "stack"])
+def test_counts_of_the_champions_own_rows_are_nothing_new_and_that_is_said(claimed: str, tmp_path: Path) -> None:
+    run = of_counts(made_up(champion=True))
+    run.scores["champion", "tuned"] = run.scores["clean", "tuned"]
+    run.described["champion", "tuned"] = {"served": claimed}
+    sentence = rule(judged(run, tmp_path), "sanity.copies").sentence
+    assert ("There is nothing new to promote" in sentence) == (claimed == "memory")
+    assert ("one was copied, or both were taken" in sentence) == (claimed == "stack")
