@@ -34,10 +34,10 @@ run: $(INSTALLED) ## Install what is needed, get ml-100k, run the whole pipeline
 test-fast: $(INSTALLED) ## Run the tests that need no processes and services, in about a minute
 	$(BIN)/python -m pytest tests/unit finest
 
-# Three processes on two cores: many tests wait for services of their own. A file's tests share what they start, and
+# Four processes on two cores: many tests wait for services of their own. A file's tests share what they start, and
 # go to one process, in the order of tests/conftest.py. One that crashes is not replaced: loadfile would wait for ever.
 test: $(INSTALLED) ## Run all tests
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: $(INSTALLED) ## Check style, types and spelling
 	$(BIN)/ruff format --check .

@@ -26,11 +26,18 @@ LONGEST = (
 
 
 @pytest.fixture(autouse=True)
-def import_path() -> Iterator[None]:
-    """Keeps the import path: MLflow puts a package's copy of finest first, where spawned processes would find it."""
-    before = list(sys.path)
+def as_it_was() -> Iterator[None]:
+    """Keeps the import path and the environment.
+
+    MLflow puts a package's copy of finest first, where spawned processes would find it; and a command that runs in this
+    process sets what its steps inherit, such as ten minutes of patience with a server that is away.
+    """
+    path, environment = list(sys.path), dict(os.environ)
     yield
-    sys.path[:] = before
+    sys.path[:] = path
+    if dict(os.environ) != environment:
+        os.environ.clear()
+        os.environ.update(environment)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
