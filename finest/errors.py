@@ -1,8 +1,12 @@
 """Errors that a user can act on: one line saying what is wrong, where, and what to do."""
 
+import re
 import signal
 
 from finest.secrets import masked
+
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Pattern of characters that end a line, that a terminal obeys, or that no file can hold."""
 
 
 class FinestError(Exception):
@@ -10,6 +14,14 @@ class FinestError(Exception):
 
     exit_code = 1
     """Exit code of a command that ends with it."""
+
+    def __str__(self) -> str:
+        r"""Returns the text in one line: a name in it, as of a file, may hold any character.
+
+        >>> str(FinestError("a\nb is damaged"))
+        'a\\nb is damaged'
+        """
+        return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), super().__str__())
 
 
 class ConfigError(FinestError):

@@ -128,6 +128,8 @@ class DuckDB:
         return packing(**found) if found["rows"] else None
 
 
+UNREADABLE = duckdb.IOException, duckdb.InvalidInputException, duckdb.NotImplementedException
+"""What DuckDB raises of files; its other errors are of the queries, and bugs."""
 RAISED = re.compile(r"\w*(Error|Exception): ")
 """A line of DuckDB's message that tells of an exception in Python."""
 
@@ -252,10 +254,12 @@ def failures(what: str) -> Iterator[None]:
             ) from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise FinestError(f"{what}: not enough memory; give the step more ({message})") from error
-        if not isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)):
+        damaged = type(error) is duckdb.Error  # whatever its readers throw as they decompress and decode
+        if not (damaged or isinstance(error, UNREADABLE)):
             raise
         if "Invalid string encoding" in message:
             raise NoTextError(message) from error
         place = next((line for line in lines if line.startswith("file = ")), "")
         hint = "; are line ends of two kinds mixed in it?" if "invalid state" in message else ""
+        hint = "; is one of its files damaged? Write that anew" if damaged else hint
         raise DataError(f"the source cannot be read: {message}{' ' + place if place else ''}{hint}") from error

@@ -44,7 +44,7 @@ def found(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest, copies:
             if parquet.metadata.num_rows == 0:
                 return Found(file, None, [], [])
             return _found(parquet, file, config, copies, copied)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:  # the latter: of names in the footer
         raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of the copy
@@ -149,13 +149,15 @@ def _all_in_microseconds(parquet: pq.ParquetFile, place: int) -> bool:
 def _bounds(parquet: pq.ParquetFile, place: int, raw: bool = False) -> list[str]:
     """Returns the least and the greatest timestamp that the footer names; nothing where it does not."""
     name, found = parquet.schema_arrow.names[place], list[str]()
+    leaves = [leaf for leaf in range(len(parquet.schema)) if parquet.schema.column(leaf).path == name]
+    if len(leaves) != 1:
+        return []
+    # Reading a value raises what a damaged footer makes of it; asking for a column's metadata would end the process.
+    next(parquet.iter_batches(1, row_groups=[0], columns=[name]), None)
     for number in range(parquet.metadata.num_row_groups):
-        group = parquet.metadata.row_group(number)
-        columns = [group.column(leaf) for leaf in range(group.num_columns)]
-        columns = [column for column in columns if column.path_in_schema == name]
-        if len(columns) != 1 or not columns[0].is_stats_set or not columns[0].statistics.has_min_max:
+        its = parquet.metadata.row_group(number).column(leaves[0]).statistics
+        if its is None or not its.has_min_max:
             return []
-        its = columns[0].statistics
         found += map(_number, (its.min_raw, its.max_raw) if raw else (its.min, its.max))
     return found
 

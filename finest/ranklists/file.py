@@ -76,6 +76,8 @@ def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
                 raise DataError(
                     f"{path}: column {missing[0]} is missing; a rank-list file has {', '.join(RANK_LISTS_SCHEMA.names)}"
                 )
+            if twice := [name for name in columns if schema.names.count(name) > 1]:
+                raise DataError(f"{path}: column {twice[0]} is there {schema.names.count(twice[0])} times; keep one")
             if file.metadata.num_rows == 0:
                 raise DataError(f"{path}: holds no instance")
             parts = [

@@ -55,7 +55,7 @@ def jobs_of(names: Sequence[str], count: int, seed: int) -> list[pool.Job]:
 
 
 def table(all_ended: Sequence[Ended], most_mb: int, seconds: float) -> str:
-    """Returns, as Markdown, how many inputs of each kind ended in which way, the longest time and the largest memory."""
+    """Returns as Markdown how the inputs of each kind ended, the longest time and the largest memory."""
     counts = Counter((ended.kind, ended.word) for ended in all_ended)
     kinds = list(dict.fromkeys(ended.kind for ended in all_ended))
     shown = [word for word in WORDS if word in GOOD or any(counts[kind, word] for kind in kinds)]

@@ -1,8 +1,11 @@
 """Configs: YAML changed in bytes, characters and values, and `--set` with any key and value."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from components.sections import keys
 from pipeline import config as configs
@@ -10,18 +13,38 @@ from pipeline.config import READY_MADE, Config
 from tests.fuzz import mutate
 from tests.fuzz.kind import Good, Kind, WrongError
 
+WORDS = """
+1  -1  0  null  ~  on  no  yes  2024-01-01  2026-11-31  007  0x1f  1e999  .nan  -.inf  !!bool yess  !!timestamp x
+!!int x  !!python/object:os.system x  *x  &a [*a]  &a {b: *a}  {a: 1, a: 2}  {[a]: 1}  [  ]  {  '  "  a: b.csv  #c
+x #c  !!set {a}  !!omap [a]  !!omap [{a: 1}]  !!pairs [a: 1]  !!binary x  ? a  <<: 1  {<<: 1}  {<<: [1]}
+{<<: {a: 1}}  !!float x  !!null x  1:2:3  190:20:30  [1,2  [{name: gru4rec}]  {name: gru4rec}  {name: 1}
+{name: [a]}  gru4rec  s3a://K:S@b  !!str  !!map x  !!seq x  =  - a  %YAML 9.9  @x  `x`  |  1_000  0b1  0o7  12e03
+!x y  {? : 1}  {null: 1}  {1: 2}  {on: 1}  true  [null]  [[1]]  111111111111111111111111111111  1e400  -0
+9223372036854775808  !!timestamp 2026-02-30  2026-11-24T25:61:00Z  0001-01-01T00:00:00+14:00
+9999-12-31T23:59:59-14:00  {kind: {name: insertion, new_item: 1}}  [{kind: deletion, share: .inf}]
+[{kind: deletion}, {kind: deletion}]  [a, a]  {user: 0}  {user: true}  {key: day, format: '%Y%m%d'}
+file:///etc/passwd  ../x  ~  ~user/x  a/../../b  $HOME  1s  1 GiB  [1, 2, 3]  {}  []  ''  ' '
+"""
+"""Values in YAML, two blanks or a line apart."""
 VALUES = (
-    "1", "-1", "0", "null", "~", "on", "no", "yes", "2024-01-01", "2026-11-31", "007", "0x1f", "1e999", ".nan", "-.inf",
-    "!!bool yess", "!!timestamp x", "!!int x", "!!python/object:os.system x", "*x", "&a [*a]", "&a {b: *a}", "{a: 1, a: 2}", "{[a]: 1}",
-    "[", "]", "{", "'", '"', '"\\x00"', '"\\ud800"', "a: b.csv", " lead", "#c", "x #c", "9" * 5000, "[" * 1000, "[" * 300 + "]" * 300,
-    "{a: " * 950, "\u00b2", "\u202e", "\x00", "\ud800", "\x85", "!!set {a}", "!!omap [a]", "!!omap [{a: 1}]", "!!pairs [a: 1]", "!!binary x", "? a",
-    "<<: 1", "{<<: 1}", "{<<: [1]}", "{<<: {a: 1}}", "!!float x", "!!null x", "1:2:3", "190:20:30", "[1,2", "[{name: gru4rec}]",
-    "{name: gru4rec}", "{name: 1}", "{name: [a]}", "gru4rec", "s3a://K:S@b", "!!str", "!!map x", "!!seq x", "=", "- a", "%YAML 9.9", "@x", "`x`", "|",
-    "|\n a", ">-\n b", "1_000", "0b1", "0o7", "12e03", "!x y", "{? : 1}", "{null: 1}", "{1: 2}", "{on: 1}", "true", "[null]", "[[1]]",
-    "1" * 30, "1e400", "-0", "9223372036854775808", "'\\'", "!!timestamp 2026-02-30", "2026-11-24T25:61:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00",
-    "{kind: {name: insertion, new_item: 1}}", "[{kind: deletion, share: .inf}]", "[{kind: deletion}, {kind: deletion}]", "[a, a]", "{user: 0}", "{user: true}",
-    "{key: day, format: '%Y%m%d'}", "file:///etc/passwd", "../x", "~", "~user/x", "a/../../b", "$HOME", "1s", "1 GiB", "[1, 2, 3]", "{}", "[]", "''", "' '",
-)  # fmt: skip
+    *re.split(r"  |\n", WORDS.strip()),
+    '"\\x00"',
+    '"\\ud800"',
+    " lead",
+    "9" * 5000,
+    "[" * 1000,
+    "[" * 300 + "]" * 300,
+    "{a: " * 950,
+    "\xb2",
+    "\u202e",
+    "\x00",
+    "\ud800",
+    "\x85",
+    "|\n a",
+    ">-\n b",
+    "'\\'",
+)
+"""Values that a key may get: many are none of YAML's, or mean something else than they look like."""
 CONFIG, SETTINGS = "config.yaml", "settings.json"
 
 
@@ -42,14 +65,26 @@ def _dumped(draw: Random) -> str:
 
 def make_values(draw: Random, folder: Path, prepared: Path) -> None:
     """A file of one to three keys that there are, with any values."""
-    lines, known = [], list(keys(Config))
-    for key in draw.sample(known, draw.choice((1, 1, 2, 3))):
+    tree: dict[str, Any] = {}
+    for key in draw.sample(list(keys(Config)), draw.choice((1, 1, 2, 3))):
         parts = key.split(".")
-        if draw.random() < 0.1:
+        if draw.random() < 0.05:
             parts[draw.randrange(len(parts))] = draw.choice(("x", "", "0", "'", "\u00e9"))
-        lines += ["  " * depth + part + ":" for depth, part in enumerate(parts[:-1])]
-        lines.append("  " * (len(parts) - 1) + f"{parts[-1]}: {draw.choice((*VALUES, *mutate.ODD_TEXTS))}")
-    (folder / CONFIG).write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
+        section = tree
+        for part in parts[:-1]:
+            section = section.setdefault(part, {})
+            if isinstance(section, str):
+                break
+        else:
+            section[parts[-1]] = draw.choice((*VALUES, *mutate.ODD_TEXTS))
+    (folder / CONFIG).write_bytes("\n".join(_lines(tree)).encode("utf-8", "surrogatepass"))
+
+
+def _lines(tree: dict[str, Any], depth: int = 0) -> Iterator[str]:
+    for key, value in tree.items():
+        yield "  " * depth + f"{key}: {value if isinstance(value, str) else ''}"
+        if not isinstance(value, str):
+            yield from _lines(value, depth + 1)
 
 
 def make_settings(draw: Random, folder: Path, prepared: Path) -> None:

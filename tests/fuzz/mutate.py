@@ -236,7 +236,7 @@ def _lines(draw: Random, text: str) -> str:
 
 def _characters(draw: Random, text: str) -> str:
     place = draw.randrange(len(text) + 1)
-    new = draw.choice((*string.printable, *ODD_TEXTS))
+    new: str = draw.choice((*string.printable, *ODD_TEXTS))
     return text[:place] + new + text[place + draw.choice((0, 1, 3)) :]
 
 

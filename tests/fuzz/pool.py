@@ -1,5 +1,6 @@
 """Processes that try inputs; one that hangs, dies or grows is ended, and another takes its place."""
 
+import importlib
 import logging
 import multiprocessing
 import os
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.fuzz.kind import Bad, Ended, tried
+from tests.fuzz.kind import BAD, Bad, Ended, Kind, tried
 
 Job = tuple[str, int]
 """A kind's name and a seed."""
+ALONE = "make it alone: tests.fuzz.kinds.KINDS[kind].make(generator(kind, seed), folder, prepared)"
 LOOK_SECONDS = 0.2
 """Time between two looks at a process's memory."""
 
@@ -30,6 +32,14 @@ class _Worker:
     folder: Path
     job: Job | None = None
     began: float = 0.0
+    ready: bool = False
+
+    def idle(self) -> bool:
+        """Tells whether it has started, which takes seconds, and has nothing to do."""
+        if not self.ready and self.pipe.poll():
+            self.pipe.recv()
+            self.ready = True
+        return self.ready and self.job is None
 
     def give(self, job: Job) -> None:
         self.job, self.began = job, time.monotonic()
@@ -41,7 +51,15 @@ class _Worker:
         self.pipe.close()
 
 
-def run(jobs: list[Job], prepared: Path, kept: Path, processes: int, seconds: float, most_mb: int) -> Iterator[Ended]:
+def run(
+    jobs: list[Job],
+    prepared: Path,
+    kept: Path,
+    processes: int,
+    seconds: float,
+    most_mb: int,
+    module: str = "tests.fuzz.kinds",
+) -> Iterator[Ended]:
     """Tries inputs, and yields how each ended; those that ended badly are kept.
 
     Args:
@@ -51,16 +69,19 @@ def run(jobs: list[Job], prepared: Path, kept: Path, processes: int, seconds: fl
         processes: Number of processes.
         seconds: Time that an input may take.
         most_mb: Resident memory that a process may have.
+        module: Name of the module that has the kinds.
     """
     left = list(reversed(jobs))
     with tempfile.TemporaryDirectory() as temporary:
-        workers = [_start(prepared, Path(temporary, str(number))) for number in range(min(processes, len(jobs)))]
+        workers = [
+            _start(module, prepared, Path(temporary, str(number))) for number in range(min(processes, len(jobs)))
+        ]
         try:
             while left or any(worker.job for worker in workers):
                 for worker in workers:
-                    if worker.job is None and left:
+                    if worker.idle() and left:
                         worker.give(left.pop())
-                wait([worker.pipe for worker in workers if worker.job], LOOK_SECONDS)
+                wait([worker.pipe for worker in workers if worker.job or not worker.ready], LOOK_SECONDS)
                 for number, worker in enumerate(workers):
                     if worker.job is None:
                         continue
@@ -69,7 +90,7 @@ def run(jobs: list[Job], prepared: Path, kept: Path, processes: int, seconds: fl
                         continue
                     if ended.word in ("hang", "crash", "memory"):
                         worker.end()
-                        workers[number] = _start(prepared, worker.folder)
+                        workers[number] = _start(module, prepared, worker.folder)
                     worker.job = None
                     keep(ended, worker.folder / "input", kept)
                     yield ended
@@ -91,6 +112,8 @@ def _looked_at(worker: _Worker, seconds: float, most_mb: int) -> Ended | None:
             ended: Ended = worker.pipe.recv()
         except (EOFError, OSError):
             worker.process.join()
+            if worker.process.exitcode == 1:  # Python's own: of what makes inputs, or of this module
+                raise RuntimeError(f"{kind} {seed}: the input could not be made; {ALONE}") from None
             return bad("crash", f"exit code {worker.process.exitcode}")
         return bad("memory", f"{ended.peak_mb} MB", ended.peak_mb) if ended.peak_mb > most_mb else ended
     if took > seconds:
@@ -104,8 +127,6 @@ def _looked_at(worker: _Worker, seconds: float, most_mb: int) -> Ended | None:
 
 def keep(ended: Ended, made: Path, kept: Path) -> None:
     """Keeps an input that ended badly, with a note how."""
-    from tests.fuzz.kind import BAD
-
     if ended.word not in BAD:
         return
     place = kept / ended.kind / str(ended.seed)
@@ -117,18 +138,17 @@ def keep(ended: Ended, made: Path, kept: Path) -> None:
     (place / "ended.txt").write_text(f"{again}\n{ended.word}: {ended.text}\n", errors="backslashreplace")
 
 
-def _start(prepared: Path, folder: Path) -> _Worker:
+def _start(module: str, prepared: Path, folder: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, prepared, folder), daemon=True)
+    process = context.Process(target=_work, args=(theirs, module, prepared, folder), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours, folder)
 
 
-def _work(pipe: Connection, prepared: Path, folder: Path) -> None:
-    from tests.fuzz.kinds import KINDS
-
+def _work(pipe: Connection, module: str, prepared: Path, folder: Path) -> None:
+    kinds: dict[str, Kind] = importlib.import_module(module).KINDS
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
     os.environ["TMPDIR"] = str(folder)
@@ -136,12 +156,13 @@ def _work(pipe: Connection, prepared: Path, folder: Path) -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     _quiet()
+    pipe.send("ready")
     while True:
         try:
             name, seed = pipe.recv()
         except EOFError:
             return
-        pipe.send(tried(KINDS[name], seed, folder / "input", prepared / name))
+        pipe.send(tried(kinds[name], seed, folder / "input", prepared / name))
 
 
 def _quiet() -> None:

@@ -104,7 +104,7 @@ def _parquet(filesystem: pafs.FileSystem, file: SourceFile, target: Path, local:
                     left -= min(left, len(batch))
                     if not left:
                         break
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
     return Part(SourceFile(str(target), target.stat().st_size, file.etag), file, rows <= ROWS, rows)
 
@@ -127,10 +127,13 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
     """
     local = pafs.LocalFileSystem()
     if format == "parquet":
-        with pq.ParquetFile(file.path) as parquet:
-            names = parquet.schema_arrow.names
-            batch = next(parquet.iter_batches(SHOWN), None) if parquet.metadata.num_rows else None
-            columns = [[_text(value) for value in column.to_pylist()] for column in batch.columns] if batch else []
+        try:
+            with pq.ParquetFile(file.path) as parquet:
+                names = parquet.schema_arrow.names
+                batch = next(parquet.iter_batches(SHOWN), None) if parquet.metadata.num_rows else None
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
+        columns = [list(map(_text, column)) for column in batch.columns] if batch else []
         return Look(format, names, [list(row) for row in zip(*columns, strict=True)], "", "utf-8")
     start = next(chunks(local, file.path), b"")
     encoding = encoding_of(start) if given.encoding == Ingest().encoding else given.encoding
@@ -169,7 +172,11 @@ def encoding_of(start: bytes) -> str:
     return "utf-8"
 
 
-def _text(value: object) -> str:
+def _text(scalar: pa.Scalar) -> str:
+    try:
+        value = scalar.as_py()
+    except (ValueError, OverflowError):  # a time that Python has not, or a text that is not UTF-8
+        return f"({scalar.type} out of range)"
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     return "" if value is None else str(value)
