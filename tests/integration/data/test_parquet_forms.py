@@ -2,6 +2,7 @@
 
 import uuid
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,3 +207,28 @@ def test_segments_may_be_bytes_and_decimals(ingested: Ingested) -> None:
     text = text.set_column(4, "d", pa.array(["2.5", "1"] * 100))
     prints = {ingested({"a.parquet": it}, columns={"segments": ["s", "d"]})[0].fingerprint for it in (rows, text)}
     assert len(prints) == 1
+
+
+def damaged(folder: Path, old: bytes, new: bytes) -> bytes:
+    """A Parquet file of text as it is, in which the first of these bytes are others."""
+    users, items = [f"u{user}" for user in USERS], [f"i{item}" for item in ITEMS]
+    pq.write_table(table(users, items), folder / "a", compression="none", use_dictionary=False, store_schema=False)
+    content = (folder / "a").read_bytes()
+    assert old in content
+    return content.replace(old, new, 1)
+
+
+def test_a_file_whose_pages_are_damaged_is_one_line(ingested: Ingested, tmp_path: Path) -> None:
+    content = damaged(tmp_path, b"\x02\0\0\0u0", b"\xff\xff\xff\0u0")
+    with pytest.raises(DataError, match=r"^the source cannot be read: .*damaged.*$"):
+        ingested({"a.parquet": content})
+
+
+def test_a_footer_that_would_end_the_process_is_one_line(ingested: Ingested, tmp_path: Path) -> None:
+    # The column's schema says that it is required, and its statistics are of one that is not.
+    content = damaged(tmp_path, b"\x25\x02\x18\x07user_id", b"\x25\x00\x18\x07user_id")
+    with pytest.raises(DataError, match=r"a.parquet: cannot be read \(Definition level histogram"):
+        ingested({"a.parquet": content})
+    last = damaged(tmp_path, b"\x25\x02\x18\x09timestamp", b"\x25\x00\x18\x09timestamp")
+    with pytest.raises(DataError, match=r"a.parquet: cannot be read \(Definition level histogram"):
+        ingested({"a.parquet": last})

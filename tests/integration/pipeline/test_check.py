@@ -178,3 +178,20 @@ def test_what_ingest_logs_is_not_printed_twice(folder: Path, caplog: pytest.LogC
         looked(folder / "u.data")
     assert caplog.messages == []
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_damaged_page_and_a_time_that_python_has_not_are_said(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    users, items, times = zip(*(row.split(",") for row in plain()), strict=True)
+    rows = pa.table({"user_id": users, "item_id": items, "timestamp": list(map(int, times))})
+    pq.write_table(rows, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    content[200:260] = bytes(60)
+    (tmp_path / "damaged.parquet").write_bytes(content)
+    assert any("damaged.parquet" in said for said in looked(tmp_path / "damaged.parquet")["mistakes"])
+    far = pa.array([2**62 // 1000, *([FIRST * 1000] * (len(rows) - 1))]).cast(pa.timestamp("ms"))
+    pq.write_table(rows.set_column(2, "timestamp", far), tmp_path / "far.parquet")
+    found = looked(tmp_path / "far.parquet")
+    assert found["counts"]["quarantined_rows"] == 1

@@ -223,6 +223,14 @@ def test_a_file_that_is_no_parquet_or_damaged_or_not_there_is_refused(tmp_path: 
         file.read(tmp_path / "none.parquet")
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    file.write(example(), tmp_path / "lists.parquet")
+    table = pq.read_table(tmp_path / "lists.parquet")
+    pq.write_table(table.append_column("target", table["target"]), tmp_path / "lists.parquet")
+    with pytest.raises(DataError, match=r"lists.parquet: column target is there 2 times; keep one$"):
+        file.read(tmp_path / "lists.parquet")
+
+
 def test_nothing_is_left_behind_where_writing_fails(tmp_path: Path) -> None:
     broken = example()
     broken.items[0, 0] = 99  # no such code
