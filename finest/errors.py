@@ -9,6 +9,15 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 """Pattern of characters that end a line, that a terminal obeys, or that no file can hold."""
 
 
+def printable(text: str) -> str:
+    r"""Returns a text in one line, with an escape for every character of UNPRINTABLE.
+
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
 class FinestError(Exception):
     """Means that something has a clear cause, which its text says; as it is, neither the user's config nor data."""
 
@@ -16,12 +25,8 @@ class FinestError(Exception):
     """Exit code of a command that ends with it."""
 
     def __str__(self) -> str:
-        r"""Returns the text in one line: a name in it, as of a file, may hold any character.
-
-        >>> str(FinestError("a\nb is damaged"))
-        'a\\nb is damaged'
-        """
-        return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), super().__str__())
+        """Returns the text in one line: a name in it, as of a file, may hold any character."""
+        return printable(super().__str__())
 
 
 class ConfigError(FinestError):

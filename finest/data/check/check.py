@@ -15,7 +15,7 @@ from finest.data.config import Ingest, Partition
 from finest.data.layout import shown
 from finest.data.partition import Template, guess, keyed
 from finest.data.source import SourceFile
-from finest.errors import FinestError
+from finest.errors import FinestError, printable
 
 PLAIN_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d")
 """Forms of folders that are a day by themselves."""
@@ -46,7 +46,7 @@ def check(filesystem: pafs.FileSystem, root: str, files: list[SourceFile], given
             if len(found.mapping) == len(KNOWN):
                 measure(found, parts, given, Path(temporary))
     for texts in (found.mistakes, found.notes, found.bad_rows):
-        texts[:] = [text.replace(f"{root}/", "") for text in texts]
+        texts[:] = [printable(text.replace(f"{root}/", "")) for text in texts]
     return found
 
 

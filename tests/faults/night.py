@@ -1,0 +1,206 @@
+"""Runs of one tiny night: started, watched to a moment, ended, and compared."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import psutil
+
+from components import events
+from tests.builders import write_walks
+from tests.end_to_end.conftest import CONFIG, ROOT
+from tests.end_to_end.test_resume import same_lists, stable_part
+
+STEPS = (
+    "preflight", "ingest", "champion", "perturb", "calibrate", "pretrain", "finetune", "gate", "promote", "recommend",
+    "notify",
+)  # fmt: skip
+"""In the order in which they run."""
+LINE = "finest"
+POLL_SECONDS = 0.02
+ENDING_SECONDS = 60
+"""Time within which all processes of a run that has ended have ended too."""
+LONGEST_SECONDS = 900
+"""Time that a run may take."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    code: int
+    said: str
+    """What it wrote to stderr."""
+    left: int
+    """Number of its processes that were there a minute later."""
+
+
+@dataclass
+class Night:
+    """A night in a state of its own; the same command may run again and again."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    placed: tuple[str, ...] = ()
+    """Settings that say where data and checkpoints are, if not in the folder."""
+    line: str = LINE
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "data.csv"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def run(self) -> Path:
+        """The folder of the newest run."""
+        return max((self.state / "runs").iterdir())
+
+    def prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_walks(self.source)
+        (self.folder / "config.yaml").write_text(f"{CONFIG}recommend: {{out: {self.folder / 'out'}}}\n")
+
+    def start(self) -> psutil.Process:
+        """Starts the command."""
+        sets = [part for setting in (f"source={self.source}", *self.placed) for part in ("--set", setting)]
+        command = [sys.executable, "-m", "pipeline", "run", "--config", str(self.folder / "config.yaml"), *sets]
+        plain = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FINEST_", "MLFLOW_", "KFP_", "AWS_"))
+        }
+        self.process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**plain, "FINEST_STATE": str(self.state), "OMP_NUM_THREADS": "1", **self.environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        return psutil.Process(self.process.pid)
+
+    def happened(self, step: str, kind: str, after: float) -> bool:
+        """Tells whether a step of the run that began after a time has said something."""
+        try:
+            found = events.read(self.run / "events.jsonl")[0]
+        except (OSError, ValueError):
+            return False
+        return any((event.step, event.kind) == (step, kind) and event.time >= after for event in found)
+
+    def until(self, step: str, kind: str, after: float) -> bool:
+        """Waits for a moment; tells whether it came before the run had ended."""
+        assert self.process is not None
+        while self.process.poll() is None:
+            if self.happened(step, kind, after):
+                return True
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def end(self, family: list[psutil.Process]) -> Ended:
+        """Waits for the end of the run, and of the processes that it had."""
+        assert self.process is not None
+        try:
+            said = self.process.communicate(timeout=LONGEST_SECONDS)[1]
+        except subprocess.TimeoutExpired:
+            for process in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
+                process.kill()
+            return Ended(-1, f"hung for {LONGEST_SECONDS} s: {self.process.communicate()[1]}", 0)
+        left = psutil.wait_procs(family, timeout=ENDING_SECONDS)[1]
+        for process in left:
+            process.kill()
+        return Ended(self.process.returncode, said, len(left))
+
+    def whole(self) -> Ended:
+        """Runs the command from its start to its end."""
+        self.start()
+        return self.end([])
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    """Returns a process and all below it."""
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def step_process(main: psutil.Process, step: str) -> psutil.Process | None:
+    """Returns the process of a step of a run."""
+    for process in family(main):
+        try:
+            command = process.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if "kfp.dsl.executor_main" in command and command[-1:] != [] and step in command:
+            return process
+    return None
+
+
+def differences(night: Night, reference: Night) -> list[str]:
+    """Returns in what the result of a night is not that of another one."""
+    found = []
+    run = night.run
+    if (run / "lists").exists() and (run / "lists" / "group-0").exists():
+        if not same_lists(run, reference.run):
+            found.append("rank lists differ")
+        if stable_part(run) != stable_part(reference.run):
+            found.append("the verdict differs")
+    elif json.loads((run / "verdict.json").read_text())["verdict"] != "skipped":
+        found.append("the last run has neither lists nor a reason why")
+    if served(night.folder / "out") != served(reference.folder / "out"):
+        found.append("the lists that are served differ")
+    return found + _registry(night, reference)
+
+
+def served(out: Path) -> dict[str, bytes]:
+    """Returns the files of what is served now, by name."""
+    import pyarrow.parquet as pq
+
+    folder = out / json.loads((out / "current.json").read_text())["folder"]
+    return {file.name: str(pq.read_table(file).to_pylist()).encode() for file in sorted(folder.glob("part-*.parquet"))}
+
+
+def _registry(night: Night, reference: Night) -> list[str]:
+    from tracking.store import connect, experiment_id
+
+    weights = champion_weights(night)
+    found = [] if len(weights) == 1 else [f"there are {len(weights)} champions"]
+    if weights != champion_weights(reference):
+        found.append("the champion's weights differ")
+    with _environment(night):
+        client = connect()
+        running = [
+            run for run in client.search_runs([experiment_id(client, night.line)]) if run.info.status == "RUNNING"
+        ]
+    return found + ([f"{len(running)} runs of MLflow are open"] if running else [])
+
+
+def champion_weights(night: Night) -> list[bytes]:
+    """Returns the weights of the version in production, as whoever serves it takes them."""
+    from finest.models.saved import WEIGHTS
+    from tracking.registry import list_versions, package
+
+    with _environment(night), tempfile.TemporaryDirectory() as temporary:
+        champions = [one for one in list_versions(night.line) if "champion" in one.aliases]
+        folders = [package(one, Path(temporary, one.version)) for one in champions]
+        return [next(folder.rglob(WEIGHTS)).read_bytes() for folder in folders]
+
+
+@contextmanager
+def _environment(night: Night) -> Iterator[None]:
+    with patch.dict(os.environ, {"FINEST_STATE": str(night.state), **night.environment}):
+        if "MLFLOW_TRACKING_URI" not in night.environment:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        yield

@@ -1,0 +1,86 @@
+"""The matrix as a page."""
+
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+
+from tests.end_to_end.conftest import ROOT
+from tests.faults.fault import Fault
+from tests.faults.night import STEPS
+
+SHORT = {"equal": "=", "line, then equal": "L", "killed, then equal": "K", "WRONG": "**W**", "not struck": "?"}
+INTRODUCTION = """# Faults
+
+Written by `python -m tests.faults`: a run of the whole pipeline, as small as it can be, is struck once at each step by
+each fault. A cell ends well where the champion's weights, the rank lists, the verdict and the lists that are served
+are, to the bit, those of a run to which nothing happens, there is one champion, no process is left, and no run is open.
+
+| cell | means |
+|---|---|
+| = | equal at once |
+| L | one clear line; what broke was mended; the same command again: equal |
+| K | the command was killed, without a word; the same command again: equal |
+| **W** | something else |
+| ? | the moment never came |
+| - | cannot happen there |
+| . | not run yet |
+
+Every file that a step reads is damaged by bits, cut off, removed and exchanged in
+`tests/integration/components/test_damage_between_steps.py`; here, it is one file in a run. Steps run as processes of
+this machine (`--runner subprocess`); containers (`--runner docker`) need an engine and are not in this table.
+"""
+
+
+def here() -> dict[str, str]:
+    """Returns when and on what a cell is made."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    memory = psutil.virtual_memory().total / 2**30
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "commit": commit,
+        "machine": f"{psutil.cpu_count()} cores, {memory:.0f} GiB",
+    }
+
+
+def page(results: Sequence[dict[str, Any]], faults: Sequence[Fault]) -> str:
+    """Returns the page, as Markdown."""
+    found = {(one["fault"], one["step"]): one for one in results}
+    rows = [["fault", *STEPS], ["---"] * (len(STEPS) + 1)]
+    for fault in faults:
+        cells = []
+        for step in STEPS:
+            one = found.get((fault.name, step))
+            cells.append("-" if step not in fault.steps else SHORT[one["outcome"]] if one else ".")
+        rows.append([fault.title, *cells])
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    known = [one for one in results if any(fault.name == one["fault"] for fault in faults)]
+    possible = sum(len(fault.steps) for fault in faults)
+    made = sorted({f"{one['date']}, {one['machine']}, commit {one['commit']}" for one in known})
+    counts = ", ".join(f"{word} {count}" for word in SHORT if (count := sum(one["outcome"] == word for one in known)))
+    said = [
+        f"| {one['fault']} | {one['step']} | {_cell(one['said'])} |"
+        for one in sorted(known, key=lambda one: (one["fault"], STEPS.index(one["step"])))
+        if one["said"]
+    ]
+    lines = ["## What was said", "", "| fault | step | line, or what was damaged or is wrong |", "|---|---|---|", *said]
+    return "\n".join(
+        [
+            INTRODUCTION,
+            table,
+            "",
+            f"{len(known)} of {possible} cells: {counts}. Made on: {'; '.join(made)}.",
+            f"They took {sum(one['cpu_seconds'] for one in known) / 60:.0f} CPU minutes.",
+            "",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")[:400]
