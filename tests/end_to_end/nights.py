@@ -120,14 +120,12 @@ def measured(ran: Ran) -> dict[str, dict[str, list[tuple[int, float]]]]:
     for run in [client.get_run(parent), *children(client, parent)]:
         of = next((run.data.tags[tag] for tag in ("step", "variant") if tag in run.data.tags), "night")
         assert of not in found
-        if not run.data.metrics:
-            continue  # a command that somebody else has given afterwards
         found[of] = {
             name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
             for name in run.data.metrics
             if not OF_TIME.search(name)
         }
-    return found
+    return {of: metrics for of, metrics in found.items() if metrics}
 
 
 def alike(disturbed: Ran, undisturbed: Ran, installation: Installation, monkeypatch: pytest.MonkeyPatch) -> list[str]:
