@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from finest import sealed
 from finest.data.compared import Compared, NightData
 from finest.data.config import Ingest
 from finest.data.freshness import Seen
@@ -59,7 +58,6 @@ def write(found: Compared | None, lists: Path) -> None:
 
 
 def read(lists: Path) -> Compared | None:
-    """Returns what `write` wrote; None where it wrote nothing. Raises DamagedError where the folder has changed."""
-    sealed.check(lists)
+    """Returns what `write` wrote, of a folder whose seal was checked; None where it wrote nothing."""
     file = lists / COMPARED
     return Compared.model_validate_json(file.read_bytes()) if file.exists() else None
