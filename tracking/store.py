@@ -85,6 +85,7 @@ def connect() -> "MlflowClient":
         "alembic",
         "mlflow.store.db.utils",
         "mlflow.system_metrics",
+        "mlflow.store.artifact",
         "mlflow.store.model_registry",
         "mlflow.pyfunc",
     ):
