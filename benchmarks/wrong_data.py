@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 from components import source
 from finest.data.codes import Coded
 from finest.data.compared import Compared, NightData
-from finest.data.describe import DAY, describe
+from finest.data.describe import describe
 from finest.data.duck import DuckDB
 from finest.data.expect import Expect
+from finest.data.times import DAY
 from finest.data.unusual import Earlier, compare
 from tests import nights as feed
 

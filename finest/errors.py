@@ -15,7 +15,12 @@ def printable(text: str) -> str:
     >>> printable("a\nb")
     'a\\nb'
     """
-    return UNPRINTABLE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return escaped(UNPRINTABLE, text)
+
+
+def escaped(which: re.Pattern[str], text: str) -> str:
+    """Returns a text with an escape for every character that matches."""
+    return which.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 class FinestError(Exception):

@@ -11,6 +11,8 @@ from rich import table
 from rich.console import Console
 from rich.text import Text
 
+from finest.errors import escaped
+
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """Pattern of characters that move the cursor, colour what follows, or turn its direction round."""
 
@@ -21,7 +23,7 @@ def shown(text: str) -> str:
     >>> shown("a\x1b[2Jb")
     'a\\x1b[2Jb'
     """
-    return CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return escaped(CONTROLS, text)
 
 
 def say(console: Console, line: str, indent: int | None = None, style: str | None = None) -> None:

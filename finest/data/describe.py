@@ -10,12 +10,10 @@ import pyarrow.compute as pc
 from finest.data.codes import Coded
 from finest.data.description import Description
 from finest.data.engine import Engine
-from finest.data.times import microseconds
+from finest.data.times import DAY, microseconds
 
-HOUR = 3_600_000_000
+HOUR = DAY // 24
 """Microseconds of an hour."""
-DAY = 24 * HOUR
-"""Microseconds of a day."""
 DAYS = 14
 """Number of days whose rows are remembered."""
 BEFORE = 28

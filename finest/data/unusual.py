@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from finest.data.compared import Compared, Found, NightData
-from finest.data.describe import DAY, DAYS, HOUR
+from finest.data.describe import DAYS, HOUR
 from finest.data.description import MEASURES, Description
 from finest.data.expect import Expect
+from finest.data.times import DAY
 
 NOTED = 3
 """Number of nights from which on something is unusual, and from which on the last 24 hours are held against bounds."""
@@ -135,7 +136,7 @@ def _beyond(name: str, now: Description, nights: list[Earlier], config: Expect, 
     if name == "rows":
         weekly = [one.data.description for one in nights if one.data.description.span >= WEEK]
         least = min((one.measures[name] for one in weekly), default=0.0)
-        return "min_rows" if config.min_rows != "off" and value < config.min_rows * least else ""
+        return "min_rows" if below(value, config.min_rows, least) else ""
     if MEASURES[name].of_day and len(nights) < NOTED:
         return ""
     if name != "repeated":
@@ -143,8 +144,7 @@ def _beyond(name: str, now: Description, nights: list[Earlier], config: Expect, 
         if min(one.data.description.measures.get(of, 0) for one in nights) < SEVERAL:
             return ""
     if name in LEAST:
-        bound = getattr(config, LEAST[name])
-        return LEAST[name] if bound != "off" and value < bound * min(values) else ""
+        return LEAST[name] if below(value, getattr(config, LEAST[name]), min(values)) else ""
     if name in RISES and not (ordered and "same_time" in name):
         return RISES[name] if above(value - max(values), getattr(config, RISES[name])) else ""
     return ""
@@ -153,6 +153,11 @@ def _beyond(name: str, now: Description, nights: list[Earlier], config: Expect, 
 def above(value: float, bound: float | str) -> bool:
     """Tells whether a value is above a bound that may be off."""
     return not isinstance(bound, str) and value > bound
+
+
+def below(value: float, bound: float | str, of: float = 1.0) -> bool:
+    """Tells whether a value is below its bound, a share of another value, which may be off."""
+    return not isinstance(bound, str) and value < bound * of
 
 
 def _recent(nights: list[Earlier]) -> list[Earlier]:
@@ -179,7 +184,7 @@ def _kept(now: Description, last: list[Earlier], config: Expect) -> Iterator[Fou
         return
     most = max(shares)
     words = "rows of days that an earlier night had too, as a share of what it had of them"
-    low = config.min_rows != "off" and most < config.min_rows
+    low = below(most, config.min_rows)
     status: Literal["usual", "unusual", "refused"] = (
         "refused" if low else "unusual" if most < 1 - SHARE_BEYOND else "usual"
     )

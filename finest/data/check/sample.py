@@ -2,6 +2,8 @@
 
 import codecs
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,22 +93,28 @@ def part(filesystem: pafs.FileSystem, file: SourceFile, format: str, folder: Pat
 
 
 def _parquet(filesystem: pafs.FileSystem, file: SourceFile, target: Path, local: bool) -> Part:
-    try:
-        with pq.ParquetFile(file.path, filesystem=filesystem) as parquet:
-            rows = parquet.metadata.num_rows
-            if rows <= ROWS and local:
-                return Part(file, file, True, rows)
-            target.parent.mkdir(parents=True)
-            with pq.ParquetWriter(target, parquet.schema_arrow) as writer:
-                left = ROWS
-                for batch in parquet.iter_batches(1 << 16):
-                    writer.write_batch(batch.slice(0, left))
-                    left -= min(left, len(batch))
-                    if not left:
-                        break
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
+    with _opened(file.path, filesystem) as parquet:
+        rows = parquet.metadata.num_rows
+        if rows <= ROWS and local:
+            return Part(file, file, True, rows)
+        target.parent.mkdir(parents=True)
+        with pq.ParquetWriter(target, parquet.schema_arrow) as writer:
+            left = ROWS
+            for batch in parquet.iter_batches(1 << 16):
+                writer.write_batch(batch.slice(0, left))
+                left -= min(left, len(batch))
+                if not left:
+                    break
     return Part(SourceFile(str(target), target.stat().st_size, file.etag), file, rows <= ROWS, rows)
+
+
+@contextmanager
+def _opened(path: str, filesystem: pafs.FileSystem) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path, filesystem=filesystem) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable Parquet file ({first_line(error)})") from error
 
 
 def _cut(start: bytes) -> bytes:
@@ -127,12 +135,9 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
     """
     local = pafs.LocalFileSystem()
     if format == "parquet":
-        try:
-            with pq.ParquetFile(file.path) as parquet:
-                names = parquet.schema_arrow.names
-                batch = next(parquet.iter_batches(SHOWN), None) if parquet.metadata.num_rows else None
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
+        with _opened(file.path, local) as parquet:
+            names = parquet.schema_arrow.names
+            batch = next(parquet.iter_batches(SHOWN), None) if parquet.metadata.num_rows else None
         columns = [list(map(_text, column)) for column in batch.columns] if batch else []
         return Look(format, names, [list(row) for row in zip(*columns, strict=True)], "", "utf-8")
     start = next(chunks(local, file.path), b"")

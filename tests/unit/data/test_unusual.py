@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finest.data.compared import Compared, NightData
-from finest.data.describe import DAY
 from finest.data.description import Description
 from finest.data.expect import Expect
+from finest.data.times import DAY
 from finest.data.unusual import Earlier, compare
 from finest.errors import DataError
 
