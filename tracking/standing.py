@@ -90,7 +90,6 @@ class Standing:
         """Returns what the alias `previous` has to name; empty for none."""
         return next((version for version in self.log.earlier if version in self.versions), "")
 
-
     @property
     def stale(self) -> bool:
         """Tells whether the alias `challenger` names the champion, or a version that was judged before it."""
