@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 import typer
 
-from components.failures import OutOfMemoryError
+from finest.errors import OutOfMemoryError
 from finest.errors import ConfigError, FinestError
 from finest.gate.verdict import Word
 from pipeline import cli, ending, options
