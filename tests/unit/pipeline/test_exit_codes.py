@@ -8,8 +8,7 @@ from typing import get_args
 import pytest
 import typer
 
-from finest.errors import OutOfMemoryError
-from finest.errors import ConfigError, FinestError
+from finest.errors import ConfigError, FinestError, OutOfMemoryError
 from finest.gate.verdict import Word
 from pipeline import cli, ending, options
 from pipeline import state as states
