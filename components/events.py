@@ -34,6 +34,8 @@ class Event(BaseModel):
     """Seconds since 1970."""
     done: float = 0.0
     """Share of the step that is done, 0 to 1."""
+    resumed: bool = False
+    """Progress: whether what is new is the work of an earlier process, which this one goes on from."""
     text: str = ""
     """Progress: what is going on. Notice: what is waited for, or begun again. Failure: one line that says what is
     wrong."""

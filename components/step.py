@@ -14,6 +14,7 @@ from components.events import emit
 from components.failures import failing_once
 from components.logs import configure
 from components.orphan import die_with_parent
+from components.pace import Pace
 from components.supervised import Work, supervised
 from finest.durations import duration
 from finest.errors import FinestError, OutOfMemoryError, first_line, one_line
@@ -23,9 +24,6 @@ from tracking.runs import Run, step_run
 
 TOO_OFTEN = 2
 """Number of a step's pods that were killed for want of memory, after which another one is not tried."""
-FORESEEN = 0.05
-"""Share of a step's epochs from which on it says how much time is left: before that, it has hardly done anything but
-begin."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +41,22 @@ class StepAtWork:
         """Does a training step's work in a process of its own, followed on the terminal, in the log and in MLflow."""
         if why := pods.explained(self.name, self.group, least=TOO_OFTEN):
             raise OutOfMemoryError(f"{self.name}: {why}")
-        began = said = time.monotonic()
+        said = time.monotonic()
+        pace = Pace()
         curves = Curves(self.run)
 
         def report(progress: Progress) -> None:
             nonlocal said
-            emit("progress", self.name, self.group, done=progress.done, text=progress.text)
+            told = {"done": progress.done, "text": progress.text, "resumed": progress.resumed}
+            emit("progress", self.name, self.group, **told)
+            left = pace.left(time.monotonic(), progress.done, progress.resumed)
             if not progress.resumed:
                 curves.add(f"train/loss/{progress.variant}", progress.loss, progress.epoch)
             if time.monotonic() - said >= LINE_SECONDS:
                 said = time.monotonic()
                 figures: dict[str, Any] = {"event": "progress", "done": round(progress.done, 4)}
                 text = f"{100 * progress.done:.0f}% of all {progress.of}"
-                if progress.done >= FORESEEN:
-                    left = (said - began) / progress.done * (1 - progress.done)
+                if left is not None:
                     figures, text = figures | {"left_seconds": round(left, 1)}, f"{text}, about {duration(left)} left"
                 logger.info(text, extra=figures)
 

@@ -21,6 +21,7 @@ from pipeline import check, config_commands, models, recommend, runs, state_comm
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.cluster.commands import register
+from pipeline.ending import CANCELLED, EXIT_CODES
 from pipeline.options import (
     AsOf,
     ConfigFile,
@@ -55,6 +56,8 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C in a command that does not hear it itself."""
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]
 """The base of all usage errors. typer has its own copy of click and exports only the leaves."""
 
@@ -140,7 +143,6 @@ def gate(
     from finest.gate.history import read_history
     from finest.gate.judge import judge
     from finest.report.report import render
-    from pipeline.ending import EXIT_CODES
     from pipeline.table import show
 
     for folder in [lists, *([data] if data else [])]:
@@ -209,7 +211,10 @@ def main() -> int:
 
 def _main() -> int:
     try:
-        return app(prog_name="finest", standalone_mode=False) or 0
+        code = app(prog_name="finest", standalone_mode=False) or 0
+        return _fail("interrupted", CANCELLED) if code == INTERRUPTED else int(code)
+    except typer.Abort:  # Ctrl-C, or the end of the input, at a question
+        return _fail("interrupted", CANCELLED)
     except CLICK_ERROR as error:
         return _fail(error.format_message(), 2)
     except ConfigError as error:

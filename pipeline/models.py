@@ -45,10 +45,10 @@ def list_(
         awaiting = asked and asked.facts()
         print_json({"model": name, "awaiting": awaiting, "versions": [_described(version) for version in versions]})
         return
-    columns = "version", "aliases", "verdict", "verified", "RLS", "MRR", "created (UTC)", "run"
+    columns = "version", "aliases", "verdict", "verified", "RLS", "churn", "MRR", "created (UTC)", "run"
     table = Table(*columns, title=f"Line {name}")
     for version in versions:
-        measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.mrr)]
+        measured = ["" if value is None else f"{value:.4f}" for value in (version.rls, version.churn, version.mrr)]
         said = version.verdict
         if asked and asked.version == version.version:
             said += f", awaits approval for {duration((asked.until - datetime.now(UTC)).total_seconds())}: {asked.why}"
@@ -63,7 +63,7 @@ def list_(
             f"{version.created:%Y-%m-%d %H:%M}",
             version.kfp_run_id,
         )
-    console().print(table)
+    table.show(console())
 
 
 def _described(version: "Version") -> dict[str, Any]:
@@ -75,6 +75,7 @@ def _described(version: "Version") -> dict[str, Any]:
         "verified": version.verified or None,
         "refused": version.refused or None,
         "rls": version.rls,
+        "churn": version.churn,
         "mrr": version.mrr,
         "created": version.created.isoformat(),
         "run": version.kfp_run_id,
@@ -185,7 +186,7 @@ def history(
         who = facts["run"] or facts["who"]
         moved = facts["from"] or "", facts["to"] or ""
         table.add_row(str(number), facts["when"][:16].replace("T", " "), what, *moved, who, facts["why"])
-    console().print(table)
+    table.show(console())
     if not log.written:
         say(console(), f"{name} has no ledger yet; its next promotion begins one")
 

@@ -1,6 +1,7 @@
 """Options that commands share, the examples in their help, and where they write."""
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.ending import CancelledError
 from pipeline.settings import Setting
 
 WIDTH = 140
-"""Of tables where the output is not a terminal."""
+"""Number of characters of a line where the output is not a terminal, and `COLUMNS` is not set."""
 
 CONFIG_HELP = "Config file (YAML), or the name of a ready-made one: quickstart, nightly."
 ConfigFile = Annotated[
@@ -54,10 +55,10 @@ def print_json(value: dict[str, Any]) -> None:
 
 
 def console() -> Console:
-    """Returns a console on standard output, wide enough for tables in a log file."""
+    """Returns a console on standard output, as wide as `COLUMNS` says; else wide enough for tables in a log file."""
     plain = partial(Console, markup=False, emoji=False, highlight=False)
     out = plain()
-    return out if out.is_terminal else plain(width=WIDTH)
+    return out if out.is_terminal or os.environ.get("COLUMNS", "").isdecimal() else plain(width=WIDTH)
 
 
 def switch(on: bool) -> str | None:

@@ -8,12 +8,16 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from components.events import Event
+from components.pace import Pace
 from finest.durations import duration
 from pipeline.plain import say, shown
 from pipeline.policy import POLICIES
 
 PLAIN_SECONDS = 20.0
 """Least time between two lines about one step where the output is not a terminal."""
+
+WITH_BAR = 100
+"""Number of characters of a terminal's line that has room for a bar beside what it says."""
 
 
 def title(event: Event) -> str:
@@ -22,11 +26,11 @@ def title(event: Event) -> str:
     return name if event.group is None else f"{name}, group {event.group}"
 
 
-def left(event: Event, started: float) -> str:
-    """Returns how long the step goes on if it keeps its speed; empty while nothing is known."""
-    if event.done <= 0 or event.done >= 1:
-        return ""
-    return f"about {duration((event.time - started) * (1 - event.done) / event.done)} left"
+def said(event: Event, pace: Pace) -> str:
+    """Returns how far a step is, and how long it goes on at its pace where that is known."""
+    left = pace.left(event.time, event.done, event.resumed)
+    parts = [f"{event.done:.0%}", event.text, "" if left is None else f"about {duration(left)} left"]
+    return ", ".join(part for part in parts if part)
 
 
 def ended(event: Event, started: float) -> str:
@@ -43,6 +47,7 @@ class Plain:
         self.write = write
         self.started: dict[str, float] = {}
         self.shown: dict[str, float] = {}
+        self.paces: dict[str, Pace] = {}
 
     def __enter__(self) -> "Plain":
         return self
@@ -55,12 +60,13 @@ class Plain:
         name = title(event)
         if event.kind == "start":
             self.started[name] = self.shown[name] = event.time
+            self.paces[name] = Pace()
             self.write(f"{name}: started")
         elif event.kind == "progress":
+            text = said(event, self.paces[name])
             if event.time - self.shown[name] >= PLAIN_SECONDS:
                 self.shown[name] = event.time
-                parts = [f"{event.done:.0%}", event.text, left(event, self.started[name])]
-                self.write(f"{name}: {', '.join(part for part in parts if part)}")
+                self.write(f"{name}: {text}")
         elif event.kind == "notice":
             self.write(f"{name}: {event.text}")
         elif event.kind == "finish" or event.kind == "failure":
@@ -73,14 +79,16 @@ class Live:
     """Shows a bar for every step, redrawn in place."""
 
     def __init__(self, console: Console):
+        bar = [_Bar()] if console.width >= WITH_BAR else []
         self.progress = Progress(
             SpinnerColumn(finished_text="[green]+[/]"),
             TextColumn("{task.description:<28}", markup=False),
-            _Bar(),
+            *bar,
             _Said(),
             console=console,
         )
         self.started: dict[str, float] = {}
+        self.paces: dict[str, Pace] = {}
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "Live":
@@ -94,13 +102,12 @@ class Live:
         """Adds or updates the step's bar."""
         name = title(event)
         if event.kind == "start":
-            self.started[name] = event.time
+            self.started[name], self.paces[name] = event.time, Pace()
             self.tasks[name] = self.progress.add_task(name, total=1.0, text="", style="")
             return
         task, started = self.tasks[name], self.started[name]
         if event.kind == "progress":
-            parts = [f"{event.done:.0%}", event.text, left(event, started)]
-            self.progress.update(task, completed=event.done, text=", ".join(part for part in parts if part))
+            self.progress.update(task, completed=event.done, text=said(event, self.paces[name]))
         elif event.kind == "notice":
             say(self.progress.console, f"{name}: {event.text}")
         elif event.kind == "finish":

@@ -146,8 +146,17 @@ def _shown(console: Console) -> Iterator[Callable[[int, int], None]]:
     """Yields what shows how many lists are there, of how many: a bar on a terminal, a line now and then elsewhere."""
     if console.is_terminal:
         with Progress(console=console) as bars:
-            bar = bars.add_task("Lists")
-            yield lambda there, of: bars.update(bar, completed=there, total=of)
+            bar, first = bars.add_task("Lists", total=None), True
+
+            def draw(there: int, of: int) -> None:
+                nonlocal first
+                if first:  # what was there is no pace
+                    bars.reset(bar, total=of, completed=there)
+                    first = False
+                else:
+                    bars.update(bar, completed=there)
+
+            yield draw
         return
     said = time.monotonic()
 

@@ -31,7 +31,7 @@ def list_(state: StateFolder = None, as_json: Json = False) -> None:
         row = (run.id, run.line, f"{run.started:%Y-%m-%d %H:%M}", run.verdict, _kept(run))
         table.add_row(*row, amount(run.folder_bytes + run.mlflow_bytes))
     out = console()
-    out.print(table)
+    table.show(out)
     say(out, f"{len(found)} runs, {amount(sum(run.folder_bytes + run.mlflow_bytes for run in found))}")
 
 

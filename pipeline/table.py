@@ -8,7 +8,7 @@ from rich.text import Text
 from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
 from finest.report import form
 from finest.report.form import metric_columns, similarity_columns, stage_columns, yardsticks
-from pipeline.plain import Table, shown
+from pipeline.plain import Table, say
 
 number, percent = partial(form.number, absent=""), partial(form.percent, absent="")
 STATUS_STYLES = {
@@ -24,33 +24,32 @@ STATUS_STYLES = {
 def show(console: Console, verdict: Verdict) -> None:
     """Prints stability, accuracy and rules, then the verdict in one line."""
     given = f", {verdict.given}" if verdict.given else ""
-    if change := form.churn(verdict.metrics):
-        console.print(Text(change, style="bold"))
+    for said in filter(None, [form.churn(verdict.metrics), form.rls(verdict.metrics)]):
+        say(console, said, indent=2, style="bold")
     if verdict.scenarios:
         title = f"Rank list stability (protocol {verdict.protocol}{given}; reference {verdict.reference})"
-        console.print(stability(verdict.scenarios, title))
+        stability(verdict.scenarios, title).show(console)
     if verdict.accuracy:
-        console.print(accuracy(verdict.accuracy))
+        accuracy(verdict.accuracy).show(console)
     if verdict.rules:
-        console.print(rules(verdict.rules))
+        rules(verdict.rules).show(console)
     for note in verdict.notes:
-        console.print(Text(shown(f"note: {note}"), style="dim"))
-    word = verdict.verdict, STATUS_STYLES[verdict.verdict]
-    console.print(Text.assemble("Verdict: ", word, shown(f". {verdict.reason}")))
+        say(console, f"note: {note}", indent=2, style="dim")
+    say(console, f"Verdict: {verdict.verdict}. {verdict.reason}", indent=2, style=STATUS_STYLES[verdict.verdict])
 
 
 def stability(scenarios: list[ScenarioResult], title: str) -> Table:
     """Returns a table of the probes, between the noise floor and the ceiling, and of the controls."""
     (floor, ceiling), stages = yardsticks(scenarios), stage_columns(scenarios)
     table = Table(title=title)
-    table.add_column("", no_wrap=True)
+    table.add_column("")
     similarities = similarity_columns(scenarios, "everywhere")
     for name in similarities.values():
         table.add_column(f"{name}\nnoise floor", justify="right", style="dim")
         for stage, words in stages.items():
             style = "bold" if stage == "tuned" else None
-            table.add_column(words.replace(" ", "\n"), justify="right", style=style)
-        table.add_column("ceiling", justify="right", style="dim")
+            table.add_column(f"{name}\n{words}".replace(" ", "\n"), justify="right", style=style)
+        table.add_column(f"{name}\nceiling", justify="right", style="dim")
     for scenario in sorted(scenarios, key=lambda one: one.role == "control"):
         probe = scenario.role == "probe"
         cells: list[str] = []
@@ -81,7 +80,7 @@ def rules(results: list[RuleResult]) -> Table:
     table.add_column("")
     for column in form.ODDS:
         table.add_column(column.replace(" ", "\n", 1), justify="right", style="dim")
-    table.add_column("what that means", overflow="fold")
+    table.add_column("what that means")
     for rule in form.failed_first(results):
         status = Text(rule.status, style=STATUS_STYLES[rule.status])
         numbers = number(rule.value), number(rule.bound)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from tracking import ledger, registry
+from tracking import ledger, registry, standing
 from tracking.entries import Log
-from tracking.ledger import CHALLENGER
 from tracking.registry import AWAITING, REFUSED, Version
 from tracking.runs import name_approval
 from tracking.store import connect
@@ -62,7 +61,7 @@ def show(version: Version, log: Log) -> None:
     """Makes alias, tags and the run's name say what the ledger says of a version that was asked for."""
     client, found = connect(), waiting(log)
     if found and found.version == version.version:
-        client.set_registered_model_alias(version.name, CHALLENGER, version.version)
+        standing.challenge(version.name, version.version)
         tag = f"until {found.until:{MINUTE}}: {found.why}"
         client.set_model_version_tag(version.name, version.version, AWAITING, tag)
         name_approval(client, version.mlflow_run_id, "awaiting")

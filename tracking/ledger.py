@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
-"""Names of aliases: what is in production, what was before, and what was judged last."""
+"""Names of aliases: what is in production, what was before, and what was judged since and is not in production."""
 SUFFIX = ".ledger"
 """End of a ledger's name; no line's name may hold a point."""
 ENTRY, DONE, HEAD = "entry", "done", "ledger"

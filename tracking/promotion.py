@@ -17,7 +17,6 @@ from tracking import sample as samples
 from tracking.canary.bounds import Measured
 from tracking.canary.version import Canary
 from tracking.entries import Log, Written
-from tracking.ledger import CHALLENGER
 from tracking.package import log_package
 from tracking.records import note
 from tracking.registry import HEADLINES, MANIFEST, REFUSED, VERIFIED, Version, get, list_versions
@@ -175,7 +174,6 @@ def promote(run: Run, name: str, judged: Judged, before: Before, canary: Canary,
     if (lost := log.lost(number)) is not None:
         run.client.set_model_version_tag(name, made.version, REFUSED, lost)
         raise FinestError(lost)
-    run.client.set_registered_model_alias(name, CHALLENGER, made.version)
     awaiting.tidy(standing.settle(name).log)
     return get(name, made.version)
 
@@ -242,7 +240,7 @@ def refuse(name: str, why: str, digest: str, version: str = "") -> None:
 def register_rejected(run: Run, name: str, judged: Judged) -> Version:
     """Registers a candidate that the gate refused as challenger, so that people can look at it."""
     made = register(run, name, judged)
-    run.client.set_registered_model_alias(name, CHALLENGER, made.version)
+    standing.challenge(name, made.version)
     return get(name, made.version)
 
 

@@ -23,7 +23,7 @@ VERIFIED, REFUSED, MANIFEST, AWAITING = "verified", "refused", "manifest", "awai
 """Names of a version's tags: the digest of the verdict whose lists it was loaded and found to serve; why it was not
 promoted; the digest of its package's manifest; until when it awaits approval, and why."""
 
-HEADLINES = ("rls/rbo", "accuracy/mrr")
+HEADLINES = ("rls/rbo", "accuracy/mrr", "churn/rbo")
 """Names of metrics that a version carries as tags, so that listing versions needs no runs."""
 
 
@@ -47,6 +47,9 @@ class Version:
     """Time of the newest interaction of its data, in microseconds; None in versions that do not say."""
     created: datetime
     mlflow_run_id: str
+    churn: float | None = None
+    """Mean RBO of its lists with those of the champion that it was compared with; None without one, and in versions
+    that do not say."""
     model: str = ""
     """Registered name of its model; empty in versions that do not say."""
     package: str = ""
@@ -152,7 +155,7 @@ def get(name: str, version: str) -> Version:
 def _version(raw: Any, by_alias: dict[str, str]) -> Version:
     """Returns what a version says; nothing that others have registered under the name may break a list."""
     tags = raw.tags
-    rls, mrr = (_number(tags.get(key)) for key in HEADLINES)
+    rls, mrr, churn = (_number(tags.get(key)) for key in HEADLINES)
     last = tags.get("last_timestamp", "")
     return Version(
         name=raw.name,
@@ -165,6 +168,7 @@ def _version(raw: Any, by_alias: dict[str, str]) -> Version:
         data_fingerprint=tags.get("data_fingerprint", ""),
         rls=rls,
         mrr=mrr,
+        churn=churn,
         last_timestamp=int(last) if last.isdecimal() else None,
         created=datetime.fromtimestamp(raw.creation_timestamp / 1000, UTC),
         mlflow_run_id=raw.run_id or "",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from finest.errors import FinestError
 from tracking import ledger
 from tracking.entries import Log, named
-from tracking.ledger import CHAMPION, PREVIOUS
+from tracking.ledger import CHALLENGER, CHAMPION, PREVIOUS
 from tracking.store import connect
 
 if TYPE_CHECKING:
@@ -90,6 +90,12 @@ class Standing:
         """Returns what the alias `previous` has to name; empty for none."""
         return next((version for version in self.log.earlier if version in self.versions), "")
 
+    @property
+    def stale(self) -> bool:
+        """Tells whether the alias `challenger` names the champion, or a version that was judged before it."""
+        challenger = self.aliases.get(CHALLENGER, "")
+        return bool(challenger and self.champion) and int(challenger) <= int(self.champion)
+
 
 def _once_served(tags: Mapping[str, str]) -> bool:
     """Tells whether a version was promoted before there were ledgers; those since say so in theirs."""
@@ -125,6 +131,7 @@ def check(line: str) -> Standing:
         now = settle(line)
     if problem := now.gone or now.moved:
         raise FinestError(problem)
+    _retire(connect(), now)  # as an earlier release has left it
     return now
 
 
@@ -139,14 +146,28 @@ def settle(line: str) -> Standing:
             return now
         _set(client, line, CHAMPION, now.champion, now.served)
         _set(client, line, PREVIOUS, now.previous, now.aliases.get(PREVIOUS, ""))
+        _retire(client, now)
         before, now = now, stand(line)
-        if now.log.champion == now.served and now.log.top == before.log.top:
+        if now.log.champion == now.served and now.log.top == before.log.top and not now.stale:
             ledger.mark_done(now.log)
             return now
     raise FinestError(
         f"the alias {CHAMPION} of {line} is {named(now.served)} and was moved by others {ROUNDS} times while it was to "
         f"follow the ledger to version {now.champion}; see who does that, then `finest models repair`"
     )
+
+
+def challenge(line: str, version: str) -> None:
+    """Makes a version the challenger; not one that is champion by now, whoever has made it that in between."""
+    client = connect()
+    ledger.contended(lambda: client.set_registered_model_alias(line, CHALLENGER, version))
+    _retire(client, stand(line))
+
+
+def _retire(client: "MlflowClient", now: Standing) -> None:
+    """Takes the alias `challenger` from the champion, and from what was judged before it."""
+    if now.stale:
+        ledger.contended(lambda: client.delete_registered_model_alias(now.log.line, CHALLENGER))
 
 
 def _set(client: "MlflowClient", line: str, alias: str, version: str, now: str) -> None:

@@ -14,6 +14,7 @@ def decide(
     value: float | None = None,
     bound: float | None = None,
     interval: Interval = (None, None),
+    confidence: float | None = None,
     option: str | None = None,
     todo: str = "",
     power: Power | None = None,
@@ -26,7 +27,8 @@ def decide(
         sentence: What was found, in one sentence.
         value: The measured number. It, like all numbers here, is left out where it is not finite.
         bound: What it was held against.
-        interval: One-sided 95% bounds of the number.
+        interval: One-sided bounds of the number.
+        confidence: Confidence of each of them.
         option: The key of the rule's config that sets the bound.
         todo: What to do next where it does not hold, in one sentence.
         power: How often it would pass, and what it would detect.
@@ -38,6 +40,7 @@ def decide(
         value=finite(value),
         bound=finite(bound),
         interval=(finite(interval[0]), finite(interval[1])),
+        confidence=confidence,
         status="pass" if holds else "fail",
         sentence=sentence,
         todo="" if holds else todo,
@@ -80,6 +83,7 @@ def at_least(
         value=measured.value + moved,
         bound=bound + moved,
         interval=(finite(measured.low + moved), finite(measured.high + moved)),
+        confidence=measured.confidence,
         option=option,
         todo=low if is_low else wide,
         power=Power(
@@ -102,6 +106,7 @@ def at_most(
         value=measured.value,
         bound=bound,
         interval=interval(measured),
+        confidence=measured.confidence,
         option=option,
         todo=todo,
     )
@@ -124,5 +129,5 @@ def not_applicable(name: str, sentence: str, option: str | None = None) -> RuleR
 
 
 def interval(statistic: Bounded) -> Interval:
-    """Returns the one-sided 95% bounds of a number."""
+    """Returns the one-sided bounds of a number."""
     return finite(statistic.low), finite(statistic.high)

@@ -1,8 +1,8 @@
 """What a night's data can tell: whether a bad candidate of the self-test is so bad that a rule must refuse it.
 
 Each function takes a night and what was measured of the bad candidate. It looks at no rule: it returns nothing where
-the harm is beyond what the config accepts even at the favourable end of its 95% interval, so that every sound test
-refuses it, else why that cannot be told, with the numbers.
+the harm is beyond what the config accepts even at its favourable one-sided 95% bound, so that every sound test refuses
+it, else why that cannot be told, with the numbers.
 """
 
 from collections.abc import Callable

@@ -32,6 +32,10 @@ class Bounded(Protocol):
         """Returns the measured number."""
 
     @property
+    def confidence(self) -> float:
+        """Returns the confidence of each of its bounds."""
+
+    @property
     def low(self) -> float:
         """Returns its one-sided lower bound."""
 
@@ -148,8 +152,9 @@ class Statistic:
         return self.value + self.error.margin(self.confidence)
 
     def estimate(self) -> Estimate:
-        """Returns value and bounds as the verdict holds them."""
-        return Estimate(mean=self.value, low=self.low, high=self.high)
+        """Returns the value and a two-sided 90% interval as the verdict holds them, at a further attempt too."""
+        both = self.as_proof()
+        return Estimate(mean=self.value, low=both.low, high=both.high)
 
 
 def mean_of(sums: npt.NDArray[Any], instances: npt.NDArray[np.int64], confidence: float) -> Statistic:

@@ -58,7 +58,11 @@ class RuleResult(Part):
     bound: float | None
     """What the value, or its interval, is held against."""
     interval: tuple[float | None, float | None] = (None, None)
-    """One-sided 95% bounds, low and high, where the value has them."""
+    """One-sided bounds, low and high, where the value has them: as two ends of one interval, they leave twice as much
+    out as each alone."""
+    confidence: float | None = None
+    """Confidence of each bound: 0.95, or more at a further attempt on the same data; None without bounds, and where a
+    verdict does not say."""
     status: Literal["pass", "fail", "not applicable"]
     """`not applicable` neither holds the candidate back nor speaks for it."""
     sentence: str
@@ -129,14 +133,18 @@ class Accuracy(Part):
 
 
 class Example(Part):
-    """Holds an instance whose list moved much between the clean variant and a probe, for people."""
+    """Holds an instance whose list moved, for people: between the clean variant and a probe, or from the champion."""
 
+    why: Literal["with", "without", "typical", "champion", "typical champion"] = "with"
+    """Why it is shown: it moved most `with` FINEST, or `without`; its rbo is the median one of all instances and probes
+    with FINEST (`typical`); the candidate's list is farthest from the `champion`'s, or as far as the median one's."""
     user: str
     position: int
     """Number of interactions of the user before this one."""
     target: str
     """The item that the user really chose."""
     scenario: str
+    """The probe; empty where the lists are the champion's and the candidate's."""
     rbo: float
     rbo_base: float | None
     before: list[str]
@@ -308,7 +316,7 @@ class Verdict(Part):
     served: Served | None = None
     """What the candidate is served with and why; None where there was nothing to choose."""
     moved: list[Example] = []
-    """The lists that moved most, for reading."""
+    """Lists for reading: those that moved most, and typical ones."""
     notes: list[str] = []
     """Facts that the reader must know: excluded counts, missing champion, what intervals cover."""
     compared: Compared | None = None

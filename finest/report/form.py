@@ -104,6 +104,20 @@ def churn(metrics: Mapping[str, float]) -> str:
     return f"Users keep {number(metrics['churn/rbo'])} of what they see (mean rbo with the champion){beside}."
 
 
+def rls(metrics: Mapping[str, float]) -> str:
+    """Returns in a sentence how stable lists are; '' without scenarios.
+
+    >>> rls({"rls/rbo": 0.8981, "rls_unstabilised/rbo": 0.856})
+    'Under small edits of the data users keep 0.898 of their lists (RLS, mean rbo); 0.856 without FINEST.'
+    """
+    if "rls/rbo" not in metrics:
+        return ""
+    plain = metrics.get("rls_unstabilised/rbo")
+    beside = "" if plain is None else f"; {number(plain)} without FINEST"
+    kept = number(metrics["rls/rbo"])
+    return f"Under small edits of the data users keep {kept} of their lists (RLS, mean rbo){beside}."
+
+
 def number(value: float | None, absent: str = "\N{EN DASH}") -> str:
     """Returns a number with three decimals around 1, one more below, fewer above and for counts; `absent` for None."""
     if value is None:

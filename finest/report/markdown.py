@@ -10,6 +10,7 @@ from finest.report.form import (
     failed_first,
     metric_columns,
     odds,
+    rls,
     similarity_columns,
     stage_columns,
     yardsticks,
@@ -29,7 +30,10 @@ def text(value: str) -> str:
 def markdown(verdict: Verdict) -> str:
     """Returns the verdict as Markdown tables: the rules, every scenario between floor and ceiling, then the models."""
     given = f", {verdict.given}" if verdict.given else ""
-    parts = [f"**Verdict: {verdict.verdict}.** {text(verdict.reason)}", *filter(None, [churn(verdict.metrics)])]
+    parts = [
+        f"**Verdict: {verdict.verdict}.** {text(verdict.reason)}",
+        *filter(None, [churn(verdict.metrics), rls(verdict.metrics)]),
+    ]
     if verdict.rules:
         rules = [
             [rule.name, _number(rule.value), _number(rule.bound), rule.status, *odds(rule), explained(rule)]

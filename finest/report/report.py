@@ -1,6 +1,5 @@
 """The report: the verdict as one self-contained HTML file, pictures first."""
 
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from finest import atomic
+from finest.gate.statistic import sure
 from finest.gate.verdict import Accuracy, Estimate, ScenarioResult, Served, Verdict
 from finest.perturb.registry import EDITS
-from finest.report import charts, data
+from finest.report import charts, data, moved
 from finest.report.form import (
     ODDS,
     Column,
@@ -49,7 +49,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
     environment = Environment(loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
     filters: dict[str, Any] = {"number": number, "percent": percent, "signed": signed, "text": text, "minute": minute}
-    filters |= {"failed_first": failed_first, "odds": odds}
+    filters |= {"failed_first": failed_first, "odds": odds, "sure": sure}
     environment.filters |= filters
     page = environment.get_template("report.html.j2").render(
         title=title,
@@ -70,14 +70,7 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         curves=training_curves(histories),
         cost=cost(verdict.cost),
         profile=profile,
-        moved=[
-            {
-                "of": moved,
-                "with": marks(moved.before, moved.after),
-                "without": marks(moved.before_base, moved.after_base),
-            }
-            for moved in verdict.moved
-        ],
+        moved=moved.cards(verdict.moved),
         done={kind: EDITS[kind].done for result in verdict.scenarios if (kind := result.kind) and kind in EDITS},
     )
     with atomic.file(out) as partial:
@@ -325,15 +318,3 @@ def cost(measured: dict[str, Any]) -> dict[str, Any] | None:
 def cpu_seconds(spent: dict[str, float], stage: str) -> float:
     """Returns CPU seconds of a variant's stage; of a resumed training, those of the epochs before it stopped too."""
     return max(spent.get(f"{stage}_cpu_seconds", 0.0), spent.get(f"{stage}_epochs_cpu_seconds", 0.0))
-
-
-def marks(before: list[str], after: list[str]) -> list[dict[str, Any]]:
-    """Returns two lists row by row: was the old item dropped, and where does the new one come from?
-
-    `moved` is the number of places that it went up; None for a new item.
-    """
-    place = {item: rank for rank, item in enumerate(before)}
-    return [
-        {"before": old, "gone": old not in after, "after": new, "moved": place[new] - rank if new in place else None}
-        for rank, (old, new) in enumerate(zip_longest(before, after, fillvalue=""))
-    ]

@@ -98,12 +98,10 @@ class Once:
 
 def show(console: Console, rows: list[Row]) -> None:
     """Prints the table."""
-    table = Table("check", "", title="What a nightly run needs")
-    table.add_column("what is so", overflow="fold", ratio=3)
-    table.add_column("what to do", overflow="fold", ratio=2)
+    table = Table("check", "", "what is so", "what to do", title="What a nightly run needs")
     for one in rows:
         table.add_row(one.name, Text(one.status, style=STYLES[one.status]), one.said, one.fix)
-    console.print(table)
+    table.show(console)
 
 
 def check_api(client: Client, health: Health) -> str:

@@ -52,7 +52,7 @@ def show(console: Console, count: int, line: str = "") -> None:
             *values,
             past.kfp_run,
         )
-    console.print(table)
+    table.show(console)
     if links.served():
         say(console, f"MLflow   {asked(lambda: links.table(line) if line else links.home())}")
 

@@ -6,6 +6,7 @@ from finest.gate.measure import Measured
 from finest.gate.outcome import at_least, decide, not_applicable
 from finest.gate.registry import RULES, rule
 from finest.gate.roles import CANDIDATE
+from finest.gate.statistic import sure
 from finest.gate.verdict import RuleResult
 
 TODO = (
@@ -44,7 +45,10 @@ def churn(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
         )
     if (bound := config.min_churn_rbo) is not None:
         holds = mine.low >= bound
-        sentence = f"{said}, at least {mine.low:.3f}: {'not below' if holds else 'below'} the bound of {bound:.3f}."
+        sentence = (
+            f"{said}, with {sure(mine.confidence)} confidence at least {mine.low:.3f}: "
+            f"{'not below' if holds else 'below'} the bound of {bound:.3f}."
+        )
         name = "churn.absolute"
         results.append(at_least(name, mine, bound, sentence, option=options[name], low=TODO, wide=WIDE))
     if not results:

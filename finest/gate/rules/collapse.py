@@ -81,7 +81,14 @@ def _baselines(measured: Measured) -> Iterator[RuleResult]:
             f"{'better' if holds else 'not proven to be better'} (lower bound of the difference {lead.low:+.4f})."
         )
         result = decide(
-            f"collapse.{name}", holds, sentence, value=lead.value, bound=0.0, interval=interval(lead), todo=TRIVIAL
+            f"collapse.{name}",
+            holds,
+            sentence,
+            value=lead.value,
+            bound=0.0,
+            interval=interval(lead),
+            confidence=lead.confidence,
+            todo=TRIVIAL,
         )
         yield result
     others = {name: (candidate - measured.mrr[name]).as_proof() for name in measured.baselines if name not in TRIVIALS}
@@ -102,5 +109,12 @@ def _baselines(measured: Measured) -> Iterator[RuleResult]:
     )
     todo = UNTRAINED if name == "markov" else WORSE.format(name=name)
     yield decide(
-        "collapse.baselines", not lost, sentence, value=lead.value, bound=0.0, interval=interval(lead), todo=todo
+        "collapse.baselines",
+        not lost,
+        sentence,
+        value=lead.value,
+        bound=0.0,
+        interval=interval(lead),
+        confidence=lead.confidence,
+        todo=todo,
     )

@@ -51,6 +51,7 @@ def _plasticity(measured: Measured, config: Gate) -> RuleResult:
         value=ratio.value,
         bound=config.min_plasticity,
         interval=interval(ratio),
+        confidence=ratio.confidence,
         option=option,
         todo=todo,
     )
@@ -86,7 +87,16 @@ def _reference(evidence: Evidence, measured: Measured) -> RuleResult:
         f"{'not above' if differs else 'above'} the {bound:.3f} {what}"
         f"{'.' if differs else ': the candidate copies its reference.'}"
     )
-    return decide(name, differs, sentence, value=near.value, bound=bound, interval=interval(near), todo=COPIED)
+    return decide(
+        name,
+        differs,
+        sentence,
+        value=near.value,
+        bound=bound,
+        interval=interval(near),
+        confidence=near.confidence,
+        todo=COPIED,
+    )
 
 
 def _ceiling(measured: Measured, config: Gate) -> RuleResult:
@@ -95,7 +105,8 @@ def _ceiling(measured: Measured, config: Gate) -> RuleResult:
         sentence = "The rounding control or the probes are missing, so the two cannot be compared."
         return decide(name, False, sentence, todo="Give these lists too.")
     best = max(measured.probes, key=lambda probe: probe.means["tuned"]["rbo"].value)
-    value, top = best.means["tuned"]["rbo"].value, ceiling["rbo"].value
+    rls, top = best.means["tuned"]["rbo"], ceiling["rbo"].value
+    value = rls.value
     bound = max((1 + top) / 2, top + _noise(measured, config))
     under = value <= bound
     sentence = (
@@ -105,7 +116,7 @@ def _ceiling(measured: Measured, config: Gate) -> RuleResult:
         f"{'.' if under else '; edits cannot cost that much less than rounding, so something is copied.'}"
     )
     return decide(
-        name, under, sentence, value=value, bound=bound, interval=interval(best.means["tuned"]["rbo"]), todo=COPIED
+        name, under, sentence, value=value, bound=bound, interval=interval(rls), confidence=rls.confidence, todo=COPIED
     )
 
 
@@ -142,5 +153,14 @@ def _new_data(measured: Measured, config: Gate) -> RuleResult:
         f"gains, {'at least' if learns else 'less than'} {config.min_new_data_gain:.0%}."
     )
     todo = "The reference holds the candidate back: lower finetune.alpha, or finetune.reference: base for one night."
-    bound, bounds = config.min_new_data_gain, interval(kept)
-    return decide(name, learns, sentence, value=kept.value, bound=bound, interval=bounds, option=option, todo=todo)
+    return decide(
+        name,
+        learns,
+        sentence,
+        value=kept.value,
+        bound=config.min_new_data_gain,
+        interval=interval(kept),
+        confidence=kept.confidence,
+        option=option,
+        todo=todo,
+    )

@@ -62,6 +62,7 @@ def _compared(kind: Kind, family: Family, measured: Measured, config: Gate) -> R
         value=_ratio(worst),
         bound=1 - drop,
         interval=interval(against.ratio),
+        confidence=against.ratio.confidence,
         option=OPTION,
         todo="Look at what these users are shown, before and after (the report's table of segments has all that are "
         "hurt), and train anew without what changed it.",
@@ -99,6 +100,7 @@ def _odd(family: Family, measured: Measured, config: Gate) -> RuleResult:
         value=found.excess.value,
         bound=config.max_odd_users,
         interval=interval(found.excess),
+        confidence=found.excess.confidence,
         option=option,
         todo="Look at how lists of such users are made (a fallback, a cache), and take them anew.",
     )

@@ -40,6 +40,47 @@ def test_the_last_runs_are_listed_newest_first(
     assert "night-2" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_a_narrow_terminal_loses_no_id_and_no_number(
+    nights: None, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "189b4424-0e4c-4eea-8118-016307abd7f4"
+    connect().log_metric(record(long, "pass"), "churn/rbo", 0.7041)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert status(monkeypatch) == 0
+    shown = capsys.readouterr().out
+    assert long in shown and "churn 0.704" in shown and "RLS 0.900" in shown and "night-3" in shown
+
+
+def test_a_mistyped_state_is_an_error_and_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typo = tmp_path / "stat"
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for command in (
+        ["status"],
+        ["models", "list"],
+        ["models", "history"],
+        ["models", "verify"],
+        ["models", "repair"],
+        ["models", "prune", "--yes"],
+        ["models", "rollback", "--yes"],
+        ["models", "promote", "1"],
+        ["models", "approve", "1", "--reason", "x"],
+        ["models", "reject", "1", "--reason", "x"],
+        ["runs", "list"],
+        ["runs", "prune", "--keep", "1"],
+        ["state", "check"],
+        ["state", "repair"],
+        ["recommend", "--out", str(tmp_path / "lists")],
+    ):
+        monkeypatch.setattr(sys, "argv", ["finest", *command, "--state", str(typo)])
+        assert cli.main() != 0, command
+        said = capsys.readouterr()
+        assert str(typo) in said.err and said.err.count("\n") == 1, command
+        assert list(tmp_path.iterdir()) == [], command
+
+
 def test_a_verdict_within_the_age_is_fine_and_a_night_that_broke_is_none(
     nights: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

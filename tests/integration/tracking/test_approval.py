@@ -82,7 +82,7 @@ def test_approved_an_hour_later_it_is_champion_and_the_ledger_says_by_whom(
     night: registry.Version, by_hand: None
 ) -> None:
     now = approved("2", hours(1))
-    assert now.aliases == ("champion", "challenger") and champion() == "2" and now.awaiting == ""
+    assert now.aliases == ("champion",) and champion() == "2" and now.awaiting == ""
     entry = ledger.read(NAME).written[-1].entry
     assert entry and (entry.kind, entry.who, entry.why, entry.verdict) == (
         "approval",

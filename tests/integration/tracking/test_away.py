@@ -105,7 +105,7 @@ def test_a_promotion_waits_and_registers_one_version(
     with runs.step_run("promote") as step:
         monkeypatch.setattr(Patient, "wait", wait)
         made = promotion.promote(step, "finest-away", judged(3), Before("", 0), in_process)
-    assert next_at == [0] and made.aliases == ("champion", "challenger")
+    assert next_at == [0] and made.aliases == ("champion",)
     assert [version.version for version in registry.list_versions("finest-away")] == ["1"]
 
 

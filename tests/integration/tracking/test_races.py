@@ -116,7 +116,7 @@ def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
     assert sorted(codes, key=str) == [0, *[1] * 7], codes
     versions = {one.kfp_run_id: one for one in registry.list_versions(NAME)}
     won = versions[f"racer-{codes.index(0)}"]
-    assert won.aliases == ("champion", "challenger") and versions["run-1"].aliases == ("previous",)
+    assert won.aliases == ("champion",) and versions["run-1"].aliases == ("previous",)
     log = ledger.read(NAME)
     assert [one.entry.to_version for one in log.moves if one.entry] == ["1", won.version]
     assert standing.check(NAME).served == won.version and log.breaks() == []
@@ -171,11 +171,11 @@ def test_a_retry_of_a_step_whose_promotion_was_rolled_back_does_nothing_and_says
 ) -> None:
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
-    assert promoted("run-2", 1, "1").aliases == ("champion", "challenger")
+    assert promoted("run-2", 1, "1").aliases == ("champion",)
     production.make(production.rollback(NAME), "odd lists")
     before = ledger.read(NAME)
     with caplog.at_level(logging.WARNING):
-        assert promoted("run-2", 1, "1").aliases == ("challenger",)
+        assert promoted("run-2", 1, "1").aliases == ()
     assert ledger.read(NAME) == before and standing.check(NAME).served == "1"
     assert (
         "has promoted version 2 of finest-test already (entry 2 of the ledger), and entry 3 has replaced it"

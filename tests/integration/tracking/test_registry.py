@@ -47,7 +47,7 @@ def test_the_first_candidate_that_passed_becomes_champion_and_carries_its_run(
     promoted: Step, manifest: Manifest
 ) -> None:
     first = promoted("run-1", 0, None)
-    assert first.aliases == ("champion", "challenger")
+    assert first.aliases == ("champion",)
     assert (first.kfp_run_id, first.verdict, first.data_fingerprint) == ("run-1", "pass", manifest.fingerprint)
     assert (first.rls, first.mrr, first.model, first.package) == (0.9, 0.05, "sasrec", "")
     assert outcome("run-1", NAME).promoted_version == first.version
@@ -65,16 +65,16 @@ def test_a_rollback_goes_back_one_champion_at_a_time_and_never_to_what_it_left(p
     promoted("run-1", 0, None)
     promoted("run-2", 1, "1")
     promoted("run-3", 2, "2")
-    assert aliases() == {"3": ("champion", "challenger"), "2": ("previous",), "1": ()}
+    assert aliases() == {"3": ("champion",), "2": ("previous",), "1": ()}
     assert outcome("run-1", NAME).promoted_version is None
     assert rollback().version == "2"
-    assert aliases() == {"3": ("challenger",), "2": ("champion",), "1": ("previous",)}
+    assert aliases() == {"3": (), "2": ("champion",), "1": ("previous",)}
     assert rollback().version == "1"
-    assert aliases() == {"3": ("challenger",), "2": (), "1": ("champion",)}
+    assert aliases() == {"3": (), "2": (), "1": ("champion",)}
     with pytest.raises(FinestError, match="has no previous champion to go back to"):
         rollback()
     assert rollback("3").version == "3"
-    assert aliases() == {"3": ("champion", "challenger"), "2": (), "1": ()}
+    assert aliases() == {"3": ("champion",), "2": (), "1": ()}
 
 
 def test_the_champion_comes_back_as_the_model_folder_that_was_registered(
@@ -94,7 +94,7 @@ def test_a_champion_that_changed_since_the_gate_is_kept_and_the_candidate_says_w
         promoted("run-3", 2, "1")
     with pytest.raises(FinestError, match=r"is version 2, but the gate compared with no champion"):
         promoted("run-4", 3, None)
-    assert aliases() == {"4": (), "3": (), "2": ("champion", "challenger"), "1": ("previous",)}
+    assert aliases() == {"4": (), "3": (), "2": ("champion",), "1": ("previous",)}
     assert "the gate compared with version 1" in registry.list_versions(NAME)[1].refused
 
 
@@ -102,7 +102,7 @@ def test_a_package_that_does_not_serve_the_judged_lists_is_not_promoted(promoted
     promoted("run-1", 0, None)
     with pytest.raises(FinestError, match=r"does not serve what was judged: 3 of 3 lists differ"):
         promoted("run-2", 1, "1", lists=7)
-    assert aliases() == {"2": (), "1": ("champion", "challenger")}
+    assert aliases() == {"2": (), "1": ("champion",)}
     with pytest.raises(
         FinestError, match=r"version 2 of finest-test stays out of production: the package does not serve"
     ):
@@ -116,7 +116,7 @@ def test_a_refused_promotion_that_is_tried_again_registers_nothing_more(promoted
             promoted("run-2", 1, "1", lists=7)
     assert list(aliases()) == ["2", "1"]
     assert promoted("run-2", 1, "1").refused == ""
-    assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
+    assert aliases() == {"2": ("champion",), "1": ("previous",)}
 
 
 def test_a_retried_promotion_that_had_got_through_registers_nothing_more(promoted: Step) -> None:
@@ -134,7 +134,49 @@ def test_a_rejected_candidate_is_challenger_and_needs_force_to_become_champion(p
         by_hand("2")
     assert aliases() == {"2": ("challenger",), "1": ("champion",)}
     by_hand("2", force=True)
-    assert aliases() == {"2": ("champion", "challenger"), "1": ("previous",)}
+    assert aliases() == {"2": ("champion",), "1": ("previous",)}
+
+
+def test_a_challenger_goes_where_a_later_candidate_is_champion_and_a_later_challenger_stays(
+    promoted: Step, rejected: Step
+) -> None:
+    promoted("run-1", 0, None)
+    rejected("run-2", 1)
+    promoted("run-3", 2, "1")
+    assert aliases() == {"3": ("champion",), "2": (), "1": ("previous",)}
+    rejected("run-4", 3)
+    rollback()
+    assert aliases() == {"4": ("challenger",), "3": (), "2": (), "1": ("champion",)}
+
+
+def test_a_retried_refusal_does_not_make_the_champion_challenger_again(promoted: Step, rejected: Step) -> None:
+    promoted("run-1", 0, None)
+    rejected("run-2", 1)
+    by_hand("2", force=True)
+    assert rejected("run-2", 1).aliases == ("champion",)
+
+
+def test_what_an_earlier_release_or_a_kill_has_left_is_mended_by_whoever_comes_next(
+    promoted: Step, rejected: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both aliases on one version: as releases before left every champion, and as a kill between two writes does."""
+    promoted("run-1", 0, None)
+    store.connect().set_registered_model_alias(NAME, "challenger", "1")
+    assert standing.stand(NAME).stale and not standing.stand(NAME).unfinished
+    standing.check(NAME)
+    assert aliases() == {"1": ("champion",)}
+    store.connect().set_registered_model_alias(NAME, "challenger", "1")
+    production.repair(NAME)
+    assert aliases() == {"1": ("champion",)}
+    rejected("run-2", 1)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            mlflow.MlflowClient, "delete_registered_model_alias", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        by_hand("2", force=True)
+    assert aliases()["2"] == ("champion", "challenger") and standing.stand(NAME).unfinished
+    standing.check(NAME)
+    assert aliases() == {"2": ("champion",), "1": ("previous",)} and not standing.stand(NAME).unfinished
 
 
 def test_a_version_that_passed_is_promoted_by_hand_once(promoted: Step) -> None:

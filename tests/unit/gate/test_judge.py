@@ -3,14 +3,18 @@
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from finest.errors import DataError
 from finest.gate.config import Gate
+from finest.gate.evidence import read_evidence
 from finest.gate.judge import judge
-from finest.gate.verdict import Served, Verdict, read_verdict, write_verdict
+from finest.gate.measure import measure
+from finest.gate.verdict import Example, Served, Verdict, read_verdict, write_verdict
+from finest.metrics.similarity import similarities
 from finest.report.markdown import markdown
-from tests.unit.gate.made_up_run import NEWEST, PROBES, data_folder, failed, judged, made_up
+from tests.unit.gate.made_up_run import EACH, NEWEST, PROBES, data_folder, failed, judged, made_up
 
 
 def test_equal_lists_give_an_equal_verdict_to_the_last_bit_but_for_cost_age_and_ids(tmp_path: Path) -> None:
@@ -102,11 +106,45 @@ def test_lists_of_other_data_are_refused(tmp_path: Path) -> None:
         judge([tmp_path / "lists"], Gate(), data=data_folder(tmp_path / "data", "yesterday"))
 
 
-def test_the_lists_that_moved_most_are_of_different_users_and_sorted(tmp_path: Path) -> None:
-    moved = judged(made_up(), tmp_path).moved
-    assert len({each.user for each in moved}) == len(moved) == 6
-    assert [each.rbo for each in moved] == sorted(each.rbo for each in moved)
-    assert all(len(each.before) == len(each.after_base) == 10 and each.before != each.after for each in moved)
+def shown(verdict: Verdict, why: str) -> list[Example]:
+    return [one for one in verdict.moved if one.why == why]
+
+
+def test_the_lists_that_moved_most_are_shown_of_either_side_and_a_typical_one(tmp_path: Path) -> None:
+    run = made_up()
+    verdict = judged(run, tmp_path)
+    evidence = read_evidence([tmp_path / "lists-0"], {})
+    found = measure(evidence, 1)
+    rbo = {stage: np.stack([probe.values[stage]["rbo"] for probe in found.probes]) for stage in ("tuned", "base")}
+    by_user = {stage: values.min(axis=0).reshape(-1, EACH).min(axis=1) for stage, values in rbo.items()}
+    for why, stage in (("with", "tuned"), ("without", "base")):
+        moved = shown(verdict, why)
+        measured = [one.rbo if why == "with" else one.rbo_base for one in moved]
+        assert measured == sorted(by_user[stage])[:3] and len({one.user for one in moved}) == 3
+        assert all(len(one.before) == len(one.after_base) == 10 for one in moved)
+    assert [one.rbo for one in shown(verdict, "typical")] == [np.quantile(rbo["tuned"], 0.5, method="lower")]
+    assert all(one.before != one.after for one in shown(verdict, "with"))
+    assert all(one.before_base != one.after_base for one in shown(verdict, "without"))
+    assert shown(verdict, "champion") == [] and len(verdict.moved) == 7
+
+
+def test_the_champion_s_lists_stand_beside_the_candidate_s_of_the_user_who_sees_most_change_and_a_typical_one(
+    tmp_path: Path,
+) -> None:
+    verdict = judged(made_up(champion=True), tmp_path)
+    evidence = read_evidence([tmp_path / "lists-0"], {})
+    champion = evidence.other("champion")
+    assert champion is not None
+    rbo = similarities(evidence.candidate.items, champion.items)["rbo"]
+    [most], [typical] = shown(verdict, "champion"), shown(verdict, "typical champion")
+    assert most.rbo == rbo.min() and most.user != typical.user
+    assert abs(typical.rbo - np.quantile(rbo, 0.5)) < 0.05
+    names = list(evidence.vocabulary)
+    for one in (most, typical):
+        [row] = [row for row in np.flatnonzero(evidence.user == one.user) if evidence.position[row] == one.position]
+        assert one.before == [names[code] for code in champion.items[row, :10]]
+        assert one.after == [names[code] for code in evidence.candidate.items[row, :10]]
+        assert one.scenario == "" and one.rbo == rbo[row] and one.before_base == one.after_base == []
 
 
 def test_the_first_failed_rule_is_the_reason(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from finest.gate.verdict import Accuracy, Estimate, Example, Power, RuleResult, ScenarioResult, Served, Verdict
 from finest.report.form import number
-from finest.report.report import marks, render
+from finest.report.moved import SHOWN_FOR, marks
+from finest.report.report import render
 from finest.training.history import table
 
 PROBE = "random-deletion-0.001-s0"
@@ -242,6 +243,42 @@ def test_every_rule_is_there_with_its_sentence_value_bound_interval_and_odds_and
         odds = "90% 0.250" if index == 1 else "\N{EN DASH} \N{EN DASH}"
         assert f"{result.name} {index}.250 {index}.500 up to {index}.750 {odds} {result.sentence}" in text
     assert text.index(f"{rules[1].sentence} Next: Hold out more.") < text.index(rules[0].sentence)
+
+
+@pytest.mark.parametrize(
+    ("interval", "confidence", "shown"),
+    [
+        ((0.87, 0.93), 0.95, "0.870 to 0.930each 95%"),
+        ((0.87, None), 0.95, "from 0.87095%"),
+        ((None, 0.93), 0.9875, "up to 0.93098.8%"),
+        ((0.87, 0.93), None, "0.870 to 0.930"),
+        ((None, None), 0.95, "\N{EN DASH}"),
+    ],
+)
+def test_bounds_are_named_by_what_they_are_and_by_their_own_confidence(
+    tmp_path: Path, interval: object, confidence: float | None, shown: str
+) -> None:
+    one = rule("churn.rbo", "pass", interval=interval, confidence=confidence)
+    text = plain(page(tmp_path, verdict(rules=[one]), {}))
+    assert f"churn.rbo 0.900 0.800 {shown.replace(chr(0x2013), '&#8211;')} " in text
+    assert "One-sided bounds" in text and "95% interval" not in text and "resampled" not in text
+    assert "two-sided 90% intervals over the choice of users" in text
+
+
+def test_lists_are_shown_under_the_words_that_say_why(tmp_path: Path) -> None:
+    one = verdict().moved[0]
+    champion = one.model_copy(
+        update={"why": "champion", "scenario": "", "user": "77", "before_base": [], "after_base": [], "rbo_base": None}
+    )
+    shown = [one, one.model_copy(update={"why": "without"}), one.model_copy(update={"why": "typical"}), champion]
+    html = page(tmp_path, verdict(moved=shown), {})
+    text = plain(html)
+    places = [text.index(words) for words in list(SHOWN_FOR.values())[:4]]
+    assert places == sorted(places) and SHOWN_FOR["typical champion"] not in text
+    assert html.count("<caption>") == 2 * 3 + 1
+    assert "User 77 After 12 interactions; chose 302 next. rbo 0.410." in text
+    assert "On promotion #ChampionCandidate" in text
+    Nesting().feed(html)
 
 
 def test_sections_without_anything_to_show_are_left_out(tmp_path: Path, usual: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from finest.gate.rls import ByUser, over_scenarios
-from finest.gate.statistic import Error, Statistic, Uncertain, average, detected, passes
+from finest.gate.statistic import Error, Statistic, Uncertain, average, detected, mean_of, passes
 
 USER = np.repeat(np.arange(30), 4)
 VALUES = st.lists(st.floats(0, 1), min_size=3, max_size=6)
@@ -129,3 +129,11 @@ def test_an_equal_model_passes_as_often_as_is_said_and_what_is_detected_is_refus
     low = random.normal(0, error, 20_000) - measured.margin
     assert passes(measured, 0.89, 0.9) == pytest.approx(np.mean(0.9 + low >= 0.89), abs=0.01)
     assert np.mean(detected(measured, 0.89) + low < 0.89) == pytest.approx(0.8, abs=0.01)
+
+
+def test_an_estimate_is_a_90_percent_interval_at_a_further_attempt_too() -> None:
+    sums, instances = np.arange(40.0), np.full(40, 2)
+    first, third = (mean_of(sums, instances, confidence).estimate() for confidence in (0.95, 0.99))
+    assert first == third
+    margin = 1.6849 * mean_of(sums, instances, 0.95).standard_error  # Student's t, 95%, 39 degrees of freedom
+    assert (first.mean - first.low, first.high - first.mean) == pytest.approx((margin, margin), rel=1e-3)

@@ -10,6 +10,7 @@ from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.history import as_line, read_history
 from finest.gate.judge import judge
+from finest.gate.monitor import confidence_of_attempt
 from finest.gate.verdict import Night, Verdict, read_verdict, write_verdict
 from finest.testing.rank_lists import EACH, ITEMS, PROBES, USERS, made_up
 from tests.unit.gate.made_up_run import rule
@@ -91,6 +92,8 @@ def test_the_attempt_stands_in_the_verdict_and_a_retry_of_the_run_is_none(tmp_pa
     assert any(note.startswith("This is attempt 3 on this data: 2 other") for note in third.notes)
     first_low, third_low = (rule(verdict, "accuracy.base").interval[0] for verdict in (judged([]), third))
     assert first_low is not None and third_low is not None and third_low < first_low
+    first, last = (rule(verdict, "accuracy.base").confidence for verdict in (judged([]), third))
+    assert (first, last) == (0.95, confidence_of_attempt(3))
 
 
 def test_tonights_entry_makes_the_next_nights_history(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 import io
+import re
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from components.events import Event, Kind
-from pipeline.progress import Live, Plain, left, title
+from components.pace import Pace
+from pipeline.progress import Live, Plain, said, title
 
 
 def event(kind: Kind, time: float, **values: Any) -> Event:
@@ -54,9 +57,49 @@ def test_a_failure_is_not_called_done() -> None:
     )
 
 
-def test_nothing_is_promised_before_there_is_progress() -> None:
-    assert left(event("progress", 10, done=0.0), 0) == ""
-    assert left(event("progress", 10, done=0.25), 0) == "about 30.0 s left"
+def told(*reports: Event) -> list[str]:
+    pace = Pace()
+    return [said(each, pace) for each in reports]
+
+
+def test_nothing_is_promised_before_something_was_measured() -> None:
+    """A step that is slow to begin, whose first report comes after 90 s, and then takes 1 s for a hundredth."""
+    first = [event("progress", 90 + second, done=second / 100) for second in (0, 1, 4, 5, 25)]
+    assert told(*first) == ["0%", "1%", "4%", "5%, about 1 min 35 s left", "25%, about 1 min 15 s left"]
+
+
+def test_what_an_earlier_process_has_done_is_no_pace() -> None:
+    """Two of four trainings are taken over at once and a third in between; the rest takes 10 s for a tenth."""
+    begins = event("progress", 5, done=0.25, resumed=True)
+    again = event("progress", 5, done=0.5, resumed=True)
+    assert told(begins, again, event("progress", 15, done=0.6), event("progress", 15, done=0.8, resumed=True)) == [
+        "25%",
+        "50%",
+        "60%, about 40.0 s left",
+        "80%, about 20.0 s left",
+    ]
+
+
+def test_a_restart_that_falls_back_takes_longer_and_never_less_than_nothing() -> None:
+    reports = [event("progress", 10 * number, done=done) for number, done in enumerate((0.0, 0.2, 0.1, 0.3))]
+    assert told(*reports)[1:] == [
+        "20%, about 40.0 s left",
+        "10%, about 1 min 30 s left",
+        "30%, about 52.5 s left",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_terminal_of_any_usual_width_shows_the_whole_of_it(width: int) -> None:
+    out = io.StringIO()
+    with Live(Console(file=out, force_terminal=True, width=width)) as live:
+        live.show(event("start", 0))
+        live.show(event("progress", 0, done=0.0))
+        live.show(event("progress", 60, done=0.5, text="rounding 12/120, 1031k targets/s"))
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).split("\r")[-1]
+    words = ["Train,", "group", "0", "50%,", "rounding", "12/120,", "1031k", "targets/s,", "about", "1", "min", "left"]
+    assert [word for word in words if word not in last.split()] == []
+    assert all(len(line.rstrip()) <= width for line in last.splitlines())
 
 
 def test_a_step_without_a_group_is_called_by_its_title_alone() -> None:
