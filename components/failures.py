@@ -67,7 +67,7 @@ def _known(file: Path) -> FinestError | None:
     try:
         known = json.loads(file.read_bytes())
         return FINAL[known["kind"]](known["line"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

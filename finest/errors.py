@@ -9,6 +9,10 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 """Pattern of characters that end a line, that a terminal obeys, or that no file can hold."""
 
 
+LONGEST = 1000
+"""Number of characters that are shown of a message that was not made for users."""
+
+
 def printable(text: str) -> str:
     r"""Returns a text in one line, with an escape for every character of UNPRINTABLE.
 
@@ -73,8 +77,12 @@ class OutOfMemoryError(FinestError):
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message that says something, without secrets; empty where there is none."""
-    return next((line.strip() for line in masked(str(error)).splitlines() if line.strip()), "")
+    """Returns the first line of an error's message that says something, without secrets; empty where there is none.
+
+    One that was not made for users may hold a whole file, and is cut.
+    """
+    line = next((line.strip() for line in masked(str(error)).splitlines() if line.strip()), "")
+    return line if isinstance(error, FinestError) or len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 
 def one_line(error: BaseException) -> str:

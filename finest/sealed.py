@@ -80,7 +80,7 @@ def forget_missing(folder: Path) -> None:
     try:
         was = json.loads((folder / NAME).read_bytes())
         left = {path: digest for path, digest in was.items() if (folder / path).exists()}
-    except (ValueError, AttributeError):  # a damaged seal stays one, for whoever checks it
+    except (ValueError, AttributeError, RecursionError):  # a damaged seal stays one, for whoever checks it
         return
     (folder / NAME).write_text(text_of(left), encoding="utf-8")
 
@@ -100,7 +100,7 @@ def check(folder: Path, remedy: str = AGAIN) -> None:
         was = json.loads(raw)
     except FileNotFoundError:
         raise DamagedError(f"{folder}: {NAME} is missing, by which a step seals what it hands on: {remedy}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         was, raw = None, b""
     if not isinstance(was, dict) or text_of(was).encode(errors="surrogatepass") != raw:
         raise DamagedError(f"{folder / NAME}: not as it was written: {remedy}")

@@ -145,7 +145,7 @@ def _record(file: Path) -> dict[str, str]:
     """Returns what is recorded beside the database; nothing where that is missing or damaged."""
     try:
         found = json.loads(_beside(file, RECORD).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 

@@ -17,7 +17,7 @@ from finest.gate.examples import examples
 from finest.gate.harm import parts
 from finest.gate.history import entry
 from finest.gate.measure import Measured, measure
-from finest.gate.monitor import attempts, confidence_of_attempt, follow
+from finest.gate.monitor import attempts, confidence_of_attempt, follow, others
 from finest.gate.noise import pooled
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.rls import scenario_result
@@ -58,7 +58,8 @@ def judge(
         ids: Ids of the run; handed on to the verdict.
         served: What the candidate is served with, where that was chosen.
         said: Sentences on what is judged, which become the first note.
-        history: The line's past nights, oldest first; those of this run are passed over.
+        history: The line's past nights, oldest first; those of this run, and of this attempt, are passed
+            over.
         compared: The data beside that of the line's last nights.
 
     Raises:
@@ -67,7 +68,7 @@ def judge(
     evidence = read_evidence(folders, needs(config))
     measured = measure(evidence, config.min_segment_users, data, as_of)
     tonight = entry(evidence, measured, config, ids or {}, as_of.isoformat() if as_of else "")
-    past = [night for night in history if night.run != tonight.run]
+    past = others(history, tonight)
     attempt = attempts(past, tonight)
     confidence = confidence_of_attempt(attempt)
     if attempt > 1:

@@ -163,6 +163,26 @@ def pooled_noise(total: Floats, nights: npt.NDArray[np.int64]) -> Floats:
     return np.sqrt((NOISE_NIGHTS * NOISE**2 + np.maximum(total, 0)) / (NOISE_NIGHTS + nights))
 
 
+def others(history: Sequence[Night], tonight: Night) -> list[Night]:
+    """Returns the nights before tonight's: neither this run, nor one that was cut off after its verdict and begun anew.
+
+    Such a one has judged the same candidate under the same config on the same data. What it measured is no further
+    draw, and tonight's verdict must be the one that it would have been acted on. One that was promoted stays: the
+    champion is its.
+    """
+    return [
+        night
+        for night in history
+        if night.run != tonight.run
+        and (
+            night.promoted
+            or not tonight.fingerprint
+            or night.fingerprint != tonight.fingerprint
+            or _what(night) != _what(tonight)
+        )
+    ]
+
+
 def attempts(history: Sequence[Night], tonight: Night) -> int:
     """Returns which attempt on its data tonight's is, from 1: one more than other candidates were refused on it.
 

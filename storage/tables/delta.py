@@ -1,5 +1,6 @@
 """Delta tables: a folder of Parquet files, and the log that says which of them count."""
 
+import json
 import re
 import tempfile
 from dataclasses import replace
@@ -16,6 +17,8 @@ LOG = "_delta_log"
 COMMIT = re.compile(r"^(\d{20})\.(?:json|.*checkpoint.*)$|^\d{20}\.\d{20}\.compacted\.json$")
 """A file of the log with its version: a commit, or the whole state at it."""
 
+MANY = 500
+"""Number of brackets in a line of the log from which on it is looked at before anybody else reads it."""
 VECTORS = re.compile(r"(?:^|/)deletion_vector[^/]*\.bin$")
 """Finds files of deletion vectors, which lie beside the data."""
 
@@ -87,7 +90,20 @@ def _copy_log(source: Source, folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.filesystem.open_input_stream(path, compression=None) as stream:
-            target.write_bytes(stream.read())
+            content = stream.read()
+        if name.endswith(".json"):
+            _require_flat(content)
+        target.write_bytes(content)
+
+
+def _require_flat(commit: bytes) -> None:
+    """Raises ValueError for JSON that is nested without end, of which deltalake's reader dies."""
+    for line in commit.splitlines():
+        if line.count(b"[") + line.count(b"{") > MANY:
+            try:
+                json.loads(line)
+            except RecursionError:
+                raise ValueError("its JSON is nested too deeply") from None
 
 
 def _require_plain(source: Source, table: Any) -> None:

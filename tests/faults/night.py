@@ -155,8 +155,12 @@ def differences(night: Night, reference: Night) -> list[str]:
     if (run / "lists").exists() and (run / "lists" / "group-0").exists():
         if not same_lists(run, reference.run):
             found.append("rank lists differ")
-        if stable_part(run) != stable_part(reference.run):
-            found.append("the verdict differs")
+        ours, theirs = stable_part(run), stable_part(reference.run)
+        found += [
+            f"the verdict's {key} differs: {str(ours.get(key))[:150]} and {str(theirs.get(key))[:150]}"
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
+        ]
     elif json.loads((run / "verdict.json").read_text())["verdict"] != "skipped":
         found.append("the last run has neither lists nor a reason why")
     if served(night.folder / "out") != served(reference.folder / "out"):

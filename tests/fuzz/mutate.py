@@ -93,6 +93,8 @@ ODD_TEXTS = (
     "\u00e4" * 4096,
 )
 """Texts that something takes for something else."""
+LONGEST = 2000
+"""Length of the longest line that is written many times over."""
 ODD_BYTES = (
     b"\x00",
     b"\xff",
@@ -228,7 +230,7 @@ def _lines(draw: Random, text: str) -> str:
     elif what == 2:
         lines[one], lines[other] = lines[other], lines[one]
     elif what == 3:
-        lines[one] = lines[one] * draw.choice((2, 200))
+        lines[one] *= draw.choice((2, 200)) if len(lines[one]) < LONGEST else 2
     else:
         lines[one] = " " * draw.randrange(1, 5) + lines[one]
     return "\n".join(lines)

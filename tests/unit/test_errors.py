@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from finest import sealed
-from finest.errors import DamagedError, FinestError, first_line, one_line
+from finest.errors import LONGEST, DamagedError, FinestError, first_line, one_line
 
 ODD = ["a\nb", "a\r\nb", "a\u2028b", "a\x85b", "a\x1b[2Jb", "\u202eb", "\udcff"]
 
@@ -28,3 +28,16 @@ def test_a_file_of_such_a_name_that_came_to_a_sealed_folder_is_named_with_the_re
     with pytest.raises(DamagedError) as found:
         sealed.check(tmp_path)
     assert r"a\nb was not written with it" in first_line(found.value) and "run again" in first_line(found.value)
+
+
+def test_a_seal_that_is_nested_without_end_is_damaged(tmp_path: Path) -> None:
+    sealed.seal(tmp_path)
+    (tmp_path / sealed.NAME).write_text("[" * 200_000)
+    sealed.forget_missing(tmp_path)
+    with pytest.raises(DamagedError, match="not as it was written"):
+        sealed.check(tmp_path)
+
+
+def test_what_a_library_says_at_length_is_cut_and_what_we_say_is_not() -> None:
+    assert len(first_line(ValueError("x" * 10**6))) == LONGEST + 3
+    assert len(first_line(FinestError("x" * 10**4))) == 10**4

@@ -195,3 +195,12 @@ def test_a_damaged_page_and_a_time_that_python_has_not_are_said(tmp_path: Path) 
     pq.write_table(rows.set_column(2, "timestamp", far), tmp_path / "far.parquet")
     found = looked(tmp_path / "far.parquet")
     assert found["counts"]["quarantined_rows"] == 1
+
+
+def test_what_is_said_is_lines_whatever_files_and_columns_are_called(tmp_path: Path) -> None:
+    table(tmp_path / "0.csv", "user_id,item_id,timestamp", plain())
+    (tmp_path / "1.csv").write_text('user_id,item_id,"a\nb",timestamp\nu,i,x,1795132800\n')
+    (tmp_path / "\n.csv").touch()
+    found = looked(tmp_path)
+    said = [text for name in ("notes", "mistakes", "bad_rows") for text in found[name]]
+    assert any(r"\n.csv" in text for text in said) and all(len(text.splitlines()) == 1 for text in said)

@@ -120,6 +120,18 @@ def test_what_is_no_whole_delta_table_is_one_line(tmp_path: Path) -> None:
     assert "log cannot be read" in refused(table)
 
 
+def test_a_log_that_is_nested_without_end_is_one_line_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "t", rows())
+    (commit,) = (tmp_path / "t" / "_delta_log").glob("*.json")
+    lines = commit.read_text().splitlines()
+    for deep in ('{"a":' * 200_000, "[" * 200_000, "[" * 200_000 + "]" * 200_000):
+        commit.write_text("\n".join([*lines, deep]))
+        said = refused(tmp_path / "t")
+        assert "log cannot be read (its JSON is nested too deeply)" in said and len(said) < 500
+    commit.write_text("\n".join([*lines, "[" * 400]))
+    assert "log cannot be read" in refused(tmp_path / "t")
+
+
 def test_columns_of_a_delta_table_under_other_names_are_refused(tmp_path: Path) -> None:
     write_deltalake(tmp_path / "t", rows())
     (commit,) = (tmp_path / "t" / "_delta_log").glob("*.json")

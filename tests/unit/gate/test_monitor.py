@@ -17,6 +17,7 @@ from finest.gate.monitor import (
     confidence_of_attempt,
     follow,
     log_evidence,
+    others,
     training_noise,
 )
 from finest.gate.verdict import Night
@@ -151,6 +152,18 @@ def test_every_other_candidate_that_was_refused_on_the_data_is_an_attempt() -> N
     assert attempts([night(3, **same | {"fingerprint": "another"})], tonight) == 1
     unknown: dict[str, Any] = {"fingerprint": None}
     assert attempts([night(1, **same | unknown)], night(9, **unknown)) == 1
+
+
+def test_a_night_that_was_cut_off_after_its_verdict_and_begun_anew_is_no_night_before() -> None:
+    tonight = night(9, promoted=False)
+    cut_off = tonight.model_copy(update={"run": "run-8b"})
+    before = [night(7), night(8)]
+    assert others([*before, cut_off, tonight], tonight) == before
+    other = [cut_off.model_copy(update=one) for one in ({"seed": 1}, {"config": "x"}, {"fingerprint": "day-8"})]
+    promoted = cut_off.model_copy(update={"promoted": True})
+    assert others([*before, *other, promoted], tonight) == [*before, *other, promoted]
+    unknown = tonight.model_copy(update={"fingerprint": ""})
+    assert others([unknown.model_copy(update={"run": "a"})], unknown) != []
 
 
 def test_all_attempts_together_err_in_less_than_seven_percent() -> None:
