@@ -9,11 +9,13 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from finest.errors import one_line
 from tests.end_to_end.conftest import ROOT
 from tests.faults import page, services
 from tests.faults.cell import Cell, strike
@@ -48,15 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _made(fault: Fault, step: str, folder: Path, reference: Night, setting: "services.Setting") -> Cell:
-    began, night = time.monotonic(), Night(folder / "cell")
+    # A folder of its own for each: MLflow's clients keep what they know of a place.
+    began, night = time.monotonic(), Night(folder / f"{fault.name} {step}".replace(" ", "-"))
     try:
         if fault.name in services.NAMES:
             setting.place(night)
         return strike(fault, step, night, reference, "subprocess")
     except Exception as error:  # noqa: BLE001 - a cell that cannot be made is a row of the table, and no end of it
-        return Cell(fault.name, step, "subprocess", "WRONG", repr(error)[:500], time.monotonic() - began, 0.0)
+        traceback.print_exc()
+        return Cell(fault.name, step, "subprocess", "WRONG", one_line(error)[:500], time.monotonic() - began, 0.0)
     finally:
-        shutil.rmtree(folder / "cell", ignore_errors=True)
+        shutil.rmtree(night.folder, ignore_errors=True)
 
 
 def _wanted(given: argparse.Namespace) -> Iterator[tuple[Fault, str]]:
