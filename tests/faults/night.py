@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import psutil
@@ -17,7 +18,7 @@ import psutil
 from components import events
 from tests.builders import write_walks
 from tests.end_to_end.conftest import CONFIG, ROOT
-from tests.end_to_end.test_resume import same_lists, stable_part
+from tests.end_to_end.test_resume import stable_part
 
 STEPS = (
     "preflight", "ingest", "champion", "perturb", "calibrate", "pretrain", "finetune", "gate", "promote", "recommend",
@@ -150,19 +151,21 @@ def step_process(main: psutil.Process, step: str) -> psutil.Process | None:
 
 def differences(night: Night, reference: Night) -> list[str]:
     """Returns in what the result of a night is not that of another one."""
-    found = []
-    run = night.run
-    if (run / "lists").exists() and (run / "lists" / "group-0").exists():
-        if not same_lists(run, reference.run):
-            found.append("rank lists differ")
-        ours, theirs = stable_part(run), stable_part(reference.run)
-        found += [
-            f"the verdict's {key} differs: {str(ours.get(key))[:150]} and {str(theirs.get(key))[:150]}"
-            for key in sorted(ours.keys() | theirs.keys())
-            if ours.get(key) != theirs.get(key)
-        ]
-    elif json.loads((run / "verdict.json").read_text())["verdict"] != "skipped":
-        found.append("the last run has neither lists nor a reason why")
+    run, whole = night.run, reference.run
+    found = [
+        f"{file.relative_to(whole)} differs"
+        for file in sorted((whole / "lists").rglob("*.parquet"))
+        if not (there := run / file.relative_to(whole)).exists() or there.read_bytes() != file.read_bytes()
+    ]
+    ours: dict[str, Any] = stable_part(run)
+    theirs: dict[str, Any] = stable_part(whole)
+    # Where the first run had promoted its candidate already, the second one is judged against that, as any night after.
+    keys = sorted(ours.keys() | theirs.keys()) if not ours["night"]["champion"] else ["verdict"]
+    found += [
+        f"the verdict's {key} differs: {str(ours.get(key))[:150]} and {str(theirs.get(key))[:150]}"
+        for key in keys
+        if ours.get(key) != theirs.get(key)
+    ]
     if served(night.folder / "out") != served(reference.folder / "out"):
         found.append("the lists that are served differ")
     return found + _registry(night, reference)
