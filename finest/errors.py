@@ -10,7 +10,8 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 
 
 LONGEST = 1000
-"""Number of characters that are shown of a message that was not made for users."""
+"""Number of characters that are shown of a message that was not made for users, and of a word in one that was."""
+LONG_WORD = re.compile(rf"(\S{{{LONGEST}}})\S+")
 
 
 def printable(text: str) -> str:
@@ -34,8 +35,11 @@ class FinestError(Exception):
     """Exit code of a command that ends with it."""
 
     def __str__(self) -> str:
-        """Returns the text in one line: a name in it, as of a file, may hold any character."""
-        return printable(super().__str__())
+        """Returns the text in one line: what is named in it may hold any character, and no end of them."""
+        text = super().__str__()
+        if len(text) > LONGEST:
+            text = LONG_WORD.sub(r"\1...", masked(text))  # masked while secrets in it are whole
+        return printable(text)
 
 
 class ConfigError(FinestError):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from finest import documents, parquet, sealed
 from finest.data import schema
 from finest.data.schema import Manifest
-from finest.errors import DataError
+from finest.errors import DataError, first_line
 from finest.histories import Histories
 
 Ints = npt.NDArray[np.int64]
@@ -135,9 +136,9 @@ def load(folder: Path) -> Dataset:
     sealed.check_own(folder)
     try:
         manifest = documents.read(folder / schema.MANIFEST, Manifest, "run ingest again")
-        table = parquet.read(folder / schema.INTERACTIONS)
-        users = parquet.read(folder / schema.USERS)
-        items = parquet.read(folder / schema.ITEMS)
+        table = _read(folder / schema.INTERACTIONS, schema.INTERACTIONS_SCHEMA)
+        users = _read(folder / schema.USERS, schema.USERS_SCHEMA)
+        items = _read(folder / schema.ITEMS, schema.ITEMS_SCHEMA)
     except FileNotFoundError as error:
         raise DataError(
             f"{folder}: not a data set that ingest wrote ({Path(str(error.filename)).name} is missing)"
@@ -157,3 +158,12 @@ def load(folder: Path) -> Dataset:
         target_ids=np.array(table.column("item").to_pylist(), dtype=object),
         manifest=manifest,
     )
+
+
+def _read(path: Path, columns: pa.Schema) -> pa.Table:
+    """Returns the columns of a file of a data set. Raises DataError where they are others."""
+    table = parquet.read(path)
+    try:
+        return table.select(columns.names).cast(columns)
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path}: damaged, or of another version ({first_line(error)}); run ingest again") from error

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from tests.faults.fault import Fault, Struck
-from tests.faults.night import Ended, Night, differences, family
+from tests.faults.night import Ended, Night, differences, family, served
 
 Outcome = Literal["equal", "line, then equal", "killed, then equal", "WRONG", "not struck"]
 
@@ -72,6 +72,11 @@ def _struck(fault: Fault, step: str, night: Night, reference: Night) -> tuple[Ou
     again = night.whole()
     if again.code != 0:
         return "WRONG", f"the same command again: {again.code}: {again.said}; at first: {first.said}"
+    if step == "recommend" and not served(night.folder / "out"):
+        lists = night.recommend()
+        if lists.code != 0:
+            return "WRONG", f"finest recommend: {lists.code}: {lists.said}"
+        struck.said = "it was promoted already, and its lists are not of that run: finest recommend wrote them"
     if found := differences(night, reference):
         return "WRONG", f"after the same command again, {'; '.join(found)}; at first: {first.said}"
     line = f"{struck.said}: {first.said}" if struck.said else first.said

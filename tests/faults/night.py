@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import psutil
@@ -18,7 +17,7 @@ import psutil
 from components import events
 from tests.builders import write_walks
 from tests.end_to_end.conftest import CONFIG, ROOT
-from tests.end_to_end.test_resume import stable_part
+from tests.end_to_end.test_resume import same_lists, stable_part
 
 STEPS = (
     "preflight", "ingest", "champion", "perturb", "calibrate", "pretrain", "finetune", "gate", "promote", "recommend",
@@ -71,19 +70,20 @@ class Night:
     def prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_walks(self.source)
-        (self.folder / "config.yaml").write_text(f"{CONFIG}recommend: {{out: {self.folder / 'out'}}}\n")
+        config = CONFIG.replace("preflight: {", "preflight: {skip_without_new_data: true, ")
+        (self.folder / "config.yaml").write_text(f"{config}recommend: {{out: {self.folder / 'out'}}}\n")
 
-    def start(self) -> psutil.Process:
-        """Starts the command."""
+    def start(self, command: str = "run", *more: str) -> psutil.Process:
+        """Starts the command, or another one."""
         sets = [part for setting in (f"source={self.source}", *self.placed) for part in ("--set", setting)]
-        command = [sys.executable, "-m", "pipeline", "run", "--config", str(self.folder / "config.yaml"), *sets]
+        with_config = [sys.executable, "-m", "pipeline", command, "--config", str(self.folder / "config.yaml")]
         plain = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("FINEST_", "MLFLOW_", "KFP_", "AWS_"))
         }
         self.process = subprocess.Popen(
-            command,
+            [*with_config, *sets, *more],
             cwd=ROOT,
             env={**plain, "FINEST_STATE": str(self.state), "OMP_NUM_THREADS": "1", **self.environment},
             stdout=subprocess.DEVNULL,
@@ -128,6 +128,11 @@ class Night:
         self.start()
         return self.end([])
 
+    def recommend(self) -> Ended:
+        """Writes the champion's lists, as `finest recommend` does."""
+        self.start("recommend", "--out", str(self.folder / "out"))
+        return self.end([])
+
 
 def family(process: psutil.Process) -> list[psutil.Process]:
     """Returns a process and all below it."""
@@ -151,21 +156,16 @@ def step_process(main: psutil.Process, step: str) -> psutil.Process | None:
 
 def differences(night: Night, reference: Night) -> list[str]:
     """Returns in what the result of a night is not that of another one."""
-    run, whole = night.run, reference.run
-    found = [
-        f"{file.relative_to(whole)} differs"
-        for file in sorted((whole / "lists").rglob("*.parquet"))
-        if not (there := run / file.relative_to(whole)).exists() or there.read_bytes() != file.read_bytes()
-    ]
-    ours: dict[str, Any] = stable_part(run)
-    theirs: dict[str, Any] = stable_part(whole)
-    # Where the first run had promoted its candidate already, the second one is judged against that, as any night after.
-    keys = sorted(ours.keys() | theirs.keys()) if not ours["night"]["champion"] else ["verdict"]
-    found += [
-        f"the verdict's {key} differs: {str(ours.get(key))[:150]} and {str(theirs.get(key))[:150]}"
-        for key in keys
-        if ours.get(key) != theirs.get(key)
-    ]
+    run, whole, found = night.run, reference.run, list[str]()
+    if stable_part(run)["verdict"] != "skipped":  # as it is once the first run has promoted: nothing is new then
+        if not same_lists(run, whole):
+            found.append("rank lists differ")
+        ours, theirs = stable_part(run), stable_part(whole)
+        found += [
+            f"the verdict's {key} differs: {str(ours.get(key))[:150]} and {str(theirs.get(key))[:150]}"
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
+        ]
     if served(night.folder / "out") != served(reference.folder / "out"):
         found.append("the lists that are served differ")
     return found + _registry(night, reference)
@@ -175,6 +175,8 @@ def served(out: Path) -> dict[str, bytes]:
     """Returns the files of what is served now, by name."""
     import pyarrow.parquet as pq
 
+    if not (out / "current.json").exists():
+        return {}
     folder = out / json.loads((out / "current.json").read_text())["folder"]
     return {file.name: str(pq.read_table(file).to_pylist()).encode() for file in sorted(folder.glob("part-*.parquet"))}
 

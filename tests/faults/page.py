@@ -17,8 +17,9 @@ INTRODUCTION = """# Faults
 Written by `python -m tests.faults`: a run of the whole pipeline, as small as it can be, is struck once at each step by
 each fault. A cell ends well where the champion's weights, the rank lists, the verdict and the lists that are served
 are, to the bit, those of a run to which nothing happens, there is one champion, no process is left, and no run is open.
-Where the first run had promoted its candidate already, the same command judges against that, as any night after does:
-then its verdict is to be `pass`, and all else equal.
+Where the first run had promoted its candidate already, the same command finds nothing new and is skipped
+(`preflight.skip_without_new_data`, as in nightly.yaml); lists that it had not written yet are written by
+`finest recommend`.
 
 | cell | means |
 |---|---|

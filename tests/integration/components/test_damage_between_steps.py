@@ -3,13 +3,17 @@
 The folders are those of a tiny run; bits are drawn with a seed, in every file.
 """
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from finest import sealed
-from finest.errors import DamagedError
+from finest.data import schema
+from finest.data.dataset import load
+from finest.errors import DamagedError, DataError
 from tests.damage import DAMAGE, bits, flipped
 from tests.step_folders import FOLDERS, Run, make
 
@@ -79,3 +83,20 @@ def found(read: Callable[[], object], file: Path, folder: Path) -> None:
     assert str(folder) in text and "run again" in text and "\n" not in text
     named = file.relative_to(folder).as_posix()
     assert named in text or sealed.NAME in text
+
+
+@pytest.mark.parametrize("column", ["position", "user_code"])
+def test_a_data_set_of_other_columns_that_is_sealed_is_one_line(run: Run, tmp_path: Path, column: str) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(run.data, data)
+    table = pq.read_table(data / schema.INTERACTIONS)
+    for changed in (table.drop_columns([column]), table.append_column(column, table[column])):
+        pq.write_table(changed, data / schema.INTERACTIONS)
+        sealed.seal(data)
+        with pytest.raises(DataError, match=r"interactions.parquet: (damaged|cannot be read).* again"):
+            load(data)
+    texts = table.set_column(0, "user", table["user"]).set_column(3, "position", table["user"])
+    pq.write_table(texts, data / schema.INTERACTIONS)
+    sealed.seal(data)
+    with pytest.raises(DataError, match=r"interactions.parquet: damaged, or of another version"):
+        load(data)
