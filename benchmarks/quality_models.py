@@ -31,7 +31,7 @@ from finest.ranklists import baselines, file, yardsticks
 from finest.ranklists.schema import Description, RankLists, build, describe_catalogue
 from finest.ranklists.take import take
 from finest.section import Section
-from finest.training import calibrate, group, unseen
+from finest.training import calibrate, group_folder, unseen
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import prepare
 from finest.training.facts import describe
@@ -131,7 +131,7 @@ def ours(data: Dataset, config: Pretrain, tuning: Finetune, seed: int, work: Pat
     edits, bases, tuned = EDITS_SCHEMA.empty_table(), work / "pretrained", work / "tuned"
     pretrain(data, edits, plan, "0", config, store, bases, lambda progress: None, found.both)
     finetune(data, edits, plan, "0", config, tuning, bases, None, store, tuned, lambda progress: None)
-    took = group.read_facts(tuned)["cost"]["clean"]
+    took = group_folder.read_facts(tuned)["cost"]["clean"]
     network, finest = (
         Spent(took[f"{stage}_epochs_cpu_seconds"], took[f"{stage}_seconds"]) for stage in ("pretrain", "finetune")
     )

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.fs as pafs
 import pytest
 
-from components.champion.work import VERSION, saved_champion, score, skipped
+from components.champion.score import score
+from components.champion.work import VERSION, saved_champion, skipped
 from components.gate.work import decide
 from components.promote.config import Promote
 from components.promote.work import promote, reject

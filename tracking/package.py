@@ -189,7 +189,7 @@ def needed(facts: "Facts") -> tuple[list[Path], list[str]]:
 def _example(model_folder: Path) -> "pd.DataFrame":
     import pandas as pd
 
-    from finest.models.saved import ITEMS
+    from finest.models.folder import ITEMS
 
     items = json.loads((model_folder / ITEMS).read_text(encoding="utf-8"))
     return pd.DataFrame({"history": [items[:3], items[1:2]], "k": [10, 5]})

@@ -36,7 +36,8 @@ def champion(
     from pathlib import Path
 
     from components.champion import compare
-    from components.champion.work import download, known, score, skipped
+    from components.champion.score import score
+    from components.champion.work import download, known, skipped
     from components.promote.config import Promote
     from components.sections import parse
     from components.step import running

@@ -20,8 +20,7 @@ from finest.gate.verdict import Night, Served, Verdict, write_verdict
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render
-from finest.training.finetune import CANDIDATE
-from finest.training.group import read_facts
+from finest.training.group_folder import CANDIDATE, read_facts
 from finest.training.recipe import Recipe
 from tracking.runs import kfp_run_id
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -18,14 +18,13 @@ from finest.histories import Histories, Ints
 from finest.memory.features import Memory
 from finest.memory.tables import Counts
 from finest.models.config import RENAMED, ModelConfig
+from finest.models.folder import COUNTS, FACTS, ITEMS, WEIGHTS, damaged, read_items
 from finest.models.length import Length
 from finest.models.ranking import scored, top
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
 from finest.registry import Named
 from finest.section import Section
-
-WEIGHTS, FACTS, ITEMS, COUNTS = "weights.safetensors", "model.json", "items.json", "counts.safetensors"
 
 WITHOUT_HEADS = "gru4rec"
 """The model that earlier versions saved with a number of heads, which it has not."""
@@ -126,16 +125,6 @@ def read_facts(folder: Path) -> Facts:
         raise DataError(f"{folder / FACTS}: not a model that this installation can read: {said}") from error
 
 
-def read_items(folder: Path) -> list[str]:
-    """Returns the items of a saved model's catalogue [I], by code from 1. Raises DataError where there are none."""
-    try:
-        return TypeAdapter(list[str]).validate_json((folder / ITEMS).read_bytes(), strict=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: not a saved model ({ITEMS} is missing)") from error
-    except ValidationError as error:
-        raise DataError(_damaged(folder / ITEMS, error.errors()[0]["msg"])) from error
-
-
 def load(folder: Path, device: str = "cpu") -> SavedModel:
     """Returns a model that `save` wrote, ready to rank. Raises DataError where the folder holds no whole one."""
     facts = read_facts(folder)
@@ -146,17 +135,13 @@ def load(folder: Path, device: str = "cpu") -> SavedModel:
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({Path(str(error.filename)).name} is missing)") from error
     except (SafetensorError, KeyError, ValueError) as error:  # what of the two files it is, their names in the text say
-        raise DataError(_damaged(folder, f"{WEIGHTS} or {COUNTS}: {first_line(error)}")) from error
+        raise DataError(damaged(folder, f"{WEIGHTS} or {COUNTS}: {first_line(error)}")) from error
     model = build(facts.model, len(item_ids) - 1)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise DataError(_damaged(folder / WEIGHTS, f"not the weights of the {facts.model.name} beside it")) from error
+        raise DataError(damaged(folder / WEIGHTS, f"not the weights of the {facts.model.name} beside it")) from error
     return SavedModel(model.to(device).eval(), facts, item_ids, memory)
-
-
-def _damaged(path: Path, why: str) -> str:
-    return f"{path}: damaged, or not of a saved model ({why}); take it from where it came once more"
 
 
 def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[list[list[str]], list[list[float]]]:

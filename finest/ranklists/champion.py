@@ -10,13 +10,11 @@ import pyarrow as pa
 from finest import parquet
 from finest.data.dataset import Dataset
 from finest.data.schema import USERS_SCHEMA
+from finest.models.folder import CUT
 from finest.models.saved import SavedModel, load
 from finest.ranklists.match import match
 from finest.ranklists.schema import Description, RankLists, describe_catalogue
 from finest.ranklists.take import take
-
-CUT = "cut.parquet"
-"""File beside a model: each user's last training time, columns `user` and `last_train_timestamp` (microseconds)."""
 
 CUT_SCHEMA = pa.schema([USERS_SCHEMA.field("user"), USERS_SCHEMA.field("last_train_timestamp")])
 """Columns of that file."""

@@ -8,8 +8,7 @@ import duckdb
 
 from finest import parquet
 from finest.data import schema
-from finest.models.saved import read_items
-from finest.ranklists.champion import CUT
+from finest.models.folder import CUT, read_items
 
 MEMORY = "1GB"
 """What DuckDB may use before it goes to disk."""

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from finest.histories import Histories
 from finest.models.config import ModelConfig
+from finest.models.folder import WEIGHTS
 from finest.models.ranking import CHUNK, scored
 from finest.models.recommender import Recommender, Task
 from finest.models.registry import MODELS
-from finest.models.saved import WEIGHTS, Facts, load, save
+from finest.models.saved import Facts, load, save
 from finest.training.replicas.stack import stack, unstack
 
 ITEMS, WINDOWS = 40, 6

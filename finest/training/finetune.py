@@ -14,14 +14,15 @@ import torch
 
 from finest import atomic, sealed
 from finest.data.dataset import Dataset, Ints, Rows
+from finest.models.folder import WEIGHTS
 from finest.models.recommender import Recommender
-from finest.models.saved import WEIGHTS, load, save
+from finest.models.saved import load, save
 from finest.perturb.edits import apply, from_table
 from finest.perturb.plan import Plan
 from finest.ranklists import file as list_file
 from finest.ranklists.champion import write_cut
 from finest.ranklists.take import take
-from finest.training import checkpoint, group, references
+from finest.training import checkpoint, group, group_folder, references
 from finest.training.config import Finetune, Pretrain
 from finest.training.device import choose, prepare
 from finest.training.facts import describe, model_facts, weight_facts
@@ -40,9 +41,6 @@ from finest.training.store import Store
 from finest.training.unit import TrainUnit, fit, units_of
 from finest.training.windows import WindowPlan, Windows, fill, plan_windows
 from finest.training.workers import Event, Job, run
-
-CANDIDATE = "candidate"
-"""Folder of the clean variant's tuned model, in the step's output."""
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +90,7 @@ def finetune(
     device = choose(pretrain.device)
     variants = plan.group(group_id).variants
     sealed.check(bases)
-    facts = group.read_facts(bases)
+    facts = group_folder.read_facts(bases)
     recipe = Recipe.model_validate(facts["recipe"])
     pretrain = long_enough(pretrain, recipe)
     arrangement = Arrangement(**facts["replicas"])
@@ -133,8 +131,8 @@ def finetune(
         shutil.copytree(bases / "lists", folder / "lists", dirs_exist_ok=True)
         for variant in variants:
             write_history(folder, variant.name, histories[variant.name], terms)
-        write_cut(data, folder / CANDIDATE)
-        group.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
+        write_cut(data, folder / group_folder.CANDIDATE)
+        group_folder.write_facts(folder, {**facts, "protocol": config.protocol, "reference": reference, "cost": cost})
         sealed.seal(folder)
 
 
@@ -224,7 +222,7 @@ def _tune_unit(job: FinetuneJob, on_event: Callable[[Event], None]) -> list[grou
         list_file.write(lists, job.out / "lists" / stage / f"{variant.name}.parquet")
         if stage == "tuned" and variant.name == "clean":
             save(
-                job.out / CANDIDATE,
+                job.out / group_folder.CANDIDATE,
                 base.model,
                 model_facts(job.data, variant, job.pretrain, "tuned", base.facts.length),
                 list(job.data.item_ids),

@@ -1,26 +1,19 @@
-"""Writes what a training step leaves in its group's folder beside the models: facts and costs in `group.json`."""
+"""Measures and tells what the trainings of a group do."""
 
-import json
 import logging
 import os
-import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from finest import documents
 from finest.perturb.plan import Variant
 from finest.training.device import hardware
 from finest.training.progress import Progress, Report
 from finest.training.workers import Event
-
-FACTS = "group.json"
-"""File of the group's facts."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,17 +60,6 @@ def cost(
         "lists_cpu_seconds": listed[1],
         f"{stage}_epochs_cpu_seconds": sum(record["cpu_seconds"] for record in history),
     }
-
-
-def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Writes `group.json`, with this process tree's largest memory."""
-    kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    (folder / FACTS).write_text(json.dumps({**facts, "peak_memory_mb": kilobytes // 1024}, indent=2, sort_keys=True))
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Returns the facts that `write_facts` wrote. Raises DataError where they are damaged."""
-    return documents.read_facts(folder / FACTS, "run the training again")
 
 
 def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:

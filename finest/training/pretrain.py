@@ -24,7 +24,7 @@ from finest.perturb.plan import Plan
 from finest.ranklists import file as list_file
 from finest.ranklists.schema import Stage
 from finest.ranklists.take import take
-from finest.training import checkpoint, group
+from finest.training import checkpoint, group, group_folder
 from finest.training.config import Pretrain
 from finest.training.device import THREADS, choose, hardware, prepare
 from finest.training.facts import describe, model_facts, weight_facts
@@ -95,7 +95,7 @@ def pretrain(
         ]
         for variant, result in zip(variants, results, strict=True):
             write_history(folder, variant.name, result.history, {})
-        group.write_facts(
+        group_folder.write_facts(
             folder,
             {
                 "group": group_id,

@@ -8,12 +8,24 @@ from pydantic import Field
 from finest import documents, sealed
 from finest.models.length import Length
 from finest.section import Section
-from finest.training.stopping import Found
 
 FILE = "recipe.json"
 """Name of the file."""
 
 Choice = Literal["stack", "memory", "network"]
+
+
+class Found(Section):
+    """Holds where a training stopped, and why."""
+
+    steps: int
+    """Number of steps of the best look."""
+    value: float
+    """What was measured there."""
+    last: int
+    """Number of steps that were taken in all."""
+    why: Literal["patience", "maximum"]
+    """`patience`: there was no better look for long enough; `maximum`: no further step was allowed."""
 
 
 class Recipe(Section):

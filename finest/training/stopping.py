@@ -4,7 +4,7 @@ Shapes: M held-out instances.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from finest.data.dataset import Dataset
 from finest.errors import DataError
 from finest.models.ranking import rank, scored
 from finest.models.registry import build
-from finest.section import Section
 from finest.training.config import Pretrain
 from finest.training.loop import Watch
+from finest.training.recipe import Found
 
 EVERY = 50
 """Least number of steps between two looks: an epoch of small data."""
@@ -33,19 +33,6 @@ BEST = "best/"
 
 Measure = Callable[[Mapping[str, Tensor]], float]
 """Returns how good a model's state is, by name."""
-
-
-class Found(Section):
-    """Holds where a training stopped, and why."""
-
-    steps: int
-    """Number of steps of the best look."""
-    value: float
-    """What was measured there."""
-    last: int
-    """Number of steps that were taken in all."""
-    why: Literal["patience", "maximum"]
-    """`patience`: there was no better look for long enough; `maximum`: no further step was allowed."""
 
 
 class Stopping(Watch):

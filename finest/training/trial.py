@@ -19,7 +19,8 @@ from finest.training.device import choose
 from finest.training.facts import weight_facts
 from finest.training.pretrain import plan_of, pretrained
 from finest.training.progress import Report
-from finest.training.stopping import Found, HeldOut, Stopping
+from finest.training.recipe import Found
+from finest.training.stopping import HeldOut, Stopping
 from finest.training.store import Store
 from finest.training.unit import TrainUnit
 

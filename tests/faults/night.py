@@ -198,7 +198,7 @@ def _registry(night: Night, reference: Night) -> list[str]:
 
 def champion_weights(night: Night) -> list[bytes]:
     """Returns the weights of the version in production, as whoever serves it takes them."""
-    from finest.models.saved import WEIGHTS
+    from finest.models.folder import WEIGHTS
     from tracking.registry import list_versions, package
 
     with _environment(night), tempfile.TemporaryDirectory() as temporary:

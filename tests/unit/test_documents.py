@@ -10,17 +10,17 @@ import pytest
 from finest import sealed
 from finest.data import dataset, schema
 from finest.errors import DataError
-from finest.models import saved
+from finest.models import folder, saved
 from finest.perturb import plan
-from finest.training import group, recipe
+from finest.training import group_folder, recipe
 
 READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "manifest": (schema.MANIFEST, dataset.load),
     "plan": (plan.PLAN_FILE, plan.read_plan),
     "recipe": (recipe.FILE, recipe.Recipe.read),
-    "group": (group.FACTS, group.read_facts),
-    "model": (saved.FACTS, saved.read_facts),
-    "items": (saved.ITEMS, saved.read_items),
+    "group": (group_folder.FACTS, group_folder.read_facts),
+    "model": (folder.FACTS, saved.read_facts),
+    "items": (folder.ITEMS, folder.read_items),
 }
 DAMAGED = [
     b"",

@@ -54,7 +54,8 @@ class Trial:
 
     def __init__(self, name: str, package: Path, bounds: Bounds, scratch: Path):
         """Finds or makes its environment. Raises FinestError where its requirements are not met."""
-        from finest.models.saved import read_facts, read_items
+        from finest.models.folder import read_items
+        from finest.models.saved import read_facts
 
         scratch.mkdir()
         self.name, self.package, self.scratch, self.patience_s = name, package, scratch, bounds.patience_s

@@ -11,10 +11,11 @@ from finest.errors import DataError
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
+from finest.models.folder import COUNTS, FACTS, ITEMS, WEIGHTS
 from finest.models.registry import build
 from finest.models.sasrec import SASRecConfig
-from finest.models.saved import COUNTS, FACTS, ITEMS, WEIGHTS, Facts, load, save
-from finest.training import group
+from finest.models.saved import Facts, load, save
+from finest.training import group_folder
 from finest.training.recipe import Recipe
 from tests.builders import random_dataset
 from tests.damage import DAMAGE, bits, flipped
@@ -47,7 +48,7 @@ def test_a_model_that_cannot_be_read_is_one_line_that_names_the_file(saved: Path
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"null", b'{"group"'])
-@pytest.mark.parametrize(("name", "read"), [(group.FACTS, group.read_facts)])
+@pytest.mark.parametrize(("name", "read"), [(group_folder.FACTS, group_folder.read_facts)])
 def test_facts_that_cannot_be_read_are_too(
     tmp_path: Path, content: bytes, name: str, read: Callable[[Path], object]
 ) -> None:

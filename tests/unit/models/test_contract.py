@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from finest.errors import DataError, FinestError
+from finest.models.folder import FACTS
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS
 from finest.models.sasrec import SASRec, SASRecConfig
-from finest.models.saved import FACTS, Facts, load, save
+from finest.models.saved import Facts, load, save
 from finest.testing import check_model
 from finest.training.replicas.stack import stack
 from tests.unit.models.plugins import Masked, Plain, PlainConfig

@@ -11,7 +11,7 @@ from components.champion.work import check
 from components.promote.config import Promote
 from finest.data.dataset import Dataset
 from finest.errors import DataError
-from finest.models.saved import ITEMS
+from finest.models.folder import ITEMS
 from finest.ranklists.champion import write_cut
 from finest.ranklists.shared import Shared, shared
 from tests.builders import stored, written_dataset
