@@ -1,4 +1,6 @@
-"""Lengths of time, written for people."""
+"""Lengths of time, written for people, and days that follow."""
+
+from datetime import date, timedelta
 
 
 def duration(seconds: float) -> str:
@@ -13,3 +15,12 @@ def duration(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def day_after(day: date, days: int = 1) -> date:
+    """Returns the day so many days later; the last day that there is where that is none.
+
+    >>> str(day_after(date(2026, 12, 31))), str(day_after(date(9999, 12, 30), 2))
+    ('2027-01-01', '9999-12-31')
+    """
+    return day + min(timedelta(days=days), date.max - day)

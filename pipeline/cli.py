@@ -139,7 +139,7 @@ def gate(
     Exit codes: 0 passed; 3 refused; 2 usage or config; 1 anything else, such as a gate that fails its own test.
     """
     loaded = configs.load(config or configs.QUICKSTART, sets or [])
-    from finest.gate import verdict as verdicts
+    from finest.gate import verdict_file
     from finest.gate.history import read_history
     from finest.gate.judge import judge
     from finest.report.report import render
@@ -151,12 +151,12 @@ def gate(
     nights = read_history(history) if history else []
     verdict = judge([lists], loaded.gate, data=data, as_of=datetime.now(UTC), history=nights)
     if output:
-        verdicts.write_verdict(verdict, output)
+        verdict_file.write_verdict(verdict, output)
     if report:
         report.parent.mkdir(parents=True, exist_ok=True)
         render(verdict, {}, report, f"Rank lists in {lists}")
     if as_json:
-        print(verdicts.as_json(verdict))
+        print(verdict_file.as_json(verdict))
     else:
         show(console(), verdict)
     if verdict.verdict == "broken":

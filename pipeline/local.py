@@ -21,7 +21,7 @@ from components.step import cpu_seconds
 from finest import documents, sealed
 from finest.durations import duration
 from finest.errors import FinestError
-from finest.gate.verdict import read_verdict
+from finest.gate.verdict_file import read_verdict
 from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
 from finest.secrets import hide_variable, masked
 from pipeline import config as configs

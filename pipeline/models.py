@@ -194,10 +194,10 @@ def history(
 def _overlaps(tenure: "Tenure", at: str) -> bool:
     try:
         first = datetime.fromisoformat(at)
-    except ValueError:
+        first = first if first.tzinfo else first.replace(tzinfo=UTC)
+        last = first + (timedelta(days=1) if len(at.strip()) == len("2026-05-03") else timedelta(microseconds=1))
+    except (ValueError, OverflowError):
         raise ConfigError(f"--at {at}: write a day or a time, like 2026-05-03 or 2026-05-03T06:00") from None
-    first = first if first.tzinfo else first.replace(tzinfo=UTC)
-    last = first + timedelta(days=1) if len(at.strip()) == len("2026-05-03") else first + timedelta(microseconds=1)
     return tenure.since < last and (tenure.until or datetime.max.replace(tzinfo=UTC)) > first
 
 

@@ -44,7 +44,9 @@ def list_(state: StateFolder = None, as_json: Json = False) -> None:
 )
 def prune(
     keep: Annotated[int | None, typer.Option(min=0, help="Newest runs of every line that stay.")] = None,
-    older_than: Annotated[float | None, typer.Option(min=0, metavar="DAYS", help="Only runs older than that.")] = None,
+    older_than: Annotated[
+        float | None, typer.Option(min=0, max=36_500, metavar="DAYS", help="Only runs older than that.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     state: StateFolder = None,

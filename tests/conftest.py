@@ -30,8 +30,10 @@ def as_it_was() -> Iterator[None]:
     """Keeps the import path and the environment.
 
     MLflow puts a package's copy of finest first, where spawned processes would find it; and a command that runs in this
-    process sets what its steps inherit, such as ten minutes of patience with a server that is away.
+    process sets what its steps inherit, such as ten minutes of patience with a server that is away. How wide a command
+    writes is no matter of the terminal that the tests are started in.
     """
+    os.environ.pop("COLUMNS", None)
     path, environment = list(sys.path), dict(os.environ)
     yield
     sys.path[:] = path

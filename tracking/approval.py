@@ -7,7 +7,8 @@ from pathlib import Path
 
 from finest.errors import FinestError
 from finest.gate.better import better
-from finest.gate.verdict import Verdict, digest_of, read_verdict
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import digest_of, read_verdict
 from finest.models.manifest import VERDICT
 from tracking import awaiting, history, ledger, registry, standing
 from tracking.entries import Entry, Log

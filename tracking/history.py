@@ -11,7 +11,7 @@ import yaml
 from finest.data.compared import NightData
 from finest.data.unusual import Earlier
 from finest.errors import DataError, FinestError, one_line
-from finest.gate import verdict as verdicts
+from finest.gate import verdict_file
 from finest.gate.verdict import Night, Verdict
 from finest.secrets import masked
 from tracking import registry
@@ -65,7 +65,7 @@ def read_verdict(kfp_run: str) -> Verdict:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(asked(lambda: connect().download_artifacts(found[0].info.run_id, "verdict.json", folder)))
         try:
-            return verdicts.read_verdict(file)
+            return verdict_file.read_verdict(file)
         except DataError:
             raise FinestError(
                 f"verdict.json of the run {kfp_run} was written by another version of finest; see it in MLflow"

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finest.data.schema import Manifest
-from finest.gate.verdict import Verdict, digest_of, write_verdict
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import digest_of, write_verdict
 from finest.imports import ROOT, closure
 from finest.memory.registry import FEATURES
 from finest.models.manifest import CARD, JUDGED, MODEL, VERDICT, PackageManifest, digests, write

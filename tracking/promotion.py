@@ -9,7 +9,8 @@ from pathlib import Path
 
 from finest.data.schema import Manifest
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, digest_of
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import digest_of
 from finest.models.registry import MODELS
 from finest.models.signature import PRIVATE
 from tracking import approval, awaiting, ledger, standing

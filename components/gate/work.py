@@ -16,7 +16,8 @@ from components.champion import compare
 from finest import parquet, sealed
 from finest.gate.config import Gate, digest
 from finest.gate.judge import judge
-from finest.gate.verdict import Night, Served, Verdict, write_verdict
+from finest.gate.verdict import Night, Served, Verdict
+from finest.gate.verdict_file import write_verdict
 from finest.perturb.plan import read_plan
 from finest.profiling.summary import NUMBERS, PAGE, measured, page
 from finest.report.report import cpu_seconds, render

@@ -43,7 +43,7 @@ class Promote(Section):
     not compared. Equal models differed by at most 1.31 (docs/operations.md)."""
     approval: Literal["automatic", "manual"] = "automatic"
     """Whether a candidate that passed becomes champion by itself, or waits for a person: `finest models approve`."""
-    approval_hours: float = Field(default=24.0, gt=0)
+    approval_hours: float = Field(default=24.0, gt=0, le=24 * 366)
     """How long a candidate waits for a person; after that, it is never champion without `--force`."""
     freeze: list[Freeze] = Field(default=[])
     """Spans of time in which no candidate becomes champion by itself: it waits for a person, as above."""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator, model_validator
 
+from finest.durations import day_after
 from finest.section import Section
 
 CRON_FIELDS = 5
@@ -69,7 +70,11 @@ class Freeze(Section):
     def _one_kind(self) -> "Freeze":
         dated, again = (self.start, self.end), (self.cron or None, self.hours)
         if None not in dated and again == (None, None):
-            if self._first() >= self._last():
+            try:
+                first, last = self._first(), self._last()
+            except OverflowError:
+                raise ValueError("starts or ends in a year that cannot be counted on from") from None
+            if first >= last:
                 raise ValueError("ends before it starts")
         elif None in again or dated != (None, None):
             raise ValueError("a freeze has start and end, or cron and hours: {start: 2026-12-24, end: 2026-12-26}")
@@ -92,7 +97,7 @@ class Freeze(Section):
 
     def _last(self) -> datetime:
         day = isinstance(self.end, date) and not isinstance(self.end, datetime)
-        return self._moment(self.end + timedelta(days=1) if day and self.end else self.end)
+        return self._moment(day_after(self.end) if day and self.end else self.end)
 
     def _moment(self, value: date | datetime | None) -> datetime:
         assert value is not None

@@ -10,7 +10,8 @@ from components.promote.freeze import frozen
 from finest import sealed
 from finest.data.dataset import load
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, digest_of, read_verdict
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import digest_of, read_verdict
 from finest.ranklists import file
 from tracking import promotion, retention
 from tracking import sample as samples

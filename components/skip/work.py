@@ -8,7 +8,8 @@ from finest import sealed
 from finest.data.schema import Manifest
 from finest.data.window import moment
 from finest.gate.judge import skipped
-from finest.gate.verdict import Verdict, write_verdict
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import write_verdict
 from finest.report.report import render
 from tracking.runs import kfp_run_id
 

@@ -1,6 +1,6 @@
 """From rows as they were read to rows that can be used: others are set aside with a reason, nothing disappears."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 
 import ibis
 import ibis.expr.types as ir
@@ -14,6 +14,7 @@ from finest.data.schema import DUPLICATE
 from finest.data.source import SourceFile
 from finest.data.times import TimestampUnit, days, iso_8601, micros, microseconds, plain, whole, within
 from finest.data.window import CLOCK_DAYS, partition_days
+from finest.durations import day_after
 
 UNPARSABLE = "timestamp unparsable"
 """The quarantine's reason for a timestamp that is neither a plain decimal number nor an ISO 8601 time."""
@@ -117,7 +118,7 @@ def judged(rows: ir.Table, config: Ingest, carried: bool = True) -> ir.Table:
             tests.append((id.re_search(r"\x00"), f"{role} {NUL}"))
             tests.append((id.length() > config.max_id_length, f"{role} {LONG}"))
     if config.until is not None:
-        end = datetime.combine(config.until + timedelta(days=1 + CLOCK_DAYS), time(), UTC)
+        end = datetime.combine(day_after(config.until, 1 + CLOCK_DAYS), time(), UTC)
         tests.append((rows.time >= microseconds(end), "timestamp after the days read"))
     if config.columns.sequence is not None:
         tests += [(rows.sequence.isnull(), "sequence missing"), (rows.sequence_number.isnull(), "sequence unparsable")]

@@ -11,6 +11,7 @@ from finest.data.codes import Coded
 from finest.data.description import Description
 from finest.data.engine import Engine
 from finest.data.times import DAY, microseconds
+from finest.durations import day_after
 
 HOUR = DAY // 24
 """Microseconds of an hour."""
@@ -46,7 +47,7 @@ def describe(
     hour_H, rows_H = (found[name].to_numpy().astype(np.int64) for name in ("hour", "n"))
     total = int(rows_H.sum())
     newest = _newest(hour_H, rows_H)
-    end = newest if until is None else _midnight(until + timedelta(days=1))
+    end = newest if until is None else _midnight(day_after(until))
     crowded = hour_H[rows_H >= CROWDED * total]
     measures = {
         "rows": float(total),

@@ -41,7 +41,17 @@ def resolved(config: Ingest, as_of: datetime) -> Ingest:
     >>> str(night.since), str(night.until), str(night.split.cut)
     ('2026-11-10', '2026-11-23', '2026-11-23 00:00:00+00:00')
     """
-    today, split = as_of.astimezone(UTC).date(), config.split
+    try:
+        return _resolved(config, as_of.astimezone(UTC).date())
+    except OverflowError:
+        raise ConfigError(
+            f"ingest.window_days and ingest.split.held_out_days reach from {as_of:%Y-%m-%d} back to before the first "
+            "year; lower them, or set as_of to a later day"
+        ) from None
+
+
+def _resolved(config: Ingest, today: date) -> Ingest:
+    split = config.split
     if split.held_out_days is not None:
         cut = datetime.combine(today - timedelta(days=split.held_out_days), time(), UTC)
         split = split.model_copy(update={"held_out_days": None, "cut": cut})

@@ -10,7 +10,8 @@ from finest.gate.measure import Measured
 from finest.gate.outcome import interval
 from finest.gate.segments import EVERYONE, Against, Kind, Measurement
 from finest.gate.significance import below_zero, holm, more_than, proves
-from finest.gate.verdict import Ratio, Segment, finite
+from finest.gate.verdict import Ratio, Segment
+from finest.gate.verdict_file import finite
 
 
 class Test(NamedTuple):

@@ -12,7 +12,8 @@ from finest.gate.config import Gate, digest
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
 from finest.gate.statistic import Statistic, quantile
-from finest.gate.verdict import Night, finite
+from finest.gate.verdict import Night
+from finest.gate.verdict_file import finite
 from finest.metrics.accuracy import reciprocal_rank
 
 CONTROLS = ("rounding", "seed")

@@ -21,9 +21,10 @@ from finest.gate.monitor import attempts, confidence_of_attempt, follow, others
 from finest.gate.noise import pooled
 from finest.gate.notes import notes, notes_on_data
 from finest.gate.rls import scenario_result
-from finest.gate.selftest import counts, self_test, self_tested
+from finest.gate.selftest import self_test, self_tested
 from finest.gate.statistic import CONFIDENCE, sure
-from finest.gate.verdict import Night, Served, Verdict, decision
+from finest.gate.verdict import Night, Served, Verdict
+from finest.gate.verdict_file import counts, decision
 from finest.gate.verdict_metrics import verdict_metrics
 
 GIVEN = "given shared references"

@@ -1,7 +1,8 @@
 """Makes the results by which a rule says what it found."""
 
 from finest.gate.statistic import Bounded, detected, passes
-from finest.gate.verdict import Power, RuleResult, finite
+from finest.gate.verdict import Power, RuleResult
+from finest.gate.verdict_file import finite
 
 Interval = tuple[float | None, float | None]
 

@@ -22,6 +22,7 @@ from finest.gate.registry import RULES
 from finest.gate.tampered import Files, Maker, Tonight, places
 from finest.gate.twin import twins
 from finest.gate.verdict import RuleResult, Trial
+from finest.gate.verdict_file import counts
 from finest.keys import numpy_generator
 from finest.ranklists import agreement
 from finest.ranklists.schema import RankLists
@@ -272,14 +273,6 @@ def _outcome(trial: Trial, by: str = "") -> Trial:
             f"{refused}). {trial.did} Look at that rule and its bounds."
         )
     return trial.model_copy(update={"sentence": says})
-
-
-def counts(trials: Sequence[Trial]) -> dict[str, float]:
-    """Returns how many trials counted, the good one among them, and in how many the gate did what it must."""
-    bad = [trial for trial in trials if not trial.good and not trial.untold]
-    if not trials:
-        return {}
-    return {"selftest/trials": float(len(bad)), "selftest/refused": float(sum(trial.held for trial in bad))}
 
 
 def self_tested(trials: Sequence[Trial], instances: int) -> Iterator[str]:

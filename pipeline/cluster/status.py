@@ -29,7 +29,7 @@ def age(text: str) -> timedelta:
     >>> age("26h"), age("90m")
     (datetime.timedelta(days=1, seconds=7200), datetime.timedelta(seconds=5400))
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([mhd])", text.strip())
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([mhd])", text.strip())
     if not found:
         raise ConfigError(f"--max-age {text!r}: write a number and m, h or d, like 26h")
     return float(found[1]) * UNITS[found[2]]

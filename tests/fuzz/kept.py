@@ -11,7 +11,8 @@ from finest import sealed
 from finest.data.dataset import load as load_data
 from finest.documents import read_facts
 from finest.errors import DamagedError
-from finest.gate.verdict import Verdict, read_verdict, write_verdict
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import read_verdict, write_verdict
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory

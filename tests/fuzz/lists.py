@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from finest.gate.config import Gate
 from finest.gate.judge import judge
-from finest.gate.verdict import as_json, decision
+from finest.gate.verdict_file import as_json, decision
 from finest.ranklists import file
 from finest.ranklists.baselines import popularity
 from finest.ranklists.schema import METADATA_KEY, RANK_LISTS_SCHEMA, RankLists

@@ -29,7 +29,7 @@ def lies(folder: Path, prepared: Path) -> Good:
 
 
 def rambles(folder: Path, prepared: Path) -> Good:
-    raise DataError("a" * 5000)
+    raise DataError("a " * 2500)
 
 
 def dies(folder: Path, prepared: Path) -> Good:

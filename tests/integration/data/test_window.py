@@ -201,3 +201,10 @@ def test_a_type_that_changes_from_day_to_day_reads_as_the_same_ids(ingested: Ing
 
     mixed, _ = ingested(days(lambda number: pa.string() if number % 2 else pa.int32()), **tonight())
     assert mixed.fingerprint == ingested(days(lambda number: pa.string()), **tonight())[0].fingerprint
+
+
+def test_a_window_from_before_the_first_year_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"reach from 2026-11-28 back to before the first year; lower them"):
+        resolved(Ingest(window_days=10**6), datetime(2026, 11, 28, tzinfo=UTC))
+    with pytest.raises(ConfigError, match="lower them"):
+        resolved(Ingest(split=Split(method="temporal", held_out_days=10**12)), datetime(2026, 11, 28, tzinfo=UTC))

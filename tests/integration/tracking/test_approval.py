@@ -11,7 +11,8 @@ import pytest
 
 from components.notify.work import message
 from finest.errors import FinestError
-from finest.gate.verdict import Night, Verdict, write_verdict
+from finest.gate.verdict import Night, Verdict
+from finest.gate.verdict_file import write_verdict
 from pipeline.ending import AWAITING, REFUSED, unapproved
 from tests import racers
 from tests.integration.tracking.conftest import NAME

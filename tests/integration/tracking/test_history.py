@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, write_verdict
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import write_verdict
 from tracking import records, runs
 from tracking.history import read_verdict
 

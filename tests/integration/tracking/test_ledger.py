@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from finest.gate.verdict import Verdict, digest_of
+from finest.gate.verdict import Verdict
+from finest.gate.verdict_file import digest_of
 from tests.integration.tracking import conftest
 from tests.integration.tracking.conftest import NAME, moved, version
 from tracking import ledger, production, promotion, registry, standing, store
@@ -201,7 +202,7 @@ def test_a_verdict_that_was_replaced_is_found(promoted: Step, verdict: Callable[
     client = store.connect()
     made = promoted("run-1", 0, None)
     file = tmp_path / "verdict.json"
-    from finest.gate.verdict import write_verdict
+    from finest.gate.verdict_file import write_verdict
 
     write_verdict(verdict(), file)
     client.log_artifact(made.mlflow_run_id, str(file))

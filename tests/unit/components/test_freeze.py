@@ -83,6 +83,10 @@ def test_of_freezes_that_overlap_the_one_that_ends_last_is_named() -> None:
     assert frozen(freezes, at("2026-12-25T19:00")) == "promote.freeze (Christmas) until 2026-12-29 00:00 UTC"
 
 
+def test_a_freeze_without_end_in_sight_holds() -> None:
+    assert frozen(given({"start": "2026-12-24", "end": "9999-12-31"}), at("2027-06-01T00:00:00"))
+
+
 def test_days_that_yaml_makes_of_text_are_days() -> None:
     (read,) = yaml.safe_load("[{start: 2026-12-24, end: 2026-12-26, why: Christmas}]")
     assert given(read) == given(CHRISTMAS)
@@ -96,6 +100,10 @@ def test_days_that_yaml_makes_of_text_are_days() -> None:
         ({**CHRISTMAS, "hours": 3}, "promote.freeze.0: a freeze has start and end, or cron and hours"),
         ({}, "promote.freeze.0: a freeze has start and end, or cron and hours"),
         ({**CHRISTMAS, "end": "2026-12-23"}, "promote.freeze.0: ends before it starts"),
+        (
+            {**CHRISTMAS, "end": "9999-12-31T23:00-05:00"},
+            "promote.freeze.0: starts or ends in a year",
+        ),
         ({**CHRISTMAS, "start": "24.12."}, "promote.freeze.0.start = '24.12.': must be a day or a time like"),
         ({**CHRISTMAS, "start": 20261224}, "promote.freeze.0.start = 20261224: must be a day or a time like"),
         ({**WEEKENDS, "cron": "0 18 * * fr"}, "promote.freeze.0.cron = '0 18 * * fr': Bad day-of-week; write minute"),

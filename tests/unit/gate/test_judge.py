@@ -11,7 +11,8 @@ from finest.gate.config import Gate
 from finest.gate.evidence import read_evidence
 from finest.gate.judge import judge
 from finest.gate.measure import measure
-from finest.gate.verdict import Example, Served, Verdict, read_verdict, write_verdict
+from finest.gate.verdict import Example, Served, Verdict
+from finest.gate.verdict_file import read_verdict, write_verdict
 from finest.metrics.similarity import similarities
 from finest.report.markdown import markdown
 from tests.unit.gate.made_up_run import EACH, NEWEST, PROBES, data_folder, failed, judged, made_up

@@ -10,7 +10,8 @@ from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.noise import pooled
 from finest.gate.statistic import Error
-from finest.gate.verdict import Night, RuleResult, Verdict, read_verdict, write_verdict
+from finest.gate.verdict import Night, RuleResult, Verdict
+from finest.gate.verdict_file import read_verdict, write_verdict
 from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, made_up, rule
 
 CONFIG = {"rules": ["jump", "accuracy"]}

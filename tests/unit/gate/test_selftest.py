@@ -18,7 +18,8 @@ from finest.gate.registry import RULES
 from finest.gate.selftest import BAD, OFF_BY_ONE, sample
 from finest.gate.tampered import Tonight, places
 from finest.gate.twin import twins
-from finest.gate.verdict import Trial, Verdict, read_verdict, write_verdict
+from finest.gate.verdict import Trial, Verdict
+from finest.gate.verdict_file import read_verdict, write_verdict
 from finest.ranklists import agreement
 from finest.report.markdown import markdown
 from finest.report.report import render

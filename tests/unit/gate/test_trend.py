@@ -11,7 +11,8 @@ from finest.gate.config import Gate
 from finest.gate.history import as_line, read_history
 from finest.gate.judge import judge
 from finest.gate.monitor import confidence_of_attempt
-from finest.gate.verdict import Night, Verdict, read_verdict, write_verdict
+from finest.gate.verdict import Night, Verdict
+from finest.gate.verdict_file import read_verdict, write_verdict
 from finest.testing.rank_lists import EACH, ITEMS, PROBES, USERS, made_up
 from tests.unit.gate.made_up_run import rule
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from finest.errors import DataError
-from finest.gate.verdict import SCHEMA_VERSION, as_schema, read_verdict, write_verdict
+from finest.gate.verdict import SCHEMA_VERSION, as_schema
+from finest.gate.verdict_file import read_verdict, write_verdict
 from tests.unit.gate.made_up_run import judged, made_up, noise
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -59,6 +60,26 @@ def test_a_word_that_its_rules_do_not_bear_out_is_refused(file: Path, by: Callab
     change(file, by)
     with pytest.raises(DataError, match=r"but by its [0-9]+ rules it is"):
         read_verdict(file)
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        lambda content: content.update(selftest=[]),
+        lambda content: content["selftest"].pop(0),
+        lambda content: content["metrics"].pop("selftest/refused"),
+    ],
+)
+def test_trials_that_are_not_those_that_were_counted_are_refused(
+    tmp_path: Path, by: Callable[[dict[str, Any]], Any]
+) -> None:
+    trialled = made_up()
+    trialled.config["self_test"] = True
+    write_verdict(judged(trialled, tmp_path), tmp_path / "verdict.json")
+    read_verdict(tmp_path / "verdict.json")
+    change(tmp_path / "verdict.json", by)
+    with pytest.raises(DataError, match="trials of itself are not those that its metrics count"):
+        read_verdict(tmp_path / "verdict.json")
 
 
 def test_a_pass_written_over_a_fail_is_refused(tmp_path: Path) -> None:
