@@ -1,5 +1,6 @@
 """Errors that a user can act on: one line saying what is wrong, where, and what to do."""
 
+import errno
 import re
 import signal
 
@@ -9,6 +10,8 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\
 """Pattern of characters that end a line, that a terminal obeys, or that no file can hold."""
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of the errors of a disk that takes no more."""
 LONGEST = 1000
 """Number of characters that are shown of a message that was not made for users, and of a word in one that was."""
 LONG_WORD = re.compile(rf"(\S{{{LONGEST}}})\S+")

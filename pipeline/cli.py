@@ -15,7 +15,7 @@ import typer
 
 from components.sections import parse
 from finest import __version__
-from finest.errors import BrokenGateError, ConfigError, FinestError, one_line
+from finest.errors import DISK_FULL, BrokenGateError, ConfigError, FinestError, one_line
 from finest.secrets import guarded, masked
 from pipeline import check, config_commands, models, recommend, runs, state_commands, tune
 from pipeline import config as configs
@@ -223,7 +223,9 @@ def _main() -> int:
         _log(error)
         return _fail(str(error), error.exit_code)
     except OSError as error:
-        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}{_log(error)}", 1)
+        where, what = f": {error.filename}" if error.filename else "", error.strerror or error
+        full = "; free some space and run again" if error.errno in DISK_FULL else ""
+        return _fail(f"{what}{where}{full}{_log(error)}", 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal
         return _fail(f"{one_line(error)}{_log(error)}", 1)
 

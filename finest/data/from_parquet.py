@@ -4,7 +4,6 @@ Columns that engines confuse or read in ways of their own (names that differ in 
 decimals, text as bytes) are copied, as text, to a plain file on this machine, which they read in its place.
 """
 
-import errno
 import hashlib
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from finest.data.layout import Found, Kind, Layout, places
 from finest.data.parquet_copy import MILLISECONDS, copy, is_bytes, is_text, is_uuid, stored
 from finest.data.source import SourceFile
 from finest.data.units import guess
-from finest.errors import DataError, first_line
+from finest.errors import DISK_FULL, DataError, first_line
 
 RESERVED = {"", "filename", "file_row_number", "_metadata"}
 """Names, in lower case, that engines give to columns of their own, or cannot take."""
@@ -47,7 +46,7 @@ def found(filesystem: pafs.FileSystem, file: SourceFile, config: Ingest, copies:
     except (pa.ArrowInvalid, UnicodeDecodeError) as error:  # the latter: of names in the footer
         raise DataError(f"{file.path}: not a readable Parquet file ({first_line(error)})") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of the copy
+        if error.errno in DISK_FULL:  # of the copy
             raise
         raise DataError(f"{file.path}: cannot be read ({first_line(error)})") from error
 

@@ -1,6 +1,5 @@
 """From files of interactions to one data set: read, set aside what is unusable, k-core, sort, split, write."""
 
-import errno
 import logging
 import shutil
 import tempfile
@@ -23,7 +22,7 @@ from finest.data.layout import Layouts
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
 from finest.data.times import microseconds
-from finest.errors import ConfigError, DataError, FinestError
+from finest.errors import DISK_FULL, ConfigError, DataError, FinestError
 
 logger = logging.getLogger(__name__)
 
@@ -279,6 +278,6 @@ def _whole(out: Path) -> Iterator[Path]:
         with atomic.folder(out) as partial:
             yield partial
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise FinestError(f"{out}: the disk is full; free space there or choose another folder") from error
         raise

@@ -17,7 +17,7 @@ from finest.data.from_text import MARKS
 from finest.data.opened import COMPRESSED, chunks, compression_of, member
 from finest.data.separators import guess, sample
 from finest.data.source import SourceFile
-from finest.errors import DataError, first_line
+from finest.errors import DISK_FULL, DataError, first_line
 
 FILES = 8
 """Number of files of a sample, evenly spaced by path."""
@@ -114,6 +114,8 @@ def _opened(path: str, filesystem: pafs.FileSystem) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path, filesystem=filesystem) as parquet:
             yield parquet
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:  # of the copy
+            raise
         raise DataError(f"{path}: not a readable Parquet file ({first_line(error)})") from error
 
 

@@ -1,7 +1,9 @@
 """`finest check`: what it says of files as people have them, and that its config runs."""
 
+import errno
 import json
 import logging
+import os
 import shutil
 import sys
 import time
@@ -14,6 +16,7 @@ import pytest
 from components.ingest.work import read
 from components.preflight.work import look_at
 from components.source import listing_of, resolve
+from finest.data.check import sample
 from finest.data.config import Ingest
 from finest.data.window import resolved
 from finest.errors import DataError
@@ -204,3 +207,21 @@ def test_what_is_said_is_lines_whatever_files_and_columns_are_called(tmp_path: P
     found = looked(tmp_path)
     said = [text for name in ("notes", "mistakes", "bad_rows") for text in found[name]]
     assert any(r"\n.csv" in text for text in said) and all(len(text.splitlines()) == 1 for text in said)
+
+
+def test_a_full_temporary_disk_is_no_mistake_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    numbers = pa.array(range(sample.ROWS + 1))
+    pq.write_table(pa.table({"user_id": numbers, "item_id": numbers, "timestamp": numbers}), tmp_path / "a.parquet")
+
+    def write(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", write)
+    monkeypatch.setattr(sys, "argv", ["finest", "check", str(tmp_path / "a.parquet")])
+    assert cli.main() == 1
+    assert capsys.readouterr().err.startswith("error: No space left on device; free some space and run again")
