@@ -25,6 +25,12 @@ preflight: {min_free_gb: 0}
 """Small enough to train in a second. Such models prove nothing, so only rules that any training must hold are asked."""
 
 
+def plain_environment(*more: str) -> dict[str, str]:
+    """Returns the environment without what the product reads, nor what begins with one of `more`."""
+    ours = ("FINEST_", "MLFLOW_", "KFP_", *more)
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder with a data set, a config, and states of their own for runs."""
@@ -45,10 +51,7 @@ class Place:
 
     def environment(self, state: str, **more: str) -> dict[str, str]:
         """The state is in the environment, as for someone who keeps it somewhere else for good."""
-        plain = {
-            name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_", "KFP_"))
-        }
-        return {**plain, "FINEST_STATE": str(self.folder / state), **more}
+        return {**plain_environment(), "FINEST_STATE": str(self.folder / state), **more}
 
     def call(self, *arguments: str, state: str = "state", **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""

@@ -16,7 +16,7 @@ import psutil
 
 from components import events
 from tests.builders import write_walks
-from tests.end_to_end.conftest import CONFIG, ROOT
+from tests.end_to_end.conftest import CONFIG, ROOT, plain_environment
 from tests.end_to_end.test_resume import same_lists, stable_part
 
 STEPS = (
@@ -77,15 +77,15 @@ class Night:
         """Starts the command, or another one."""
         sets = [part for setting in (f"source={self.source}", *self.placed) for part in ("--set", setting)]
         with_config = [sys.executable, "-m", "pipeline", command, "--config", str(self.folder / "config.yaml")]
-        plain = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("FINEST_", "MLFLOW_", "KFP_", "AWS_"))
-        }
         self.process = subprocess.Popen(
             [*with_config, *sets, *more],
             cwd=ROOT,
-            env={**plain, "FINEST_STATE": str(self.state), "OMP_NUM_THREADS": "1", **self.environment},
+            env={
+                **plain_environment("AWS_"),
+                "FINEST_STATE": str(self.state),
+                "OMP_NUM_THREADS": "1",
+                **self.environment,
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
