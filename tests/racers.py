@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from finest.errors import FinestError
+from finest.gate.verdict_file import write_verdict
 from tests.canaries import in_process
 from tracking import production, promotion, runs, standing, store
 from tracking.entries import Log
@@ -56,7 +58,9 @@ def step(
     runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
 
     def promote() -> None:
-        with runs.step_run("promote") as run:
+        with runs.step_run("promote") as run, tempfile.TemporaryDirectory() as folder:
+            write_verdict(judged.verdict, Path(folder, "verdict.json"))  # as the step before has logged it
+            run.client.log_artifact(run.parent, str(Path(folder, "verdict.json")))
             promotion.promote(run, "finest-test", judged, before, in_process)
 
     _exit_like_a_command(promote, said)
