@@ -57,19 +57,19 @@ def place(uri: str) -> Place:
         raise ConfigError(
             f"{uri}: Azure needs the packages azure-storage-blob and azure-identity; pip install 'finest[azure]'"
         ) from error
-    given = _given(uri, account, suffix.partition(".")[2])
-    url = _url(given)
-    parts = urlsplit(url)
-    key_or_token = given.get("AccountKey") or given.get("SharedAccessSignature")
-    if parts.scheme != "https" and not key_or_token:
-        raise ConfigError(f"{uri}: {SERVICE.name} takes an identity over https alone, and the address given is none")
-    endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     try:
-        filesystem = blobs.filesystem(
-            url, given["AccountName"], given.get("AccountKey"), given.get("SharedAccessSignature"), RETRIES
-        )
+        given = _given(uri, account, suffix.partition(".")[2])
+        url = _url(given)
+        parts = urlsplit(url)
+        endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(url)
+        secret = given.get("AccountKey"), given.get("SharedAccessSignature")
+        if parts.scheme == "http" and not any(secret):
+            raise ConfigError(f"{uri}: {endpoint} is no https://, and {SERVICE.name} takes an identity over that alone")
+        filesystem = blobs.filesystem(url, given["AccountName"], *secret, RETRIES)
     except ValueError:  # its text may hold a token
-        raise ConfigError(f"{uri}: {endpoint} is no address of an account; check {SERVICE.variable}") from None
+        raise ConfigError(f"{uri}: the account's address is none; check {SERVICE.variable}") from None
     return Place(uri, SERVICE, filesystem, endpoint, container, key.rstrip("/"))
 
 

@@ -6,11 +6,11 @@ pyarrow has one too. Its C++ library ends the process where it cannot parse a re
 import io
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -19,7 +19,6 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
-    DeserializationError,
     HttpResponseError,
     IncompleteReadError,
     ServiceRequestError,
@@ -27,6 +26,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
+from azure.core.pipeline import PipelineResponse
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, BlobServiceClient, ExponentialRetry
 
@@ -45,6 +45,9 @@ NO_CONTAINER = {"ContainerNotFound", "FilesystemNotFound", "ContainerBeingDelete
 REFUSED = {"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}
 KINDS: dict[str, type[OSError]] = {"missing": FileNotFoundError, "denied": PermissionError}
 """By the kind of a fault: the built-in error that says so too."""
+
+_last = threading.local()
+"""The last answer that came in each thread: what cannot be read is an error without one."""
 
 # What fails is raised, and said in one line.
 logging.getLogger("azure").setLevel(logging.CRITICAL)
@@ -72,6 +75,7 @@ def filesystem(url: str, account: str, key: str | None, token: str | None, retri
         retry_policy=ExponentialRetry(initial_backoff=0, increment_base=2, random_jitter_range=1, retry_total=retries),
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
+        raw_response_hook=_remember,
         max_single_get_size=LARGEST,
         max_chunk_get_size=LARGEST,
     )
@@ -238,37 +242,41 @@ def _described(container: str, blob: BlobProperties) -> pafs.FileInfo:
 @contextmanager
 def explained() -> Iterator[None]:
     """Makes an OSError of what Azure's library raises, whose own text may hold a signature."""
+    _last.answer = None
     try:
         yield
-    except (AzureError, DeserializationError, ParseError, TypeError) as error:
-        # The library's way of reading a refusal may fail itself; the error before that one says what was refused.
-        cause = error.__context__ if isinstance(error, TypeError) else error
-        if isinstance(error, TypeError) and not isinstance(cause, AzureError):
+    except Exception as error:
+        if not isinstance(error, AzureError) and _last.answer is None:
             raise
-        fault = told(cause)
+        fault = told(error)
         raise KINDS.get(fault.kind, OSError)(said(fault)) from None
 
 
-def told(error: BaseException | None) -> Fault:
-    """Tells what an error of Azure's library means."""
+def _remember(answer: PipelineResponse[Any, Any]) -> None:
+    _last.answer = answer.http_response
+
+
+def told(error: Exception) -> Fault:
+    """Tells what an error of Azure's library means, or one of Python's over an answer that it cannot read."""
     if isinstance(error, (ServiceRequestError, ServiceResponseError, IncompleteReadError)):
         return Fault("unreachable", _why_unreachable(error))
-    if isinstance(error, HttpResponseError) and error.response is not None:
-        return _refusal(error.response)
+    answer: Any = error.response if isinstance(error, HttpResponseError) else _last.answer
+    if answer is not None and answer.status_code >= 400:
+        return _refusal(answer)
     if isinstance(error, ClientAuthenticationError):
         return Fault("credentials", "those that are set are none, or none are set and no identity gives them")
     return Fault("other", "an answer that cannot be read")
 
 
-def _refusal(response: Any) -> Fault:
-    status = response.status_code
-    code = response.headers.get("x-ms-error-code") or ""
+def _refusal(answer: Any) -> Fault:
+    status = answer.status_code
+    code = answer.headers.get("x-ms-error-code") or ""
     code = code if re.fullmatch(r"\w{1,80}", code) else f"HTTP {status}"
     if code in NO_CONTAINER:
         return Fault("container", code)
     if status == 404:
         return Fault("missing", code)
-    if status == 401 or code in REFUSED or "failed to authenticate" in str(response.reason):
+    if status == 401 or code in REFUSED or "failed to authenticate" in str(answer.reason):
         return Fault("refused", code)
     if status == 403:
         return Fault("denied", code)
