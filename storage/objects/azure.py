@@ -8,11 +8,11 @@ AZURE_STORAGE_CONNECTION_STRING says all of it, and leads to an emulator too.
 import os
 import re
 from collections.abc import Mapping
-from typing import cast
+from functools import partial
 from urllib.parse import urlsplit
 
 from finest.errors import ConfigError
-from storage.objects.errors import Fault, Kind, Service
+from storage.objects.errors import Service, fault_in
 from storage.objects.place import Place
 
 CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*|\$root|\$web")
@@ -26,8 +26,6 @@ EMULATOR = {
     "BlobEndpoint": "http://127.0.0.1:10000/devstoreaccount1",
 }
 """What UseDevelopmentStorage=true means, with the emulator's public key."""
-
-SAID = re.compile(r"Azure Blob Storage: (\w+) \(([^()]*)\)")
 
 
 def place(uri: str) -> Place:
@@ -67,7 +65,7 @@ def place(uri: str) -> Place:
         secret = given.get("AccountKey"), given.get("SharedAccessSignature")
         if parts.scheme == "http" and not any(secret):
             raise ConfigError(f"{uri}: {endpoint} is no https://, and {SERVICE.name} takes an identity over that alone")
-        filesystem = blobs.filesystem(url, given["AccountName"], *secret, RETRIES)
+        filesystem = blobs.filesystem(partial(place, uri), url, given["AccountName"], *secret, RETRIES)
     except ValueError:  # its text may hold a token
         raise ConfigError(f"{uri}: the account's address is none; check {SERVICE.variable}") from None
     return Place(uri, SERVICE, filesystem, endpoint, container, key.rstrip("/"))
@@ -123,17 +121,6 @@ def _url(given: Mapping[str, str]) -> str:
     return (given.get("BlobEndpoint") or f"{given.get('DefaultEndpointsProtocol', 'https')}://{host}").rstrip("/")
 
 
-def said(fault: Fault) -> str:
-    """Returns the text of an error about Azure; `diagnose` reads it, whatever has wrapped the error since."""
-    return f"{SERVICE.name}: {fault.kind} ({fault.code})"
-
-
-def diagnose(error: BaseException) -> Fault | None:
-    """Tells what an error means, by the text that `said` gave it."""
-    found = SAID.search(str(error))
-    return Fault(cast(Kind, found[1]), found[2]) if found else None
-
-
 SERVICE = Service(
     name="Azure Blob Storage",
     container="container",
@@ -143,5 +130,5 @@ SERVICE = Service(
     ),
     right="the role Storage Blob Data Contributor there",
     variable="AZURE_STORAGE_CONNECTION_STRING",
-    diagnose=diagnose,
+    diagnose=fault_in,
 )

@@ -4,34 +4,20 @@ pyarrow has one too. Its C++ library ends the process where it cannot parse a re
 """
 
 import io
-import logging
-import re
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 from azure.core import MatchConditions
 from azure.core.credentials import AzureNamedKeyCredential
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    IncompleteReadError,
-    ServiceRequestError,
-    ServiceRequestTimeoutError,
-    ServiceResponseError,
-    ServiceResponseTimeoutError,
-)
-from azure.core.pipeline import PipelineResponse
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, BlobServiceClient, ExponentialRetry
 
-from storage.objects.azure import said
+from storage.objects.azure_errors import explained, remember
 from storage.objects.errors import Fault
+from storage.objects.place import Place
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 AHEAD = 4 << 20
@@ -41,22 +27,14 @@ LARGEST = 64 << 20
 COPY_SECONDS = 600
 """Longest time, in seconds, that the server may take for a copy."""
 
-NO_CONTAINER = {"ContainerNotFound", "FilesystemNotFound", "ContainerBeingDeleted"}
-REFUSED = {"AuthenticationFailed", "InvalidAuthenticationInfo", "NoAuthenticationInformation"}
-KINDS: dict[str, type[OSError]] = {"missing": FileNotFoundError, "denied": PermissionError}
-"""By the kind of a fault: the built-in error that says so too."""
 
-_last = threading.local()
-"""The last answer that came in each thread: what cannot be read is an error without one."""
-
-# What fails is raised, and said in one line.
-logging.getLogger("azure").setLevel(logging.CRITICAL)
-
-
-def filesystem(url: str, account: str, key: str | None, token: str | None, retries: int) -> pafs.FileSystem:
+def filesystem(
+    find: Callable[[], Place], url: str, account: str, key: str | None, token: str | None, retries: int
+) -> pafs.FileSystem:
     """Connects to an account.
 
     Args:
+        find: Connects anew, in another process.
         url: The address where its containers lie.
         account: Its name.
         key: Its key.
@@ -75,19 +53,23 @@ def filesystem(url: str, account: str, key: str | None, token: str | None, retri
         retry_policy=ExponentialRetry(initial_backoff=0, increment_base=2, random_jitter_range=1, retry_total=retries),
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        raw_response_hook=_remember,
+        raw_response_hook=remember,
         max_single_get_size=LARGEST,
         max_chunk_get_size=LARGEST,
     )
-    return pafs.PyFileSystem(Blobs(service))
+    return pafs.PyFileSystem(Blobs(find, service))
 
 
 class Blobs(pafs.FileSystemHandler):  # type: ignore[misc]
     """Reads, writes and lists `CONTAINER/BLOB`: as much of a file system as places need."""
 
-    def __init__(self, service: BlobServiceClient):
-        """Takes the client of an account."""
-        self._service = service
+    def __init__(self, find: Callable[[], Place], service: BlobServiceClient):
+        """Takes what connects anew in another process, and the client of an account."""
+        self._find, self._service = find, service
+
+    def __reduce__(self) -> tuple[Any, tuple[Any]]:
+        """Leaves the connection behind, and with it the credentials."""
+        return _connected, (self._find,)
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -152,7 +134,7 @@ class Blobs(pafs.FileSystemHandler):  # type: ignore[misc]
                 time.sleep(1)
                 status = str(copy.get_blob_properties().copy.status)
         if status != "success":
-            raise OSError(said(Fault("busy", f"a copy is {status}")))
+            raise OSError(Fault("busy", f"a copy is {status}").text)
 
     def _blob(self, path: str) -> BlobClient:
         container, _, name = path.partition("/")
@@ -162,6 +144,11 @@ class Blobs(pafs.FileSystemHandler):  # type: ignore[misc]
         raise NotImplementedError("no place needs that")
 
     create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = move = open_append_stream = _unneeded
+
+
+def _connected(find: Callable[[], Place]) -> Blobs:
+    handler: Blobs = find().filesystem.handler
+    return handler
 
 
 class Download(io.RawIOBase):
@@ -237,58 +224,3 @@ def _described(container: str, blob: BlobProperties) -> pafs.FileInfo:
     if blob.name.endswith("/") or any(name.lower() == "hdi_isfolder" for name in blob.metadata or ()):
         return pafs.FileInfo(path.rstrip("/"), pafs.FileType.Directory)
     return pafs.FileInfo(path, pafs.FileType.File, size=blob.size, mtime=blob.last_modified)
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Makes an OSError of what Azure's library raises, whose own text may hold a signature."""
-    _last.answer = None
-    try:
-        yield
-    except Exception as error:
-        if not isinstance(error, AzureError) and _last.answer is None:
-            raise
-        fault = told(error)
-        raise KINDS.get(fault.kind, OSError)(said(fault)) from None
-
-
-def _remember(answer: PipelineResponse[Any, Any]) -> None:
-    _last.answer = answer.http_response
-
-
-def told(error: Exception) -> Fault:
-    """Tells what an error of Azure's library means, or one of Python's over an answer that it cannot read."""
-    if isinstance(error, (ServiceRequestError, ServiceResponseError, IncompleteReadError)):
-        return Fault("unreachable", _why_unreachable(error))
-    answer: Any = error.response if isinstance(error, HttpResponseError) else _last.answer
-    if answer is not None and answer.status_code >= 400:
-        return _refusal(answer)
-    if isinstance(error, ClientAuthenticationError):
-        return Fault("credentials", "those that are set are none, or none are set and no identity gives them")
-    return Fault("other", "an answer that cannot be read")
-
-
-def _refusal(answer: Any) -> Fault:
-    status = answer.status_code
-    code = answer.headers.get("x-ms-error-code") or ""
-    code = code if re.fullmatch(r"\w{1,80}", code) else f"HTTP {status}"
-    if code in NO_CONTAINER:
-        return Fault("container", code)
-    if status == 404:
-        return Fault("missing", code)
-    if status == 401 or code in REFUSED or "failed to authenticate" in str(answer.reason):
-        return Fault("refused", code)
-    if status == 403:
-        return Fault("denied", code)
-    if status in (408, 429) or status >= 500:
-        return Fault("busy", code)
-    return Fault("other", code)
-
-
-def _why_unreachable(error: AzureError) -> str:
-    if isinstance(error, (ServiceRequestTimeoutError, ServiceResponseTimeoutError)):
-        return "no answer in time"
-    text = str(error)
-    if "CERTIFICATE" in text:
-        return "the certificate is not trusted"
-    return "the name does not resolve" if "resolve" in text else "no connection"

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import pickle
 import traceback
 from pathlib import Path
 
@@ -104,8 +105,19 @@ def test_what_is_replaced_while_it_is_read_is_said(container: str, tmp_path: Pat
     with found.filesystem.open_input_file(found.files[0].path) as file:
         assert file.read_at(2, 0) == b"fi"
         place.put("part", blob(tmp_path, b"other"))
-        with pytest.raises(OSError, match=r"Azure Blob Storage: other \(ConditionNotMet\)"):
+        with pytest.raises(OSError, match=r"object store: other \(ConditionNotMet\)"):
             file.read_at(2, 2)
+
+
+def test_a_source_travels_without_its_credentials(container: str, tmp_path: Path) -> None:
+    output(f"{container}/lists").put("part", blob(tmp_path, b"first"))
+    found = resolve(f"{container}/lists")
+    packed = pickle.dumps(found)
+    assert azurite.KEY.encode() not in packed
+    there = pickle.loads(packed)  # noqa: S301 - our own
+    assert there.files == found.files and there.passing(OSError("object store: busy (ServerBusy)"))
+    with there.filesystem.open_input_stream(there.files[0].path) as file:
+        assert file.read() == b"first"
 
 
 @pytest.mark.parametrize(("ends", "expected"), [("success", ""), ("failed", "a copy is failed")])
