@@ -1,1 +1,1 @@
-"""Places on object stores that pyarrow reads and writes by itself: Google Cloud Storage and Azure Blob Storage."""
+"""Places on object stores that pyarrow reads and writes: Google Cloud Storage and Azure Blob Storage."""

@@ -1,4 +1,4 @@
-"""Azure Blob Storage and Data Lake Storage, by pyarrow's own file system.
+"""Azure Blob Storage and Data Lake Storage: from a URI, and what the environment says, to a place there.
 
 The account is the URI's, or AZURE_STORAGE_ACCOUNT's; credentials are AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, or
 else Azure's default: a service principal's variables, workload identity, a managed identity, `az login`.
@@ -8,27 +8,24 @@ AZURE_STORAGE_CONNECTION_STRING says all of it, and leads to an emulator too.
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
-import pyarrow.fs as pafs
-
 from finest.errors import ConfigError
-from storage.objects.errors import Fault, Service
+from storage.objects.errors import Service, fault_in
 from storage.objects.place import Place
 
 CONTAINER = re.compile(r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*|\$root|\$web")
 ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 SUFFIX = "core.windows.net"
+RETRIES = 3
+"""Number of times that a request is repeated, within some 14 seconds, before `patience` has its say."""
 EMULATOR = {
     "AccountName": "devstoreaccount1",
     "AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
     "BlobEndpoint": "http://127.0.0.1:10000/devstoreaccount1",
 }
 """What UseDevelopmentStorage=true means, with the emulator's public key."""
-
-ERROR = re.compile(r"Azure Error: \[(\w*)\](?: (\d{3}))?")
-NO_CONTAINER = {"ContainerNotFound", "FilesystemNotFound", "ContainerBeingDeleted"}
-MISSING = {"BlobNotFound", "PathNotFound", "ResourceNotFound"}
 
 
 def place(uri: str) -> Place:
@@ -50,20 +47,27 @@ def place(uri: str) -> Place:
             f"{scheme}://{netloc}/{key.partition('?')[0]}: a query follows, and a token in a URI would stand in every "
             "record of the run; put it into AZURE_STORAGE_SAS_TOKEN, and the URI without it into the config"
         )
-    if not hasattr(pafs, "AzureFileSystem"):
-        raise ConfigError(f"{uri}: this pyarrow is built without Azure Blob Storage; pip install pyarrow")
-    given = _given(uri, account, suffix.partition(".")[2])
-    scheme, authority, endpoint = _endpoint(given)
-    dfs = authority.replace(".blob.", ".dfs.", 1)
-    filesystem = pafs.AzureFileSystem(
-        given["AccountName"],
-        account_key=given.get("AccountKey"),
-        sas_token=given.get("SharedAccessSignature"),
-        blob_storage_scheme=scheme,
-        blob_storage_authority=authority,
-        dfs_storage_scheme=scheme,
-        dfs_storage_authority=dfs,
-    )
+    try:
+        from storage.objects import blobs
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "azure":
+            raise
+        raise ConfigError(
+            f"{uri}: Azure needs the packages azure-storage-blob and azure-identity; pip install 'finest[azure]'"
+        ) from error
+    try:
+        given = _given(uri, account, suffix.partition(".")[2])
+        url = _url(given)
+        parts = urlsplit(url)
+        endpoint = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(url)
+        secret = given.get("AccountKey"), given.get("SharedAccessSignature")
+        if parts.scheme == "http" and not any(secret):
+            raise ConfigError(f"{uri}: {endpoint} is no https://, and {SERVICE.name} takes an identity over that alone")
+        filesystem = blobs.filesystem(partial(place, uri), url, given["AccountName"], *secret, RETRIES)
+    except ValueError:  # its text may hold a token
+        raise ConfigError(f"{uri}: the account's address is none; check {SERVICE.variable}") from None
     return Place(uri, SERVICE, filesystem, endpoint, container, key.rstrip("/"))
 
 
@@ -74,7 +78,7 @@ def _given(uri: str, account: str, suffix: str) -> Mapping[str, str]:
         "AccountKey": os.environ.get("AZURE_STORAGE_KEY", ""),
         "SharedAccessSignature": os.environ.get("AZURE_STORAGE_SAS_TOKEN", ""),
     }
-    known = {name: value for name, value in values.items() if value}
+    known = {name: value.strip() for name, value in values.items() if value.strip()}
     configured = known.setdefault("AccountName", account)
     if not configured:
         raise ConfigError(
@@ -87,7 +91,7 @@ def _given(uri: str, account: str, suffix: str) -> Mapping[str, str]:
             "and AZURE_STORAGE_CONNECTION_STRING, or name that account in the URI"
         )
     if "SharedAccessSignature" in known:
-        known.pop("AccountKey", None)  # pyarrow takes one of the two; the narrower one is meant
+        known.pop("AccountKey", None)  # the narrower one is meant
     if suffix:
         known.setdefault("EndpointSuffix", suffix)
     return known
@@ -111,41 +115,10 @@ def _account_of(endpoint: str) -> str:
     return (urlsplit(endpoint).hostname or "").partition(".")[0]
 
 
-def _endpoint(given: Mapping[str, str]) -> tuple[str, str, str]:
-    """Returns scheme, authority as pyarrow takes it (after a dot, where the account's name comes first), and URL."""
-    account = given["AccountName"]
-    default = f"{given.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{given.get('EndpointSuffix', SUFFIX)}"
-    parts = urlsplit(given.get("BlobEndpoint") or default)
-    host = parts.netloc.rpartition("@")[2]
-    authority = host.removeprefix(account) if host.startswith(f"{account}.") else host
-    return parts.scheme, authority, f"{parts.scheme}://{host}"
-
-
-def diagnose(error: BaseException) -> Fault | None:
-    """Tells what an error of pyarrow's AzureFileSystem means, by what Azure's library puts into its text."""
-    text = str(error)
-    if "AuthenticationException" in text:
-        return Fault("credentials", "none are set, and no identity gives them")
-    if not (found := ERROR.search(text)):
-        if text.startswith("[Errno 2] Path does not exist"):
-            return Fault("missing", "PathNotFound")
-        return None if isinstance(error, OSError) else Fault("other", "an answer that cannot be read")
-    code, status = found[1], found[2] or ""
-    if not code and not status:
-        why = "the name does not resolve" if "resolve" in text else "no connection"
-        return Fault("unreachable", "the certificate is not trusted" if "certificate" in text else why)
-    said = code or f"HTTP {status}"
-    if code in NO_CONTAINER:
-        return Fault("container", said)
-    if code in MISSING:
-        return Fault("missing", said)
-    if status == "401" or "failed to authenticate" in text:
-        return Fault("refused", said)
-    if status == "403":
-        return Fault("denied", said)
-    if status in ("408", "429") or status.startswith("5"):
-        return Fault("busy", said)
-    return Fault("other", said)
+def _url(given: Mapping[str, str]) -> str:
+    """Returns the account's address, where containers lie."""
+    host = f"{given['AccountName']}.blob.{given.get('EndpointSuffix', SUFFIX)}"
+    return (given.get("BlobEndpoint") or f"{given.get('DefaultEndpointsProtocol', 'https')}://{host}").rstrip("/")
 
 
 SERVICE = Service(
@@ -157,5 +130,5 @@ SERVICE = Service(
     ),
     right="the role Storage Blob Data Contributor there",
     variable="AZURE_STORAGE_CONNECTION_STRING",
-    diagnose=diagnose,
+    diagnose=fault_in,
 )

@@ -1,9 +1,10 @@
 """Errors of object stores, in one line that holds no secret: codes are shown, the servers' own texts are not."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, NamedTuple, assert_never, cast
 
 import pyarrow as pa
 
@@ -16,6 +17,9 @@ RAISED = (OSError, pa.ArrowException)
 """What pyarrow's file systems raise; which of them is no word on the cause."""
 
 
+FAULT = re.compile(r"object store: (\w+) \(([^()]*)\)")
+
+
 class NoContainerError(FileNotFoundError):
     """The bucket, or container, is missing."""
 
@@ -26,6 +30,17 @@ class Fault(NamedTuple):
     kind: Kind
     code: str
     """The server's or its library's word for it."""
+
+    @property
+    def text(self) -> str:
+        """Returns the text of an error of our own file systems."""
+        return f"object store: {self.kind} ({self.code})"
+
+
+def fault_in(error: BaseException) -> Fault | None:
+    """Returns the fault that an error tells of by its text, whatever has wrapped it since; None where it does not."""
+    found = FAULT.search(str(error))
+    return Fault(cast(Kind, found[1]), found[2]) if found else None
 
 
 @dataclass(frozen=True)

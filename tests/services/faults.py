@@ -39,6 +39,16 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Any answer at all; more bytes may be promised than come."""
+
+    status: int
+    content: bytes
+    type: str
+    missing: int = 0
+
+
+@dataclass(frozen=True)
 class CutOff:
     """The server's answer, of which only so many bytes arrive."""
 
@@ -47,12 +57,12 @@ class CutOff:
 
 @dataclass(frozen=True)
 class Added:
-    """The server's answer with more headers."""
+    """The server's answer with more headers, or others in place of its own."""
 
     headers: dict[str, str]
 
 
-Fault = Callable[[Request], Refusal | CutOff | Added | None]
+Fault = Callable[[Request], Refusal | Answer | CutOff | Added | None]
 
 
 @dataclass
@@ -91,16 +101,25 @@ def before(endpoint: str) -> Iterator[Faulty]:
             if isinstance(fault, Refusal):
                 self.refuse(fault)
                 return
+            if isinstance(fault, Answer):
+                self.send_response(fault.status)
+                self.send_header("Content-Type", fault.type)
+                self.send_header("Content-Length", str(len(fault.content) + fault.missing))
+                self.end_headers()
+                self.wfile.write(fault.content if self.command != "HEAD" else b"")
+                self.close_connection = True
+                return
             connection = http.client.HTTPConnection(upstream, timeout=60)
             try:  # the Host header, which is signed, goes on as it came
                 connection.request(self.command, self.path, body, dict(self.headers.items()))
                 response = connection.getresponse()
                 content = response.read()
                 self.send_response(response.status)
-                more = fault.headers.items() if isinstance(fault, Added) else ()
-                for name, value in [*response.getheaders(), *more]:
-                    if name.lower() not in ("connection", "transfer-encoding", "content-length", "server", "date"):
-                        self.send_header(name, value)
+                more = fault.headers if isinstance(fault, Added) else {}
+                left_out = {"connection", "transfer-encoding", "content-length", "server", "date", *more}
+                kept = [header for header in response.getheaders() if header[0].lower() not in left_out]
+                for name, value in [*kept, *more.items()]:
+                    self.send_header(name, value)
                 length = response.getheader("Content-Length") if self.command == "HEAD" else None
                 self.send_header("Content-Length", length or str(len(content)))
                 self.end_headers()

@@ -67,6 +67,7 @@ def container(emulator: gcs.Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
         monkeypatch.delenv(name, raising=False)
     for name, value in emulator.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("storage.objects.azure.RETRIES", 1)
     emulator.filesystem().create_dir(name := f"test-{secrets.token_hex(4)}")
     return f"{emulator.scheme}://{name}"
 

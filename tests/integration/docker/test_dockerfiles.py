@@ -182,7 +182,7 @@ def test_requirements_are_those_of_the_groups_that_are_asked_for() -> None:
         module.requirements(text, ["sever"])
 
 
-@pytest.mark.parametrize("group", ["pipeline", "gpu", "server"])
+@pytest.mark.parametrize("group", ["pipeline", "azure", "signing", "gpu", "server"])
 def test_everything_that_an_image_asks_for_is_pinned(group: str) -> None:
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().split()}
     asked = {re.split(r"[\[<>=]", requirement)[0].lower() for requirement in PROJECT["optional-dependencies"][group]}

@@ -3,16 +3,18 @@
 There is one line for all that can be refused.
 """
 
+import sys
 from pathlib import Path
 
 import pyarrow.fs as pafs
 import pytest
 
+import storage.objects
 from finest.data.config import Ingest
 from finest.data.ingest import ingest
 from finest.errors import ConfigError, DataError, FinestError, UnavailableError
 from storage import listing_hash, resolve
-from storage.objects import gcs
+from storage.objects import azure, gcs
 from tests.builders import write_walks
 from tests.services.faults import Faulty, Refusal
 from tests.services.gcs import Emulator
@@ -151,6 +153,7 @@ def test_google_where_nothing_gives_credentials(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.fixture
 def no_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(azure, "RETRIES", 1)
     for name in ("CONNECTION_STRING", "ACCOUNT", "KEY", "SAS_TOKEN"):
         monkeypatch.delenv(f"AZURE_STORAGE_{name}", raising=False)
 
@@ -177,8 +180,12 @@ def test_azure_with_a_signature_or_a_key_that_is_wrong_shows_neither(
             assert "does not accept the credentials (AuthorizationFailure)" in text and "aHVudGVyMg" not in text
 
 
-def test_a_pyarrow_without_the_file_system_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_what_reads_it_the_package_is_said(no_azure: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pafs, "GcsFileSystem")
-    monkeypatch.delattr(pafs, "AzureFileSystem")
     assert "pip install pyarrow" in one_line("gs://bucket/data", ConfigError)
-    assert "pip install pyarrow" in one_line("abfs://container/data", ConfigError)
+    monkeypatch.delitem(sys.modules, "storage.objects.blobs", raising=False)
+    monkeypatch.delattr(storage.objects, "blobs", raising=False)
+    monkeypatch.setitem(sys.modules, "azure", None)
+    for name in [name for name in sys.modules if name.startswith("azure.")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert one_line("abfs://container/data", ConfigError).endswith("pip install 'finest[azure]'")

@@ -81,8 +81,6 @@ def test_an_upload_that_s3_refuses_leaves_what_was_there(faulty: Faulty, bucket:
 def test_an_upload_that_an_object_store_refuses_leaves_what_was_there(
     faulty_emulator: Faulty, container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if container.startswith("abfs"):
-        pytest.skip("pyarrow's stream to Azure now and then aborts the process where an upload stays refused")
     monkeypatch.setattr("storage.objects.gcs.RETRY_SECONDS", 1)
     place = output(f"{container}/lists")
     place.put("current.json", blob(tmp_path, b"old"))
