@@ -244,28 +244,29 @@ def test_a_promotion_that_is_killed_anywhere_leaves_a_proven_champion_and_ends_r
         process.start()
         return process
 
-    began = time.monotonic()
-    whole = step("run-whole")
-    whole.join(racers.SECONDS)
-    seconds = time.monotonic() - began
-    assert whole.exitcode == 0, (tmp_path / "run-whole").read_text()
-    ended = []
+    for name in ("run-first", "run-whole"):  # the first one of a server of forks is slow
+        began = time.monotonic()
+        whole = step(name)
+        whole.join(racers.SECONDS)
+        seconds = time.monotonic() - began
+        assert whole.exitcode == 0, (tmp_path / name).read_text()
+    killed = number = 0
     with watched(NAME, known) as wrong:
-        for number in range(20):
+        while killed < 20:
             process = step(f"run-{number + 1}")
             time.sleep(draw.uniform(0, seconds))
             process.kill()
             process.join()
-            ended.append(process.exitcode)
+            killed += process.exitcode == -signal.SIGKILL
             again = step(f"run-{number + 1}")
             again.join(racers.SECONDS)
             assert again.exitcode == 0, (tmp_path / f"run-{number + 1}").read_text()
             made = registry.champion(NAME)
             assert made and made.kfp_run_id == f"run-{number + 1}" and production.problems(NAME) == []
+            number += 1
     assert wrong == [] and len(known) > 10
-    assert ended.count(-signal.SIGKILL) > 10, ended
     log = ledger.read(NAME)
-    assert len(log.moves) == 22 and log.breaks() == []
+    assert len(log.moves) == 3 + number and log.breaks() == []
 
 
 def test_a_champion_that_was_another_one_and_is_back_is_not_the_one_that_was_compared_with(promoted: Step) -> None:
