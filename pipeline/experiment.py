@@ -166,7 +166,7 @@ def _measure(
 
             outcome = run(which, given, data, store, hear, only)
         page = pages.write(which, outcome.records, config.source, commit, found)
-        log.end(_files(found, found / "files"), page, len(outcome.broken))
+        log.end(which, _files(found, found / "files"), page, len(outcome.broken))
         status = "FAILED" if outcome.broken else "FINISHED"
     except KeyboardInterrupt:
         raise CancelledError("interrupted; the same command goes on with the cells that are not finished") from None

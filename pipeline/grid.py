@@ -40,19 +40,18 @@ def build(config: Config, image: str, experiment: str, seeds: int, only: str, cl
         sections = {name: getattr(given, name) for name in ("pretrain", "finetune", "perturb", "gate", "seed")}
         with dsl.ExitHandler(step(notify_step, config=given.notify, **of_line(given)), name="experiment"):
             # An experiment has no groups and promotes nothing: it is nothing to it what a night's pipeline can do.
-            checked, data = opening(step, given, scheduled="", fans_out=True, serves=True)
-            checkpoints = checked.outputs["checkpoints"]
+            _, data = opening(step, given, scheduled="", fans_out=True, serves=True)
             laid_out = step(grid_step, interactions=data, experiment=experiment, seeds=seeds, only=only, **sections)
             with dsl.ParallelFor(laid_out.outputs["Output"], name="cells", parallelism=PARALLEL_GROUPS) as cell:
                 measured = step(
-                    cell_step, interactions=data, cell=cell, seeds=seeds, checkpoints=checkpoints, **sections
+                    cell_step, interactions=data, cell=cell, seeds=seeds, checkpoints=given.checkpoints, **sections
                 )
             step(
                 tabulate_step,
                 experiment=experiment,
                 keys=dsl.Collected(measured.outputs["Output"]),
                 source=given.source,
-                checkpoints=checkpoints,
+                checkpoints=given.checkpoints,  # into a loop go parameters alone
             )
 
     pipeline: Callable[..., Any] = dsl.pipeline(

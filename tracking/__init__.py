@@ -47,7 +47,7 @@ trials    a search's trials, each a child of the parent
 
 cells     an experiment's cells, each a child of its parent
     opened(id, experiment, config, ...) -> run id
-    Cells(parent)                                   add(record), end(folder, note, broken)
+    Cells(parent)                                   add(record), end(experiment, folder, note, broken)
 
 describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them in an image)
 

@@ -6,12 +6,15 @@ import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finest.experiments.record import Record
 from tracking.describe import log_params, short_name
 from tracking.runs import children, close_dead, open_child, open_parent
 from tracking.store import check, connect, state_folder
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 CELL = "cell"
 """Name of the tag with a cell's key."""
@@ -34,12 +37,17 @@ def opened(id: str, experiment: str, config: Mapping[str, Any], *, line: str, so
     check(line)
     here = f"{socket.gethostname()}:{state_folder()}"  # one at a time there, by the state's lock
     close_dead(lambda tags: tags.get("place") == here)
-    tags = {"experiment": experiment, "place": here}
-    parent = open_parent(config, line=line, source=source, seed=seed, tags=tags)
-    client = connect()
-    day = str(client.get_run(parent).info.run_name).partition(" ")[0]
-    client.update_run(parent, name=f"{day} experiment {experiment} {short_name(source)}")
+    parent = open_parent(config, line=line, source=source, seed=seed, tags={"place": here})
+    named(connect(), parent, experiment)
     return parent
+
+
+def named(client: "MlflowClient", parent: str, experiment: str) -> None:
+    """Puts the experiment into the name and a tag of its parent run."""
+    run = client.get_run(parent)
+    day = str(run.info.run_name).partition(" ")[0]
+    client.update_run(parent, name=f"{day} experiment {experiment} {short_name(run.data.tags.get('source', ''))}")
+    client.set_tag(parent, "experiment", experiment)
 
 
 class Cells:
@@ -50,7 +58,7 @@ class Cells:
         self.there = {
             child.data.tags[CELL]
             for child in children(self.client, parent)
-            if CELL in child.data.tags and child.info.status == "FINISHED"
+            if CELL in child.data.tags and child.data.tags.get("state") == "finished"
         }
 
     def add(self, record: Record) -> None:
@@ -66,11 +74,12 @@ class Cells:
         for name, value in metrics(record).items():
             self.client.log_metric(id, name, value, now, 0)
         self.client.set_terminated(id, "FAILED" if record.state == "broken" else "FINISHED")
-        if record.state != "broken":
+        if record.state == "finished":
             self.there.add(record.key)
 
-    def end(self, folder: Path, note: str, broken: int) -> None:
-        """Logs what came of the experiment on the parent: table and plot, and the page as the run's note."""
+    def end(self, experiment: str, folder: Path, note: str, broken: int) -> None:
+        """Logs what came of the experiment on the parent: its name, table and plot, and the page as the run's note."""
+        named(self.client, self.parent, experiment)
         self.client.log_artifacts(self.parent, str(folder), FOLDER)
         self.client.set_tag(self.parent, "mlflow.note.content", note)
         self.client.set_tag(self.parent, "broken_cells", str(broken))

@@ -59,7 +59,7 @@ def measure(cell: Cell, given: Given, data: Path, checkpoints: str, parent: str,
 
     work = Work(cell, key_of(cell, given, load(data).manifest), given, data, store)
     record = Results(store).read(work.key)
-    if record is None or record.state == "broken":
+    if record is None or record.state != "finished":
         record = measured(work, told)
     Cells(parent).add(record)
     key.write_text(record.key)

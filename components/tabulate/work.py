@@ -29,6 +29,6 @@ def put_together(experiment: str, keys: Sequence[str], source: str, checkpoints:
     with tempfile.TemporaryDirectory() as folder:
         text = write(experiment, outcome.records, source, code_tags()["git_commit"], Path(folder))
         shutil.copyfile(Path(folder) / PAGE, page)
-        Cells(parent).end(Path(folder), text, len(outcome.broken))
+        Cells(parent).end(experiment, Path(folder), text, len(outcome.broken))
     outcome.check()
     trainings(store).delete("")

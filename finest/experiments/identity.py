@@ -31,7 +31,7 @@ def code_version(experiment: str) -> str:
     if own.partition(".")[0] == "finest":
         entries.append(own)
     digest = hashlib.sha256(checkpoint.code_version().encode())
-    for file in closure(entries, registered=True)[0]:
+    for file in closure(entries)[0]:  # what registers with models and the like is in the digest of trainings
         digest.update(file.relative_to(ROOT).as_posix().encode() + checkpoint.meaning(file.read_bytes()).encode())
     return digest.hexdigest()
 

@@ -90,7 +90,7 @@ class Record(Section):
     key: str
     """Digest of all that its numbers depend on."""
     state: State
-    """`impossible`: the data or this installation cannot have it, however often it is tried."""
+    """`impossible`: the data or this installation cannot have it, so it is no error that it is missing."""
     rows: list[Row] = Field(default=[])
     reason: str = ""
     """Why it is impossible or broken; one line."""

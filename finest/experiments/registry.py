@@ -27,6 +27,8 @@ class Column:
     """Key of `Row.values`."""
     label: str
     digits: int = 3
+    yes: bool = False
+    """Whether it is 1 or 0 in each seed, and is shown as how many seeds have it."""
 
 
 class Experiment(ABC):

@@ -112,7 +112,7 @@ def run(
 ) -> Outcome:
     """Measures the cells that no earlier attempt has measured, and returns what came of all.
 
-    A broken cell is measured again by the next attempt. Once all are measured, the trainings that they shared go.
+    A cell that is broken or impossible is tried again by the next attempt: what it lacks may be there by then. Once all are measured, the trainings that they shared go.
 
     Args:
         name: The experiment.
@@ -127,7 +127,7 @@ def run(
     """
     plan, results = planned(name, given, load(data).manifest, only), Results(store)
     found = {key: results.read(key) for key in plan}
-    over = {key: record for key, record in found.items() if record is not None and record.state != "broken"}
+    over = {key: record for key, record in found.items() if record is not None and record.state == "finished"}
     known = len(over)
     for number, record in enumerate(over.values(), 1):
         hear(Heard(number, len(plan), number, record.cell.name, record))
@@ -232,6 +232,6 @@ def _heard(worker: Worker, work: Work, heard: Callable[..., None]) -> Record | N
     if isinstance(said, Told):
         heard(f"{work.cell.name}: {said.event}")
     if isinstance(said, Returned):
-        record = said.result
-        return record
+        over: Record = said.result
+        return over
     return None

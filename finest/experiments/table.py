@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from finest.experiments.interval import Mean, apart, difference, mean
 from finest.experiments.record import Cost, Record, Row
-from finest.experiments.registry import EXPERIMENTS, Experiment
+from finest.experiments.registry import EXPERIMENTS, Column, Experiment
 from finest.report.markdown import text
 
 COSTS = {"wall_s": "wall s", "cpu_s": "CPU s", "peak_mb": "peak MB"}
@@ -18,8 +18,8 @@ INTERVAL = (
     "They do not cover other users, rows or data sets; without brackets there was one seed."
 )
 COST = (
-    "Costs are of one model of the row, from nothing: wall and CPU seconds of its epochs and reference lists, mean over "
-    "seeds, and the peak of memory of the process that trained it. Network and served lists share them."
+    "Costs are of one model of the row, from nothing: wall and CPU seconds of its epochs and reference lists, mean "
+    "over seeds, and the peak of memory of the process that trained it. Network and served lists share them."
 )
 
 
@@ -78,12 +78,14 @@ def sentences(of: Table) -> list[str]:
         lines = [line for line in of.lines if line.row.of == sort]
         ours = next((line for line in lines if line.row.label == of.experiment.ours), None)
         if ours is None:
+            if of.experiment.ours:
+                found.append(f"{of.experiment.ours} has no numbers yet, so nothing is compared with it.")
             continue
         where = "the network alone" if sort == "network" else "what is served"
         for name in of.experiment.by:
             label = next((one.label for one in of.experiment.columns if one.name == name), name)
             found.append(_sentence(ours, [line for line in lines if line is not ours], name, label, where))
-    return sorted(found, key=lambda one: not one.startswith("**"))
+    return sorted(dict.fromkeys(found), key=lambda one: not one.startswith("**"))
 
 
 def _sentence(ours: Line, others: Sequence[Line], name: str, label: str, where: str) -> str:
@@ -95,8 +97,8 @@ def _sentence(ours: Line, others: Sequence[Line], name: str, label: str, where: 
         if theirs is None or gap is None or not theirs.value > own.value:
             continue
         how = "intervals apart" if apart(own, theirs) else "intervals overlap"
-        by = f"{gap.value:+.3f}{_brackets(gap, 3, '+')}"
-        above.append(f"{line.row.label} ({theirs.value:.3f}, {by} in pairs of a seed; {how})")
+        how = f"{gap.value:+.3f}{_brackets(gap, 3, '+')} in pairs of a seed; {how}" if gap.seeds > 1 else "one seed"
+        above.append(f"{line.row.label} ({theirs.value:.3f}, {how})")
     if above:
         return f"**Above {ours.row.label}** ({own.value:.3f}) in {label} of {where}: {'; '.join(above)}."
     compared = [one for line in others if (one := line.mean(name)) is not None]
@@ -120,12 +122,16 @@ def markdown(of: Table, about: Sequence[str]) -> str:
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for line in of.lines:
         labels = [line.row.label, line.row.of, *(line.row.more.get(name, "") for name in more)]
-        values = [_cell(line.mean(one.name), one.digits) for one in shown]
-        costs = [f"{cost:.1f}" if (cost := line.cost(name)) is not None else "" for name in COSTS]
+        values = [_cell(line.mean(one.name), one) for one in shown]
+        costs = [_cost(line.cost(name)) for name in COSTS]
         seeds = str(len(line.costs)) if line.costs else "published"
         rows.append(f"| {' | '.join([*map(text, labels), *values, *costs, seeds])} |")
     missing = [f"- {one.state}: {text(one.cell.name)}: {text(one.reason)}" for one in of.without]
-    parts = [f"# {of.experiment.question}", "\n".join(sentences(of)), "\n".join(rows) if of.lines else "No row yet."]
+    parts = [
+        f"# {of.experiment.question}",
+        "\n".join(f"- {one}" for one in sentences(of)),
+        "\n".join(rows) if of.lines else "No row yet.",
+    ]
     if missing:
         parts += ["## Cells without numbers", "\n".join(missing)]
     told = [f"- {one}" for one in (*of.experiment.told, INTERVAL, COST, *about)]
@@ -180,8 +186,16 @@ def _by(line: Line, name: str) -> float:
     return found.value if found else -math.inf
 
 
-def _cell(one: Mean | None, digits: int) -> str:
-    return "" if one is None else f"{one.value:.{digits}f}{_brackets(one, digits)}"
+def _cell(one: Mean | None, column: Column) -> str:
+    if one is None:
+        return ""
+    if column.yes:
+        return f"{round(one.value * one.seeds)} of {one.seeds}"
+    return f"{one.value:.{column.digits}f}{_brackets(one, column.digits)}"
+
+
+def _cost(value: float | None) -> str:
+    return "" if value is None else f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
 def _brackets(one: Mean, digits: int, sign: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Overhead: what FINEST costs by stage, as catalogues and reference lists grow, against the stability that it brings."""
+"""Overhead: what FINEST costs by stage, as catalogues and reference lists grow, and the stability that it brings."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Overhead(Experiment):
 def _stages(bench: Bench, made: Made) -> dict[str, float]:
     """Returns the cost of an epoch of both stages and of the reference lists, and the ratio of the epochs."""
     epochs = {"pretrain": bench.passes, "references": 1.0, "finetune": float(bench.given.finetune.epochs)}
-    values = {}
+    values: dict[str, float] = {}
     for stage, count in epochs.items():
         cost: Cost = made.part(stage)
         values |= {

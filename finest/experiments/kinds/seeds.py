@@ -29,7 +29,7 @@ class Seeds(Experiment):
 
     question = "How much does another seed alone move lists?"
     told = (
-        "Each seed of a row is a pair of trainings that have nothing in common but data and config, without FINEST; the "
+        "Each seed of a row is a pair of trainings that share data and config and nothing else, without FINEST; the "
         "interval is over pairs. Finite RBO and Jaccard are of the first so many items of both lists, p = 0.9.",
         "Published numbers are of ml-100k, with other settings and splits; their cutoff is not stated.",
         "A model that the config does not name has its own default section; all else is the config's.",
