@@ -23,7 +23,7 @@ COLUMNS = (
     Column("rbo_worst", "rbo, worst scenario"),
     Column("mrr", "MRR", 4),
     Column("mrr_ratio", "MRR to base"),
-    Column("non_inferior", "non-inferior", yes=True),
+    Column("non_inferior", "proven non-inferior", yes=True),
 )
 """Columns of a treatment's row."""
 BY = HEADLINE

@@ -143,9 +143,8 @@ def run(
     except OSError as error:
         if not disk_full(error):
             raise
-        raise FinestError(
-            f"the disk is full ({one_line(error)}); free some space and run again: cells are kept"
-        ) from error
+        why = f"the disk is full ({one_line(error)}); free some space and run again: cells that are finished are kept"
+        raise FinestError(why) from error
     outcome = Outcome([over[key] for key in plan])
     if not outcome.broken and not only:
         trainings(store).delete("")
