@@ -112,7 +112,8 @@ def run(
 ) -> Outcome:
     """Measures the cells that no earlier attempt has measured, and returns what came of all.
 
-    A cell that is broken or impossible is tried again by the next attempt: what it lacks may be there by then. Once all are measured, the trainings that they shared go.
+    A cell that is broken or impossible is tried again by the next attempt: what it lacks may be there by then. Once all
+    are measured, the trainings that they shared go.
 
     Args:
         name: The experiment.
