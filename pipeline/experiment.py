@@ -112,7 +112,7 @@ def taken(config: Config, seeds: int) -> "Given":
     return Given(
         pretrain=config.pretrain,
         finetune=config.finetune,
-        scenarios=config.perturb.scenarios,
+        perturb=config.perturb,
         max_drop=config.gate.max_accuracy_drop_base,
         seed=config.seed,
         seeds=seeds,

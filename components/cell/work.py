@@ -24,7 +24,7 @@ def given(
     return Given(
         pretrain=parse(Pretrain, pretrain, "pretrain"),
         finetune=parse(Finetune, finetune, "finetune"),
-        scenarios=parse(Perturb, perturb, "perturb").scenarios,
+        perturb=parse(Perturb, perturb, "perturb"),
         max_drop=parse(Gate, gate, "gate").max_accuracy_drop_base,
         seed=seed,
         seeds=seeds,

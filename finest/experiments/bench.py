@@ -13,14 +13,14 @@ from typing import Any, Self
 from finest.data.cuts import validation
 from finest.data.dataset import Dataset
 from finest.experiments.memory import peak_mb
-from finest.experiments.record import Cost, Given, Of
+from finest.experiments.record import Cost, Given, Of, ProbeEdits
 from finest.keys import key
 from finest.memory.config import MemoryConfig
 from finest.models.recommender import Recommender
 from finest.models.saved import save
-from finest.perturb.config import Perturb, Scenario
-from finest.perturb.edits import Edits, draw
-from finest.perturb.plan import Variant, deal
+from finest.perturb.config import Perturb
+from finest.perturb.edits import from_table
+from finest.perturb.plan import Variant, plan
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
 from finest.training import checkpoint, references
@@ -107,14 +107,12 @@ class Bench:
         return Variant(name="clean", role="clean", seed=self.seed)
 
     @cached_property
-    def probes(self) -> list[tuple[Variant, Edits]]:
-        """Returns a probe of each scenario, with its edits."""
-        return [self.probe(scenario) for scenario in self.given.scenarios]
-
-    def probe(self, scenario: Scenario) -> tuple[Variant, Edits]:
-        """Returns the probe of a scenario, with its edits. Raises ConfigError where the data has too few rows."""
-        variants = deal(Perturb(scenarios=[scenario]), self.seed).groups[0].variants
-        return next(one for one in variants if one.role == "probe"), draw(self.data, scenario)
+    def probes(self) -> list[tuple[Variant, ProbeEdits]]:
+        """Returns a probe of each scenario, with its edits. Raises ConfigError where the data has too few rows."""
+        config: Perturb = self.given.perturb.model_copy(update={"groups": 1})
+        table, planned = plan(self.data, config, self.seed)
+        edits = from_table(table, self.data)
+        return [(one, edits[one.name]) for one in planned.groups[0].variants if one.role == "probe"]
 
     def member(self, variant: Variant, number: int) -> Variant:
         """Returns a variant's double under another seed; number 0 is the variant itself."""
@@ -171,7 +169,7 @@ class Bench:
     def base(
         self,
         variant: Variant,
-        edits: Edits | None = None,
+        edits: ProbeEdits | None = None,
         pretrain: Pretrain | None = None,
         yesterday: bool = False,
     ) -> Made:
@@ -187,7 +185,9 @@ class Bench:
             (model,), (history,) = pretrained(data, unit, pretrain, self.device, saved, self._on_event)
             return Made(model, (("pretrain", self._cost(name, history)),))
 
-    def tuned(self, made: Made, variant: Variant, edits: Edits | None, finetune: Finetune, of: str = "base") -> Made:
+    def tuned(
+        self, made: Made, variant: Variant, edits: ProbeEdits | None, finetune: Finetune, of: str = "base"
+    ) -> Made:
         """Fine-tunes a model in place, with the clean base's lists as references where the regulariser needs any.
 
         Args:
@@ -238,7 +238,7 @@ class Bench:
         return {}
 
     def lists(
-        self, model: Recommender, variant: Variant, edits: Edits | None, of: Of, yesterday: bool = False
+        self, model: Recommender, variant: Variant, edits: ProbeEdits | None, of: Of, yesterday: bool = False
     ) -> RankLists:
         """Takes a model's lists for the held-out rows, or for what was held out of yesterday's."""
         self.told(f"{variant.name}: lists")

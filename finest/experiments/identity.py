@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -21,6 +22,9 @@ SHARED = ("finest.experiments.bench", "finest.experiments.compare", "finest.expe
 """Modules that all cells are measured by."""
 PLACES = {"device", "processes", "replicas"}
 """Keys of section `pretrain` that change no number but costs."""
+
+NAMED: dict[str, Registry[Any]] = {"family": FAMILIES, "kind": EDITS}
+"""Keys of a scenario that name a thing of a registry."""
 
 
 @cache
@@ -63,9 +67,18 @@ def _packages(cell: Cell, given: Given) -> list[str]:
         *((MODELS, name) for name in [cell.what.get("model")] if isinstance(name, str)),
         *((TREATMENTS, name) for name in [cell.what.get("treatment")] if isinstance(name, str)),
     ]
-    for scenario in given.scenarios:
-        used += [(FAMILIES, scenario.family.name), (EDITS, scenario.kind.name)]
-    for registry, word in ((FAMILIES, "family"), (EDITS, "kind")):
-        if isinstance(name := cell.what.get(word), str):
-            used.append((registry, name))
+    used += [*_edits(given.perturb.model_dump(mode="json")), *_edits(cell.what)]
     return sorted({code for registry, name in used if (code := checkpoint.package_code(registry, name))})
+
+
+def _edits(value: Any) -> Iterator[tuple[Registry[Any], str]]:
+    """Yields the families and kinds of edits that are named anywhere in plain data."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _edits(inner)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key in NAMED:
+                yield NAMED[key], inner["name"] if isinstance(inner, dict) else inner
+            else:
+                yield from _edits(inner)

@@ -4,11 +4,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from finest.perturb.config import Scenario
+from finest.perturb.config import Perturb
+from finest.perturb.edits import Edits
 from finest.section import Section
 from finest.training.config import Finetune, Pretrain
 
 State = Literal["finished", "impossible", "broken"]
+ProbeEdits = Edits
+"""What a probe's training rows are changed by."""
 Of = Literal["network", "served"]
 """Whose lists a row is about: the network alone, as published, or network and counts together, as they are served."""
 
@@ -18,8 +21,8 @@ class Given(Section):
 
     pretrain: Pretrain = Field(default_factory=Pretrain)
     finetune: Finetune = Finetune()
-    scenarios: list[Scenario]
-    """Edits that retrained models are compared under."""
+    perturb: Perturb = Perturb()
+    """Section `perturb`: the scenarios that retrained models are compared under."""
     max_drop: float = 0.03
     """Largest drop of MRR, as a share of the base model's, that is still called non-inferior."""
     seed: int = 0
@@ -44,7 +47,11 @@ class Cell(Section):
     @property
     def name(self) -> str:
         """Returns a name for people, like `ablation both s0`."""
-        return " ".join([self.experiment, *(f"{value}" for value in self.what.values()), f"s{self.seed}"])
+        return " ".join([self.experiment, *map(_words, self.what.values()), f"s{self.seed}"])
+
+
+def _words(value: object) -> str:
+    return " ".join(map(_words, value.values())) if isinstance(value, dict) else str(value)
 
 
 class Cost(Section):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from finest.errors import ConfigError
 from finest.experiments.compare import BY, similar
-from finest.experiments.kinds.intensity import scenario_of
-from finest.experiments.record import ImpossibleError, Row
+from finest.experiments.kinds.intensity import label, under
+from finest.experiments.record import Row
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, Column, Experiment
 from finest.gate.cuts import bins, popularity_edges
 from finest.metrics.accuracy import reciprocal_rank
@@ -51,26 +50,19 @@ class ColdStart(Experiment):
 
     def grid(self, given: Given) -> list[dict[str, object]]:
         """Returns a cell for each scenario."""
-        special = [
-            (family, kind)
-            for family in FAMILIES
-            for kind in EDITS
-            if any(word in f"{family} {kind}" for word in WORDS) and (family == "random" or kind == "deletion")
-        ]
-        return [{"family": family, "kind": kind, "share": SHARE} for family, kind in [("random", "deletion"), *special]]
+        pairs: list[tuple[object, str]] = [("random", "deletion")]
+        pairs += [(family, "deletion") for name in FAMILIES if _special(name) for family in _sides(name)]
+        pairs += [("random", kind) for kind in EDITS if _special(kind)]
+        return [{"family": family, "kind": kind, "share": SHARE} for family, kind in pairs]
 
     def depends(self, cell: Cell, given: Given) -> dict[str, object]:
         """Returns the config without its scenarios."""
-        return given.model_dump(mode="json", exclude={"seed", "seeds", "scenarios"})
+        return given.model_dump(mode="json", exclude={"seed", "seeds", "perturb"})
 
     def measure(self, cell: Cell, bench: Bench) -> list[Row]:
         """Compares the clean model and the probe, without FINEST and with it, in every segment."""
-        scenario = scenario_of(cell.what)
-        try:
-            variant, edits = bench.probe(scenario)
-        except ConfigError as error:
-            raise ImpossibleError(str(error)) from error
-        masks, rows = segments(bench.data), []
+        bench = under(bench, cell.what)
+        ((variant, edits),), masks, rows = bench.probes, segments(bench.data), list[Row]()
         for name, title in COMPARED.items():
             treatment = TREATMENTS[name]()
             clean, probe = treatment.make(bench, bench.clean, None), treatment.make(bench, variant, edits)
@@ -81,10 +73,19 @@ class ColdStart(Experiment):
                 for segment, among in masks.items():
                     values = {**similar(ours, theirs, among), "mrr": float(reciprocal[among].mean())}
                     more = {"segment": segment, "fine-tuning": title}
-                    label = f"{scenario.family.name} {scenario.kind.name}"
                     values["instances"] = float(among.sum())
-                    rows.append(Row(label=label, of=of, more=more, values=values, cost=clean.cost))
+                    rows.append(Row(label=label(cell.what), of=of, more=more, values=values, cost=clean.cost))
         return rows
+
+
+def _special(name: str) -> bool:
+    return any(word in name for word in WORDS)
+
+
+def _sides(family: str) -> list[object]:
+    """Returns the family once for users and once for items, where it has an option for that."""
+    of = FAMILIES[family].Config.model_fields.get("of")
+    return [{"name": family, "of": side} for side in get_args(of.annotation)] if of else [family]
 
 
 def segments(data: Dataset) -> dict[str, npt.NDArray[np.bool_]]:

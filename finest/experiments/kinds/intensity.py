@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from finest.errors import ConfigError
+from pydantic import ValidationError
+
+from finest.errors import ConfigError, first_line
 from finest.experiments.compare import BY, COLUMNS, compared
 from finest.experiments.record import ImpossibleError
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, Experiment
-from finest.perturb.config import Scenario
+from finest.perturb.config import Perturb, Scenario
 from finest.perturb.registry import EDITS, FAMILIES
 
 if TYPE_CHECKING:
@@ -42,26 +44,34 @@ class Intensity(Experiment):
 
     def depends(self, cell: Cell, given: Given) -> dict[str, object]:
         """Returns the config without its scenarios."""
-        return given.model_dump(mode="json", exclude={"seed", "seeds", "scenarios"})
+        return given.model_dump(mode="json", exclude={"seed", "seeds", "perturb"})
 
     def measure(self, cell: Cell, bench: Bench) -> list[Row]:
         """Compares the clean model and the probe, without FINEST and with it."""
-        scenario = scenario_of(cell.what)
-        try:
-            bench.probe(scenario)
-        except ConfigError as error:
-            raise ImpossibleError(str(error)) from error
-        own, rows = bench.sibling(bench.given.model_copy(update={"scenarios": [scenario]})), []
+        own, rows = under(bench, cell.what), []
         for name, title in COMPARED.items():
-            more = {"share": f"{scenario.share:g}", "fine-tuning": title}
-            found = compared(own, TREATMENTS[name](), f"{scenario.family.name} {scenario.kind.name}")
+            more = {"share": f"{cell.what['share']:g}", "fine-tuning": title}
+            found = compared(own, TREATMENTS[name](), label(cell.what))
             rows += [row.model_copy(update={"more": more}) for row in found]
         return rows
 
 
-def scenario_of(what: dict[str, object]) -> Scenario:
-    """Returns the scenario that a cell names. Raises ImpossibleError where its parts do not go together."""
+def under(bench: Bench, what: dict[str, Any]) -> Bench:
+    """Returns a bench whose one scenario is the one that a cell names.
+
+    Raises:
+        ImpossibleError: Its parts do not go together, or the data has too few rows for it.
+    """
     try:
-        return Scenario.model_validate({name: what[name] for name in ("family", "kind", "share")})
-    except ValueError as error:
-        raise ImpossibleError(f"{what['family']} {what['kind']}: {error}") from error
+        scenario = Scenario.model_validate({name: what[name] for name in ("family", "kind", "share")})
+        own = bench.sibling(bench.given.model_copy(update={"perturb": Perturb(scenarios=[scenario])}))
+        _ = own.probes
+    except (ValidationError, ConfigError) as error:
+        raise ImpossibleError(f"{label(what)}: {first_line(error)}") from error
+    return own
+
+
+def label(what: dict[str, Any]) -> str:
+    """Returns what a cell's scenario is called in the table: family, kind, and options that are not as by default."""
+    family = what["family"]
+    return " ".join([*(family.values() if isinstance(family, dict) else [family]), what["kind"]])

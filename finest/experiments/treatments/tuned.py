@@ -9,14 +9,14 @@ from finest.training.regularisers.registry import REGULARISERS
 
 if TYPE_CHECKING:
     from finest.experiments.bench import Bench, Made
-    from finest.perturb.edits import Edits
+    from finest.experiments.record import ProbeEdits
     from finest.perturb.plan import Variant
     from finest.training.config import Finetune
 
 LISTS = "rows, lists of the clean base"
 """What a treatment knows that keeps the clean base's lists."""
 DISTILLING = "kl"
-"""Name of the regulariser that keeps the base's scores, and not the order of its list alone."""
+"""Name of the regulariser that a student is drawn to its teacher's lists by."""
 
 
 @TREATMENTS.register("none")
@@ -25,7 +25,7 @@ class Nothing(Treatment):
 
     title = "none"
 
-    def make(self, bench: Bench, variant: Variant, edits: Edits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
         """Returns the base model."""
         return bench.base(variant, edits)
 
@@ -37,7 +37,7 @@ class Tuned(Treatment):
         """Returns the section `finetune`."""
         return bench.given.finetune
 
-    def make(self, bench: Bench, variant: Variant, edits: Edits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
         """Trains the base model and fine-tunes it."""
         return bench.tuned(bench.base(variant, edits), variant, edits, self.section(bench))
 
@@ -86,7 +86,7 @@ class CrossEntropy(Tuned):
 
 @TREATMENTS.register("distillation")
 class Distillation(Tuned):
-    """Keeps what the clean base gives the items of its lists, by the regulariser `kl`, without simulation."""
+    """Draws scores over the clean base's lists to a distribution by rank, by the regulariser `kl`; no simulation."""
 
     title = "distillation"
     information = LISTS

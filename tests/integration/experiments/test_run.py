@@ -16,7 +16,7 @@ from finest.experiments.record import Given, Record
 from finest.experiments.registry import cells
 from finest.experiments.results import CELLS, TRAININGS
 from finest.experiments.run import Heard, Work, measured, run
-from finest.perturb.config import Scenario
+from finest.perturb.config import Perturb, Scenario
 from finest.training.config import Finetune, Pretrain
 from storage import resolve
 from storage.folder import FolderStore
@@ -26,7 +26,7 @@ MODEL = {"name": "sasrec", "hidden_size": 4, "num_layers": 1, "max_length": 8}
 GIVEN = Given(
     pretrain=Pretrain.model_validate({"epochs": 1, "processes": 1, "model": MODEL, "memory": "off"}),
     finetune=Finetune(epochs=1, top_k=5),
-    scenarios=[Scenario(kind="deletion", share=0.01)],
+    perturb=Perturb(scenarios=[Scenario(kind="deletion", share=0.01)]),
     seeds=1,
 )
 ONLY = ["cross_entropy", "simulation"]

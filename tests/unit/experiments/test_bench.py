@@ -17,7 +17,7 @@ from finest.experiments.registry import EXPERIMENTS, TREATMENTS, cells
 from finest.experiments.run import disk_full
 from finest.experiments.treatments.several import Ensemble
 from finest.models.registry import MODELS, build
-from finest.perturb.config import Scenario
+from finest.perturb.config import Perturb, Scenario
 from finest.training.config import Finetune, Pretrain
 from finest.training.regularisers.registry import REGULARISERS
 from finest.tuning.shelf import Shelf
@@ -28,7 +28,7 @@ MODEL = {"name": "sasrec", "hidden_size": 4, "num_layers": 1, "max_length": 8}
 GIVEN = Given(
     pretrain=Pretrain.model_validate({"epochs": 2, "processes": 1, "model": MODEL, "memory": "off"}),
     finetune=Finetune(epochs=1, top_k=5),
-    scenarios=[Scenario(kind="deletion", share=0.02)],
+    perturb=Perturb(scenarios=[Scenario(kind="deletion", share=0.02)]),
     seeds=1,
 )
 
@@ -91,7 +91,7 @@ def test_yesterdays_model_has_seen_no_row_of_today(data: Dataset, tmp_path: Path
 def test_what_trains_as_long_as_finest_does_so(bench: Bench) -> None:
     assert bench.passes == 2
     steps = bench.lasting(bench.passes + 1).steps
-    assert isinstance(steps, int) and steps * 2 == 3 * (bench.lasting(2).steps or 0)  # type: ignore[operator]
+    assert isinstance(steps, int) and steps * 2 == 3 * (bench.lasting(2).steps or 0)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -13,12 +13,12 @@ from finest.experiments.record import Cell, Given, Record
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, cells
 from finest.experiments.results import CELLS, Results
 from finest.experiments.run import chosen
-from finest.perturb.config import Scenario
+from finest.perturb.config import Perturb, Scenario
 from finest.perturb.registry import EDITS, FAMILIES
 from finest.training.config import Finetune, Pretrain
 from storage.folder import FolderStore
 
-GIVEN = Given(pretrain=Pretrain(), scenarios=[Scenario(kind="deletion")], seeds=2)
+GIVEN = Given(pretrain=Pretrain(), perturb=Perturb(scenarios=[Scenario(kind="deletion")]), seeds=2)
 CELL = Cell(experiment="ablation", what={"treatment": "finest"}, seed=0)
 
 
@@ -37,7 +37,7 @@ def test_what_changes_a_number_changes_the_key(monkeypatch: pytest.MonkeyPatch) 
         key_of(CELL.model_copy(update={"what": {"treatment": "none"}}), GIVEN, manifest()),
         key_of(CELL, given(pretrain=Pretrain(lr=0.1)), manifest()),
         key_of(CELL, given(finetune=Finetune(top_k=20)), manifest()),
-        key_of(CELL, given(scenarios=[Scenario(kind="insertion")]), manifest()),
+        key_of(CELL, given(perturb=Perturb(scenarios=[Scenario(kind="insertion")])), manifest()),
         key_of(CELL, given(max_drop=0.5), manifest()),
         key_of(CELL, GIVEN, manifest(fingerprint="b")),
         key_of(CELL, GIVEN, manifest(exclude_seen=True)),
@@ -54,7 +54,7 @@ def test_what_changes_no_number_does_not() -> None:
 
 
 def test_an_experiment_without_scenarios_of_the_config_is_not_measured_again_for_other_ones() -> None:
-    (cell, *_), other = cells("intensity", GIVEN), given(scenarios=[Scenario(kind="insertion")])
+    (cell, *_), other = cells("intensity", GIVEN), given(perturb=Perturb(scenarios=[Scenario(kind="insertion")]))
     assert key_of(cell, GIVEN, manifest()) == key_of(cell, other, manifest())
 
 
