@@ -136,6 +136,7 @@ def _measure(
     from finest.experiments.table import as_json as plain
     from finest.experiments.table import sentences, table
     from pipeline.dataset import ingested
+    from pipeline.local import signals_interrupt
     from storage import checkpoint_store
     from tracking import cells, links
     from tracking.describe import code_tags
@@ -154,7 +155,7 @@ def _measure(
     records: list[Any] = []
     status = "KILLED"
     try:
-        with _logged(found / LOG), _shown(out) as show:
+        with signals_interrupt(), _logged(found / LOG), _shown(out) as show:
 
             def hear(heard: "Heard") -> None:
                 show(heard)

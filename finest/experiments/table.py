@@ -106,6 +106,7 @@ def _sentence(ours: Line, others: Sequence[Line], name: str, label: str, where: 
         return f"{ours.row.label} has {label} {own.value:.3f} of {where}; nothing is there to compare it with."
     near = sum(not apart(own, one) for one in compared)
     rest = f"; the intervals of {near} of {len(compared)} overlap with its own" if near else ", intervals apart"
+    rest = rest if own.seeds > 1 else ", of one seed"
     return f"No row is above {ours.row.label} ({own.value:.3f}) in {label} of {where}{rest}."
 
 
