@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from finest.causes import disk_full
 from finest.data.dataset import load
 from finest.data.schema import Manifest
 from finest.errors import ConfigError, FinestError, UnavailableError, one_line
@@ -179,15 +180,6 @@ def measured(work: Work, told: Callable[[str], None]) -> Record:
         Results(work.store).write(record)
         bench.forget()
     return record
-
-
-def disk_full(error: BaseException | None) -> bool:
-    """Tells whether an error, or one that led to it, is for want of disk space, in whose way every cell would be."""
-    while error is not None:
-        if getattr(error, "errno", None) == errno.ENOSPC or "no space left on device" in str(error).lower():
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _at_once(name: str, given: Given) -> int:

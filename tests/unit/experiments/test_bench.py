@@ -14,7 +14,6 @@ from finest.experiments.compare import accuracy, compared
 from finest.experiments.kinds.cold_start import segments
 from finest.experiments.record import Given, ImpossibleError
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, cells
-from finest.experiments.run import disk_full
 from finest.experiments.treatments.several import Ensemble
 from finest.models.registry import MODELS, build
 from finest.perturb.config import Perturb, Scenario
@@ -147,9 +146,3 @@ def test_a_scenario_that_the_data_has_too_few_rows_for_is_impossible_and_not_bro
     data = written_dataset({f"u{number}": "a b c d e f g h i j k l | a" for number in range(9)}, depth=2)
     with pytest.raises(ImpossibleError, match="but there are only 9"):
         EXPERIMENTS["intensity"]().measure(cell, Bench(data, GIVEN, 0, bench.shelf, quiet))
-
-
-def test_only_a_full_disk_ends_all_cells() -> None:
-    full = ValueError("x")
-    full.__cause__ = OSError(28, "No space left on device")
-    assert disk_full(full) and not disk_full(OSError(13, "no")) and not disk_full(None)
