@@ -1,6 +1,5 @@
 """Surrounds the work of every step, which reports to terminal and MLflow, fails with one line and ends with its run."""
 
-import errno
 import logging
 import resource
 import time
@@ -16,6 +15,7 @@ from components.logs import configure
 from components.orphan import die_with_parent
 from components.pace import Pace
 from components.supervised import Work, supervised
+from finest.causes import disk_full
 from finest.durations import duration
 from finest.errors import FinestError, OutOfMemoryError, first_line, one_line
 from finest.training.progress import LINE_SECONDS, Progress
@@ -122,16 +122,3 @@ def cpu_seconds() -> float:
     """Returns the CPU seconds of this process so far, and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def disk_full(error: BaseException | None) -> bool:
-    """Tells whether the error, or one that led to it, is for want of disk space.
-
-    Libraries wrap such an error, some as text alone.
-    """
-    while error is not None:
-        text = str(error).lower()
-        if getattr(error, "errno", None) == errno.ENOSPC or "no space left on device" in text or "disk is full" in text:
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -1,5 +1,6 @@
 """Why a server gave no answer: the cause in a chain of exceptions, with the address that was tried."""
 
+import errno
 import re
 import socket
 import ssl
@@ -126,3 +127,16 @@ def _more(link: BaseException) -> str:
     """Returns what the system says of a certificate: that it has expired, is of another name or signed by itself."""
     said = getattr(link, "verify_message", "")
     return f" ({said})" if said else ""
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Tells whether the error, or one that led to it, is for want of disk space.
+
+    Libraries wrap such an error, some as text alone.
+    """
+    while error is not None:
+        text = str(error).lower()
+        if getattr(error, "errno", None) == errno.ENOSPC or "no space left on device" in text or "disk is full" in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

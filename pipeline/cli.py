@@ -17,7 +17,7 @@ from components.sections import parse
 from finest import __version__
 from finest.errors import DISK_FULL, BrokenGateError, ConfigError, FinestError, one_line
 from finest.secrets import guarded, masked
-from pipeline import check, config_commands, models, recommend, runs, state_commands, tune
+from pipeline import check, config_commands, experiment, models, recommend, runs, state_commands, tune
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.cluster.commands import register
@@ -200,6 +200,7 @@ def compile_(
 register(app)
 check.register(app)
 tune.register(app)
+experiment.register(app)
 recommend.register(app)
 
 

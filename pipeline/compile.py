@@ -4,7 +4,9 @@ import ast
 import json
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kfp import compiler
@@ -33,9 +35,13 @@ def compile_to(
         config: Gives the parameters' defaults.
         which: The pipeline.
     """
+    write(builder(which)(config or Config(source=""), image, cluster or Cluster()), output)
+
+
+def write(pipeline: Callable[..., Any], output: Path) -> None:
+    """Writes a pipeline to a file, which appears only once it is complete and what a backend takes."""
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder, "pipeline.yaml")
-        pipeline = builder(which)(config or Config(source=""), image, cluster or Cluster())
         compiler.Compiler().compile(pipeline, str(compiled))
         text = re.sub(r"^(#    \w+: dict \[Default: )(.*)\]$", _sorted, compiled.read_text(), flags=re.MULTILINE)
     if found := problems(*yaml.safe_load_all(text)):

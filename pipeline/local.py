@@ -150,7 +150,7 @@ def _follow(
     which = "search" if searches else "retrain"
     command = [sys.executable, "-m", "pipeline.kfp_process", which, str(folder), str(state.root), *container]
     failure, offset, running, cpu = None, 0, {}, 0.0
-    with (folder / "kfp.log").open("wb") as log, temporary(folder) as scratch, _signals_interrupt():
+    with (folder / "kfp.log").open("wb") as log, temporary(folder) as scratch, signals_interrupt():
         # A container has a /tmp of its own, which is this folder.
         environment = os.environ | ({} if image else dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch))
         # A session of its own: Ctrl-C reaches this process alone, which then ends the steps in order.
@@ -227,7 +227,7 @@ def _end_containers(state: State, folder: Path, image: containers.Image | None) 
 
 
 @contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """Makes SIGTERM and SIGHUP end a run as Ctrl-C does.
 
     What the caller ignores, as `nohup` does SIGHUP, stays ignored.

@@ -43,11 +43,16 @@ POLICIES = {
     "reject": Policy("Reject", 20),
     "skip": Policy("Skip", 10),
     "tune": Policy("Search for a better config", 1440, "training", retries=3),
+    "grid": Policy("Lay out the experiment", 20, "data"),
+    "cell": Policy("Measure a cell", 1440, "training", retries=3),
+    "tabulate": Policy("Put the table together", 20, "data"),
     "notify": Policy("Notify", 10),
 }
 """A row for every component, in the order in which they run."""
 SEARCH = ("tune",)
 """Steps that only the pipeline of `finest tune` has."""
+EXPERIMENT = ("grid", "cell", "tabulate")
+"""Steps that only the pipeline of `finest experiment` has."""
 WHERE_ASKED = ("recommend",)
 """Steps that a night's pipeline has where the config that it is compiled with asks for them."""
 

@@ -1,12 +1,10 @@
 """The command `finest recommend`: files of a line's champion's lists, for all users or for some."""
 
-import hashlib
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from finest import sealed
 from finest.durations import duration
-from finest.errors import ConfigError, DamagedError, FinestError
+from finest.errors import ConfigError, FinestError
 from pipeline import config as configs
 from pipeline import state as states
-from pipeline.config import Config
+from pipeline.dataset import ingested
 from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, settings
 from pipeline.plain import say
 from pipeline.state import State
@@ -82,7 +79,7 @@ def recommend(
     printed = console()
     champion = work.champion_of(loaded.line, loaded.recommend, some=users is not None)
     with _own_folder(here, loaded.line) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
-        read = data or _ingested(loaded, folder, printed)
+        read = data or ingested(loaded, folder, printed)
         began = time.monotonic()
         with _shown(printed) as report:
             batch = work.recommend(champion, read, loaded.recommend, loaded.promote, Path(scratch), report, users)
@@ -108,37 +105,6 @@ def _own_folder(state: State, line: str) -> Iterator[Path]:
         for left in folder.glob("tmp*"):
             shutil.rmtree(left)
         yield folder
-
-
-def _ingested(config: Config, folder: Path, console: Console) -> Path:
-    """Returns the data set of the config's source, which is read anew where it is not what it was the last time.
-
-    Args:
-        config: The config.
-        folder: Where data sets are kept; the newest one stays.
-        console: Where to print.
-    """
-    from components.ingest.work import read
-    from components.source import listing_of, resolve
-    from finest.data.window import resolved
-
-    ingest = resolved(config.ingest, config.as_of or datetime.now(UTC))
-    listing = listing_of(resolve(config.source), ingest)
-    key = hashlib.sha256(f"{listing}\n{ingest.model_dump_json()}".encode()).hexdigest()[:16]
-    data = folder / f"data-{key}"
-    if data.exists():
-        try:
-            sealed.check(data)
-        except DamagedError:
-            say(console, f"{data} is damaged; it is removed, and the source read anew")
-            shutil.rmtree(data)
-    if not data.exists():
-        say(console, f"Reading {config.source}")
-        read(config.source, listing, 0, ingest, data)
-    for older in folder.glob("data-*"):
-        if older != data:
-            shutil.rmtree(older)
-    return data
 
 
 @contextmanager

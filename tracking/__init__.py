@@ -45,6 +45,10 @@ records   what runs hold
 trials    a search's trials, each a child of the parent
     Trials(parent)                                  add(trial), end(own, chosen, folder)
 
+cells     an experiment's cells, each a child of its parent
+    opened(id, experiment, config, ...) -> run id
+    Cells(parent)                                   add(record), end(experiment, folder, note, broken)
+
 describe  config as params, code as tags (GIT_COMMIT and IMAGE_DIGEST name them in an image)
 
 package   a model folder as an MLflow model

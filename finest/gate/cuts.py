@@ -100,15 +100,25 @@ def _by_item(evidence: Evidence, data: Path) -> Iterator[Segment]:
     items = _read(data, schema.ITEMS)
     counts = dict(zip(items["item"].to_pylist(), items["train_interactions"].to_pylist(), strict=True))
     count_M = np.array([counts.get(item, 0) for item in evidence.target], np.int64)
-    falling = np.sort(items["train_interactions"].to_numpy())[::-1]
-    before = np.cumsum(falling) - falling  # interactions of all that are more popular
-    least_of_head, most_of_tail = (
-        int(falling[before < share * falling.sum()].min(initial=falling.max(initial=0))) for share in (HEAD, TAIL)
-    )
+    least_of_head, most_of_tail = popularity_edges(items["train_interactions"].to_numpy())
     yield Segment("target's popularity", "head", count_M >= least_of_head)
     yield Segment("target's popularity", "middle", (count_M < least_of_head) & (count_M >= most_of_tail))
     yield Segment("target's popularity", "tail", (count_M < most_of_tail) & (count_M > 0))
     yield Segment("target", f"fewer than {FEW} training interactions", (count_M < FEW) & (count_M > 0))
+
+
+def popularity_edges(counts_I: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Returns the least training interactions of a head item, and the least of an item that is not in the tail.
+
+    >>> popularity_edges(np.array([50, 30, 10, 5, 5]))
+    (50, 30)
+    """
+    falling = np.sort(counts_I)[::-1]
+    before = np.cumsum(falling) - falling  # interactions of all that are more popular
+    head, tail = (
+        int(falling[before < share * falling.sum()].min(initial=falling.max(initial=0))) for share in (HEAD, TAIL)
+    )
+    return head, tail
 
 
 def _new_users(evidence: Evidence, data: Path) -> Iterator[Segment]:

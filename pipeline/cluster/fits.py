@@ -17,7 +17,7 @@ from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.cluster.kube import KFP_NAMESPACE, Kube, reach
 from pipeline.cluster.nodes import Node, autoscaler, nearest, place, read_nodes
 from pipeline.config import Config
-from pipeline.policy import POLICIES, SEARCH, WHERE_ASKED
+from pipeline.policy import EXPERIMENT, POLICIES, SEARCH, WHERE_ASKED
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -120,7 +120,7 @@ def _of(text: str, steps: Iterable[str]) -> str:
 
 def _named(steps: Iterable[str]) -> str:
     """Returns the steps, each once, in the order in which they run."""
-    if set(POLICIES) - {*SEARCH, *WHERE_ASKED} <= set(steps):
+    if set(POLICIES) - {*SEARCH, *EXPERIMENT, *WHERE_ASKED} <= set(steps):
         return "every step"
     order = list(POLICIES)
     plain = dict.fromkeys(re.sub(r"-[0-9]+$", "", step) for step in steps)

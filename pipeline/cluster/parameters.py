@@ -44,6 +44,11 @@ def _variables(pipeline: dict[str, Any]) -> dict[str, str]:
     return {one["name"]: one["value"] for one in container.get("env", [])}
 
 
+def judges(pipeline: dict[str, Any]) -> bool:
+    """Tells whether a compiled pipeline comes to a verdict."""
+    return "comp-gate" in pipeline["components"]
+
+
 def searches(pipeline: dict[str, Any]) -> bool:
     """Tells whether a compiled pipeline is that of a search."""
     return inputs.SEARCHING[0] in pipeline["root"]["inputDefinitions"]["parameters"]

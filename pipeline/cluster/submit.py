@@ -49,9 +49,9 @@ def start(client: Client, config: Config, options: Options, console: Console) ->
 
 
 def check_followable(compiled: Path) -> None:
-    """Raises ConfigError for the pipeline of a search, which has no verdict to be followed to."""
-    if parameters.searches(versions.read(compiled)[0]):
-        raise ConfigError(f"{compiled}: a search has no verdict to follow it to; add --detach, and see MLflow")
+    """Raises ConfigError for the pipeline of a search or an experiment: it has no verdict to be followed to."""
+    if not parameters.judges(versions.read(compiled)[0]):
+        raise ConfigError(f"{compiled}: this pipeline has no verdict to follow it to; add --detach, and see MLflow")
 
 
 def check_tracking(line: str) -> None:

@@ -12,7 +12,7 @@ from pipeline.cluster.argo import CONFIG_MAP, PATCH, WANTED, check_retries
 from pipeline.cluster.findings import HealthError, NotCheckedError
 from pipeline.cluster.kube import reach
 from pipeline.compile import compile_to
-from pipeline.policy import POLICIES, SEARCH, WHERE_ASKED, retry_policy
+from pipeline.policy import EXPERIMENT, POLICIES, SEARCH, WHERE_ASKED, retry_policy
 from tests.services import fake_kubernetes
 from tests.services.fake_kubernetes import FakeKubernetes
 
@@ -181,4 +181,4 @@ def test_every_step_names_its_policy_where_kfp_can(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(dsl.PipelineTask, "set_retry", newer)
     compile_to(tmp_path / "pipeline.yaml", IMAGE)
-    assert dict(named) == dict.fromkeys(set(POLICIES) - {*SEARCH, *WHERE_ASKED}, "Always")
+    assert dict(named) == dict.fromkeys(set(POLICIES) - {*SEARCH, *EXPERIMENT, *WHERE_ASKED}, "Always")

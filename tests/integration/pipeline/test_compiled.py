@@ -20,15 +20,15 @@ from pipeline.config import load
 from pipeline.dag import ONLY_GROUP
 from pipeline.ir_check import drivers, problems
 from pipeline.placement import Placement
+from pipeline.policy import EXPERIMENT, SEARCH, WHERE_ASKED, Cluster
 from pipeline.policy import POLICIES as ALL
-from pipeline.policy import SEARCH, WHERE_ASKED, Cluster
 from tests.integration.pipeline import typed_kfp
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 600
 """Seconds that a service may be away, by default."""
 Document = dict[str, Any]
-POLICIES = {name: policy for name, policy in ALL.items() if name not in (*SEARCH, *WHERE_ASKED)}
+POLICIES = {name: policy for name, policy in ALL.items() if name not in (*SEARCH, *EXPERIMENT, *WHERE_ASKED)}
 """Policies of a night's steps, without those that a config must ask for."""
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from components import events
-from components.step import disk_full, watched
+from components.step import watched
+from finest.causes import disk_full
 from finest.errors import ConfigError, DataError, FinestError
 
 

@@ -1,4 +1,4 @@
-"""The data set that `finest recommend` keeps from one time to the next."""
+"""The data set that commands keep from one time to the next."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from rich.console import Console
 from finest.data.dataset import load
 from finest.data.schema import INTERACTIONS
 from pipeline import config as configs
-from pipeline.recommend import _ingested
+from pipeline.dataset import ingested
 from tests.builders import write_walks
 from tests.damage import flipped
 
@@ -16,11 +16,11 @@ def test_a_damaged_one_is_read_anew_and_one_that_is_whole_is_kept(tmp_path: Path
     source = write_walks(tmp_path / "walks.csv")
     given = [f"source={source}", "ingest.evaluation.depth=20", "ingest.evaluation.exclude_seen=false"]
     config, console = configs.load(configs.QUICKSTART, [*given, "as_of=2026-11-27"]), Console(record=True, width=300)
-    data = _ingested(config, tmp_path / "kept", console)
+    data = ingested(config, tmp_path / "kept", console)
     whole = (data / INTERACTIONS).read_bytes()
-    assert _ingested(config, tmp_path / "kept", console) == data
+    assert ingested(config, tmp_path / "kept", console) == data
     assert console.export_text().count("Reading") == 1
     (data / INTERACTIONS).write_bytes(flipped(whole, 4 * len(whole)))
-    assert _ingested(config, tmp_path / "kept", console) == data
+    assert ingested(config, tmp_path / "kept", console) == data
     assert "is damaged; it is removed, and the source read anew" in console.export_text()
     assert (data / INTERACTIONS).read_bytes() == whole and len(load(data).user)

@@ -1,0 +1,1 @@
+"""Ways to train models that FINEST is compared with, FINEST among them."""

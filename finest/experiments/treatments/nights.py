@@ -1,0 +1,52 @@
+"""Treatments that go on from yesterday's model: of the clean rows without each user's last tenth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from finest.experiments.bench import Made
+from finest.experiments.registry import TREATMENTS, Treatment
+from finest.experiments.treatments.tuned import CrossEntropy
+
+if TYPE_CHECKING:
+    from finest.experiments.bench import Bench
+    from finest.experiments.record import ProbeEdits
+    from finest.perturb.plan import Variant
+
+WEIGHTS = "rows, yesterday's weights"
+"""What these treatments know."""
+
+
+@TREATMENTS.register("warm_start")
+class WarmStart(Treatment):
+    """Trains yesterday's model for the epochs of fine-tuning on today's rows, by the loss alone."""
+
+    title = "warm start from yesterday"
+    information = WEIGHTS
+
+    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+        """Trains yesterday's model, which all variants share, and goes on."""
+        return bench.tuned(yesterday(bench), variant, edits, CrossEntropy().section(bench), of="yesterday")
+
+
+@TREATMENTS.register("average_of_nights")
+class AverageOfNights(Treatment):
+    """Takes the mean of yesterday's weights and of those that a warm start makes of them today."""
+
+    title = "average of nights (weights)"
+    information = WEIGHTS
+
+    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+        """Trains both, and averages."""
+        today, before = WarmStart().make(bench, variant, edits), yesterday(bench).model
+        with torch.no_grad():
+            for ours, theirs in zip(today.model.parameters(), before.parameters(), strict=True):
+                ours.lerp_(theirs, 0.5)
+        return today
+
+
+def yesterday(bench: Bench) -> Made:
+    """Returns yesterday's model, the clean one's."""
+    return bench.base(bench.clean, None, bench.lasting(bench.passes, bench.yesterday), yesterday=True)
