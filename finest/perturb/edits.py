@@ -113,7 +113,8 @@ def apply(rows: Rows, edits: Iterable[Edits]) -> Rows:
     Order is kept but for rows that get another time; a user's other rows keep their ids and anchors. Edits of clean
     rows that `rows` no longer holds (deleted or replaced before) are skipped.
     """
-    for of in edits:
+    # New times come last: a place keeps its anchor, so rows that go, or come, before or after a move are not the same.
+    for of in sorted(edits, key=lambda of: (of.timestamp is not None, of.kind)):
         clean = np.flatnonzero(rows.id >= 0)
         _, among_clean, which = np.intersect1d(rows.id[clean], of.row, assume_unique=True, return_indices=True)
         place = clean[among_clean]

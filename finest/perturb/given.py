@@ -47,12 +47,12 @@ def read(content: bytes, of: EditFile) -> pa.Table:
     if len(table.column_names) > len(names):
         other = [name for name in table.column_names if name not in names] or ["of one name twice"]
         raise _unfit(of, f"there are columns that no edit table has: {', '.join(other[:NAMED])}; leave them out")
+    if empty := [field.name for field in EDITS_SCHEMA if not field.nullable and table.column(field.name).null_count]:
+        raise _unfit(of, f"column {empty[0]} has nulls")
     try:
         table = table.select(names).cast(EDITS_SCHEMA)
     except (ValueError, pa.ArrowException) as error:
         raise _unfit(of, f"a column is of another type ({first_line(error)})") from error
-    if empty := [field.name for field in EDITS_SCHEMA if not field.nullable and table.column(field.name).null_count]:
-        raise _unfit(of, f"column {empty[0]} has nulls")
     scenario = table.column("scenario").to_pylist()
     known = list(dict.fromkeys(scenario))
     wanted = of.scenario or (known[0] if len(known) == 1 else "")

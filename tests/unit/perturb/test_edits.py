@@ -122,9 +122,33 @@ def test_the_table_survives_parquet_bit_for_bit_and_gives_the_same_edits(tmp_pat
     assert back.equals(table)
     assert back.schema.equals(EDITS_SCHEMA)
     assert back.to_pylist() == [
-        {"scenario": "first", "kind": "replacement", "row": 0, "user": "007", "old_item": "NA", "new_item": "NA", "new_timestamp": None},
-        {"scenario": "first", "kind": "replacement", "row": 2, "user": "007", "old_item": "x", "new_item": "12", "new_timestamp": None},
-        {"scenario": "second", "kind": "deletion", "row": 4, "user": "eve", "old_item": "x", "new_item": None, "new_timestamp": None},
+        {
+            "scenario": "first",
+            "kind": "replacement",
+            "row": 0,
+            "user": "007",
+            "old_item": "NA",
+            "new_item": "NA",
+            "new_timestamp": None,
+        },
+        {
+            "scenario": "first",
+            "kind": "replacement",
+            "row": 2,
+            "user": "007",
+            "old_item": "x",
+            "new_item": "12",
+            "new_timestamp": None,
+        },
+        {
+            "scenario": "second",
+            "kind": "deletion",
+            "row": 4,
+            "user": "eve",
+            "old_item": "x",
+            "new_item": None,
+            "new_timestamp": None,
+        },
     ]
     again = from_table(back, data)
     assert list(again) == ["first", "second"]
