@@ -145,7 +145,9 @@ def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
             os.chown(lists, uid, gid)
         config = config.model_copy(update={"recommend": config.recommend.model_copy(update={"out": str(lists)})})
     scenarios = [
-        of.model_copy(update={"file": str(path)}) if isinstance(of, EditFile) and (path := local_path(of.file)) else of
+        of.model_copy(update={"file": str(edits)})
+        if isinstance(of, EditFile) and (edits := local_path(of.file))
+        else of
         for of in config.perturb.scenarios
     ]
     config = config.model_copy(update={"perturb": config.perturb.model_copy(update={"scenarios": scenarios})})

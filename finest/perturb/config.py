@@ -13,7 +13,7 @@ from finest.section import Section
 
 CONTROLS = ("clean", "identity", "rounding", "seed")
 """Names of variants that no scenario can have."""
-LONGEST = 150
+LONGEST = 180
 """Largest number of characters of a scenario's name, which is part of the names of files and of metrics."""
 Share = Annotated[float, Field(gt=0, le=0.5)]
 TrainingSeed = Literal["shared", "fresh"]

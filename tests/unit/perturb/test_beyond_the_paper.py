@@ -164,7 +164,7 @@ def test_several_edits_are_named_by_all_of_them() -> None:
             r"perturb.scenarios.0: cannot have kind .*each of `edits` has its",
         ),
         ({"edits": [{"kind": "deletion", "share": 0.1}, *CHANGES]}, r"edits.0.share: there is no such config key"),
-        ({"edits": CHANGES[:1] * 12}, r"perturb.scenarios.0: its edits make the name .* longer than 150 characters"),
+        ({"edits": CHANGES[:1] * 12}, r"perturb.scenarios.0: its edits make the name .* longer than 180 characters"),
         ({"file": "x.parquet", "kind": "deletion"}, r"perturb.scenarios.0: cannot have kind .*the file says it all"),
         ({"file": "seed.parquet"}, r"give it another name than seed, which a control has"),
         ({"file": "a b.parquet"}, r"give it another name than a b, which files and metrics cannot have"),

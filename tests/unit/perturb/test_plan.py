@@ -63,7 +63,11 @@ def test_only_the_rounding_control_is_rounded_and_only_probes_have_a_scenario() 
 @pytest.mark.parametrize("family", list(FAMILIES))
 @pytest.mark.parametrize("kind", list(EDITS))
 def test_the_edits_depend_on_the_scenario_and_not_on_the_runs_seed(family: str, kind: str) -> None:
-    options = {"casper": {"look_back": 5}, "cold_start": {"max_interactions": 12}, "sessions": {"gap_minutes": 1e-9}}
+    options: dict[str, dict[str, object]] = {
+        "casper": {"look_back": 5},
+        "cold_start": {"max_interactions": 12},
+        "sessions": {"gap_minutes": 1e-9},
+    }
     named = {"name": family, **options.get(family, {})}
     scenarios = [Scenario(family=named, kind=kind, share=0.02, seed=seed) for seed in range(2)]
     config = Perturb(scenarios=scenarios)
