@@ -137,7 +137,7 @@ def assigned(
 
 def read(path: Path) -> dict[str, Any]:
     """Returns what a config file says, unchecked but for its YAML. Raises ConfigError."""
-    return config_file.read(path, f"; ready-made ones are named {' and '.join(ready_made())}")
+    return config_file.read(path, f"; ready-made ones are named {', '.join(ready_made())}")
 
 
 def dump(config: Config) -> str:

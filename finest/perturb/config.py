@@ -96,7 +96,7 @@ class EditFile(Section):
     """Path or URI of the Parquet file. On a cluster a URI like s3://bucket/edits.parquet (gs:// and abfs:// too)."""
     scenario: str = ""
     """Which of the file's scenarios; it may be left out where the file has a single one."""
-    name: str
+    name: str = ""
     """The scenario's name everywhere. Left out: the file's, without its ending, and `scenario`."""
     sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     """Digest that the file must have. Empty: whatever preflight finds, which it writes into the run's config."""

@@ -22,8 +22,8 @@ class KLConfig(RegulariserConfig):
     name: Literal["kl"] = "kl"
     """The divergence over the list."""
     p: float = Field(default=0.98, gt=0, lt=1)
-    """Probability of an item against that of the one above it, in the distribution that is kept. .98 is about how
-    scores fall over the first 200 items; the .9 of RBO would put .65 of all on ten."""
+    """Probability of an item against that of the one above it, in the distribution that is kept. With .98 the first is
+    56 times as likely as the 200th; the .9 of RBO would leave .35 of all to the items below the tenth."""
 
 
 @REGULARISERS.register("kl")

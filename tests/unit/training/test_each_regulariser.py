@@ -51,12 +51,13 @@ def test_the_gradient_that_it_gives_is_that_of_its_value(name: str, length: int)
         @staticmethod
         def backward(ctx: torch.autograd.function.FunctionCtx, *upstream: Tensor) -> Tensor:
             (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
-            return upstream[0] * gradient
+            scaled: Tensor = upstream[0] * gradient
+            return scaled
 
     assert torch.autograd.gradcheck(Whole.apply, drawn(1, 3, length).requires_grad_())
 
 
-@given(st.sampled_from(NAMES), st.integers(0, 10**6), st.integers(2, 16))
+@given(st.sampled_from(["soft_rbo", "list_mle", "kl"]), st.integers(0, 10**6), st.integers(2, 16))
 @settings(max_examples=100, deadline=None)
 def test_of_all_ways_to_deal_out_the_scores_the_reference_order_costs_least(name: str, seed: int, half: int) -> None:
     scores = drawn(seed, 1, 2 * half).sort(1, descending=True).values
