@@ -118,7 +118,7 @@ def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None
 
     Args:
         data: The data set that they are of, edited or not.
-        rows: The rows, which may be weighted by age.
+        rows: The rows.
         config: How many neighbours are kept, and how rows are weighted.
         threads: Number of threads; one a core where not given.
     """
