@@ -13,7 +13,7 @@ from finest.errors import ConfigError
 from finest.keys import key
 from finest.perturb import given
 from finest.perturb.config import AnyScenario, EditFile, Perturb
-from finest.perturb.edits import draw, to_table
+from finest.perturb.edits import ScenarioEdits, draw, to_table
 from finest.section import Section
 
 EDITS_FILE = "edits.parquet"
@@ -74,7 +74,8 @@ def plan(
         The edits in EDITS_SCHEMA, and the groups.
 
     Raises:
-        ConfigError: There are more groups than variants to share out, or a scenario asks for more rows than there are.
+        ConfigError: There are more groups than variants to share out, a scenario asks for more rows than there are, or
+            a file has the edits of another scenario.
         DataError: The edits of a file do not fit the data.
     """
     groups = deal(config, seed)
@@ -84,7 +85,17 @@ def plan(
         else draw(data, scenario)
         for scenario in config.scenarios
     }
+    _check_no_copies(config, edits, data)
     return to_table(edits, data), groups
+
+
+def _check_no_copies(config: Perturb, edits: Mapping[str, ScenarioEdits], data: Dataset) -> None:
+    """Raises ConfigError where a file has the edits of another scenario: the gate would refuse both as copies."""
+    alike = [scenario.name for scenario in config.scenarios if scenario.training_seed == "shared"]
+    tables = {name: to_table({"": edits[name]}, data).sort_by("row") for name in alike} if config.files else {}
+    for file in (of.name for of in config.files if of.name in alike):
+        for other in (name for name in alike if name != file and tables[name].equals(tables[file])):
+            raise ConfigError(f"perturb.scenarios: {file} has the very edits of {other}; leave one of them out")
 
 
 def deal(config: Perturb, seed: int) -> Plan:

@@ -58,6 +58,16 @@ def test_a_file_may_be_a_uri_or_a_folder_of_nothing_else(file: Path) -> None:
         assert of.sha256
 
 
+def test_a_file_with_the_edits_of_another_scenario_is_an_error_before_the_gate_finds_a_copy(file: Path) -> None:
+    config = section(file, scenario="random-deletion-0.001-s0")
+    with pytest.raises(
+        ConfigError, match=r"mine-random-deletion-0.001-s0 has the very edits of random-deletion-0.001-s0"
+    ):
+        plan(DATA, config, 0, tables(config))
+    fresh = section(file, scenario="random-deletion-0.001-s0", training_seed="fresh")
+    assert len(plan(DATA, fresh, 0, tables(fresh))[0]) == 2 * max(1, round(0.001 * DATA.train.sum()))
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
