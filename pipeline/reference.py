@@ -93,8 +93,7 @@ def _inside(about: Schema, whole: Schema) -> list[Schema]:
 
 def _members(about: Schema) -> list[Schema]:
     """Returns the members of a union; one that is told apart by its keys is `oneOf`."""
-    members: list[Schema] = about.get("anyOf", about.get("oneOf", []))
-    return members
+    return list(about.get("anyOf") or about.get("oneOf") or [])
 
 
 def _row(key: str, about: Schema, whole: Schema, nested: bool = False) -> Row:
