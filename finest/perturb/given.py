@@ -50,6 +50,9 @@ def read(content: bytes, of: EditFile) -> pa.Table:
     if empty := [field.name for field in EDITS_SCHEMA if not field.nullable and table.column(field.name).null_count]:
         raise _unfit(of, f"column {empty[0]} has nulls")
     try:
+        if pa.types.is_timestamp(table.column(ADDED).type):  # of any unit: its number alone would be another time
+            place, column = table.column_names.index(ADDED), table.column(ADDED)
+            table = table.set_column(place, ADDED, column.cast(pa.timestamp("us", column.type.tz)))
         table = table.select(names).cast(EDITS_SCHEMA)
     except (ValueError, pa.ArrowException) as error:
         raise _unfit(of, f"a column is of another type ({first_line(error)})") from error

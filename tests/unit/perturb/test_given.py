@@ -83,6 +83,14 @@ def test_a_file_of_an_earlier_version_has_no_times() -> None:
     assert (edits.kind, edits.row.tolist(), edits.timestamp) == ("deletion", [1], None)
 
 
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_time_may_be_one_of_any_unit(unit: str) -> None:
+    table = pa.Table.from_pylist([{**GOOD, "kind": "timestamp_jitter"}], EDITS_SCHEMA)
+    time = pa.array([1_700_000_000_000_000]).cast(pa.timestamp("us")).cast(pa.timestamp(unit))
+    (edits,) = given.edits(given.read(written(table.set_column(6, "new_timestamp", time)), of()), of(), SMALL)
+    assert edits.timestamp is not None and edits.timestamp.tolist() == [1_700_000_000_000_000]
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
