@@ -37,7 +37,8 @@ def read(content: bytes, of: EditFile) -> pa.Table:
     """
     try:
         table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+        table.validate(full=True)  # texts that are not UTF-8
+    except (ValueError, pa.ArrowException, OSError) as error:
         raise DataError(f"{of.file}: cannot be read as Parquet ({first_line(error)}); give an edit table") from error
     names = EDITS_SCHEMA.names
     if ADDED not in table.column_names:

@@ -126,6 +126,8 @@ def test_a_row_that_does_not_fit_the_data_is_one_line_that_names_it(rows: list[d
     [
         (b"row,kind", {}, "cannot be read as Parquet"),
         (content(GOOD)[:-20], {}, "cannot be read as Parquet"),
+        (content(GOOD).replace(b"ann", b"\xffnn"), {}, "cannot be read as Parquet"),
+        (content(GOOD).replace(b"user", b"\xffser"), {}, "cannot be read as Parquet"),
         (written(pa.table({"row": [1]})), {}, "there is no column scenario, kind, user, old_item, new_item; an edit"),
         (
             written(pa.Table.from_pylist([{**GOOD, "extra": 1, "new_item": "a"}])),
