@@ -39,7 +39,7 @@ from finest.metrics.overlaps import overlaps
 from finest.models.ranking import rank, scored, top
 from finest.models.recommender import Recommender
 from finest.perturb.config import Scenario
-from finest.perturb.edits import Edits, apply, draw
+from finest.perturb.edits import ScenarioEdits, apply, draw
 from finest.perturb.plan import Variant
 from finest.training import unit as units
 from finest.training.calibrate import fitted
@@ -325,10 +325,10 @@ def everything(memory: Memory, data: Dataset, row: Ints) -> Floats:
 
 def only(rows: Rows, chosen: npt.NDArray[np.bool_]) -> Rows:
     """Returns some of the rows."""
-    return Rows(rows.user[chosen], rows.item[chosen], rows.id[chosen], rows.anchor[chosen])
+    return Rows(rows.user[chosen], rows.item[chosen], rows.id[chosen], rows.anchor[chosen], rows.timestamp[chosen])
 
 
-def alone(variant: Variant, edits: Edits | None) -> TrainUnit:
+def alone(variant: Variant, edits: ScenarioEdits | None) -> TrainUnit:
     """Returns a unit of one variant that trains by itself."""
     return TrainUnit((variant,), (edits,), 1, stacked=False)
 

@@ -17,7 +17,7 @@ from finest.data.dataset import Dataset, load
 from finest.data.ingest import ingest
 from finest.metrics.accuracy import reciprocal_rank
 from finest.models.recommender import Recommender
-from finest.perturb.edits import Edits
+from finest.perturb.edits import ScenarioEdits
 from finest.perturb.plan import Variant
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
@@ -76,7 +76,7 @@ def base_model(data: Dataset, config: Pretrain, seed: int, rounding: bool = Fals
         return pretrained(data, alone(clean(seed, rounding)), config, CPU, checkpoint, lambda event: None)[0][0]
 
 
-def trained_on(data: Dataset, config: Pretrain, seed: int, edits: Edits) -> Recommender:
+def trained_on(data: Dataset, config: Pretrain, seed: int, edits: ScenarioEdits) -> Recommender:
     """Pretrains a probe's base model: the clean one's, on edited rows."""
     unit = TrainUnit((Variant(name="probe", role="probe", seed=seed, scenario="probe"),), (edits,), 1, stacked=False)
     with _checkpoint() as checkpoint:

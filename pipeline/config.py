@@ -119,7 +119,8 @@ def load(path: Path | None, sets: Iterable[Setting] = ()) -> Config:
     if isinstance(known := values.get("packages"), list):
         packages.check(known)  # first, since what they would register is unknown without them
     config = parse(Config, values)
-    places = storage.packages_of(config.source, config.checkpoints, config.recommend.out)
+    files = [of.file for of in config.perturb.files]
+    places = storage.packages_of(config.source, config.checkpoints, config.recommend.out, files)
     needed = [*config.packages, *packages.needed(config), *places]
     return config.model_copy(update={"packages": list(dict.fromkeys(needed))})
 
@@ -136,7 +137,7 @@ def assigned(
 
 def read(path: Path) -> dict[str, Any]:
     """Returns what a config file says, unchecked but for its YAML. Raises ConfigError."""
-    return config_file.read(path, f"; ready-made ones are named {' and '.join(ready_made())}")
+    return config_file.read(path, f"; ready-made ones are named {', '.join(ready_made())}")
 
 
 def dump(config: Config) -> str:

@@ -20,6 +20,7 @@ from components import events, orphan
 from components.image import GPU_IMAGE, IMAGE
 from finest.errors import ConfigError, FinestError, first_line
 from finest.models.signature import PEM, PRIVATE, PUBLIC
+from finest.perturb.config import EditFile
 from pipeline.config import Config
 from pipeline.placement import MEMORY
 from pipeline.state import State
@@ -127,7 +128,7 @@ def _short(commit: str) -> str:
 def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
     """Makes the run's folders the steps' own, and fetches a demo data set.
 
-    Returns the config with the full paths of the source and of the lists.
+    Returns the config with the full paths of the source, of edit files and of the lists.
     """
     uid, gid = map(int, user.split(":"))
     for made in (folder / "kfp", folder / "tmp", state.checkpoints, state.root / "mlflow"):
@@ -143,6 +144,13 @@ def prepare(config: Config, state: State, folder: Path, user: str) -> Config:
         if uid != os.getuid():
             os.chown(lists, uid, gid)
         config = config.model_copy(update={"recommend": config.recommend.model_copy(update={"out": str(lists)})})
+    scenarios = [
+        of.model_copy(update={"file": str(edits)})
+        if isinstance(of, EditFile) and (edits := local_path(of.file))
+        else of
+        for of in config.perturb.scenarios
+    ]
+    config = config.model_copy(update={"perturb": config.perturb.model_copy(update={"scenarios": scenarios})})
     if config.source in demo_data.DEMO_DATA:
         demo_data.fetch(config.source).chmod(0o644)
         return config
@@ -170,6 +178,9 @@ def arguments(config: Config, state: Path, folder: Path, image: Image) -> dict[s
         environment["FINEST_CACHE"] = DEMO_DATA_FOLDER
     elif (path := local_path(config.source)) and path.exists():
         mounts.append(Mount(str(path), str(path), "bind", read_only=True))
+    for edits in {local_path(of.file) for of in config.perturb.files}:
+        if edits and edits.exists():
+            mounts.append(Mount(str(edits), str(edits), "bind", read_only=True))
     if lists := local_path(config.recommend.out):
         mounts.append(Mount(str(lists), str(lists), "bind"))
     for name in KEY_FILES:

@@ -102,7 +102,7 @@ def build(config: Config, image: str, cluster: Cluster | None = None) -> Callabl
                     perturb_step,
                     interactions=data,
                     seed=given.seed,
-                    config=given.perturb,
+                    config=checked.outputs["perturb"],
                     checkpoints=checkpoints,
                 )
                 recipe = step(

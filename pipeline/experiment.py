@@ -129,6 +129,7 @@ def _measure(
     out: Console,
     as_json: bool,
 ) -> None:
+    from components.perturb.work import resolved, tables
     from components.step import cpu_seconds
     from finest.data.dataset import load
     from finest.experiments import pages
@@ -145,7 +146,8 @@ def _measure(
     began, cpu_began = time.monotonic(), cpu_seconds()
     folder = state.root / "experiments" / config.line
     folder.mkdir(parents=True, exist_ok=True)
-    given, data, found = taken(config, seeds), ingested(config, folder, out), folder / which
+    given = taken(config.model_copy(update={"perturb": resolved(config.perturb)}), seeds)
+    data, found = ingested(config, folder, out), folder / which
     store = checkpoint_store(config.checkpoints or folder)
     keys = sorted(planned(which, given, load(data).manifest, only))
     id = f"experiment-{hashlib.sha256(''.join(keys).encode()).hexdigest()[:16]}"
@@ -165,7 +167,7 @@ def _measure(
                     if heard.done > heard.known:
                         pages.write(which, records, config.source, commit, found)
 
-            outcome = run(which, given, data, store, hear, only)
+            outcome = run(which, given, data, store, hear, only, tables(given.perturb))
         page = pages.write(which, outcome.records, config.source, commit, found)
         log.end(which, _files(found, found / "files"), page, len(outcome.broken))
         status = "FAILED" if outcome.broken else "FINISHED"

@@ -86,9 +86,14 @@ def _section(title: str, section: Schema, whole: Schema, prefix: str = "") -> It
 def _inside(about: Schema, whole: Schema) -> list[Schema]:
     """Returns what a key can hold, alone or in a list: each member of a union on its own."""
     about = _resolved(about, whole)
-    if "anyOf" in about:
-        return [inner for one in about["anyOf"] for inner in _inside(one, whole)]
+    if members := _members(about):
+        return [inner for one in members for inner in _inside(one, whole)]
     return _inside(about["items"], whole) if "items" in about else [about]
+
+
+def _members(about: Schema) -> list[Schema]:
+    """Returns the members of a union; one that is told apart by its keys is `oneOf`."""
+    return list(about.get("anyOf") or about.get("oneOf") or [])
 
 
 def _row(key: str, about: Schema, whole: Schema, nested: bool = False) -> Row:
@@ -120,8 +125,8 @@ def _without_defaults(value: Any, properties: Schema) -> Any:
 def _kind(about: Schema, whole: Schema) -> str:
     """Returns the type of a key and the range of its values, in words."""
     about = _resolved(about, whole)
-    if "anyOf" in about:
-        kinds = dict.fromkeys(_kind(one, whole) for one in about["anyOf"])
+    if members := _members(about):
+        kinds = dict.fromkeys(_kind(one, whole) for one in members)
         return " or ".join(
             kind for kind in kinds if not any(kind in other.split(" or ") for other in kinds.keys() - {kind})
         )

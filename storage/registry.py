@@ -1,6 +1,6 @@
 """Kinds of places by the scheme of their URI, such as `s3` of s3://bucket/prefix; entry points add to them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -24,10 +24,10 @@ OUTPUTS: Registry[Callable[[str], Place]] = Registry(
 T = TypeVar("T")
 
 
-def packages_of(source: str, checkpoints: str, output: str = "") -> list[str]:
+def packages_of(source: str, checkpoints: str, output: str = "", files: Iterable[str] = ()) -> list[str]:
     """Returns name and version of the other packages that a run's places need, like `example==1.0`."""
-    places = (SOURCES, source), (CHECKPOINTS, checkpoints), (OUTPUTS, output)
-    found = (registry.package_of(scheme_of(uri)) for registry, uri in places)
+    of_sources = [SOURCES.package_of(scheme_of(uri)) for uri in [source, *files]]
+    found = *of_sources, CHECKPOINTS.package_of(scheme_of(checkpoints)), OUTPUTS.package_of(scheme_of(output))
     return [package for package in found if package]
 
 

@@ -178,9 +178,10 @@ def find_parent() -> str:
 
 
 def log_plan(plan: Plan) -> None:
-    """Logs which variants the run trains, in which groups, as params of the parent."""
+    """Logs which variants the run trains, in which groups, and the digests of edit files, as params of the parent."""
     groups = {f"plan/group {group.id}": ", ".join(variant.name for variant in group.variants) for group in plan.groups}
-    log_params(connect(), find_parent(), {"plan/groups": str(len(plan.groups)), **groups})
+    files = {f"plan/edit file {name}": f"sha256 {digest}" for name, digest in plan.edit_files.items()}
+    log_params(connect(), find_parent(), {"plan/groups": str(len(plan.groups)), **groups, **files})
 
 
 @contextmanager

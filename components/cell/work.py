@@ -44,6 +44,7 @@ def measure(cell: Cell, given: Given, data: Path, checkpoints: str, parent: str,
         report: Told of progress.
     """
     import storage
+    from components.perturb.work import tables
     from finest.data.dataset import load
     from finest.experiments.identity import key_of
     from finest.experiments.results import Results
@@ -57,7 +58,7 @@ def measure(cell: Cell, given: Given, data: Path, checkpoints: str, parent: str,
         number += 1
         report(Progress(0.0, text, cell.name.replace(" ", "-"), "cell", number, 0.0, resumed=True, of="the cell"))
 
-    work = Work(cell, key_of(cell, given, load(data).manifest), given, data, store)
+    work = Work(cell, key_of(cell, given, load(data).manifest), given, data, store, tables(given.perturb))
     record = Results(store).read(work.key)
     if record is None or record.state != "finished":
         record = measured(work, told)

@@ -1,1 +1,1 @@
-"""The step `perturb`: `component.py` is what the pipeline runs."""
+"""The step `perturb`: `component.py` is what the pipeline runs, `work.py` what tests call without KFP."""

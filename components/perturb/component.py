@@ -14,7 +14,7 @@ def perturb(
     Args:
         interactions: The data set.
         seed: Seed of the whole run.
-        config: Section `perturb`.
+        config: Section `perturb`, with the digests of its edit files.
         checkpoints: Folder or URI of the checkpoints, where errors that are final are remembered.
         edits: The edit table and the plan of trainings: folder of `edits.parquet` and `plan.json`.
 
@@ -23,6 +23,7 @@ def perturb(
     """
     from pathlib import Path
 
+    from components.perturb.work import tables
     from components.sections import parse
     from components.step import running
     from finest.data.dataset import load
@@ -31,7 +32,8 @@ def perturb(
     from tracking.runs import log_plan
 
     with running("perturb", checkpoints=checkpoints):
-        table, trainings = plan(load(Path(interactions.path)), parse(Perturb, config, "perturb"), seed)
+        section = parse(Perturb, config, "perturb")
+        table, trainings = plan(load(Path(interactions.path)), section, seed, tables(section))
         write_plan(table, trainings, Path(edits.path))
         log_plan(trainings)
         return [group.id for group in trainings.groups]

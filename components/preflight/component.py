@@ -37,6 +37,7 @@ def preflight(
         ("items_needed", int),
         ("as_of", str),
         ("ingest", dict),
+        ("perturb", dict),
         ("seen", dict),
     ],
 ):
@@ -74,6 +75,7 @@ def preflight(
         items_needed: Number of items that fine-tuning needs at least.
         as_of: The moment that the run stands for.
         ingest: Section `ingest` with dates in place of the days that it counts from that moment.
+        perturb: Section `perturb` with the digests of its edit files.
         seen: The champion's data; empty where that is no reason to skip the run.
     """
     from components import lines

@@ -13,6 +13,7 @@ import storage
 from components import backend, events, source
 from components.champion.work import seen_by
 from components.config import Sections
+from components.perturb import work as edit_files
 from components.sections import parameters
 from finest.data.check import check as samples
 from finest.data.config import Ingest
@@ -49,6 +50,8 @@ class Checked(NamedTuple):
     """The moment that the run stands for."""
     ingest: dict[str, Any]
     """Section `ingest` with dates for the days that it counts from that moment."""
+    perturb: dict[str, Any]
+    """Section `perturb` with the digests of its edit files."""
     seen: dict[str, str]
     """The champion's data, as `seen_by` says it; empty where that is no reason to skip the run."""
 
@@ -98,6 +101,7 @@ def check(
     found = source.resolve(uri)
     listing = source.listing_of(found, ingest)
     look_at(uri, found, ingest)
+    perturb = edit_files.resolved(sections.perturb)
     for folder in local_folders(checkpoints):
         check_space(folder, preflight.min_free_gb)
     storage.probe(checkpoints)
@@ -116,7 +120,7 @@ def check(
             f"the champion, {champion.name} version {champion.version}, is a {champion.model}, which nothing here has: "
             f"install {champion.package or 'the package that it came from'}, or give this line another name (--name)"
         )
-    config = sections.model_copy(update={"ingest": ingest}).model_dump(mode="json")
+    config = sections.model_copy(update={"ingest": ingest, "perturb": perturb}).model_dump(mode="json")
     tags = {"place": here, runs.NIGHT: as_of.isoformat(), runs.REBASE: (before.champion or "none") if rebase else ""}
     runs.open_parent(config, line=line, source=uri, seed=seed, tags=tags)
     return Checked(
@@ -128,6 +132,7 @@ def check(
         items_needed=finetune.list_length,
         as_of=as_of.isoformat(),
         ingest=parameters(ingest),
+        perturb=parameters(perturb),
         seen=seen_by(champion) if champion and preflight.skip_without_new_data else {},
     )
 

@@ -40,6 +40,8 @@ def find(
     from components.sections import parameters, parse
     from finest import atomic
     from finest.data.dataset import load
+    from finest.errors import ConfigError
+    from finest.perturb.config import EditFile
     from finest.tuning.config import Tune
     from finest.tuning.page import CONFIG, PAGE, TABLE, page, table
     from finest.tuning.search import search
@@ -48,7 +50,9 @@ def find(
     from tracking import trials as tracked
 
     tune, whole = parse(Tune, config, "tune"), parse(Sections, sections)
-    scenario = whole.perturb.scenarios[0]
+    scenario = next((one for one in whole.perturb.scenarios if not isinstance(one, EditFile)), None)
+    if scenario is None:  # a file's edits are of the whole data, and a search measures on a cut of it
+        raise ConfigError("perturb.scenarios: a search needs one whose edits are drawn, like {kind: deletion}; add it")
     log = tracked.Trials(parent)
     made = search(
         load(interactions),

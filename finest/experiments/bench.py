@@ -2,13 +2,15 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import pyarrow as pa
 
 from finest.data.cuts import validation
 from finest.data.dataset import Dataset
@@ -70,7 +72,16 @@ class Bench:
     A training's cost is what its own epochs took, whichever cell has made it: a cell that finds it done counts it too.
     """
 
-    def __init__(self, data: Dataset, given: Given, seed: int, shelf: Shelf, told: Told, keeps: bool = True):
+    def __init__(
+        self,
+        data: Dataset,
+        given: Given,
+        seed: int,
+        shelf: Shelf,
+        told: Told,
+        keeps: bool = True,
+        files: Mapping[str, pa.Table] | None = None,
+    ):
         """Makes a bench; nothing is trained yet.
 
         Args:
@@ -80,8 +91,10 @@ class Bench:
             shelf: Place of the checkpoints.
             told: Hears what is at work.
             keeps: Whether base models of probes stay on the shelf, for other cells.
+            files: Of each scenario that is read from a file, by name, its rows.
         """
         self.data, self.given, self.seed, self.shelf, self.told, self.keeps = data, given, seed, shelf, told, keeps
+        self.files = files or {}
         self.device = choose(given.pretrain.device)
         self.own: set[str] = set()
         """Checkpoints that no other cell asks for."""
@@ -97,7 +110,7 @@ class Bench:
 
     def sibling(self, given: Given, data: Dataset | None = None) -> "Bench":
         """Returns a bench of another config, or of other data, with the same shelf; it ends with this one."""
-        own = Bench(data or self.data, given, self.seed, self.shelf, self.told, self.keeps)
+        own = Bench(data or self.data, given, self.seed, self.shelf, self.told, self.keeps, self.files)
         own.own = self.own
         return self._stack.enter_context(own)
 
@@ -110,7 +123,7 @@ class Bench:
     def probes(self) -> list[tuple[Variant, ProbeEdits]]:
         """Returns a probe of each scenario, with its edits. Raises ConfigError where the data has too few rows."""
         config: Perturb = self.given.perturb.model_copy(update={"groups": 1})
-        table, planned = plan(self.data, config, self.seed)
+        table, planned = plan(self.data, config, self.seed, self.files)
         edits = from_table(table, self.data)
         return [(one, edits[one.name]) for one in planned.groups[0].variants if one.role == "probe"]
 

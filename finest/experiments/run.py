@@ -4,13 +4,14 @@ import errno
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from finest.causes import disk_full
@@ -59,6 +60,8 @@ class Work:
     data: Path
     """Folder of the data set."""
     store: Store
+    files: Mapping[str, pa.Table] = field(default_factory=dict)
+    """Of each scenario that is read from a file, by name, its rows."""
 
 
 @dataclass
@@ -110,6 +113,7 @@ def run(
     store: Store,
     hear: Callable[[Heard], None],
     only: Sequence[str] = (),
+    files: Mapping[str, pa.Table] | None = None,
 ) -> Outcome:
     """Measures the cells that no earlier attempt has measured, and returns what came of all.
 
@@ -123,6 +127,7 @@ def run(
         store: Place of records and checkpoints.
         hear: Hears how far it is, and of every cell that is over, those of earlier attempts first.
         only: Texts of which a cell's name must have one; none for all cells.
+        files: Of each scenario that is read from a file, by name, its rows.
 
     Raises:
         FinestError: The disk is full, or a store is away: what is measured until then is kept.
@@ -133,7 +138,7 @@ def run(
     known = len(over)
     for number, record in enumerate(over.values(), 1):
         hear(Heard(number, len(plan), number, record.cell.name, record))
-    todo = [Work(cell, key, given, data, store) for key, cell in plan.items() if key not in over]
+    todo = [Work(cell, key, given, data, store, files or {}) for key, cell in plan.items() if key not in over]
 
     def heard(text: str, record: Record | None = None) -> None:
         if record:
@@ -162,7 +167,7 @@ def measured(work: Work, told: Callable[[str], None]) -> Record:
     """
     clock, experiment, shelf = Clock(), EXPERIMENTS[work.cell.experiment](), trainings(work.store)
     known: dict[str, Any] = {"cell": work.cell, "key": work.key}
-    with Bench(load(work.data), work.given, work.cell.seed, shelf, told, experiment.keeps) as bench:
+    with Bench(load(work.data), work.given, work.cell.seed, shelf, told, experiment.keeps, work.files) as bench:
         try:
             with EXPERIMENTS.at_work(work.cell.experiment):
                 found: dict[str, Any] = {"state": "finished", "rows": experiment.measure(work.cell, bench)}

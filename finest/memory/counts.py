@@ -7,6 +7,8 @@ Shapes: I items.
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,8 +62,7 @@ def count(
     """
     if weight is None:
         weight = np.full(len(rows), FULL_WEIGHT)
-    columns = {"user": rows.user, "item": rows.item, "place": np.arange(len(rows)), "weight": weight}
-    known = engine.hold("training_rows", pa.table({name: pa.array(column) for name, column in columns.items()}))
+    known = _held(engine, rows, weight)
     occurrences = np.bincount(rows.item, minlength=items + 1)
     interactions = np.bincount(rows.item, weight / FULL_WEIGHT, minlength=items + 1)
     popularity = (interactions + 1) / (interactions[1:].sum() + items)
@@ -78,6 +79,11 @@ def count(
         gathered.add(a, b, units / (UNITS * FULL_WEIGHT) / (totals[a] + shrink))
     follows = gathered.csr()
 
+    return Counts(popularity, follows, _cosines(engine, known, items, neighbours))
+
+
+def _cosines(engine: Engine, known: ir.Table, items: int, neighbours: int) -> "sparse.csr_array":
+    """Returns the cosine of the users of every item and of those that share most with it [I + 1, I + 1]."""
     lately = engine.keep("lately", _lately(known))
     users = np.zeros(items + 1, np.int64)
     for row in engine.small(lately.group_by("item").agg(users=lately.count())).to_batches():
@@ -88,7 +94,23 @@ def count(
         closest = _largest(together, together.users.cast("float64") * together.users / together.others, neighbours)
         a, b, both = _columns(engine.small(closest), "a", "b", "users")
         gathered.add(a, b, both / np.sqrt(users[a].astype(np.float64) * users[b]))
-    return Counts(popularity, follows, gathered.csr())
+    return gathered.csr()
+
+
+def used_together(data: Dataset, neighbours: int, threads: int | None = None) -> "sparse.csr_array":
+    """Returns, for every item, the items that are most used by the same users in the training rows [I + 1, I + 1].
+
+    Args:
+        data: The data set.
+        neighbours: Largest number of items for each item, of those that share a user with it.
+        threads: Number of threads; one a core where not given.
+
+    Returns:
+        Cosines of the two items' users, of each user's last PARTNERS distinct items; 0 for any other pair.
+    """
+    rows = data.training_rows()
+    with _opened(threads) as engine:
+        return _cosines(engine, _held(engine, rows, np.full(len(rows), FULL_WEIGHT)), data.items, neighbours)
 
 
 def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None = None) -> Counts:
@@ -96,17 +118,29 @@ def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None
 
     Args:
         data: The data set that they are of, edited or not.
-        rows: The rows. Where they are weighted by age, an edited one has the time of its anchor.
+        rows: The rows.
         config: How many neighbours are kept, and how rows are weighted.
         threads: Number of threads; one a core where not given.
     """
     weight = None
     if config.half_life_days is not None:
-        time = data.timestamp[rows.anchor]
-        weight = by_age((time.max() - time) / DAY, config.half_life_days)
+        weight = by_age((rows.timestamp.max() - rows.timestamp) / DAY, config.half_life_days)
+    with _opened(threads) as engine:
+        return count(engine, rows, data.items, config.neighbours, config.shrink, weight)
+
+
+@contextmanager
+def _opened(threads: int | None) -> Iterator[Engine]:
+    """Opens a database, which is gone afterwards."""
     what, files = "counts of the training rows", pafs.LocalFileSystem()
     with tempfile.TemporaryDirectory() as folder, duck.opened(files, Path(folder), what, MEMORY, threads) as engine:
-        return count(engine, rows, data.items, config.neighbours, config.shrink, weight)
+        yield engine
+
+
+def _held(engine: Engine, rows: Rows, weight: Ints) -> ir.Table:
+    """Returns training rows as the engine has them."""
+    columns = {"user": rows.user, "item": rows.item, "place": np.arange(len(rows)), "weight": weight}
+    return engine.hold("training_rows", pa.table({name: pa.array(column) for name, column in columns.items()}))
 
 
 def by_age(age_days: npt.NDArray[np.float64], half_life_days: float) -> Ints:

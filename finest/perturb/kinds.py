@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from finest.errors import DataError
 from finest.perturb.registry import EDITS, NEW_ITEMS, Edit, Options
@@ -14,12 +15,18 @@ from finest.registry import Name
 if TYPE_CHECKING:
     from finest.data.dataset import Dataset, Ints, Rows
 
+HOUR = 3_600_000_000
+"""An hour in microseconds."""
+SIMILAR = 10
+"""Number of an item's most similar items, one of which is put in for it."""
+
 
 @EDITS.register("deletion")
 class Deletion(Edit):
     """Takes the row away."""
 
     done = "deleted"
+    fills: ClassVar[frozenset[str]] = frozenset()
 
     @staticmethod
     def apply(rows: Rows, place: Ints, item: Ints) -> Rows:
@@ -31,18 +38,20 @@ class Deletion(Edit):
 class PutsIn(Edit):
     """Puts in a new item, chosen as the config says."""
 
+    fills: ClassVar[frozenset[str]] = frozenset({"new_item"})
+
     class Config(Options):
         """Says which item is put in."""
 
         new_item: Annotated[str, Name(NEW_ITEMS)] = "random"
-        """The new item: any but the old one (`random`), or one with the fewest training interactions
-        (`least_popular`)."""
+        """The new item: any but the old one (`random`), one with the fewest training interactions (`least_popular`), or
+        one of the ten that are most used by the same users as the old one (`similar`)."""
 
     config: Config
 
     def new_items(self, data: Dataset, row: Ints, generator: np.random.Generator) -> Ints:
         """Chooses an item for every row."""
-        return NEW_ITEMS[self.config.new_item](data.item_counts, data.item[row], generator)
+        return NEW_ITEMS[self.config.new_item](data, data.item[row], generator)
 
 
 @EDITS.register("replacement")
@@ -72,7 +81,44 @@ class Insertion(PutsIn):
             item=np.insert(rows.item, place, item),
             id=np.insert(rows.id, place, -1),
             anchor=np.insert(rows.anchor, place, rows.anchor[place]),
+            timestamp=np.insert(rows.timestamp, place, rows.timestamp[place]),
         )
+
+
+@EDITS.register("timestamp_jitter")
+class TimestampJitter(Edit):
+    """Gives the row another time, and so perhaps another place in its user's history.
+
+    It is as likely to be any microsecond within `max_shift_hours` of its own time, but its own, and no earlier than the
+    first training row of the data and no later than the last.
+    """
+
+    done = "shifted in time"
+    fills: ClassVar[frozenset[str]] = frozenset({"new_timestamp"})
+
+    class Config(Options):
+        """Says how far a row may be shifted."""
+
+        max_shift_hours: float = Field(default=24.0, gt=0, le=8784)
+        """Largest shift of a row's time, in hours, back or forth. Where it changes the order of a user's rows, every
+        model sees it; where it does not, only one that reads times."""
+
+    config: Config
+
+    def new_timestamps(self, data: Dataset, row: Ints, generator: np.random.Generator) -> Ints:
+        """Draws times. Raises DataError where all training rows have one time, so that there is no other one."""
+        time, span = data.timestamp[row], data.timestamp[data.train]
+        most = max(1, round(self.config.max_shift_hours * HOUR))
+        first, last = np.maximum(time - most, span.min()), np.minimum(time + most, span.max())
+        if len(row) and (last == first).any():
+            raise DataError("all training rows have one time: there is nothing to shift; leave timestamp_jitter out")
+        drawn: Ints = generator.integers(first, last)  # one fewer than there are, for their own
+        return drawn + (drawn >= time)
+
+    @staticmethod
+    def apply(rows: Rows, place: Ints, item: Ints) -> Rows:
+        """Returns the rows: their times are all that changes. A shifted row keeps its id, and its reference list."""
+        return rows
 
 
 def _with(column: Ints, place: Ints, values: Ints | int) -> Ints:
@@ -82,12 +128,33 @@ def _with(column: Ints, place: Ints, values: Ints | int) -> Ints:
 
 
 @NEW_ITEMS.register("random")
-def random(counts: Ints, old: Ints, generator: np.random.Generator) -> Ints:
+def random(data: Dataset, old: Ints, generator: np.random.Generator) -> Ints:
     """Draws items uniformly from the catalogue, but for the old item of the same edit."""
-    return _draw(np.arange(1, len(counts)), old, generator)
+    return _draw(np.arange(1, data.items + 1), old, generator)
+
+
+@NEW_ITEMS.register("similar")
+def similar(data: Dataset, old: Ints, generator: np.random.Generator) -> Ints:
+    """Draws one of the SIMILAR items that are most used by the same users, each as likely.
+
+    What two items have in common is the cosine of their users in the training rows, of each user's last distinct items
+    (`finest.memory.counts`). An item that shares no user with another one gets any other.
+    """
+    from finest.memory.counts import used_together
+
+    near = used_together(data, SIMILAR)
+    first, count = near.indptr[old].astype(np.int64), np.diff(near.indptr)[old]
+    place = first + generator.integers(0, np.maximum(count, 1))
+    other = random(data, old, generator)
+    return np.where(count > 0, np.append(near.indices, 0)[place], other).astype(np.int64)
 
 
 @NEW_ITEMS.register("least_popular")
+def rarest(data: Dataset, old: Ints, generator: np.random.Generator) -> Ints:
+    """Draws items with the fewest training interactions; see `least_popular`."""
+    return least_popular(data.item_counts, old, generator)
+
+
 def least_popular(counts: Ints, old: Ints, generator: np.random.Generator) -> Ints:
     """Draws items with the fewest training interactions, anew for every edit where several have as few.
 

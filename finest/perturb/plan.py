@@ -1,16 +1,19 @@
 """The plan of a run: every scenario's edits, and which variants are trained in which group."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, assert_never
 
 import pyarrow as pa
+from pydantic import Field
 
 from finest import atomic, documents, parquet, sealed
 from finest.data.dataset import Dataset
 from finest.errors import ConfigError
 from finest.keys import key
-from finest.perturb.config import Perturb, Scenario
-from finest.perturb.edits import draw, to_table
+from finest.perturb import given
+from finest.perturb.config import AnyScenario, EditFile, Perturb
+from finest.perturb.edits import ScenarioEdits, draw, to_table
 from finest.section import Section
 
 EDITS_FILE = "edits.parquet"
@@ -48,28 +51,51 @@ class Plan(Section):
 
     seed: int
     groups: list[Group]
+    edit_files: dict[str, str] = Field(default={})
+    """sha256 of the file that a scenario's edits are from, by the scenario's name; those that are drawn have none."""
 
     def group(self, id: str) -> Group:
         """Returns the group with this id."""
         return next(group for group in self.groups if group.id == id)
 
 
-def plan(data: Dataset, config: Perturb, seed: int) -> tuple[pa.Table, Plan]:
+def plan(
+    data: Dataset, config: Perturb, seed: int, files: Mapping[str, pa.Table] | None = None
+) -> tuple[pa.Table, Plan]:
     """Draws every scenario's edits and deals the variants to groups.
 
     Args:
         data: The data set.
         config: The scenarios and the number of groups.
         seed: Seed of the run: edits do not depend on it, trainings do.
+        files: Of each scenario that is read from a file, by name, its rows, as `given.read` returns them.
 
     Returns:
         The edits in EDITS_SCHEMA, and the groups.
 
     Raises:
-        ConfigError: There are more groups than variants to share out, or a scenario asks for more rows than there are.
+        ConfigError: There are more groups than variants to share out, a scenario asks for more rows than there are, or
+            a file has the edits of another scenario.
+        DataError: The edits of a file do not fit the data.
     """
     groups = deal(config, seed)
-    return to_table({scenario.name: draw(data, scenario) for scenario in config.scenarios}, data), groups
+    edits = {
+        scenario.name: given.edits((files or {})[scenario.name], scenario, data)
+        if isinstance(scenario, EditFile)
+        else draw(data, scenario)
+        for scenario in config.scenarios
+    }
+    _check_no_copies(config, edits, data)
+    return to_table(edits, data), groups
+
+
+def _check_no_copies(config: Perturb, edits: Mapping[str, ScenarioEdits], data: Dataset) -> None:
+    """Raises ConfigError where a file has the edits of another scenario: the gate would refuse both as copies."""
+    alike = [scenario.name for scenario in config.scenarios if scenario.training_seed == "shared"]
+    tables = {name: to_table({"": edits[name]}, data).sort_by("row") for name in alike} if config.files else {}
+    for file in (of.name for of in config.files if of.name in alike):
+        for other in (name for name in alike if name != file and tables[name].equals(tables[file])):
+            raise ConfigError(f"perturb.scenarios: {file} has the very edits of {other}; leave one of them out")
 
 
 def deal(config: Perturb, seed: int) -> Plan:
@@ -95,10 +121,10 @@ def deal(config: Perturb, seed: int) -> Plan:
     groups = [
         Group(id=str(number), variants=[clean, *others[number :: config.groups]]) for number in range(config.groups)
     ]
-    return Plan(seed=seed, groups=groups)
+    return Plan(seed=seed, groups=groups, edit_files={scenario.name: scenario.sha256 for scenario in config.files})
 
 
-def _probe(scenario: Scenario, seed: int) -> Variant:
+def _probe(scenario: AnyScenario, seed: int) -> Variant:
     if scenario.training_seed == "fresh":
         seed = _fresh(seed, scenario.name)
     elif scenario.training_seed != "shared":

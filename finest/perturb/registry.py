@@ -48,6 +48,9 @@ class Family(ABC):
     """Section of its options; as it is here, it has none."""
     candidates: ClassVar[str] = "training rows to choose from"
     """What the rows are of which there may be too few, for the error."""
+    exact: ClassVar[bool] = True
+    """Whether it selects as many rows as it is asked for, where there are as many. One that selects rows in groups
+    which it does not break, such as sessions, may select fewer."""
 
     def __init__(self, config: Options):
         """Takes the section that `Config` describes."""
@@ -63,12 +66,13 @@ class Family(ABC):
             generator: The only source of chance; keyed by the scenario's seed, family and kind.
 
         Returns:
-            Ids of `count` rows in any order, or of all that can be selected where they are fewer.
+            Ids of `count` rows in any order, or of all that can be selected where they are fewer. Of a family that is
+                not exact, ids of at most `count` rows.
         """
 
 
 class Edit(ABC):
-    """Says what a kind of edit does to a row: which item it puts in, and what becomes of the rows.
+    """Says what a kind of edit does to a row: which item or time it puts in, and what becomes of the rows.
 
     `finest.testing.check_edit` tells whether a kind of edit does all that it must.
     """
@@ -77,6 +81,9 @@ class Edit(ABC):
     """Section of its options; as it is here, it has none."""
     done: ClassVar[str] = "edited"
     """What becomes of an interaction, in a sentence of the report: `deleted`."""
+    fills: ClassVar[frozenset[str] | None] = None
+    """Which of the edit table's columns `new_item` and `new_timestamp` an edit of this kind must have; None: either may
+    be there. An edit table from elsewhere is checked by it."""
 
     def __init__(self, config: Options):
         """Takes the section that `Config` describes."""
@@ -95,10 +102,28 @@ class Edit(ABC):
         """
         return row * 0
 
+    def new_timestamps(self, data: Dataset, row: Ints, generator: np.random.Generator) -> Ints | None:
+        """Chooses the times that edited rows get; here, none gets another.
+
+        A user's training rows are in order of time again afterwards: nobody but `apply` of finest.perturb.edits moves a
+        row.
+
+        Args:
+            data: The data set.
+            row: Ids [E] of the edited rows.
+            generator: The only source of chance; keyed by the scenario's seed, family and kind.
+
+        Returns:
+            Times [E] in microseconds since 1970 (UTC), or None.
+        """
+        return None
+
     @staticmethod
     @abstractmethod
     def apply(rows: Rows, place: Ints, item: Ints) -> Rows:
-        """Edits training rows. Whatever an edit does is in its arguments, since the edit table has no more.
+        """Edits training rows, whose times are the new ones already.
+
+        Whatever an edit does is in its arguments, since the edit table has no more.
 
         Args:
             rows: The training rows, which stay as they are.
@@ -111,10 +136,9 @@ class Edit(ABC):
         """
 
 
-NewItems = Callable[["Ints", "Ints", np.random.Generator], "Ints"]
-"""Chooses the items that edits put in. Takes the training interactions [I + 1] by item code (0, the padding, has none),
-the items [E] of the edited rows, and the only source of chance. Returns codes [E], never the old item of the same
-edit."""
+NewItems = Callable[["Dataset", "Ints", np.random.Generator], "Ints"]
+"""Chooses the items that edits put in. Takes the data set, the items [E] of the edited rows, and the only source of
+chance. Returns codes [E], never the old item of the same edit."""
 
 FAMILIES: Registry[type[Family]] = Registry(
     "perturbation family",

@@ -71,10 +71,19 @@ def render(verdict: Verdict, histories: dict[str, pa.Table], out: Path, title: s
         cost=cost(verdict.cost),
         profile=profile,
         moved=moved.cards(verdict.moved),
-        done={kind: EDITS[kind].done for result in verdict.scenarios if (kind := result.kind) and kind in EDITS},
+        done={kind: done for result in verdict.scenarios if (kind := result.kind) and (done := _done(kind))},
     )
     with atomic.file(out) as partial:
         partial.write_text(page, encoding="utf-8")
+
+
+def _done(kinds: str) -> str:
+    """Returns what becomes of the interactions that a scenario edits; empty where nobody here knows.
+
+    >>> _done("deletion and insertion"), _done("of another package")
+    ('deleted, inserted', '')
+    """
+    return ", ".join(EDITS[kind].done for kind in kinds.split(" and ") if kind in EDITS)
 
 
 def key_figures(verdict: Verdict) -> list[dict[str, str]]:

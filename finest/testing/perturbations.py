@@ -7,6 +7,7 @@ import numpy as np
 from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.schema import Manifest
 from finest.keys import numpy_generator
+from finest.perturb.edits import edited
 from finest.perturb.registry import Edit, Family, Options
 
 USERS, ITEMS = 30, 40
@@ -42,7 +43,8 @@ def check_family(family: type[Family], **options: Any) -> None:
         for count in sorted({1, max(1, most // 2), most, training}):
             row = _selected(family, config, data, count, seed)
             assert np.issubdtype(row.dtype, np.integer), f"{name} must return ids of rows, not {row.dtype}"
-            assert len(row) == min(count, most), f"{name} returns {len(row)} rows, not {count}"
+            assert len(row) <= count, f"{name} returns {len(row)} rows, not {count}"
+            assert len(row) == min(count, most) or not family.exact, f"{name} returns {len(row)} rows, not {count}"
             assert len(np.unique(row)) == len(row), f"{name} returns a row twice"
             assert ((row >= 0) & (row < len(data.train))).all(), f"{name} returns an id that no row has"
             assert data.train[row].all(), f"{name} returns held-out rows: nothing may touch these"
@@ -54,9 +56,9 @@ def check_family(family: type[Family], **options: Any) -> None:
 def check_edit(edit: type[Edit], **options: Any) -> None:
     """Checks on made-up data that a kind of edit does what every kind must.
 
-    Its new items are of the catalogue and other than the old ones; an equal generator gives equal ones. Rows that are
-    not edited stay, with their ids and in their order, and every row belongs to a clean row of its own user. What it is
-    given stays as it is, held-out rows too.
+    Its new items are of the catalogue and other than the old ones, its new times are other than the old ones; an equal
+    generator gives equal ones. Rows that are not edited stay, with their ids and in their order, and every row belongs
+    to a clean row of its own user. What it is given stays as it is, held-out rows too.
 
     >>> from finest.perturb.registry import EDITS
     >>> check_edit(EDITS["insertion"], new_item="least_popular")
@@ -78,14 +80,21 @@ def check_edit(edit: type[Edit], **options: Any) -> None:
         assert item.shape == place.shape, f"{name} must choose an item, or 0, for every one of {len(place)} edits"
         assert ((item >= 0) & (item <= data.items)).all(), f"{name} chooses items outside the catalogue"
         assert (item != rows.item[place]).all(), f"{name} puts in the item that was there"
-        _check_rows(name, rows, edit.apply(rows, place, item), place)
+        time, once_more = (_times(edit, config, data, rows.id[place], seed) for _ in range(2))
+        assert np.array_equal(time, once_more), f"{name} chooses other new times with an equal generator"
+        assert time.shape == place.shape, f"{name} must choose a time for every one of {len(place)} edits, or for none"
+        moves = bool((time != rows.timestamp[place]).any())
+        assert not moves or (time != rows.timestamp[place]).all(), f"{name} gives a row the time that it has"
+        assert (time >= 0).all(), f"{name} chooses times before 1970"
         nothing = place[:0]
-        _check_rows(name, rows, edit.apply(rows, nothing, nothing), nothing)
+        for some, items, times in ((place, item, time), (nothing, nothing, nothing)):
+            _check_rows(name, rows, edited(edit, rows, some, items, times if moves else None), some, moves)
         _assert_untouched(name, data, before)
         assert np.array_equal(rows.item, data.item[rows.id]), f"{name} changes the rows that it is given"
+        assert np.array_equal(rows.timestamp, data.timestamp[rows.id]), f"{name} changes the rows that it is given"
 
 
-def _check_rows(name: str, rows: Rows, after: Rows, place: Ints) -> None:
+def _check_rows(name: str, rows: Rows, after: Rows, place: Ints, moves: bool) -> None:
     columns = vars(after)
     assert {len(column) for column in columns.values()} == {len(after)}, f"{name} returns columns of several lengths"
     for column, values in columns.items():
@@ -96,9 +105,11 @@ def _check_rows(name: str, rows: Rows, after: Rows, place: Ints) -> None:
     assert (np.diff(after.anchor) >= 0).all(), f"{name} changes the order of the rows"
     assert (after.item > 0).all(), f"{name} returns a training row without an item"
     clean = after.id >= 0
-    assert np.array_equal(after.id[clean], after.anchor[clean]), (
+    assert moves or np.array_equal(after.id[clean], after.anchor[clean]), (
         f"{name} returns a clean row that is not its own anchor"
     )
+    before = np.diff(after.timestamp)[np.diff(after.user) == 0]
+    assert (before >= 0).all(), f"{name} returns a user's rows out of the order of time"
     kept = np.delete(rows.id, place)
     there = np.isin(after.id, kept)
     assert np.array_equal(after.id[there], kept), f"{name} loses, doubles or moves rows that it does not edit"
@@ -125,6 +136,12 @@ def _selected(family: type[Family], config: Options, data: Dataset, count: int, 
 def _chosen(edit: type[Edit], config: Options, data: Dataset, row: Ints, seed: int) -> Ints:
     with _Chance(edit.__name__):
         return edit(config).new_items(data, row, numpy_generator("check", seed))
+
+
+def _times(edit: type[Edit], config: Options, data: Dataset, row: Ints, seed: int) -> Ints:
+    with _Chance(edit.__name__):
+        found = edit(config).new_timestamps(data, row, numpy_generator("check", seed))
+    return data.timestamp[row] if found is None else found
 
 
 class _Chance:

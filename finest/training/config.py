@@ -117,8 +117,10 @@ class Finetune(Section):
         default="rank_hinge",
         validate_default=True,
     )
-    """What keeps the reference lists: `rank_hinge`, with its `margin`; `none` is the loss and simulation alone,
-    the baseline that FINEST must beat. A name, or a section with the name and its options."""
+    """What keeps the reference lists: `rank_hinge`, the paper's, with its `margin`; the same with more weight at the
+    top (`weighted_hinge`), a differentiable RBO (`soft_rbo`), the likelihood of the list (`list_mle`) or a divergence
+    from its ranks (`kl`), as docs/method.md has them; `none` is the loss and simulation alone, the baseline that FINEST
+    must beat. A name, or a section with the name and its options."""
     alpha: float = Field(default=1.0, ge=0)
     """Weight of the regulariser against the loss; independent of the batch size."""
     top_k: int = Field(default=100, ge=2)

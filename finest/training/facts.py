@@ -8,7 +8,7 @@ from finest.data.dataset import Dataset
 from finest.models.length import Length
 from finest.models.registry import MODELS
 from finest.models.saved import Facts
-from finest.perturb.edits import Edits
+from finest.perturb.edits import Edits, ScenarioEdits
 from finest.perturb.plan import Variant
 from finest.perturb.registry import EDITS
 from finest.ranklists.schema import Description, Stage, describe_catalogue
@@ -32,7 +32,7 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
             "variant": variant.name,
             "seed": variant.seed,
             "rounding": variant.rounding,
-            "edits": [edits.kind, edits.row.tolist(), edits.item.tolist()] if edits else None,
+            "edits": [_edits(of) for of in edits] if edits else None,
         }
         for variant, edits in zip(unit.variants, unit.edits, strict=True)
     ]
@@ -48,10 +48,14 @@ def weight_facts(data: Dataset, unit: TrainUnit, config: Pretrain, device: torch
     }
 
 
+def _edits(of: Edits) -> list[Any]:
+    return [of.kind, of.row.tolist(), of.item.tolist(), None if of.timestamp is None else of.timestamp.tolist()]
+
+
 def _other_packages(config: Pretrain, unit: TrainUnit) -> list[str]:
     """Returns what is known of the code of every other package whose model, loss or edits a training uses."""
     used = [checkpoint.package_code(MODELS, config.model.name), checkpoint.package_code(LOSSES, config.loss.name)]
-    used += [checkpoint.package_code(EDITS, edits.kind) for edits in unit.edits if edits]
+    used += [checkpoint.package_code(EDITS, of.kind) for edits in unit.edits for of in edits or ()]
     return sorted({*filter(None, used)})
 
 
@@ -73,7 +77,7 @@ def model_facts(data: Dataset, variant: Variant, config: Pretrain, stage: str, l
 def describe(
     data: Dataset,
     variant: Variant,
-    edits: Edits | None,
+    edits: ScenarioEdits | None,
     group_id: str,
     config: Pretrain,
     stage: Stage,
@@ -94,5 +98,5 @@ def describe(
         protocol=protocol,
         reference=reference,
         data_fingerprint=data.manifest.fingerprint,
-        extra={"kind": edits.kind, "edits": len(edits)} if edits else {},
+        extra={"kind": " and ".join(of.kind for of in edits), "edits": sum(map(len, edits))} if edits else {},
     )

@@ -19,7 +19,7 @@ from finest.memory.features import Memory
 from finest.models.recommender import Recommender
 from finest.models.registry import build
 from finest.models.saved import save
-from finest.perturb.edits import Edits, apply, from_table
+from finest.perturb.edits import ScenarioEdits, apply, from_table
 from finest.perturb.plan import Plan
 from finest.ranklists import file as list_file
 from finest.ranklists.schema import Stage
@@ -160,7 +160,7 @@ def _train_unit(job: PretrainJob, on_event: Callable[[Event], None]) -> list[gro
     return results
 
 
-def memory_of(data: Dataset, edits: Edits | None, config: Pretrain, recipe: Recipe) -> Memory | None:
+def memory_of(data: Dataset, edits: ScenarioEdits | None, config: Pretrain, recipe: Recipe) -> Memory | None:
     """Returns the memory of a variant: its own rows are counted, and the weights are those of all."""
     if config.memory == "off" or recipe.weights is None:
         return None

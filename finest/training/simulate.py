@@ -30,4 +30,4 @@ def simulate(rows: Rows, clean: Rows, counts: Ints, share: float, seed: int, epo
     item = np.zeros(len(place), np.int64)
     if kind != "deletion":
         item = least_popular(counts, clean.item[place], generator)
-    return apply(rows, Edits(kind, clean.id[place], item))
+    return apply(rows, [Edits(kind, clean.id[place], item)])

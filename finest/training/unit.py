@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from finest.models.recommender import Recommender
-from finest.perturb.edits import Edits
+from finest.perturb.edits import ScenarioEdits
 from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.loop import Records, Settings, Trainer, Watch, train
@@ -29,7 +29,7 @@ class TrainUnit:
     """
 
     variants: tuple[Variant, ...]
-    edits: tuple[Edits | None, ...]
+    edits: tuple[ScenarioEdits | None, ...]
     """Edits of each variant; None for one without."""
     num_own: int
     """Number of variants, the first ones, whose results are this unit's."""
@@ -41,7 +41,10 @@ class TrainUnit:
 
 
 def units_of(
-    variants: Sequence[Variant], by_scenario: dict[str, Edits], units: Sequence[Sequence[Variant]], stacked: bool
+    variants: Sequence[Variant],
+    by_scenario: dict[str, ScenarioEdits],
+    units: Sequence[Sequence[Variant]],
+    stacked: bool,
 ) -> list[TrainUnit]:
     """Returns the units of an arrangement; every variant is some unit's own, in order."""
     result, left = [], len(variants)

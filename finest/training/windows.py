@@ -131,7 +131,7 @@ def fill(rows: Rows, plan: WindowPlan) -> Windows:
     A deletion leaves its window shorter, an insertion joins its neighbour's, and what overflows a window goes to an
     extra one.
 
-    >>> rows = Rows(np.zeros(5, np.int64), np.array([11, 12, 13, 14, 15]), np.arange(5), np.arange(5))
+    >>> rows = Rows(np.zeros(5, np.int64), np.array([11, 12, 13, 14, 15]), *[np.arange(5)] * 3)
     >>> windows = fill(rows, plan_windows(rows, 2))
     >>> windows.inputs.tolist(), windows.targets.tolist()
     ([[11, 12], [13, 14]], [[12, 13], [14, 15]])

@@ -20,8 +20,8 @@ from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.similarity import rbo
 from finest.models.recommender import Recommender
 from finest.models.saved import save
-from finest.perturb.config import Scenario
-from finest.perturb.edits import Edits, draw
+from finest.perturb.config import Drawn
+from finest.perturb.edits import ScenarioEdits, draw
 from finest.perturb.plan import Variant
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
@@ -63,7 +63,7 @@ class Job:
     data: Dataset
     """Training rows alone."""
     config: Pair
-    scenario: Scenario
+    scenario: Drawn
     """Edits of the probe."""
     seed: int
     number: int
@@ -148,7 +148,7 @@ class _Trainer:
 
         self.heard = heard
 
-    def base(self, variant: Variant, edits: Edits | None, pretrain: Pretrain) -> Recommender:
+    def base(self, variant: Variant, edits: ScenarioEdits | None, pretrain: Pretrain) -> Recommender:
         """Returns a base model, of a config whose length is known; one of more epochs goes on from one of fewer."""
         unit = TrainUnit((variant,), (edits,), 1, stacked=False)
         saved = checkpoint.Checkpoint(self.job.store, f"{variant.name}-base")
@@ -211,7 +211,7 @@ class _Trainer:
         self,
         model: Recommender,
         variant: Variant,
-        edits: Edits | None,
+        edits: ScenarioEdits | None,
         pretrain: Pretrain,
         kept: SharedLists | None,
     ) -> None:
@@ -220,7 +220,7 @@ class _Trainer:
         tuned(self.cut, unit, [model], pretrain, self.config.finetune, kept, saved, self.heard)
 
     def lists(
-        self, model: Recommender, variant: Variant, edits: Edits | None, of: Instances, memory: Memory | None
+        self, model: Recommender, variant: Variant, edits: ScenarioEdits | None, of: Instances, memory: Memory | None
     ) -> RankLists:
         """Takes lists for these instances."""
         about = describe(self.cut, variant, edits, "0", self.config.pretrain, "tuned", None, None)

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from finest.perturb.config import Scenario
+from finest.perturb.config import Drawn
 from finest.tuning.trial import Trial, choose, finished, front
 
 CONFIG, TABLE, PAGE = "config.yaml", "trials.csv", "tune.md"
@@ -28,7 +28,7 @@ def table(trials: Sequence[Trial]) -> str:
     return out.getvalue()
 
 
-def page(trials: Sequence[Trial], scenario: Scenario, source: str) -> str:
+def page(trials: Sequence[Trial], scenario: Drawn, source: str) -> str:
     """Returns the page, in Markdown.
 
     Args:

@@ -19,7 +19,7 @@ from finest.data.cuts import split
 from finest.data.dataset import Dataset
 from finest.errors import FinestError
 from finest.keys import key
-from finest.perturb.config import Scenario
+from finest.perturb.config import Drawn
 from finest.training import checkpoint
 from finest.training.device import choose as choose_device
 from finest.training.device import hardware
@@ -49,7 +49,7 @@ SECONDS = "seconds"
 def search(
     data: Dataset,
     config: Pair,
-    scenario: Scenario,
+    scenario: Drawn,
     tune: Tune,
     seed: int,
     store: Store,
@@ -251,7 +251,7 @@ def _ask(study: Study, tune: Tune, clock: Clock, at_once: int) -> dict[int, Valu
     return study.ask(left)
 
 
-def _name(data: Dataset, config: Pair, scenario: Scenario, keys: Sequence[Key], seed: int) -> str:
+def _name(data: Dataset, config: Pair, scenario: Drawn, keys: Sequence[Key], seed: int) -> str:
     """Returns the name of a search: a digest of all that its trials depend on."""
     pretrain = config.pretrain
     device = choose_device(pretrain.device)

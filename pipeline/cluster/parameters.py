@@ -9,6 +9,7 @@ from pipeline import inputs
 from pipeline.cluster import versions
 from pipeline.config import Config
 from pipeline.ir_check import has_loop
+from storage.registry import scheme_of
 
 MOST_BYTES = 10_000
 """Number of bytes that all parameters of a run must stay under: the backend keeps them in a column of that size."""
@@ -59,6 +60,11 @@ def of(config: Config, searches: bool = False) -> dict[str, Any]:
     if config.source in ("", "ml-100k"):
         known = config.source or "not set"
         raise ConfigError(f"source: {known}; a cluster's steps need a URI that they can reach: s3://, gs:// or abfs://")
+    if here := [of.file for of in config.perturb.files if scheme_of(of.file) == "file"]:
+        raise ConfigError(
+            f"perturb.scenarios: {here[0]} is a file of this machine; a cluster's steps need a URI that they can "
+            "reach: s3://, gs:// or abfs://"
+        )
     if not config.checkpoints:
         raise ConfigError(
             "checkpoints: not set; give a URI, like s3://bucket/checkpoints: a step that is retried goes on from there"

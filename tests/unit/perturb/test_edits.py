@@ -22,7 +22,7 @@ def clean(draw: st.DrawFn) -> Rows:
     gap = draw(st.integers(0, 2))
     user = np.repeat(np.arange(len(sizes)), sizes)
     id = np.arange(len(user)) + gap * user
-    return Rows(user, np.arange(len(user)) % 7 + 1, id, id)
+    return Rows(user, np.arange(len(user)) % 7 + 1, id, id, id)
 
 
 @st.composite
@@ -30,6 +30,10 @@ def edits(draw: st.DrawFn, rows: Rows, kind: str | None = None) -> Edits:
     kind = kind or draw(st.sampled_from(KINDS))
     row = np.array(draw(st.lists(st.sampled_from(rows.id.tolist()), unique=True, max_size=len(rows))), dtype=np.int64)
     return Edits(kind, row, np.full(len(row), 0 if kind == "deletion" else NEW))
+
+
+def applied(rows: Rows, *edits: Edits) -> Rows:
+    return apply(rows, edits)
 
 
 def tuples(rows: Rows) -> list[tuple[int, ...]]:
@@ -55,7 +59,7 @@ def one_by_one(rows: Rows, edits: Edits) -> list[tuple[int, ...]]:
 def test_an_edit_changes_what_it_says_and_nothing_else(data: st.DataObject) -> None:
     rows = data.draw(clean())
     of = data.draw(edits(rows))
-    assert tuples(apply(rows, of)) == one_by_one(rows, of)
+    assert tuples(applied(rows, of)) == one_by_one(rows, of)
 
 
 @given(st.data())
@@ -63,8 +67,8 @@ def test_an_edit_changes_what_it_says_and_nothing_else(data: st.DataObject) -> N
 def test_edits_on_top_of_edits_meet_only_the_clean_rows_that_are_left(data: st.DataObject) -> None:
     rows = data.draw(clean())
     probe, simulated = data.draw(edits(rows)), data.draw(edits(rows))
-    perturbed = apply(rows, probe)
-    assert tuples(apply(perturbed, simulated)) == one_by_one(perturbed, simulated)
+    perturbed = applied(rows, probe)
+    assert tuples(applied(perturbed, simulated)) == one_by_one(perturbed, simulated)
 
 
 @given(st.data())
@@ -72,15 +76,15 @@ def test_edits_on_top_of_edits_meet_only_the_clean_rows_that_are_left(data: st.D
 def test_edits_that_remove_or_replace_do_nothing_when_applied_again(data: st.DataObject) -> None:
     rows = data.draw(clean())
     of = data.draw(edits(rows, data.draw(st.sampled_from(KINDS[:2]))))
-    once = apply(rows, of)
-    assert tuples(apply(once, of)) == tuples(once)
+    once = applied(rows, of)
+    assert tuples(applied(once, of)) == tuples(once)
 
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_every_row_belongs_to_a_clean_row_of_its_own_user(data: st.DataObject) -> None:
     rows = data.draw(clean())
-    edited = apply(apply(rows, data.draw(edits(rows))), data.draw(edits(rows)))
+    edited = applied(applied(rows, data.draw(edits(rows))), data.draw(edits(rows)))
     owner = dict(zip(rows.id.tolist(), rows.user.tolist(), strict=True))
     assert [owner[anchor] for anchor in edited.anchor.tolist()] == edited.user.tolist()
     assert (np.diff(edited.anchor) >= 0).all()
@@ -95,22 +99,22 @@ def test_the_rows_given_and_the_order_of_the_edits_do_not_matter_to_each_other(d
     of = data.draw(edits(rows))
     before = tuples(rows)
     order = np.random.default_rng(0).permutation(len(of))
-    assert tuples(apply(rows, Edits(of.kind, of.row[order], of.item[order]))) == tuples(apply(rows, of))
+    assert tuples(applied(rows, Edits(of.kind, of.row[order], of.item[order]))) == tuples(applied(rows, of))
     assert tuples(rows) == before
 
 
 def test_all_rows_can_be_deleted() -> None:
     rows = written_dataset({"ann": "a b", "bob": "a"}).training_rows()
-    nothing = apply(rows, Edits("deletion", rows.id, rows.id * 0))
+    nothing = applied(rows, Edits("deletion", rows.id, rows.id * 0))
     assert len(nothing) == 0
-    assert len(apply(nothing, Edits("insertion", rows.id, rows.id + 1))) == 0
+    assert len(applied(nothing, Edits("insertion", rows.id, rows.id + 1))) == 0
 
 
 def test_the_table_survives_parquet_bit_for_bit_and_gives_the_same_edits(tmp_path: Path) -> None:
     data = written_dataset({"007": "NA 12 x | 12", "eve": "x NA | new"})
     made = {
-        "first": Edits("replacement", np.array([2, 0]), np.array([1, 2])),
-        "second": Edits("deletion", np.array([4]), np.array([0])),
+        "first": (Edits("replacement", np.array([2, 0]), np.array([1, 2])),),
+        "second": (Edits("deletion", np.array([4]), np.array([0])),),
     }
     table = to_table(made, data)
     pq.write_table(table, tmp_path / "edits.parquet")
@@ -118,9 +122,33 @@ def test_the_table_survives_parquet_bit_for_bit_and_gives_the_same_edits(tmp_pat
     assert back.equals(table)
     assert back.schema.equals(EDITS_SCHEMA)
     assert back.to_pylist() == [
-        {"scenario": "first", "kind": "replacement", "row": 0, "user": "007", "old_item": "NA", "new_item": "NA"},
-        {"scenario": "first", "kind": "replacement", "row": 2, "user": "007", "old_item": "x", "new_item": "12"},
-        {"scenario": "second", "kind": "deletion", "row": 4, "user": "eve", "old_item": "x", "new_item": None},
+        {
+            "scenario": "first",
+            "kind": "replacement",
+            "row": 0,
+            "user": "007",
+            "old_item": "NA",
+            "new_item": "NA",
+            "new_timestamp": None,
+        },
+        {
+            "scenario": "first",
+            "kind": "replacement",
+            "row": 2,
+            "user": "007",
+            "old_item": "x",
+            "new_item": "12",
+            "new_timestamp": None,
+        },
+        {
+            "scenario": "second",
+            "kind": "deletion",
+            "row": 4,
+            "user": "eve",
+            "old_item": "x",
+            "new_item": None,
+            "new_timestamp": None,
+        },
     ]
     again = from_table(back, data)
     assert list(again) == ["first", "second"]
@@ -131,6 +159,6 @@ def test_the_table_survives_parquet_bit_for_bit_and_gives_the_same_edits(tmp_pat
 
 @pytest.mark.parametrize("other", [{"ann": "b a | c"}, {"ann": "a"}])
 def test_edits_planned_for_other_data_are_refused(other: dict[str, str]) -> None:
-    table = to_table({"s": Edits("deletion", np.array([1]), np.array([0]))}, written_dataset({"ann": "a b | c"}))
+    table = to_table({"s": (Edits("deletion", np.array([1]), np.array([0])),)}, written_dataset({"ann": "a b | c"}))
     with pytest.raises(DataError, match="row 1 of the data set does not hold item 'b'"):
         from_table(table, written_dataset(other))

@@ -63,8 +63,13 @@ def test_only_the_rounding_control_is_rounded_and_only_probes_have_a_scenario() 
 @pytest.mark.parametrize("family", list(FAMILIES))
 @pytest.mark.parametrize("kind", list(EDITS))
 def test_the_edits_depend_on_the_scenario_and_not_on_the_runs_seed(family: str, kind: str) -> None:
-    options = {"look_back": 5} if family == "casper" else {}
-    scenarios = [Scenario(family={"name": family, **options}, kind=kind, share=0.02, seed=seed) for seed in range(2)]
+    options: dict[str, dict[str, object]] = {
+        "casper": {"look_back": 5},
+        "cold_start": {"max_interactions": 12},
+        "sessions": {"gap_minutes": 1e-9},
+    }
+    named = {"name": family, **options.get(family, {})}
+    scenarios = [Scenario(family=named, kind=kind, share=0.02, seed=seed) for seed in range(2)]
     config = Perturb(scenarios=scenarios)
     table, _ = plan(DATA, config, seed=0)
     assert table.equals(plan(DATA, config, seed=1)[0])
@@ -112,7 +117,7 @@ def test_every_kind_of_edit_says_what_it_does() -> None:
     table, _ = plan(DATA, Perturb(scenarios=scenarios), seed=0)
     assert table.schema.equals(EDITS_SCHEMA)
     rows = table.to_pylist()
-    assert len(rows) == 5 * round(0.05 * DATA.train.sum())
+    assert len(rows) == len(scenarios) * round(0.05 * DATA.train.sum())
     fewest = DATA.item_counts[1:].min()
     for row in rows:
         assert row["old_item"] == DATA.target_ids[row["row"]]

@@ -1,4 +1,6 @@
 import inspect
+import re
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -7,10 +9,11 @@ from pydantic import Field
 from components.config import Sections
 from components.preflight.component import preflight
 from finest.errors import ConfigError
+from finest.perturb.config import Scenario
 from finest.section import Section
 from pipeline import config as configs
 from pipeline import inputs, options, settings
-from pipeline.config import Config, load
+from pipeline.config import Config, find, load
 from pipeline.policy import POLICIES
 
 
@@ -238,3 +241,40 @@ def test_every_section_of_a_step_is_a_parameter_of_the_pipeline_and_checked_by_p
     assert set(Sections.model_fields) <= set(POLICIES)
     takes = set(inspect.signature(preflight.python_func).parameters)
     assert set(Sections.model_fields) <= takes and set(Sections.model_fields) <= set(inputs.of(Config()))
+
+
+def test_the_papers_settings_are_those_that_are_known() -> None:
+    config = load(find("paper"))
+    assert {scenario.share for scenario in config.perturb.scenarios if isinstance(scenario, Scenario)} == {0.001}
+    assert {scenario.name.partition("-")[0] for scenario in config.perturb.scenarios} == {
+        "random",
+        "earliest",
+        "latest",
+        "casper",
+    }
+    assert config.finetune.model_dump(include={"regulariser", "top_k", "simulated_share"}) == {
+        "regulariser": {"name": "rank_hinge", "margin": 0.1},
+        "top_k": 100,
+        "simulated_share": 0.01,
+    }
+    assert not config.ingest.evaluation.exclude_seen
+    assert (config.pretrain.memory, config.pretrain.weight_decay, config.pretrain.ema_decay) == ("off", 0, 0)
+
+
+def test_every_setting_of_the_paper_that_is_not_known_is_a_key_and_is_left_at_its_default() -> None:
+    text = find("paper").read_text()
+    config, default = load(find("paper")), Config()
+    path: list[tuple[int, str]] = []
+    unknown = []
+    for line in text.splitlines():
+        if found := re.match(r"( *)(# )?([a-z_]+):(.*)", line):
+            indent, comment, key, rest = len(found[1]), found[2], found[3], found[4]
+            path = [(of, name) for of, name in path if of < indent]
+            if comment and rest.startswith(" not known"):
+                unknown.append([*(name for _, name in path), key])
+            elif not comment:
+                path.append((indent, key))
+    assert len(unknown) == 10
+    for keys in unknown:
+        ours, its = (reduce(getattr, keys, section) for section in (config, default))
+        assert ours == its, keys

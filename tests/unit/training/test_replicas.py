@@ -45,10 +45,10 @@ BUCKETS = plan_windows(CLEAN, MODEL.max_length, bucketed=True)
 
 def edited(kind: str, rows: ArrayLike) -> Rows:
     ids = CLEAN.id[np.array(rows)]
-    return apply(CLEAN, Edits(kind, ids, np.full(len(ids), 0 if kind == "deletion" else 7)))
+    return apply(CLEAN, [Edits(kind, ids, np.full(len(ids), 0 if kind == "deletion" else 7))])
 
 
-SPARSE = Rows(np.array([0, 1, 1, 1, 2, 3, 4, 4, 5]), *[np.arange(1, 10)] * 3)
+SPARSE = Rows(np.array([0, 1, 1, 1, 2, 3, 4, 4, 5]), *[np.arange(1, 10)] * 4)
 """Four of six users have no target."""
 
 
@@ -160,7 +160,9 @@ def test_a_stack_trains_each_replica_as_it_would_train_alone(
 
 @pytest.mark.parametrize("name", ["clean", "insertion"])
 def test_a_step_without_targets_is_taken_alone_as_it_is_in_a_stack(tmp_path: Path, name: str) -> None:
-    rows = {"clean": SPARSE, "insertion": apply(SPARSE, Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9])))}[name]
+    rows = {"clean": SPARSE, "insertion": apply(SPARSE, [Edits("insertion", SPARSE.id[[0, 5]], np.array([7, 9]))])}[
+        name
+    ]
     window_plan = plan_windows(SPARSE, MODEL.max_length)
     settings = Settings(**{**SETTINGS.__dict__, "batch_size": 1, "epochs": 2})
     model, stacked = made("clean"), made("clean")

@@ -20,7 +20,7 @@ LENGTH = 5
 def rows_of(lengths: list[int]) -> Rows:
     user = np.repeat(np.arange(len(lengths)), lengths)
     id = np.arange(len(user)) + 7  # ids need not start at 0: held-out rows lie between
-    return Rows(user, np.arange(1, len(user) + 1), id, id)
+    return Rows(user, np.arange(1, len(user) + 1), id, id, id)
 
 
 def contents(windows: Windows) -> list[tuple[int, int]]:
@@ -63,7 +63,7 @@ def test_windows_of_a_known_history() -> None:
 
 def test_an_insertion_into_a_full_window_spills_into_an_extra_one_that_rides_with_it() -> None:
     rows = rows_of([8, 3])
-    edited = apply(rows, Edits("insertion", np.array([9]), np.array([99])))
+    edited = apply(rows, [Edits("insertion", np.array([9]), np.array([99]))])
     windows = fill(edited, plan_windows(rows, LENGTH))
     assert windows.inputs.tolist() == [[1, 2, 99, 3, 4], [6, 7, 0, 0, 0], [9, 10, 0, 0, 0], [5, 0, 0, 0, 0]]
     assert windows.slot_of_extra.tolist() == [0]
@@ -84,7 +84,7 @@ def test_an_edit_to_one_user_leaves_every_other_users_windows_batch_mates_and_ma
     clean = rows_of(generator.integers(1, 18, 12).tolist())
     own = np.flatnonzero(clean.user == user)
     chosen = np.array(sorted(draw.draw(st.sets(st.sampled_from(own.tolist()), min_size=1))))
-    edited = apply(clean, Edits(kind, clean.id[chosen], np.full(len(chosen), 0 if kind == "deletion" else 500)))
+    edited = apply(clean, [Edits(kind, clean.id[chosen], np.full(len(chosen), 0 if kind == "deletion" else 500))])
     window_plan = plan_windows(clean, LENGTH, **how)
     before, after = fill(clean, window_plan), fill(edited, window_plan)
     owner = np.zeros(window_plan.count, int)
@@ -158,7 +158,7 @@ def test_an_edit_moves_no_more_than_its_own_window_and_the_overflow() -> None:
     window_plan = plan_windows(rows, LENGTH)
     before, after = (
         fill(rows, window_plan),
-        fill(apply(rows, Edits("deletion", np.array([13]), np.array([0]))), window_plan),
+        fill(apply(rows, [Edits("deletion", np.array([13]), np.array([0]))]), window_plan),
     )
     changed = [
         slot for slot in range(window_plan.count) if not np.array_equal(before.targets[slot], after.targets[slot])
