@@ -111,7 +111,7 @@ def made_up(interactions: int) -> Rows:
     sums = np.cumsum(1 / np.arange(1, items + 1))
     item = np.minimum(np.searchsorted(sums, random.random(interactions) * sums[-1]), items - 1) + 1
     id = np.arange(interactions)
-    return Rows(user, item, id, id)
+    return Rows(user, item, id, id, id)
 
 
 def score() -> dict[str, dict[str, list[Spent]]]:

@@ -325,7 +325,7 @@ def everything(memory: Memory, data: Dataset, row: Ints) -> Floats:
 
 def only(rows: Rows, chosen: npt.NDArray[np.bool_]) -> Rows:
     """Returns some of the rows."""
-    return Rows(rows.user[chosen], rows.item[chosen], rows.id[chosen], rows.anchor[chosen])
+    return Rows(rows.user[chosen], rows.item[chosen], rows.id[chosen], rows.anchor[chosen], rows.timestamp[chosen])
 
 
 def alone(variant: Variant, edits: Edits | None) -> TrainUnit:

@@ -133,7 +133,13 @@ def _save(package: Path, parts: Path, model: "LoggedModel", parent: str) -> None
 
     text, number = Array(DataType.string), Array(DataType.double)
     signature = ModelSignature(
-        inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
+        inputs=Schema(
+            [
+                ColSpec(text, "history"),
+                ColSpec(DataType.long, "k", required=False),
+                ColSpec(number, "timestamps", required=False),
+            ]
+        ),
         outputs=Schema([ColSpec(text, "items"), ColSpec(number, "scores")]),
     )
     modules, requirements = needed(read_facts(parts / MODEL))

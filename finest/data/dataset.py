@@ -30,6 +30,8 @@ class Rows:
     anchor: Ints
     """Id of the clean row whose window the row belongs to: its own, but for an inserted row, which takes that of the
     row that it was put before."""
+    timestamp: Ints
+    """Microseconds since 1970 (UTC); an inserted row has that of the row that it was put before."""
 
     def __len__(self) -> int:
         return len(self.id)
@@ -101,7 +103,7 @@ class Dataset:
     def training_rows(self) -> Rows:
         """Returns the clean training rows."""
         id = np.flatnonzero(self.train).astype(np.int64)
-        return Rows(self.user[id], self.item[id], id, id)
+        return Rows(self.user[id], self.item[id], id, id, self.timestamp[id])
 
     def instances(self) -> Instances:
         """Returns the held-out rows that have a history: an earlier interaction with an item of the catalogue."""
@@ -123,7 +125,8 @@ class Dataset:
         before = np.repeat(start - np.r_[0, np.cumsum(count)[:-1]], count) + np.arange(count.sum())
         known = self.item[before] > 0
         of = np.repeat(np.arange(len(rows)), count)[known]
-        return Histories(self.item[before[known]], np.r_[0, np.cumsum(np.bincount(of, minlength=len(rows)))])
+        start = np.r_[0, np.cumsum(np.bincount(of, minlength=len(rows)))]
+        return Histories(self.item[before[known]], start, self.timestamp[before[known]])
 
 
 def load(folder: Path) -> Dataset:

@@ -72,6 +72,7 @@ class Insertion(PutsIn):
             item=np.insert(rows.item, place, item),
             id=np.insert(rows.id, place, -1),
             anchor=np.insert(rows.anchor, place, rows.anchor[place]),
+            timestamp=np.insert(rows.timestamp, place, rows.timestamp[place]),
         )
 
 

@@ -183,7 +183,7 @@ def test_spark_and_duckdb_count_the_same_bit_for_bit(cluster: Cluster, tmp_path:
     random = np.random.default_rng(0)
     user = np.repeat(np.arange(60), random.integers(1, 90, 60))
     item, id = random.zipf(1.3, len(user)) % 200 + 1, np.arange(len(user))
-    rows, weight = Rows(user, item, id, id), 1 + id % counts.FULL_WEIGHT
+    rows, weight = Rows(user, item, id, id, id), 1 + id % counts.FULL_WEIGHT
     config = Ingest(**CONFIG, spark_master=cluster.url, spark_folder=str(tmp_path))
     with spark.opened(pafs.LocalFileSystem(), [], config, "counts") as engine:
         there = counts.count(engine, rows, 200, 9, 5.0, weight)

@@ -18,7 +18,7 @@ from finest.memory.tables import Counts
 def rows_of(histories: list[list[int]]) -> Rows:
     user = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
     id = np.arange(len(user))
-    return Rows(user, np.array([item for history in histories for item in history], np.int64), id, id)
+    return Rows(user, np.array([item for history in histories for item in history], np.int64), id, id, id)
 
 
 def counted(

@@ -22,7 +22,7 @@ def clean(draw: st.DrawFn) -> Rows:
     gap = draw(st.integers(0, 2))
     user = np.repeat(np.arange(len(sizes)), sizes)
     id = np.arange(len(user)) + gap * user
-    return Rows(user, np.arange(len(user)) % 7 + 1, id, id)
+    return Rows(user, np.arange(len(user)) % 7 + 1, id, id, id)
 
 
 @st.composite

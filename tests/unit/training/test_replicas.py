@@ -48,7 +48,7 @@ def edited(kind: str, rows: ArrayLike) -> Rows:
     return apply(CLEAN, Edits(kind, ids, np.full(len(ids), 0 if kind == "deletion" else 7)))
 
 
-SPARSE = Rows(np.array([0, 1, 1, 1, 2, 3, 4, 4, 5]), *[np.arange(1, 10)] * 3)
+SPARSE = Rows(np.array([0, 1, 1, 1, 2, 3, 4, 4, 5]), *[np.arange(1, 10)] * 4)
 """Four of six users have no target."""
 
 

@@ -20,7 +20,7 @@ LENGTH = 5
 def rows_of(lengths: list[int]) -> Rows:
     user = np.repeat(np.arange(len(lengths)), lengths)
     id = np.arange(len(user)) + 7  # ids need not start at 0: held-out rows lie between
-    return Rows(user, np.arange(1, len(user) + 1), id, id)
+    return Rows(user, np.arange(1, len(user) + 1), id, id, id)
 
 
 def contents(windows: Windows) -> list[tuple[int, int]]:
