@@ -96,14 +96,13 @@ def counted(data: Dataset, rows: Rows, config: MemoryConfig, threads: int | None
 
     Args:
         data: The data set that they are of, edited or not.
-        rows: The rows. Where they are weighted by age, an edited one has the time of its anchor.
+        rows: The rows.
         config: How many neighbours are kept, and how rows are weighted.
         threads: Number of threads; one a core where not given.
     """
     weight = None
     if config.half_life_days is not None:
-        time = data.timestamp[rows.anchor]
-        weight = by_age((time.max() - time) / DAY, config.half_life_days)
+        weight = by_age((rows.timestamp.max() - rows.timestamp) / DAY, config.half_life_days)
     what, files = "counts of the training rows", pafs.LocalFileSystem()
     with tempfile.TemporaryDirectory() as folder, duck.opened(files, Path(folder), what, MEMORY, threads) as engine:
         return count(engine, rows, data.items, config.neighbours, config.shrink, weight)
