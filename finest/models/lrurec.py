@@ -103,8 +103,8 @@ class LRURec(Recommender):
         """Makes the layers; `initialise` sets the weights."""
         super().__init__(config, items)
         self.sites = 1 + 2 * config.num_layers
-        # Three complex states a round, and there are at most ten rounds of windows of a thousand.
-        self.layer_copies = 20 + 3 * config.feed_multiplier + 6 * config.max_length.bit_length()
+        # A round keeps a state, which is complex.
+        self.layer_copies = 14 + 2 * config.feed_multiplier + 2 * config.max_length.bit_length()
         self.units = nn.ModuleList(Unit(config) for _ in range(config.num_layers))
         self.final_gain = parameter("ones", config.hidden_size)
         self.final_shift = parameter("zeros", config.hidden_size)

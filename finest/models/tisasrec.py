@@ -69,7 +69,7 @@ class TiSASRec(SASRec):
     def intervals(self, times_BT: Tensor) -> Tensor:
         """Returns the interval of each position and each before it `[B, T, T]`; any number for those behind it."""
         place_T = torch.arange(times_BT.shape[1], device=times_BT.device)
-        known_B1 = times_BT[:, :1] != UNKNOWN if self.reads_times else torch.zeros_like(times_BT[:, :1], dtype=bool)
+        known_B1 = (times_BT[:, :1] != UNKNOWN) & self.reads_times
         times_BT = torch.where(known_B1, times_BT, place_T)
         gap_BT = F.pad((times_BT[:, 1:] - times_BT[:, :-1]).abs(), (1, 0))
         least_BT = torch.where(gap_BT > 0, gap_BT, NEVER).cummin(1).values
@@ -89,4 +89,5 @@ class TiSASRec(SASRec):
         later_TT = torch.ones(T, T, dtype=torch.bool, device=query.device).triu(1)
         weights_BHTT = (scores_BHTT / d**0.5).masked_fill(later_TT, -torch.inf).softmax(-1)
         of_interval_BHTK = torch.zeros_like(by_interval_BHTK).scatter_add(-1, near_BHTT, weights_BHTT)
-        return weights_BHTT @ (value + position_value_HTd) + of_interval_BHTK @ interval_value_HKd
+        mixed_BHTd: Tensor = weights_BHTT @ (value + position_value_HTd) + of_interval_BHTK @ interval_value_HKd
+        return mixed_BHTd

@@ -40,7 +40,7 @@ def run(
     lists = take(model, rows, 4)
     penalty = stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
     window_plan = plan_windows(rows, 6)
-    windows = fill(rows, window_plan)
+    windows = fill(rows, window_plan, model.timed)
 
     def report(variant: str, record: Record) -> None:
         if record["epoch"] == stop_after:
@@ -132,7 +132,7 @@ def test_a_batch_of_slots_without_targets_is_skipped(tmp_path: Path) -> None:
     rows = data.training_rows()
     alone = rows.id[np.r_[True, rows.user[1:] != rows.user[:-1]]]
     keep = np.isin(rows.id, alone) | (rows.user == 0)
-    rows = type(rows)(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep])
+    rows = type(rows)(rows.user[keep], rows.item[keep], rows.id[keep], rows.anchor[keep], rows.timestamp[keep])
     window_plan = plan_windows(rows, 6)
     windows = fill(rows, window_plan)
     model = build(SASRecConfig(hidden_size=8, num_layers=1, max_length=6), data.items)
