@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from finest.models.layers import linear, normal, parameter
+from finest.models.layers import normal, parameter
 from finest.models.recommender import Task, dropped
 from finest.models.registry import MODELS
 from finest.models.sasrec import SASRec, SASRecConfig
@@ -33,14 +33,16 @@ class BERT4RecConfig(SASRecConfig):
 class BERT4Rec(SASRec):
     """Reads a history both ways, and scores items by the state of a mask put behind it.
 
-    In training a window is either a history cut off at random with a mask behind, which is what ranking asks for, or
-    one with a share of its items masked anywhere (the paper's cloze task). So a step has fewer targets than a causal
-    model's, and training takes more steps.
+    Positions count back from a window's end, where the mask stands in ranking, as they do in the paper's padding in
+    front. In training a window is either a history cut off at random with a mask behind, which is what ranking asks
+    for, or one with a share of its items masked anywhere (the paper's cloze task). So a step has fewer targets than a
+    causal model's, and training takes more steps.
 
     Where it differs from the paper: cut windows are cut anywhere, not behind their last item alone, and drawn anew
-    every epoch; layers are those of SASRec here (normalised before, ReLU, as wide as the embedding); every masked item
-    is replaced by the mask. What a causal model gets from one pass over a window, a pass for each position gives here:
-    reference lists take as many times longer as windows are long. Not stackable.
+    every epoch; layers are those of SASRec here (normalised before, ReLU, as wide as the embedding), and their states
+    score items as they are, without a projection; every masked item is replaced by the mask. What a causal model gets
+    from one pass over a window, a pass for each position gives here: reference lists take as many times longer as
+    windows are long. Not stackable.
     """
 
     Config = BERT4RecConfig
@@ -52,20 +54,18 @@ class BERT4Rec(SASRec):
         super().__init__(config, items)
         self.masked_share, self.cut_share, self.mask = config.masked_share, config.cut_share, items + 1
         self.mask_embedding = parameter("normal", 1, config.hidden_size)
-        self.head = parameter("normal", config.hidden_size, config.hidden_size)
-        self.head_bias = parameter("zeros", config.hidden_size)
 
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
         """Returns hidden states `[B, T, D]`, each of the whole window."""
-        T = inputs_BT.shape[1]
-        first_T = torch.arange(T, device=inputs_BT.device) == 0
-        seen_BT = (inputs_BT > 0) | first_T  # an empty window sees its padding
+        place_T = torch.arange(inputs_BT.shape[1], device=inputs_BT.device)
+        back_BT = ((inputs_BT > 0).sum(1, keepdim=True) - 1 - place_T).clamp(min=0)
+        seen_BT = (inputs_BT > 0) | (place_T == 0)  # an empty window sees its padding
         mix = partial(F.scaled_dot_product_attention, attn_mask=seen_BT[:, None, None])
         table = torch.cat([self.embedding, self.mask_embedding])
-        x_BTD = dropped(F.embedding(inputs_BT, table) + self.position[:T], masks_SBTD, 0)
+        x_BTD = dropped(F.embedding(inputs_BT, table) + F.embedding(back_BT, self.position), masks_SBTD, 0)
         for layer, block in enumerate(self.blocks):
             x_BTD = block(x_BTD, self.heads, masks_SBTD, 1 + 2 * layer, mix)
-        return normal(F.gelu(linear(x_BTD, self.head, self.head_bias)), self.final_gain, self.final_shift)
+        return normal(x_BTD, self.final_gain, self.final_shift)
 
     def task(self, window: Task, draw: Callable[[], Tensor]) -> Task:
         """Returns windows that are cut off with a mask behind, and others with some items masked anywhere."""
