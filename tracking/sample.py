@@ -26,8 +26,8 @@ class Sample:
     histories: list[list[str]]
     items: list[list[str]]
     scores: list[list[float]]
-    timestamps: list[list[float]] | None = None
-    """When the interactions were, in seconds since 1970 (UTC); None of packages of earlier versions."""
+    timestamps: list[list[int]] | None = None
+    """When the interactions were, in whole seconds since 1970 (UTC); None of packages of earlier versions."""
 
     def as_json(self) -> str:
         """Returns it as it lies in a package."""
@@ -50,7 +50,7 @@ def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
     histories = data.histories(of.row[chosen])
     there = lists.items[chosen] >= 0
     assert histories.timestamp is not None
-    seconds = histories.timestamp / SECOND
+    seconds = histories.timestamp // SECOND
     return Sample(
         histories=[
             [str(data.item_ids[code]) for code in histories.item[low:high]] for low, high in pairwise(histories.start)

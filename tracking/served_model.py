@@ -50,8 +50,8 @@ class ServedModel(PythonModel):
         Args:
             context: What MLflow gives to models; not used.
             model_input: A row a request: `history` (item ids, oldest first), and optionally the columns `k` and
-                `timestamps`, seconds since 1970 (UTC), one for each item. A model that reads no times passes these
-                over; one that does says in the log, once, what it does where there are none.
+                `timestamps`, whole seconds since 1970 (UTC), one for each item. A model that reads no times passes
+                these over; one that does says in the log, once, what it does where there are none.
             params: Not used.
         """
         from finest.models.saved import recommend
@@ -78,9 +78,9 @@ class ServedModel(PythonModel):
             logger.warning("a request has no timestamps: %s %s", self.saved.config.name, model.without_times)
 
 
-def _times(of: Any) -> list[float] | None:
+def _times(of: Any) -> list[int] | None:
     """Returns a row's times; None where it has none, for which pandas has None or NaN."""
-    return None if of is None or isinstance(of, float) else [float(one) for one in of]
+    return None if of is None or isinstance(of, float) else [int(one) for one in of]
 
 
 mlflow.models.set_model(ServedModel())

@@ -147,7 +147,7 @@ def load(folder: Path, device: str = "cpu") -> SavedModel:
 
 
 def recommend(
-    saved: SavedModel, histories: list[list[str]], k: int, timestamps: Sequence[Sequence[float] | None] | None = None
+    saved: SavedModel, histories: list[list[str]], k: int, timestamps: Sequence[Sequence[int] | None] | None = None
 ) -> tuple[list[list[str]], list[list[float]]]:
     """Returns the best `k` items and their scores for each history.
 
@@ -158,8 +158,8 @@ def recommend(
         saved: The model.
         histories: Item ids of each history, oldest first.
         k: Number of items in a list.
-        timestamps: When each interaction of each history was, in seconds since 1970 (UTC); None for a history of which
-            that is unknown. A model that reads no times passes them over.
+        timestamps: When each interaction of each history was, in whole seconds since 1970 (UTC); None for a history of
+            which that is unknown. A model that reads no times passes them over.
 
     Raises:
         ValueError: A history has another number of timestamps than items, or one of them is no time.
@@ -179,7 +179,7 @@ def recommend(
 
 
 def _with_times(
-    code: Mapping[str, int], histories: list[list[str]], timestamps: Sequence[Sequence[float] | None]
+    code: Mapping[str, int], histories: list[list[str]], timestamps: Sequence[Sequence[int] | None]
 ) -> Histories:
     """Returns what is known of histories and of their times."""
     items, times = [], []
@@ -192,11 +192,11 @@ def _with_times(
     return Histories.of(items, times)
 
 
-def _micros(seconds: float) -> int:
+def _micros(seconds: int) -> int:
     """Returns a time in microseconds. Raises ValueError where it lies outside of the years that data may have."""
     if not 0 <= seconds < LATEST:
-        raise ValueError(f"timestamps: {seconds} is no time from 1970 to 2200; give seconds since 1970 (UTC)")
-    return round(seconds * SECOND)
+        raise ValueError(f"timestamps: {seconds} is no time from 1970 to 2200; give whole seconds since 1970 (UTC)")
+    return seconds * SECOND
 
 
 def ranked(saved: SavedModel, histories: Histories, k: int) -> tuple[Ints, npt.NDArray[np.float32]]:

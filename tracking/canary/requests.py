@@ -49,6 +49,8 @@ GARBAGE: tuple[Columns, ...] = (
     {"history": [["1"]], "timestamps": [[]]},
     {"history": [["1"]], "timestamps": [[1, 2]]},
     {"history": [["1"]], "timestamps": [[-1]]},
+    {"history": [["1"]], "timestamps": [[0.5]]},
+    {"history": [["1"]], "timestamps": [[2**62]]},
     {"history": [["1"]], "timestamps": [[1e300]]},
     {"history": [["1"]], "timestamps": [["noon"]]},
     {"history": [["1"]], "timestamps": [[None]]},
@@ -169,7 +171,7 @@ class Exam:
         return Sample(histories, answer.items, answer.scores)
 
     def _sound(
-        self, histories: Sequence[History], ks: Sequence[int], timestamps: Sequence[Sequence[float]] | None = None
+        self, histories: Sequence[History], ks: Sequence[int], timestamps: Sequence[Sequence[int]] | None = None
     ) -> Answer:
         """Returns the answer to a good request, whose lists are sound."""
         times = {"timestamps": [list(one) for one in timestamps]} if timestamps else {}

@@ -106,7 +106,7 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(
         list(data.target_ids[data.starts[u] : row]) for u, row in zip(instances.user, instances.row, strict=True)
     ]
     seconds = [
-        (data.timestamp[data.starts[u] : row] / 1e6).tolist()
+        (data.timestamp[data.starts[u] : row] // 1_000_000).tolist()
         for u, row in zip(instances.user, instances.row, strict=True)
     ]
     for size in (1, 7, len(histories)):

@@ -107,7 +107,7 @@ def test_lists_for_all_users_and_requests_with_times_are_the_same(
     words = pa.array(data.item_ids[1:].tolist(), pa.string())
     found = [ranked(model, some, 5)[0] for some in histories(written(data, tmp_path), users, words, timed=True)]
     of = [data.user == user for user in users]
-    seconds = [(data.timestamp[one] / 1e6).tolist() for one in of]
+    seconds = [(data.timestamp[one] // 1_000_000).tolist() for one in of]
     items, _ = recommend(model, [data.target_ids[one].tolist() for one in of], 5, seconds)
     assert [[model.item_ids[code] for code in row] for row in np.concatenate(found)] == items
     without, _ = recommend(model, [data.target_ids[one].tolist() for one in of], 5)
@@ -120,19 +120,19 @@ def test_a_request_with_other_than_a_time_for_each_item_is_refused_where_times_a
     for number in (0, 1, 3):
         said = f"^timestamps: {number} for a history of 2 items; give one for each, or none$"
         with pytest.raises(ValueError, match=said):
-            recommend(model, [["a", "b"]], 2, [[1.0] * number])
-    for odd in (-1.0, float("nan"), float("inf"), 1_700_000_000_000.0):
-        with pytest.raises(ValueError, match="is no time from 1970 to 2200; give seconds"):
-            recommend(model, [["a", "b"]], 2, [[1.0, odd]])
-        assert recommend(plain, [["a", "b"]], 2, [[1.0, odd]]) == recommend(plain, [["a", "b"]], 2)
+            recommend(model, [["a", "b"]], 2, [[1] * number])
+    for odd in (-1, LATEST, 1_700_000_000_000):
+        with pytest.raises(ValueError, match="is no time from 1970 to 2200; give whole seconds"):
+            recommend(model, [["a", "b"]], 2, [[1, odd]])
+        assert recommend(plain, [["a", "b"]], 2, [[1, odd]]) == recommend(plain, [["a", "b"]], 2)
     assert times.END == LATEST * 1_000_000
 
 
 @pytest.mark.parametrize("name", TIMED)
 def test_a_history_without_times_does_not_disturb_one_with_times(name: str) -> None:
     data = data_of()
-    model, history, when = saved(name, data), ["i001", "i002", "i003"], [5.0, 6.0, 90_000.0]
-    both = recommend(model, [history, history, ["none"], []], 5, [None, when, [1.0], []])
+    model, history, when = saved(name, data), ["i001", "i002", "i003"], [5, 6, 90_000]
+    both = recommend(model, [history, history, ["none"], []], 5, [None, when, [1], []])
     assert (both[0][0], both[1][0]) == tuple(part[0] for part in recommend(model, [history], 5))
     assert (both[0][1], both[1][1]) == tuple(part[0] for part in recommend(model, [history], 5, [when]))
     assert both[0][2:] == [[], []]
@@ -144,7 +144,7 @@ def test_the_served_model_says_once_what_it_does_without_times(caplog: pytest.Lo
     served, data = ServedModel(), data_of()
     context: Any = SimpleNamespace()
     request = pd.DataFrame({"history": [["i001", "i002"], ["i003"]]})
-    timed = request.assign(timestamps=pd.Series([[1.0, 7.0], [9.0]]))
+    timed = request.assign(timestamps=pd.Series([[1, 7], [9]]))
     for name, said in (("tisasrec", 1), ("latent_cross", 1), ("sasrec", 0)):
         served.saved, served.told = saved(name, data), False
         caplog.clear()

@@ -113,7 +113,7 @@ def test_a_model_that_is_masked_or_timed_pretrains_finetunes_with_reference_list
         load(tmp_path / "saved"),
         [list(data.target_ids[one]) for one in histories],
         10,
-        [(data.timestamp[one] / 1e6).tolist() for one in histories],
+        [(data.timestamp[one] // 1_000_000).tolist() for one in histories],
     )
     assert served == [[lists.vocabulary[code] for code in row if code >= 0] for row in lists.items]
 
