@@ -32,7 +32,13 @@ RECIPES: dict[str, dict[str, Any]] = {
     "esasrec, cross-entropy": {"model": "esasrec"},
     "esasrec, sampled softmax": {"model": "esasrec", "loss": "sampled_softmax"},
     "hstu, cross-entropy": {"model": "hstu"},
+    "tisasrec, cross-entropy": {"model": "tisasrec"},
+    "tisasrec without times": {"model": {"name": "tisasrec", "times": False}},
+    "lrurec, cross-entropy": {"model": "lrurec"},
+    "bert4rec, cross-entropy": {"model": "bert4rec"},
     "gru4rec, cross-entropy": {"model": "gru4rec"},
+    "latent cross": {"model": "latent_cross"},
+    "lstm, cross-entropy": {"model": "lstm"},
 }
 """Changes of the default config; all else is alike."""
 SECONDS = 40.0

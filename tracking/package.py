@@ -133,7 +133,13 @@ def _save(package: Path, parts: Path, model: "LoggedModel", parent: str) -> None
 
     text, number = Array(DataType.string), Array(DataType.double)
     signature = ModelSignature(
-        inputs=Schema([ColSpec(text, "history"), ColSpec(DataType.long, "k", required=False)]),
+        inputs=Schema(
+            [
+                ColSpec(text, "history"),
+                ColSpec(DataType.long, "k", required=False),
+                ColSpec(Array(DataType.long), "timestamps", required=False),
+            ]
+        ),
         outputs=Schema([ColSpec(text, "items"), ColSpec(number, "scores")]),
     )
     modules, requirements = needed(read_facts(parts / MODEL))
@@ -191,9 +197,14 @@ def _example(model_folder: Path) -> "pd.DataFrame":
     import pandas as pd
 
     from finest.models.folder import ITEMS
+    from finest.models.saved import read_facts
 
     items = json.loads((model_folder / ITEMS).read_text(encoding="utf-8"))
-    return pd.DataFrame({"history": [items[:3], items[1:2]], "k": [10, 5]})
+    histories = [items[:3], items[1:2]]
+    example = pd.DataFrame({"history": histories, "k": [10, 5]})
+    if MODELS[read_facts(model_folder).model.name].timed:
+        example["timestamps"] = [[1_700_000_000 + 60 * place for place in range(len(one))] for one in histories]
+    return example
 
 
 def _log_metrics(run: Run, model_id: str, verdict: Verdict, manifest: Manifest) -> None:

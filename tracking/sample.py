@@ -9,6 +9,7 @@ import numpy as np
 
 from finest.data.dataset import Dataset
 from finest.errors import FinestError
+from finest.histories import SECOND
 from finest.ranklists.schema import RankLists
 
 TOLERANCE = 1e-4
@@ -25,6 +26,8 @@ class Sample:
     histories: list[list[str]]
     items: list[list[str]]
     scores: list[list[float]]
+    timestamps: list[list[int]] | None = None
+    """When the interactions were, in whole seconds since 1970 (UTC); None of packages of earlier versions."""
 
     def as_json(self) -> str:
         """Returns it as it lies in a package."""
@@ -46,6 +49,8 @@ def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
     chosen = np.unique(np.linspace(0, len(lists) - 1, min(instances, len(lists))).astype(np.int64))
     histories = data.histories(of.row[chosen])
     there = lists.items[chosen] >= 0
+    assert histories.timestamp is not None
+    seconds = histories.timestamp // SECOND
     return Sample(
         histories=[
             [str(data.item_ids[code]) for code in histories.item[low:high]] for low, high in pairwise(histories.start)
@@ -55,6 +60,7 @@ def take(lists: RankLists, data: Dataset, instances: int = 200) -> Sample:
             for row, kept in zip(lists.items[chosen], there, strict=True)
         ],
         scores=[[float(score) for score in row[kept]] for row, kept in zip(lists.scores[chosen], there, strict=True)],
+        timestamps=[seconds[low:high].tolist() for low, high in pairwise(histories.start)],
     )
 
 

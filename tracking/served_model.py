@@ -3,6 +3,7 @@
 MLflow runs this file when it loads a package, with the package's own copy of finest's models.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 DEPTH = 10
 """Length of a list if the request names none."""
+
+logger = logging.getLogger("finest")
 
 
 class ServedModel(PythonModel):
@@ -33,7 +36,7 @@ class ServedModel(PythonModel):
                 f"the package in {package} is damaged: {error}; download it again, and if it stays so put another "
                 "version into production: finest models rollback"
             ) from error
-        self.saved = load(Path(context.artifacts["model"]), device="cpu")
+        self.saved, self.told = load(Path(context.artifacts["model"]), device="cpu"), False
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -46,7 +49,9 @@ class ServedModel(PythonModel):
 
         Args:
             context: What MLflow gives to models; not used.
-            model_input: A row a request: `history` (item ids, oldest first), and optionally a column `k`.
+            model_input: A row a request: `history` (item ids, oldest first), and optionally the columns `k` and
+                `timestamps`, whole seconds since 1970 (UTC), one for each item. A model that reads no times passes
+                these over; one that does says in the log, once, what it does where there are none.
             params: Not used.
         """
         from finest.models.saved import recommend
@@ -55,13 +60,27 @@ class ServedModel(PythonModel):
         lengths = list(model_input["k"]) if "k" in model_input else [DEPTH] * len(histories)
         if min(lengths, default=1) < 1:
             raise ValueError(f"k: {min(lengths)} is not a length of a list; ask for at least 1 item")
-        items, scores = recommend(self.saved, histories, max(lengths, default=DEPTH))
+        times = [_times(one) for one in model_input["timestamps"]] if "timestamps" in model_input else None
+        self._tell(times is None or None in times)
+        items, scores = recommend(self.saved, histories, max(lengths, default=DEPTH), times)
         return pd.DataFrame(
             {
                 "items": [row[:k] for row, k in zip(items, lengths, strict=True)],
                 "scores": [row[:k] for row, k in zip(scores, lengths, strict=True)],
             }
         )
+
+    def _tell(self, without: bool) -> None:
+        """Says once what a model that reads times does without them."""
+        model = self.saved.model
+        if without and model.timed and not self.told:
+            self.told = True
+            logger.warning("a request has no timestamps: %s %s", self.saved.config.name, model.without_times)
+
+
+def _times(of: Any) -> list[int] | None:
+    """Returns a row's times; None where it has none, for which pandas has None or NaN."""
+    return None if of is None or isinstance(of, float) else [int(one) for one in of]
 
 
 mlflow.models.set_model(ServedModel())

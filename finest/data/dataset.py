@@ -125,7 +125,8 @@ class Dataset:
         before = np.repeat(start - np.r_[0, np.cumsum(count)[:-1]], count) + np.arange(count.sum())
         known = self.item[before] > 0
         of = np.repeat(np.arange(len(rows)), count)[known]
-        return Histories(self.item[before[known]], np.r_[0, np.cumsum(np.bincount(of, minlength=len(rows)))])
+        start = np.r_[0, np.cumsum(np.bincount(of, minlength=len(rows)))]
+        return Histories(self.item[before[known]], start, self.timestamp[before[known]])
 
 
 def load(folder: Path) -> Dataset:

@@ -1,6 +1,6 @@
 """GRU4Rec: a gated recurrent network over a user's last interactions (Hidasi et al., arXiv 1511.06939)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -36,12 +36,14 @@ class GRU4Rec(Recommender):
 
     Config = GRU4RecConfig
     sites = 1
+    layer: ClassVar[type[nn.GRU | nn.LSTM]] = nn.GRU
+    """What a layer is."""
 
     def __init__(self, config: GRU4RecConfig, items: int):
         """Makes the layers; `initialise` sets the weights."""
         super().__init__(config, items)
         hidden = config.hidden_size
-        self.recurrent = nn.GRU(hidden, hidden, config.num_layers, batch_first=True)
+        self.recurrent = self.layer(hidden, hidden, config.num_layers, batch_first=True)
         self.dense = parameter("normal", hidden, hidden)
         self.dense_bias = parameter("zeros", hidden)
 

@@ -47,8 +47,9 @@ def scored(
     for first in range(0, number, CHUNK):
         part = slice(first, min(first + CHUNK, number))
         chunk = histories(part)
-        padded = np.zeros((CHUNK, model.max_length), np.int64)
-        padded[: len(chunk)] = chunk.windows(model.max_length)
+        windows = chunk.windows(model.max_length, model.timed)
+        padded = np.zeros((CHUNK, *windows.shape[1:]), np.int64)
+        padded[: len(chunk)] = windows
         if memory is None:
             scores_BI = _of_model(model, padded)[: len(chunk)]
         else:

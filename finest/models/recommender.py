@@ -2,6 +2,7 @@
 
 A model that reads a window from left to right implements `encode` alone. One that reads both ways, such as BERT4Rec,
 says `causal = False` and also implements `task`, what it is trained to predict, and `summary`, how it scores a history.
+One that reads when interactions happened, such as TiSASRec, says `timed = True`, and has the times beside the codes.
 
 Shapes in this folder: B windows, T positions, D hidden units, N positions that are scored, I items, S dropout sites,
 H heads. A stack of R replicas (`finest.training.replicas`) has R in front of every weight and of every shape but the
@@ -25,7 +26,8 @@ class Task(NamedTuple):
     """Holds what a training step reads and predicts, each tensor `[B, T]`."""
 
     inputs: Tensor
-    """Item codes that the model reads, padded behind with 0; codes beyond the catalogue may stand for masks."""
+    """Item codes that the model reads, padded behind with 0; codes beyond the catalogue may stand for masks. For a
+    timed model `[B, T, 2]`, with the times."""
     targets: Tensor
     """Item code that each position predicts; 0 for none."""
     ids: Tensor
@@ -51,6 +53,12 @@ class Recommender(nn.Module, ABC):
     """Whether replicas with a leading axis on every weight and persistent buffer can compute as one."""
     causal: ClassVar[bool] = True
     """Whether the hidden state of each position depends on the window up to this position alone."""
+    timed: ClassVar[bool] = False
+    """Whether it reads times. All windows that it gets are then `[B, T, 2]`: item code, and the time of the interaction
+    in whole seconds since 1970 (UTC), as int64. A request may know no times: then all of a history's are UNKNOWN
+    (`finest.histories`). At padding the time is 0."""
+    without_times: ClassVar[str] = ""
+    """What a timed model does with a history of unknown times, for people: `takes all gaps to be equal`."""
 
     def __init__(self, config: Any, items: int):
         """Makes the embedding.
@@ -75,6 +83,8 @@ class Recommender(nn.Module, ABC):
             raise TypeError(f"{cls.__name__} is not causal: it must define task and summary")
         if cls.stackable and own_task:
             raise TypeError(f"{cls.__name__} has a task of its own: it cannot be stackable")
+        if cls.timed and (cls.stackable or not cls.without_times):
+            raise TypeError(f"{cls.__name__} is timed: it must say what it does without_times, and cannot be stackable")
 
     @abstractmethod
     def encode(self, inputs_BT: Tensor, masks_SBTD: Tensor | None) -> Tensor:
@@ -84,6 +94,10 @@ class Recommender(nn.Module, ABC):
             inputs_BT: Item codes; T is up to `max_length`.
             masks_SBTD: Numbers that activations are multiplied by (see `dropped`); None outside training.
         """
+
+    def codes(self, windows_BT: Tensor) -> Tensor:
+        """Returns the item codes `[B, T]` of windows as the model reads them, with times or without."""
+        return windows_BT[..., 0] if self.timed else windows_BT
 
     def scores(self, hidden_ND: Tensor) -> Tensor:
         """Returns scores `[N, I]` of all items; column c - 1 is the item of code c."""
@@ -109,7 +123,7 @@ class Recommender(nn.Module, ABC):
             histories_BT: Item codes, oldest first, padded behind with 0; T is up to `max_length`. An empty history may
                 get anything.
         """
-        last_B = ((histories_BT > 0).sum(1) - 1).clamp_(min=0)
+        last_B = ((self.codes(histories_BT) > 0).sum(1) - 1).clamp_(min=0)
         return self.encode(histories_BT, None)[torch.arange(len(histories_BT), device=histories_BT.device), last_B]
 
     def states(self, windows_BT: Tensor) -> Tensor:
@@ -120,7 +134,7 @@ class Recommender(nn.Module, ABC):
         if self.causal:
             return self.encode(windows_BT, None)
         lengths = range(1, windows_BT.shape[1] + 1)
-        place_T = torch.arange(windows_BT.shape[1], device=windows_BT.device)
+        place_T = torch.arange(windows_BT.shape[1], device=windows_BT.device).view(-1, *[1] * self.timed)
         return torch.stack([self.summary(windows_BT * (place_T < length)) for length in lengths], 1)
 
     @torch.no_grad()

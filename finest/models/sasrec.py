@@ -1,5 +1,6 @@
 """SASRec: self-attention over a user's last interactions (Kang and McAuley, arXiv 1808.09781)."""
 
+from collections.abc import Callable
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -29,6 +30,15 @@ class SASRecConfig(ModelConfig):
         return self
 
 
+Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Returns what attention gives each position, from queries, keys and values, each `[B, H, T, D / H]`."""
+
+
+def causal(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Returns causal attention: a position attends to itself and to what is before it."""
+    return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+
+
 class Attention(nn.Module):
     """The part of a layer that looks at other positions."""
 
@@ -43,13 +53,13 @@ class Attention(nn.Module):
         self.output = parameter("normal", hidden, hidden)
         self.output_bias = parameter("zeros", hidden)
 
-    def attend(self, x_BTD: Tensor, heads: int) -> Tensor:
-        """Returns causal self-attention `[B, T, D]`: a position attends to itself and to what is before it."""
+    def attend(self, x_BTD: Tensor, heads: int, mix: Mix = causal) -> Tensor:
+        """Returns self-attention `[B, T, D]`."""
         *_, T, D = x_BTD.shape
         normal_BTD = normal(x_BTD, self.attention_gain, self.attention_shift)
         projected_BTE = linear(normal_BTD, self.projection, self.projection_bias)
         query, key, value = projected_BTE.view(-1, T, 3, heads, D // heads).permute(2, 0, 3, 1, 4)
-        mixed_BHTd = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        mixed_BHTd = mix(query, key, value)
         return linear(mixed_BHTd.transpose(1, 2).reshape(x_BTD.shape), self.output, self.output_bias)
 
 
@@ -67,9 +77,9 @@ class Block(Attention):
         self.outer = parameter("normal", hidden, hidden)
         self.outer_bias = parameter("zeros", hidden)
 
-    def forward(self, x_BTD: Tensor, heads: int, masks_SBTD: Tensor | None, site: int) -> Tensor:
+    def forward(self, x_BTD: Tensor, heads: int, masks_SBTD: Tensor | None, site: int, mix: Mix = causal) -> Tensor:
         """Returns the layer's hidden states `[B, T, D]`; `site` is the first of its two masks."""
-        x_BTD = x_BTD + dropped(self.attend(x_BTD, heads), masks_SBTD, site)
+        x_BTD = x_BTD + dropped(self.attend(x_BTD, heads, mix), masks_SBTD, site)
         return x_BTD + dropped(self.feed(x_BTD), masks_SBTD, site + 1)
 
     def feed(self, x_BTD: Tensor) -> Tensor:

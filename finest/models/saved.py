@@ -1,7 +1,7 @@
 """A trained model as a folder: weights without pickle, what it was trained on, and the items behind its codes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from finest.errors import DataError, first_line
-from finest.histories import Histories, Ints
+from finest.histories import SECOND, UNKNOWN, Histories, Ints
 from finest.memory.features import Memory
 from finest.memory.tables import Counts
 from finest.models.config import RENAMED, ModelConfig
@@ -26,6 +26,8 @@ from finest.models.registry import MODELS, build
 from finest.registry import Named
 from finest.section import Section
 
+LATEST = 7_289_654_400
+"""The end of the times that are believed, as ingest does (2201-01-01), in seconds."""
 WITHOUT_HEADS = "gru4rec"
 """The model that earlier versions saved with a number of heads, which it has not."""
 
@@ -144,7 +146,9 @@ def load(folder: Path, device: str = "cpu") -> SavedModel:
     return SavedModel(model.to(device).eval(), facts, item_ids, memory)
 
 
-def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[list[list[str]], list[list[float]]]:
+def recommend(
+    saved: SavedModel, histories: list[list[str]], k: int, timestamps: Sequence[Sequence[int] | None] | None = None
+) -> tuple[list[list[str]], list[list[float]]]:
     """Returns the best `k` items and their scores for each history.
 
     Items that the model does not know are skipped; a history without any known item gets an empty list, since there is
@@ -154,9 +158,17 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
         saved: The model.
         histories: Item ids of each history, oldest first.
         k: Number of items in a list.
+        timestamps: When each interaction of each history was, in whole seconds since 1970 (UTC); None for a history of
+            which that is unknown. A model that reads no times passes them over.
+
+    Raises:
+        ValueError: A history has another number of timestamps than items, or one of them is no time.
     """
     code = saved.codes
-    known = Histories.of([[code[item] for item in history if item in code] for history in histories])
+    if timestamps is None or not saved.model.timed:
+        known = Histories.of([[code[item] for item in history if item in code] for history in histories])
+    else:
+        known = _with_times(code, histories, timestamps)
     items: list[list[str]] = []
     scores: list[list[float]] = []
     for best, score in zip(*ranked(saved, known, k), strict=True):
@@ -164,6 +176,27 @@ def recommend(saved: SavedModel, histories: list[list[str]], k: int) -> tuple[li
         items.append([saved.item_ids[number] for number in best[there]])
         scores.append([float(value) for value in score[there]])
     return items, scores
+
+
+def _with_times(
+    code: Mapping[str, int], histories: list[list[str]], timestamps: Sequence[Sequence[int] | None]
+) -> Histories:
+    """Returns what is known of histories and of their times."""
+    items, times = [], []
+    for history, of in zip(histories, timestamps, strict=True):
+        if of is not None and len(of) != len(history):
+            raise ValueError(f"timestamps: {len(of)} for a history of {len(history)} items; give one for each, or none")
+        known = [place for place, item in enumerate(history) if item in code]
+        items.append([code[history[place]] for place in known])
+        times.append([UNKNOWN if of is None else _micros(of[place]) for place in known])
+    return Histories.of(items, times)
+
+
+def _micros(seconds: int) -> int:
+    """Returns a time in microseconds. Raises ValueError where it lies outside of the years that data may have."""
+    if not 0 <= seconds < LATEST:
+        raise ValueError(f"timestamps: {seconds} is no time from 1970 to 2200; give whole seconds since 1970 (UTC)")
+    return seconds * SECOND
 
 
 def ranked(saved: SavedModel, histories: Histories, k: int) -> tuple[Ints, npt.NDArray[np.float32]]:
@@ -183,7 +216,8 @@ def ranked(saved: SavedModel, histories: Histories, k: int) -> tuple[Ints, npt.N
 
     def whole(part: slice) -> Histories:
         first, last = start[part.start], start[part.stop]
-        return Histories(histories.item[first:last], start[part.start : part.stop + 1] - first)
+        timestamp = None if histories.timestamp is None else histories.timestamp[first:last]
+        return Histories(histories.item[first:last], start[part.start : part.stop + 1] - first, timestamp)
 
     for part, scores_BI in scored(saved.model, whole, len(asked), saved.exclude_seen, saved.memory):
         items[asked[part]], scores[asked[part]] = top(scores_BI, k)

@@ -20,7 +20,7 @@ ROWS = 2**17
 """Number of rows that are read at a time. A history that is longer is in memory as a whole."""
 
 
-def histories(data: Path, users: Codes, items: pa.Array) -> Iterator[Histories]:
+def histories(data: Path, users: Codes, items: pa.Array, timed: bool = False) -> Iterator[Histories]:
     """Yields the whole histories of some users, in their order, in parts of some ROWS rows.
 
     All that is known of a user is in it, held-out rows too. Items that the model does not know are passed over, so a
@@ -30,22 +30,26 @@ def histories(data: Path, users: Codes, items: pa.Array) -> Iterator[Histories]:
         data: Folder that ingest wrote.
         users: Codes of the users [U], rising.
         items: Item ids by the model's code, from code 1.
+        timed: Whether the model reads times.
     """
     if not len(users):
         return
-    done, user_N, item_N = 0, np.empty(0, np.int32), np.empty(0, np.int64)
+    columns = ["user_code", "item", *["timestamp"] * timed]
+    done, user_N, item_N, time_N = 0, np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64)
     with pq.ParquetFile(data / schema.INTERACTIONS, read_dictionary=["item"]) as file:
-        for rows in file.iter_batches(ROWS, _groups(file, users), ["user_code", "item"]):
+        for rows in file.iter_batches(ROWS, _groups(file, users), columns):
             users_N = rows["user_code"].to_numpy()
             kept = np.isin(users_N, users)
             user_N = np.concatenate([user_N, users_N[kept]])
             item_N = np.concatenate([item_N, _codes(rows["item"], items)[kept]])
+            if timed:
+                time_N = np.concatenate([time_N, rows["timestamp"].to_numpy()[kept]])
             upto = int(np.searchsorted(users, users_N[-1]))  # the batch's last user may go on in the next one
             if upto > done:
                 cut = int(np.searchsorted(user_N, users_N[-1]))
-                yield _cut(users[done:upto], user_N[:cut], item_N[:cut])
-                done, user_N, item_N = upto, user_N[cut:], item_N[cut:]
-    yield _cut(users[done:], user_N, item_N)
+                yield _cut(users[done:upto], user_N[:cut], item_N[:cut], time_N[:cut] if timed else None)
+                done, user_N, item_N, time_N = upto, user_N[cut:], item_N[cut:], time_N[cut:]
+    yield _cut(users[done:], user_N, item_N, time_N if timed else None)
 
 
 def ids(data: Path, users: Codes) -> pa.Array:
@@ -81,8 +85,8 @@ def _codes(texts: pa.DictionaryArray, items: pa.Array) -> npt.NDArray[np.int64]:
     return found
 
 
-def _cut(users: Codes, user_N: Codes, item_N: npt.NDArray[np.int64]) -> Histories:
+def _cut(users: Codes, user_N: Codes, item_N: npt.NDArray[np.int64], time_N: npt.NDArray[np.int64] | None) -> Histories:
     """Returns the histories of the users, of whom the rows are."""
     known = item_N > 0
     start = np.append(np.searchsorted(user_N[known], users), known.sum()).astype(np.int64)
-    return Histories(item_N[known], start)
+    return Histories(item_N[known], start, None if time_N is None else time_N[known])

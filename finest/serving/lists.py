@@ -98,7 +98,7 @@ def table(part: Part) -> pa.Table:
     saved = _loaded(part.model)
     items = pa.array(saved.item_ids[1:], pa.string())
     nobody = Histories(np.empty(0, np.int64), np.zeros(len(part.users.unknown) + 1, np.int64))
-    found = [ranked(saved, some, part.of.k) for some in _all(part, items, nobody)]
+    found = [ranked(saved, some, part.of.k) for some in _all(part, items, nobody, saved.model.timed)]
     item_UK, score_UK = (np.concatenate(column) for column in zip(*found, strict=True))
     there_UK = item_UK > 0
     ends = pa.array(np.append(0, np.cumsum(there_UK.sum(1))).astype(np.int32))
@@ -112,8 +112,8 @@ def table(part: Part) -> pa.Table:
     )
 
 
-def _all(part: Part, items: pa.Array, nobody: Histories) -> Iterator[Histories]:
-    yield from stored.histories(part.data, part.users.known, items)
+def _all(part: Part, items: pa.Array, nobody: Histories, timed: bool) -> Iterator[Histories]:
+    yield from stored.histories(part.data, part.users.known, items, timed)
     yield nobody
 
 

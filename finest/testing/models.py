@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finest.histories import Histories
+from finest.histories import SECOND, UNKNOWN, Histories
 from finest.models.config import ModelConfig
 from finest.models.folder import WEIGHTS
 from finest.models.ranking import CHUNK, scored
@@ -19,6 +19,8 @@ from finest.training.replicas.stack import stack, unstack
 
 ITEMS, WINDOWS = 40, 6
 """Items of the made-up catalogue, and windows of a batch."""
+DAY = 86_400
+"""Seconds of a day."""
 SCALE = 0.3
 """Scale of the weights: large enough that what must not reach a score would be seen there."""
 TOLERANCE = 1e-4
@@ -30,8 +32,9 @@ def check_model(model: type[Recommender] | str, config: ModelConfig | None = Non
 
     Equal seeds give equal weights and others others, whatever happened before; a hidden state depends on its window up
     to its position alone (where the model is causal: as its training sees it, too), a history's scores on this history
-    alone, and padding reaches nothing; every weight gets a gradient; the whole state is saved and loaded; a stack
-    computes what each of its replicas computes alone; the config survives the way through a pipeline.
+    alone, and padding reaches nothing; a timed model's scores depend on times, and are finite without them; every
+    weight gets a gradient; the whole state is saved and loaded; a stack computes what each of its replicas computes
+    alone; the config survives the way through a pipeline.
 
     >>> check_model("sasrec")
 
@@ -48,6 +51,8 @@ def check_model(model: type[Recommender] | str, config: ModelConfig | None = Non
     _check_config(name, config)
     _check_start(name, of_class, config)
     _check_what_it_reads(name, _made(of_class, config))
+    if of_class.timed:
+        _check_times(name, _made(of_class, config))
     _check_masks(name, _made(of_class, config))
     _check_gradients(name, _made(of_class, config))
     if config.name in MODELS and MODELS[config.name] is of_class:
@@ -80,38 +85,58 @@ def _check_start(name: str, of_class: type[Recommender], config: ModelConfig) ->
 @torch.no_grad()
 def _check_what_it_reads(name: str, model: Recommender) -> None:
     model.eval()
-    windows_BT = _codes(WINDOWS, model.max_length)
+    windows_BT = _windows(model, WINDOWS)
     T = model.max_length
+    place_T = torch.arange(T).view(-1, *[1] * model.timed)
     states_BTD = model.states(windows_BT)
     assert states_BTD.shape == (WINDOWS, T, model.embedding.shape[1]), f"{name}: hidden states must be [B, T, D]"
     for length in range(1, T):
         changed_BT = windows_BT.clone()
         changed_BT[:, length:] = 0
         padded_BTD = model.states(changed_BT)
-        changed_BT[:, length:] = windows_BT[:, length:] % ITEMS + 1
+        changed_BT[:, length:] = windows_BT[:, length:] % ITEMS + 1  # and their times become others
         what = f"of position {length} depends on what comes after it"
         assert torch.equal(states_BTD[:, :length], padded_BTD[:, :length]), f"{name}: the state {what}"
         assert torch.equal(states_BTD[:, :length], model.states(changed_BT)[:, :length]), f"{name}: the state {what}"
         changed_BT = windows_BT.clone()
-        changed_BT[:, length - 1] = windows_BT[:, length - 1] % ITEMS + 1
+        code_B = model.codes(changed_BT)[:, length - 1]
+        code_B.copy_(code_B % ITEMS + 1)
         assert not torch.equal(states_BTD[:, length - 1], model.states(changed_BT)[:, length - 1]), (
             f"{name}: the state of position {length} does not depend on its item"
         )
-        changed_BT = windows_BT * (torch.arange(T) < length)
+        changed_BT = windows_BT * (place_T < length)
         close = torch.allclose(model.summary(changed_BT), states_BTD[:, length - 1], atol=TOLERANCE)
         assert close, f"{name}: summary and states differ for a history of {length}"
     many = _codes(2 * CHUNK + 3, T).tolist()
-    whole = torch.cat(
-        [scores for _, scores in scored(model, lambda part: Histories.of(many[part]), len(many), exclude_seen=False)]
-    )
+    times = (SECOND * _times(2 * CHUNK + 3, T)).tolist()
+
+    def histories(part: slice) -> Histories:
+        return Histories.of(many[part], times[part])
+
+    whole = torch.cat([scores for _, scores in scored(model, histories, len(many), exclude_seen=False)])
     for row in (0, CHUNK + 1, len(many) - 1):
-        ((_, alone),) = scored(model, lambda part: Histories.of([many[row]]), 1, exclude_seen=False)  # noqa: B023
+        ((_, alone),) = scored(model, lambda _: histories(slice(row, row + 1)), 1, exclude_seen=False)  # noqa: B023
         assert torch.equal(alone[0], whole[row]), f"{name}: a history's scores depend on others that are scored with it"
 
 
 @torch.no_grad()
+def _check_times(name: str, model: Recommender) -> None:
+    model.eval()
+    windows_BT = _windows(model, WINDOWS)
+    summary_BD = model.summary(windows_BT)
+    windows_BT[:, 1:, 1] += 40 * DAY * torch.arange(1, model.max_length)
+    assert not torch.equal(model.summary(windows_BT), summary_BD), f"{name}: scores do not depend on times"
+    windows_BT[:, 2:] = 0
+    some_BD = model.summary(windows_BT)
+    windows_BT[:, 2:, 1] = 7 * DAY
+    assert torch.equal(model.summary(windows_BT), some_BD), f"{name}: scores depend on times of padding"
+    windows_BT[:, :2, 1] = UNKNOWN
+    assert torch.isfinite(model.summary(windows_BT)).all(), f"{name}: a history of unknown times has no finite scores"
+
+
+@torch.no_grad()
 def _check_masks(name: str, model: Recommender) -> None:
-    inputs_BT = _codes(WINDOWS, model.max_length)
+    inputs_BT = _windows(model, WINDOWS)
     plain_BTD = model.encode(inputs_BT, None)
     ones = torch.ones(model.sites, *plain_BTD.shape)
     assert torch.equal(model.encode(inputs_BT, ones), plain_BTD), f"{name}: dropout masks of 1 change hidden states"
@@ -123,7 +148,7 @@ def _check_masks(name: str, model: Recommender) -> None:
 
 def _check_gradients(name: str, model: Recommender) -> None:
     model.train()
-    first_BT = _codes(WINDOWS, model.max_length)
+    first_BT = _windows(model, WINDOWS)
     with torch.no_grad():
         _close(
             model.encode(first_BT[:2], None),
@@ -133,9 +158,10 @@ def _check_gradients(name: str, model: Recommender) -> None:
     window_BT = _codes(WINDOWS, model.max_length + 1)
     ids_BT = torch.arange(WINDOWS * model.max_length).view(WINDOWS, -1)
     generator = torch.Generator().manual_seed(0)
-    task = Task(window_BT[:, :-1], window_BT[:, 1:], ids_BT)
+    task = Task(_timed(window_BT, model)[:, :-1], window_BT[:, 1:], ids_BT)
     task = model.task(task, lambda: torch.rand(ids_BT.shape, generator=generator))
-    assert task.inputs.shape == task.targets.shape == task.ids.shape == ids_BT.shape, f"{name}: a task must be [B, T]"
+    shapes = model.codes(task.inputs).shape, task.targets.shape, task.ids.shape
+    assert shapes == (ids_BT.shape,) * 3, f"{name}: a task must be [B, T]"
     place_N = torch.nonzero(task.targets.reshape(-1))[:, 0]
     assert len(place_N), f"{name}: the task of {WINDOWS} full windows has no target"
     hidden_ND = model.encode(task.inputs, None).flatten(0, 1)[place_N]
@@ -194,6 +220,21 @@ def _made(of_class: type[Recommender], config: Any, seed: int = 0) -> Recommende
     model = of_class(config, ITEMS)
     model.initialise(seed, SCALE)
     return model
+
+
+def _windows(model: Recommender, windows: int) -> Tensor:
+    """Returns full windows as the model reads them, with times where it does."""
+    return _timed(_codes(windows, model.max_length), model)
+
+
+def _timed(codes_BT: Tensor, model: Recommender) -> Tensor:
+    return torch.stack([codes_BT, _times(*codes_BT.shape)], -1) if model.timed else codes_BT
+
+
+def _times(windows: int, length: int) -> Tensor:
+    """Returns times in seconds, in order, from below a second to a day apart, ties among them."""
+    gap = torch.randint(0, 17, (windows, length), generator=torch.Generator().manual_seed(2))
+    return 1_700_000_000 + (2**gap // 2).cumsum(1)
 
 
 def _codes(windows: int, length: int, seed: int = 0) -> Tensor:

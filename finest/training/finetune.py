@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from finest import atomic, sealed
-from finest.data.dataset import Dataset, Ints, Rows
+from finest.data.dataset import Dataset, Rows
 from finest.models.folder import WEIGHTS
 from finest.models.recommender import Recommender
 from finest.models.saved import load, save
@@ -260,16 +260,13 @@ def tuned(
     every = []
     for variant, edits in zip(unit.variants, unit.edits, strict=True):
         rows = apply(clean, edits) if edits else clean
-        every.append(
-            partial(_simulated, rows, clean, window_plan, data.item_counts, config.simulated_share, variant.seed)
-        )
+        simulated = partial(simulate, rows, clean, data.item_counts, config.simulated_share, variant.seed)
+        every.append(partial(_simulated, simulated, window_plan, models[0].timed))
     return fit(unit, models, window_plan, every, settings(pretrain, config, window_plan), penalty, saved, on_event)
 
 
-def _simulated(
-    rows: Rows, clean: Rows, window_plan: WindowPlan, counts: Ints, share: float, seed: int, epoch: int
-) -> Windows:
-    return fill(simulate(rows, clean, counts, share, seed, epoch), window_plan)
+def _simulated(simulated: Callable[[int], Rows], window_plan: WindowPlan, timed: bool, epoch: int) -> Windows:
+    return fill(simulated(epoch), window_plan, timed)
 
 
 def _penalty(data: Dataset, models: list[Recommender], config: Finetune, shared: Openable | None) -> Penalty:

@@ -17,7 +17,7 @@ from finest.keys import numpy_generator, torch_generator
 from finest.memory.counts import counted
 from finest.memory.features import Memory
 from finest.models.recommender import Recommender
-from finest.models.registry import build
+from finest.models.registry import MODELS, build
 from finest.models.saved import save
 from finest.perturb.edits import ScenarioEdits, apply, from_table
 from finest.perturb.plan import Plan
@@ -78,7 +78,7 @@ def pretrain(
     window_plan = plan_of(clean, config)
     trained = settings(config, window_plan)
     prepare(device)
-    windows = fill(clean, window_plan)
+    windows = fill(clean, window_plan, MODELS[config.model.name].timed)
     arrangement = arrange(len(variants), config, trained, data.items, window_plan, windows, device, processes)
     units = units_of(variants, from_table(edits, data), arrangement.units(variants), stacked=arrangement.size > 0)
     workers = processes if config.data_parallel == 1 else 0
@@ -201,7 +201,9 @@ def pretrained(
         models.append(model.to(device))
         rows = apply(clean, edits) if edits else clean
         windows.append(
-            partial(shifted, rows, clean, config, variant.seed) if moves else partial(_always, fill(rows, window_plan))
+            partial(shifted, rows, clean, config, variant.seed)
+            if moves
+            else partial(_always, fill(rows, window_plan, model.timed))
         )
     trained = settings(config, window_plan)
     return models, fit(unit, models, window_plan, windows, trained, None, saved, on_event, watch)
@@ -228,7 +230,7 @@ def shifted(rows: Rows, clean: Rows, config: Pretrain, seed: int, epoch: int) ->
     """Returns the windows of `rows` in an epoch: all variants of a seed are shifted alike."""
     length = config.model.max_length
     offset = numpy_generator("offset", seed, epoch).integers(length)
-    return fill(rows, plan_windows(clean, length, offset=int(offset)))
+    return fill(rows, plan_windows(clean, length, offset=int(offset)), MODELS[config.model.name].timed)
 
 
 @torch.no_grad()

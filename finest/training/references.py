@@ -133,7 +133,7 @@ class ReferenceModel:
 
     @torch.no_grad()
     def _parts(self) -> Iterator[npt.NDArray[np.int32]]:
-        device, (W, T) = self.model.embedding.device, self.windows.inputs.shape
+        device, (W, T) = self.model.embedding.device, self.windows.ids.shape
         in_blocks = CHUNK * T * self.model.items > SCORES
         for first in range(0, W, CHUNK):
             part = slice(first, first + CHUNK)
@@ -163,7 +163,7 @@ class RecomputedLists(ReferenceLists):
             hidden = []
             for first in range(0, len(window_U), CHUNK):
                 inputs_UT = self.inputs_WT[window_U[first : first + CHUNK]]
-                padded_UT = torch.nn.functional.pad(inputs_UT, (0, 0, 0, CHUNK - len(inputs_UT)))
+                padded_UT = torch.cat([inputs_UT, inputs_UT.new_zeros(CHUNK - len(inputs_UT), *inputs_UT.shape[1:])])
                 hidden.append(model.states(padded_UT).flatten(0, 1))
             hidden_MD = torch.cat([*hidden, model.embedding[:0]])[which_M * T + place_M % T]
             return held_M, self.reference.best(hidden_MD, in_blocks=True)
@@ -290,7 +290,7 @@ def reference_model(model: Recommender, rows: Rows, length: int, ours_to_theirs:
         length: Items of a list.
         ours_to_theirs: [I + 1] the model's code of each of our codes, 0 where it lacks the item.
     """
-    windows, size, to_ours = fill(rows, plan_windows(rows, model.max_length)), int(rows.id.max()) + 1, None
+    windows, size, to_ours = fill(rows, plan_windows(rows, model.max_length), model.timed), int(rows.id.max()) + 1, None
     if ours_to_theirs is not None:
         windows = _without_unknown(windows, ours_to_theirs)
         to_ours = np.zeros(model.items + 1, np.int64)
@@ -310,9 +310,12 @@ def _without_unknown(windows: Windows, ours_to_theirs: Ints) -> Windows:
 
     A target is asked for at its last known input.
     """
-    inputs = ours_to_theirs[windows.inputs]
+    times = windows.inputs[..., 1:] if windows.inputs.ndim > windows.ids.ndim else None
+    inputs = ours_to_theirs[windows.inputs if times is None else windows.inputs[..., 0]]
     known = inputs > 0
     place = np.cumsum(known, 1) - 1  # of the last known input at or before each position
+    if times is not None:
+        inputs = np.concatenate([inputs[..., None], times], -1)
     packed, ids = np.zeros_like(inputs), np.full_like(windows.ids, -1)
     row, column = np.nonzero(known)
     packed[row, place[row, column]] = inputs[row, column]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.data.dataset import Ints, Rows
+from finest.histories import beside
 
 Codes = npt.NDArray[np.int64]
 PAYS = 0.25
@@ -76,7 +77,7 @@ class Windows:
     """Holds shifted sequences, padded behind with 0: the model reads `inputs` and predicts `targets`."""
 
     inputs: Codes
-    """[W + E, T] item codes."""
+    """[W + E, T] item codes; for a model that reads times [W + E, T, 2], each with its time (`histories.beside`)."""
     targets: Codes
     """[W + E, T] item codes; 0 where nothing is predicted."""
     ids: Ints
@@ -125,11 +126,16 @@ def _widths(targets_W: Ints, length: int) -> Ints:
     return np.array(widths)[np.minimum(np.searchsorted(widths, targets_W, side="right"), len(widths) - 1)]
 
 
-def fill(rows: Rows, plan: WindowPlan) -> Windows:
+def fill(rows: Rows, plan: WindowPlan, timed: bool = False) -> Windows:
     """Fills the slots with `rows`, clean or edited.
 
     A deletion leaves its window shorter, an insertion joins its neighbour's, and what overflows a window goes to an
     extra one.
+
+    Args:
+        rows: Training rows.
+        plan: The slots.
+        timed: Whether they are for a model that reads times.
 
     >>> rows = Rows(np.zeros(5, np.int64), np.array([11, 12, 13, 14, 15]), *[np.arange(5)] * 3)
     >>> windows = fill(rows, plan_windows(rows, 2))
@@ -148,6 +154,10 @@ def fill(rows: Rows, plan: WindowPlan) -> Windows:
     shape = (plan.count + len(extra), plan.length)
     inputs, targets, ids = np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
     inputs[window, place] = rows.item[target - 1]
+    if timed:
+        timestamps = np.zeros(shape, np.int64)
+        timestamps[window, place] = rows.timestamp[target - 1]
+        inputs = beside(inputs, timestamps)
     targets[window, place] = rows.item[target]
     ids[window, place] = rows.id[target]
     return Windows(inputs, targets, ids, extra % max(plan.count, 1))

@@ -46,6 +46,16 @@ GARBAGE: tuple[Columns, ...] = (
     {"history": [["1"]], "k": [1.5]},
     {"history": [["1"]], "k": [2**63]},
     {"history": [["1"], ["1"]], "k": [1]},
+    {"history": [["1"]], "timestamps": [[]]},
+    {"history": [["1"]], "timestamps": [[1, 2]]},
+    {"history": [["1"]], "timestamps": [[-1]]},
+    {"history": [["1"]], "timestamps": [[0.5]]},
+    {"history": [["1"]], "timestamps": [[2**62]]},
+    {"history": [["1"]], "timestamps": [[1e300]]},
+    {"history": [["1"]], "timestamps": [["noon"]]},
+    {"history": [["1"]], "timestamps": [[None]]},
+    {"history": [["1"]], "timestamps": [None]},
+    {"history": [["1"]], "timestamps": [7]},
 )
 """Requests that nobody means: they end in an error or in sound lists, and the next good one is right."""
 
@@ -90,7 +100,8 @@ class Exam:
             part: The instances.
             how: How they are asked for, or after what; for the message.
         """
-        answer = self._sound([self.sample.histories[one] for one in part], [self.depth] * len(part))
+        times = self.sample.timestamps and [self.sample.timestamps[one] for one in part]
+        answer = self._sound([self.sample.histories[one] for one in part], [self.depth] * len(part), times)
         self._same(part, answer, how)
 
     def twice(self) -> None:
@@ -159,9 +170,12 @@ class Exam:
         answer = self._sound(histories, [DEPTH] * len(histories))
         return Sample(histories, answer.items, answer.scores)
 
-    def _sound(self, histories: Sequence[History], ks: Sequence[int]) -> Answer:
+    def _sound(
+        self, histories: Sequence[History], ks: Sequence[int], timestamps: Sequence[Sequence[int]] | None = None
+    ) -> Answer:
         """Returns the answer to a good request, whose lists are sound."""
-        answer = self.ask({"history": [list(one) for one in histories], "k": list(ks)})
+        times = {"timestamps": [list(one) for one in timestamps]} if timestamps else {}
+        answer = self.ask({"history": [list(one) for one in histories], "k": list(ks), **times})
         if answer.error:
             raise FinestError(f"it answers a good request of {len(histories)} histories with {first_line(answer)}")
         return self._lists(answer, histories, ks)

@@ -79,7 +79,7 @@ def test_the_package_names_columns_requirements_and_holds_no_pickle(champion: re
     folder = registry.download(champion, tmp_path / "download").parents[1]
     described = yaml.safe_load((folder / "MLmodel").read_text())
     inputs = {column["name"]: column["required"] for column in json.loads(described["signature"]["inputs"])}
-    assert inputs == {"history": True, "k": False}
+    assert inputs == {"history": True, "k": False, "timestamps": False}
     assert len(json.loads((folder / "input_example.json").read_text())["data"]) >= 2
     requirements = (folder / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in requirements} == {

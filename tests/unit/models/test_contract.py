@@ -9,6 +9,7 @@ from torch import nn
 
 from finest.errors import DataError, FinestError
 from finest.models.folder import FACTS
+from finest.models.latent_cross import LatentCross
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS
 from finest.models.sasrec import SASRec, SASRecConfig
@@ -68,6 +69,10 @@ def test_a_model_that_is_not_causal_must_say_how_it_scores() -> None:
         type("Half", (SASRec,), {"causal": False})
     with pytest.raises(TypeError, match="Masking has a task of its own: it cannot be stackable"):
         type("Masking", (SASRec,), {"task": Masked.task})
+    with pytest.raises(TypeError, match="Hasty is timed: it must say what it does without_times"):
+        type("Hasty", (Plain,), {"timed": True})
+    with pytest.raises(TypeError, match=r"Piled is timed: .* cannot be stackable"):
+        type("Piled", (Plain,), {"timed": True, "without_times": "waits", "stackable": True})
     with pytest.raises(TypeError, match="Cosine must leave scores as they are"):
         type("Cosine", (SASRec,), {"scores": lambda self, x: SASRec.scores(self, x / x.norm())})
 
@@ -141,3 +146,28 @@ def test_a_saved_model_that_nothing_here_knows_is_one_line(tmp_path: Path) -> No
     (tmp_path / FACTS).write_text((tmp_path / FACTS).read_text().replace('"plain"', '"gone"'))
     with pytest.raises(DataError, match="not a model that this installation can read: there is no model called gone"):
         load(tmp_path)
+
+
+def from_times(**methods: object) -> type[Recommender]:
+    """Latent Cross with another method or two."""
+    return type("Broken", (LatentCross,), methods)
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ({"contexts": lambda self, times: 0 * LatentCross.contexts(self, times)}, "scores do not depend on times"),
+        ({"contexts": lambda self, times: LatentCross.contexts(self, times) + times[:, -1:, None] * 1e-9}, "depend"),
+        (
+            {"contexts": lambda self, times: LatentCross.contexts(self, times) / (times > 0)[..., None]},
+            "a history of unknown times has no finite scores",
+        ),
+        (
+            {"contexts": lambda self, times: LatentCross.contexts(self, times).flip(1)},
+            "depends on what comes after it",
+        ),
+    ],
+)
+def test_the_check_finds_a_timed_model_that_is_broken(methods: dict[str, object], said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_model(from_times(**methods))

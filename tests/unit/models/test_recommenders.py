@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,7 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(
     tmp_path: Path, name: str, exclude_seen: bool
 ) -> None:
     data = random_dataset(users=30, items=40, exclude_seen=exclude_seen)
+    data = replace(data, timestamp=1_700_000_000_000_123 + 3_600_000_000 * data.timestamp**2)
     config, model = model_of(name)
     description = Description(
         catalogue=describe_catalogue(data.item_ids),
@@ -103,10 +105,14 @@ def test_a_saved_model_serves_the_offline_lists_bit_for_bit_in_any_batch(
     histories = [
         list(data.target_ids[data.starts[u] : row]) for u, row in zip(instances.user, instances.row, strict=True)
     ]
+    seconds = [
+        (data.timestamp[data.starts[u] : row] // 1_000_000).tolist()
+        for u, row in zip(instances.user, instances.row, strict=True)
+    ]
     for size in (1, 7, len(histories)):
         items, scores = [], []
         for first in range(0, len(histories), size):
-            best, score = recommend(saved, histories[first : first + size], 10)
+            best, score = recommend(saved, histories[first : first + size], 10, seconds[first : first + size])
             items += best
             scores += score
         offline = [[lists.vocabulary[code] for code in row if code >= 0] for row in lists.items]

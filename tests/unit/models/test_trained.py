@@ -90,8 +90,11 @@ def lists_of(model: Recommender, data: Dataset, config: Pretrain) -> RankLists:
     return take(model, data, describe(data, VARIANT, None, "0", config, "base", None, None))
 
 
-def test_a_masked_model_pretrains_finetunes_with_reference_lists_and_ranks(tmp_path: Path) -> None:
-    data, config = walks(), recipe("masked")
+@pytest.mark.parametrize("name", ["masked", "bert4rec", "tisasrec"])
+def test_a_model_that_is_masked_or_timed_pretrains_finetunes_with_reference_lists_and_ranks(
+    tmp_path: Path, name: str
+) -> None:
+    data, config = walks(), recipe(name)
     base, _ = trained(data, config, tmp_path / "one")
     ranks = lists_of(base, data, config).target_rank
     assert (1 / ranks).mean() > 0.6  # by chance: .18
@@ -105,7 +108,13 @@ def test_a_masked_model_pretrains_finetunes_with_reference_lists_and_ranks(tmp_p
     save(tmp_path / "saved", kept, model_facts(data, VARIANT, config, "tuned"), list(data.item_ids))
     instances = data.instances()
     rows = zip(data.starts[instances.user], instances.row, strict=True)
-    served, _ = recommend(load(tmp_path / "saved"), [list(data.target_ids[start:row]) for start, row in rows], 10)
+    histories = [slice(start, row) for start, row in rows]
+    served, _ = recommend(
+        load(tmp_path / "saved"),
+        [list(data.target_ids[one]) for one in histories],
+        10,
+        [(data.timestamp[one] // 1_000_000).tolist() for one in histories],
+    )
     assert served == [[lists.vocabulary[code] for code in row if code >= 0] for row in lists.items]
 
 

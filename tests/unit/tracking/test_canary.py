@@ -1,5 +1,6 @@
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,23 @@ def exam(ask: Callable[[Columns], Answer], sample: Sample = SAMPLE) -> Exam:
 def test_a_good_package_passes_with_and_without_judged_lists() -> None:
     exam(good).all()
     exam(good, NONE).all()
+
+
+def test_judged_lists_are_asked_for_with_the_times_that_they_were_judged_by() -> None:
+    times = [[100 * number, 100 * number + 7] for number in range(len(HISTORIES))]
+
+    def by_times(columns: Columns) -> Answer:
+        answer = good(columns)
+        if not answer.error and columns.get("timestamps") != [
+            times[HISTORIES.index(one)] for one in columns["history"]
+        ]:
+            swap(answer)
+        return answer
+
+    timed = exam(by_times, replace(SAMPLE, timestamps=times))
+    timed.judged()
+    with pytest.raises(FinestError, match=r"not in the order|differ in batches of 1"):
+        exam(by_times).judged()
 
 
 def changed(when: Callable[[Columns], bool], change: Callable[[Answer], object]) -> Callable[[Columns], Answer]:

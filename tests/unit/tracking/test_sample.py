@@ -34,7 +34,9 @@ def test_items_that_tie_may_swap() -> None:
 
 def data_set() -> Dataset:
     """Two users; each one's last two interactions are held out, one of them with an item outside the catalogue."""
-    return written_dataset({"u": "a b | z c", "v": "c a | b b"})
+    seconds = [5, 60, 61, 62, 7, 7, 9, 10]
+    times = [1_000_000 * second + 999_999 for second in seconds]
+    return written_dataset({"u": "a b | z c", "v": "c a | b b"}, timestamps=times)
 
 
 def rank_lists(instances: int) -> RankLists:
@@ -56,6 +58,12 @@ def rank_lists(instances: int) -> RankLists:
 def test_a_sample_is_the_whole_history_before_an_instance_and_its_list_without_padding() -> None:
     sample = take(rank_lists(4), data_set(), instances=4)
     assert sample.histories == [["a", "b"], ["a", "b"], ["c", "a"], ["c", "a", "b"]]
+    assert sample.timestamps == [
+        [5, 60],
+        [5, 60],
+        [7, 7],
+        [7, 7, 9],
+    ]  # without that of z, which is not in the catalogue
     assert (sample.items[0], sample.scores[0]) == (["c"], [1.0])
     assert (sample.items[1], sample.scores[1]) == (["a", "b"], [4.0, 3.0])
 

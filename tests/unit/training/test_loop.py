@@ -40,7 +40,7 @@ def run(
     lists = take(model, rows, 4)
     penalty = stored(torch.from_numpy(lists.lists), torch.from_numpy(lists.of_row))
     window_plan = plan_windows(rows, 6)
-    windows = fill(rows, window_plan)
+    windows = fill(rows, window_plan, model.timed)
 
     def report(variant: str, record: Record) -> None:
         if record["epoch"] == stop_after:
