@@ -63,6 +63,18 @@ class Ensemble(Recommender):
         return model
 
 
+class TimedEnsemble(Ensemble):
+    """An ensemble of models that read times."""
+
+    timed = True
+    without_times = "does what its members do"
+
+
+def ensemble(members: Sequence[Recommender]) -> Ensemble:
+    """Puts trained models of one kind together."""
+    return (TimedEnsemble if members[0].timed else Ensemble)(members)
+
+
 class Several(Treatment):
     """Trains SEEDS seeds, each for the whole of pretraining, or, at equal compute, all in the time of FINEST."""
 
@@ -86,7 +98,7 @@ class OfSeeds(Several):
     def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
         """Trains the members and puts them together."""
         members = self.members(bench, variant, edits)
-        return Made(Ensemble([one.model for one in members]).eval(), all_of(members))
+        return Made(ensemble([one.model for one in members]).eval(), all_of(members))
 
 
 @TREATMENTS.register("ensemble_equal")

@@ -14,7 +14,7 @@ from finest.experiments.compare import accuracy, compared
 from finest.experiments.kinds.cold_start import segments
 from finest.experiments.record import Given, ImpossibleError
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, cells
-from finest.experiments.treatments.several import Ensemble
+from finest.experiments.treatments.several import ensemble
 from finest.models.registry import MODELS, build
 from finest.perturb.config import Perturb, Scenario
 from finest.training.config import Finetune, Pretrain
@@ -101,7 +101,9 @@ def test_an_ensembles_scores_are_the_mean_of_its_members(name: str) -> None:
         model.initialise(seed, 0.3)
         members.append(model.eval())
     histories = torch.tensor([[1, 2, 3, 0, 0, 0], [9, 0, 0, 0, 0, 0], [4, 5, 6, 7, 8, 9]])
-    both = Ensemble(members).eval()
+    if members[0].timed:
+        histories = torch.stack([histories, 60 * histories], 2)
+    both = ensemble(members).eval()
     with torch.no_grad():
         mean = torch.stack([one.scores(one.summary(histories)) for one in members]).mean(0)
         torch.testing.assert_close(both.scores(both.summary(histories)), mean)
