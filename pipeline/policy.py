@@ -214,7 +214,11 @@ def _configure(task: PipelineTask, image: str, steps: Steps, cluster: Cluster) -
 
 
 def _secrets(component: str, cluster: Cluster) -> dict[str, dict[str, str]]:
-    """Returns variables of a step by Secret and key; only those that need a key get it."""
+    """Returns variables of a step by Secret and key.
+
+    Every step reaches MLflow and the checkpoints, where errors that are final are remembered; the webhook is notify's
+    alone, and keys that sign or verify packages are for the steps that do so.
+    """
     secrets = {
         cluster.mlflow_secret: {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"},
         cluster.s3_secret: {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},

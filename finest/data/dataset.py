@@ -158,9 +158,16 @@ def load(folder: Path) -> Dataset:
         train=np.asarray(table.column("split").to_pandas() == "train"),
         item_ids=np.array([""] + items.column("item").to_pylist(), dtype=object),
         user_ids=np.array(users.column("user").to_pylist(), dtype=object),
-        target_ids=np.array(table.column("item").to_pylist(), dtype=object),
+        target_ids=_texts(table.column("item")),
         manifest=manifest,
     )
+
+
+def _texts(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    """Returns a column's texts [N], one in memory for all rows that hold it."""
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    texts = np.array(encoded.dictionary.to_pylist(), dtype=object)
+    return np.asarray(texts[encoded.indices.to_numpy()])
 
 
 def _read(path: Path, columns: pa.Schema) -> pa.Table:

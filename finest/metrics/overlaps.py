@@ -30,9 +30,12 @@ class Overlaps(NamedTuple):
     """Holds what one pass over two sets of lists finds, each [M] and from 0 to 1."""
 
     rbo: Values
-    """RBO_ext: (1-p) sum_{d<=n} p^(d-1) A_d + p^n A_n, n the length of the shorter list."""
+    """RBO_ext (Webber et al., equation 32): of two lists of n items, (1-p) sum_{d<=n} p^(d-1) A_d + p^n A_n. Of a list
+    of s items and a longer one of l, the shorter one is taken to agree behind its end as it did up to it:
+    (1-p) (sum_{d<=l} p^(d-1) X_d / d + sum_{s<d<=l} p^(d-1) X_s (d-s) / (s d)) + p^l ((X_l - X_s) / l + X_s / s), X_d
+    the number of common items of the first d."""
     frbo: Values
-    """Finite RBO: (1-p) / (1-p^n) sum_{d<=n} p^(d-1) A_d."""
+    """Finite RBO: (1-p) / (1-p^n) sum_{d<=n} p^(d-1) A_d, n the length of the shorter list."""
     jaccard: Values
     """Common items over all items of the two lists' first k."""
 
@@ -55,12 +58,22 @@ def overlaps(X: Lists, Y: Lists, p: float = P, k: int = HEAD) -> Overlaps:
     Args:
         X: Lists, best item first.
         Y: Lists of the same instances.
-        p: Persistence of the rank-biased overlaps.
+        p: Persistence of the rank-biased overlaps, over 0 and below 1.
         k: Depth of the Jaccard similarity, in items.
+
+    Raises:
+        ValueError: The sets are not of the same instances, or p is out of bounds.
 
     >>> [values.round(3).tolist() for values in overlaps(np.array([[1, 2, 3]]), np.array([[1, 3, 2]]), k=2)]
     [[0.955], [0.834], [0.333]]
     """
+    if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y):
+        raise ValueError(f"lists of shapes {X.shape} and {Y.shape}: both must be [M, D], of the same M instances")
+    if not 0 < p < 1:
+        raise ValueError(f"p is {p}: it must be over 0 and below 1")
+    if X.shape[1] != Y.shape[1]:
+        depth = max(X.shape[1], Y.shape[1])
+        X, Y = (np.pad(of, ((0, 0), (0, depth - of.shape[1])), constant_values=-1) for of in (X, Y))
     rank_biased = _RankBiased(X, p)
     parts = [(*rank_biased(*part), _jaccard(*part, k)) for part in _since(X, Y)]
     return Overlaps(*(np.concatenate(column) for column in zip(*parts, strict=True)) if parts else [np.zeros(0)] * 3)
@@ -138,7 +151,7 @@ class _RankBiased:
         D = X.shape[1]
         n = np.arange(D + 1)
         length = np.maximum(n, 1)
-        self.weight = _weights(D, p)
+        self.p, self.weight = p, _weights(D, p)
         # By the shorter list's length n: what full agreement adds up to, the largest sum, and the weight of an item
         # behind depth n.
         self.full, self.most, self.beyond = (
@@ -163,7 +176,19 @@ class _RankBiased:
         apart = (x_length + y_length == 0).astype(np.float64)
         extended = np.where(common > 0, 1 - (lost + self.beyond[n] * (n - common)), apart)
         finite = np.where(common > 0, 1 - lost / self.most[n], apart)
+        if len(uneven := np.flatnonzero(x_length != y_length)):
+            longer = np.maximum(x_length, y_length)
+            extended[uneven] = self._uneven(since[uneven], n[uneven], longer[uneven])
         return extended, finite
+
+    def _uneven(self, since: Depths, s: Lists, l: Lists) -> Values:
+        """Returns RBO_ext [R] of lists of s and of l > s items."""
+        p, weight = self.p, self.weight
+        common, all_common = ((since < length[:, None]).sum(1) for length in (s, l))
+        added = np.maximum(weight.take(since, mode="clip") - weight[l][:, None], 0) @ self.each
+        share = common / np.maximum(s, 1)
+        added += share * (p**s - p**l - s * (weight[s] - weight[l])) + ((all_common - common) / l + share) * p**l
+        return np.minimum(added, 1.0)
 
 
 def _count(there: npt.NDArray[np.bool_]) -> Values:

@@ -57,9 +57,9 @@ def score(model: Path, data: Dataset, version: str) -> tuple[RankLists, npt.NDAr
 def in_codes_of(saved: SavedModel, data: Dataset) -> Dataset:
     """Returns the data set in the codes of a model's catalogue; an item that it lacks has code 0."""
     code = {item: number for number, item in enumerate(saved.item_ids) if number}
-    ids, place = np.unique(data.target_ids.astype(str), return_inverse=True)
-    their_code = np.array([code.get(item, 0) for item in ids], np.int64)
-    return replace(data, item=their_code[place], item_ids=np.array(saved.item_ids, dtype=object))
+    # One by one: an array of texts would have room for the longest id in every row.
+    theirs = np.fromiter((code.get(item, 0) for item in data.target_ids), np.int64, len(data.target_ids))
+    return replace(data, item=theirs, item_ids=np.array(saved.item_ids, dtype=object))
 
 
 def later_than_cut(model: Path, data: Dataset) -> npt.NDArray[np.bool_]:
