@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from finest.secrets import has_credentials
 
 Number = TypeVar("Number")
 
@@ -25,3 +27,13 @@ def _off_as_yaml_has_it(value: object) -> object:
 
 OrOff = Annotated[Number | Literal["off"], BeforeValidator(_off_as_yaml_has_it)]
 """A number, or the word `off` where a bound with a default can be switched off."""
+
+
+def _without_credentials(value: str) -> str:
+    if has_credentials(value):
+        raise ValueError("must hold no credentials: it is written to logs and to MLflow; give them in the environment")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_without_credentials)]
+"""A path or a URI, which is recorded and shown."""

@@ -13,8 +13,7 @@ import storage
 from components import lines, packages
 from components.config import Sections, Steps
 from components.sections import parse
-from finest.secrets import has_credentials
-from finest.section import Section
+from finest.section import Address, Section
 from finest.tuning.config import Tune
 from pipeline import config_file, settings
 from pipeline.keep import Retention
@@ -35,7 +34,7 @@ class Run(Section):
     """Name of the line, one model in production: of its registered model and its experiment in MLflow, and of its
     schedule on a cluster. Empty: the source's own short name, its file's or folder's."""
 
-    source: str = "ml-100k"
+    source: Address = "ml-100k"
     """A file, a folder or a prefix of interactions, or the name of a sample that is fetched (`ml-100k`)."""
     as_of: datetime | None = None
     """The moment that the run stands for (ISO 8601, UTC without a zone; a day is the midnight that it begins with):
@@ -46,7 +45,7 @@ class Run(Section):
     rebase: bool = False
     """Start the line over, for one run: the data may be another, the candidate is judged as on a first night, and the
     champion that it takes the place of becomes `previous`."""
-    checkpoints: str = ""
+    checkpoints: Address = ""
     """Folder, or URI like s3://bucket/prefix (gs:// and abfs:// too), where trainings leave checkpoints to go on from,
     in a folder of the line's. Empty: a local run keeps them in its state folder."""
     packages: list[str] = Field(default=[])
@@ -56,15 +55,6 @@ class Run(Section):
     profile: bool = False
     """Profile the training steps: traces, and a page that says where the run's time went, also in the report. Changes
     no result."""
-
-    @field_validator("source", "checkpoints")
-    @classmethod
-    def _without_credentials(cls, value: str) -> str:
-        if has_credentials(value):
-            raise ValueError(
-                "must hold no credentials: it is written to logs and to MLflow; give them in the environment"
-            )
-        return value
 
     @field_validator("as_of", mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from finest.section import Section
+from finest.section import Address, Section
 
 
 class Recommend(Section):
@@ -11,7 +11,7 @@ class Recommend(Section):
     `finest recommend` makes them at any time.
     """
 
-    out: str = ""
+    out: Address = ""
     """Folder, or URI like s3://bucket/prefix (gs:// and abfs:// too), for files of lists; each line has one of its own.
     Empty: a run makes none."""
     k: int = Field(default=10, ge=1, le=1000)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from finest.data.expect import Expect
 from finest.data.partition import Template
 from finest.data.separators import WHITESPACE
-from finest.section import Section
+from finest.section import Address, Section
 
 SEGMENT = "segment_"
 """What the roles of segments begin with, each followed by its number."""
@@ -175,10 +175,10 @@ class Ingest(Section):
     engine: Literal["duckdb", "spark"] = "duckdb"
     """What reads, cleans and sorts; the data set is the same. `spark` is for data that outgrows one machine, and reads
     Parquet alone."""
-    spark_master: str = "local[*]"
+    spark_master: Address = "local[*]"
     """Master of the Spark cluster, such as spark://host:7077; all other settings come from Spark's own
     spark-defaults.conf."""
-    spark_folder: str | None = None
+    spark_folder: Address | None = None
     """Folder for Spark's tables, which driver and workers must share, as they must the source; unset, the temporary
     folder of this machine."""
     split: Split = Split()

@@ -8,8 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from finest.perturb.registry import EDITS, FAMILIES, Options
 from finest.registry import NAME, Named
-from finest.secrets import has_credentials
-from finest.section import Section
+from finest.section import Address, Section
 
 CONTROLS = ("clean", "identity", "rounding", "seed")
 """Names of variants that no scenario can have."""
@@ -92,7 +91,7 @@ class Combined(Section):
 class EditFile(Section):
     """Edits that a file names, in the form of the `edits.parquet` that the step perturb writes."""
 
-    file: str = Field(min_length=1)
+    file: Address = Field(min_length=1)
     """Path or URI of the Parquet file. On a cluster a URI like s3://bucket/edits.parquet (gs:// and abfs:// too)."""
     scenario: str = ""
     """Which of the file's scenarios; it may be left out where the file has a single one."""
@@ -114,15 +113,6 @@ class EditFile(Section):
         scenario = values.get("scenario")
         words = [PurePosixPath(file).stem, *([scenario] if isinstance(scenario, str) and scenario else [])]
         return {**values, "name": "-".join([*words, *_fresh(values.get("training_seed"))])}
-
-    @field_validator("file")
-    @classmethod
-    def _without_credentials(cls, value: str) -> str:
-        if has_credentials(value):
-            raise ValueError(
-                "must hold no credentials: it is written to logs and to MLflow; give them in the environment"
-            )
-        return value
 
     @field_validator("name")
     @classmethod
