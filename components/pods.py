@@ -26,8 +26,8 @@ STEP = re.compile(r"(?:iterations\((?P<group>\d+):.*?)?\.(?P<step>[a-z]+)\(\d+\)
 OUT_OF_MEMORY = "OOMKilled"
 """Reason that Kubernetes gives where a container was killed for want of memory."""
 MEMORY_OF = {
-    **dict.fromkeys(("champion", "calibrate", "pretrain", "finetune", "tune"), "placement.memory"),
-    **dict.fromkeys(("ingest", "perturb", "gate", "promote", "recommend"), "placement.data_memory"),
+    **dict.fromkeys(("champion", "calibrate", "pretrain", "finetune", "tune", "cell"), "placement.memory"),
+    **dict.fromkeys(("ingest", "perturb", "gate", "promote", "recommend", "grid", "tabulate"), "placement.data_memory"),
 }
 """Config key of a step's memory, where it is not `placement.small_memory`."""
 SECONDS = 5, 15

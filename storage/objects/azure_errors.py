@@ -73,6 +73,8 @@ def _refusal(answer: Any) -> Fault:
         return Fault("container", code)
     if status == 404:
         return Fault("missing", code)
+    if status == 412:  # what is read must be what was opened
+        return Fault("replaced", code)
     if status == 401 or code in REFUSED or "failed to authenticate" in str(answer.reason):
         return Fault("refused", code)
     if status == 403:

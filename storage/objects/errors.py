@@ -12,7 +12,7 @@ from finest import patience
 from finest.durations import duration
 from finest.errors import FinestError, UnavailableError
 
-Kind = Literal["credentials", "refused", "denied", "container", "missing", "busy", "unreachable", "other"]
+Kind = Literal["credentials", "refused", "denied", "container", "missing", "replaced", "busy", "unreachable", "other"]
 RAISED = (OSError, pa.ArrowException)
 """What pyarrow's file systems raise; which of them is no word on the cause."""
 
@@ -88,6 +88,8 @@ def _said(service: Service, fault: Fault, container: str, endpoint: str) -> str:
             return f"there is no {service.container} {container} on {endpoint}; check the name, and {service.variable}"
         case "missing":
             return "there is no such object or folder"
+        case "replaced":
+            return f"it was replaced, or removed, while it was read ({fault.code}); run again"
         case "busy":
             return f"{endpoint} is too busy ({fault.code}), and stayed so {_tried()}; run again later"
         case "unreachable":

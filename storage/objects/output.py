@@ -11,6 +11,7 @@ from finest import atomic
 from storage.objects.errors import RAISED
 from storage.objects.place import Place
 from storage.objects.store import CHUNK
+from storage.versions import READS
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,16 @@ class ObjectOutput:
     def get(self, name: str, file: Path) -> bool:
         """Downloads to `file`, whole or not at all; returns False where there is nothing."""
         with self._place.explained():
-            try:
-                self._place.ask(partial(self._fetch, name, file))
-            except RAISED as error:
-                if not self._place.is_missing(error):
-                    raise
-                return False
-        return True
+            for attempt in range(READS):
+                try:
+                    self._place.ask(partial(self._fetch, name, file))
+                    return True
+                except RAISED as error:
+                    if self._place.is_missing(error):
+                        return False
+                    if not self._place.is_replaced(error) or attempt == READS - 1:
+                        raise
+        raise AssertionError("the last turn returns or raises")
 
     def delete(self, name: str) -> None:
         """Removes an object."""

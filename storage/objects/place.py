@@ -49,6 +49,11 @@ class Place:
         fault = self.service.diagnose(error)
         return isinstance(error, FileNotFoundError) or (fault is not None and fault.kind == "missing")
 
+    def is_replaced(self, error: BaseException) -> bool:
+        """Tells whether an error says that an object is not the one any more that was opened."""
+        fault = self.service.diagnose(error)
+        return fault is not None and fault.kind == "replaced"
+
     def files(self) -> list[pafs.FileInfo]:
         """Returns the objects below this place, at any depth. Raises NoContainerError."""
         below = pafs.FileSelector(self.path, recursive=True, allow_not_found=True)

@@ -92,7 +92,7 @@ class ObjectStore(VersionedStore[Version]):
         try:
             self._place.ask(partial(self._fetch, version, file))
         except RAISED as error:
-            if not self._place.is_missing(error):
+            if not (self._place.is_missing(error) or self._place.is_replaced(error)):
                 raise
             return False
         return True

@@ -18,7 +18,7 @@ def test_the_page_is_of_the_results_and_no_cell_of_it_is_wrong() -> None:
 
 
 def test_the_steps_are_those_of_the_pipeline() -> None:
-    from pipeline.policy import POLICIES
+    from pipeline.policy import EXPERIMENT, POLICIES
 
-    assert set(STEPS) == set(POLICIES) - {"reject", "skip", "tune"}
+    assert set(STEPS) == set(POLICIES) - {"reject", "skip", "tune", *EXPERIMENT}
     assert set(INPUTS) <= set(STEPS)

@@ -10,6 +10,7 @@ import pytest
 
 from finest.errors import ConfigError, FinestError, UnavailableError
 from storage import checkpoint_store, output, resolve
+from storage.objects.blobs import Download
 from tests.services import azurite
 from tests.services.faults import Added, Answer, CutOff, Fault, Faulty, Request
 from tests.services.gcs import Emulator
@@ -105,8 +106,31 @@ def test_what_is_replaced_while_it_is_read_is_said(container: str, tmp_path: Pat
     with found.filesystem.open_input_file(found.files[0].path) as file:
         assert file.read_at(2, 0) == b"fi"
         place.put("part", blob(tmp_path, b"other"))
-        with pytest.raises(OSError, match=r"object store: other \(ConditionNotMet\)"):
+        with pytest.raises(OSError, match=r"object store: replaced \(ConditionNotMet\)"):
             file.read_at(2, 2)
+
+
+@pytest.mark.parametrize("times", [2, 99])
+def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(
+    container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    place = output(f"{container}/lists")
+    place.put("current.json", blob(tmp_path, b"{}"))
+    real, left = Download.readinto, times
+
+    def replaced(self: Download, buffer: object) -> int:
+        nonlocal left
+        if left:
+            left -= 1
+            place.put("current.json", blob(tmp_path, str(left).encode()))
+        return real(self, buffer)
+
+    monkeypatch.setattr(Download, "readinto", replaced)
+    if times < 5:
+        assert place.get("current.json", tmp_path / "got") and (tmp_path / "got").read_text() == "0"
+    else:
+        with pytest.raises(FinestError, match=r"it was replaced, or removed, while it was read .*; run again"):
+            place.get("current.json", tmp_path / "got")
 
 
 def test_a_source_travels_without_its_credentials(container: str, tmp_path: Path) -> None:

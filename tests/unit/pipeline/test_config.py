@@ -140,7 +140,9 @@ def test_set_keeps_a_whole_number_where_a_key_holds_both() -> None:
     assert settings.assigned(["column=3 #"], {}, Both) == {"column": "3 #"}
 
 
-@pytest.mark.parametrize("key", ["source", "checkpoints", "recommend.out", "ingest.spark_folder", "ingest.spark_master"])
+@pytest.mark.parametrize(
+    "key", ["source", "checkpoints", "recommend.out", "ingest.spark_folder", "ingest.spark_master"]
+)
 @pytest.mark.parametrize(
     "uri", ["s3a://KEY:LEAK@bucket", "s3://KEY:LE/A K@bucket/x", "https://LEAK@host/x", "https://h/x?sv=1&sig=LEAK"]
 )
