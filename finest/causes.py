@@ -1,12 +1,13 @@
 """Why a server gave no answer: the cause in a chain of exceptions, with the address that was tried."""
 
-import errno
 import re
 import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
+
+from finest.errors import DISK_FULL
 
 Kind = Literal["name", "certificate", "tls", "refused", "time", "closed", "route", "other"]
 
@@ -136,7 +137,7 @@ def disk_full(error: BaseException | None) -> bool:
     """
     while error is not None:
         text = str(error).lower()
-        if getattr(error, "errno", None) == errno.ENOSPC or "no space left on device" in text or "disk is full" in text:
+        if getattr(error, "errno", None) in DISK_FULL or "no space left on device" in text or "disk is full" in text:
             return True
         error = error.__cause__ or error.__context__
     return False

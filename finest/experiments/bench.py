@@ -14,14 +14,14 @@ import pyarrow as pa
 
 from finest.data.cuts import validation
 from finest.data.dataset import Dataset
-from finest.experiments.memory import peak_mb
-from finest.experiments.record import Cost, Given, Of, ProbeEdits
+from finest.experiments.record import Cost, Given, Of
 from finest.keys import key
 from finest.memory.config import MemoryConfig
 from finest.models.recommender import Recommender
 from finest.models.saved import save
+from finest.peak import peak_bytes
 from finest.perturb.config import Perturb
-from finest.perturb.edits import from_table
+from finest.perturb.edits import ScenarioEdits, from_table
 from finest.perturb.plan import Variant, plan
 from finest.ranklists.schema import RankLists
 from finest.ranklists.take import take
@@ -98,6 +98,7 @@ class Bench:
         self.device = choose(given.pretrain.device)
         self.own: set[str] = set()
         """Checkpoints that no other cell asks for."""
+        self._kept: dict[int, tuple[references.SharedLists, Cost]] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -120,7 +121,7 @@ class Bench:
         return Variant(name="clean", role="clean", seed=self.seed)
 
     @cached_property
-    def probes(self) -> list[tuple[Variant, ProbeEdits]]:
+    def probes(self) -> list[tuple[Variant, ScenarioEdits]]:
         """Returns a probe of each scenario, with its edits. Raises ConfigError where the data has too few rows."""
         config: Perturb = self.given.perturb.model_copy(update={"groups": 1})
         table, planned = plan(self.data, config, self.seed, self.files)
@@ -182,7 +183,7 @@ class Bench:
     def base(
         self,
         variant: Variant,
-        edits: ProbeEdits | None = None,
+        edits: ScenarioEdits | None = None,
         pretrain: Pretrain | None = None,
         yesterday: bool = False,
     ) -> Made:
@@ -199,7 +200,7 @@ class Bench:
             return Made(model, (("pretrain", self._cost(name, history)),))
 
     def tuned(
-        self, made: Made, variant: Variant, edits: ProbeEdits | None, finetune: Finetune, of: str = "base"
+        self, made: Made, variant: Variant, edits: ScenarioEdits | None, finetune: Finetune, of: str = "base"
     ) -> Made:
         """Fine-tunes a model in place, with the clean base's lists as references where the regulariser needs any.
 
@@ -243,15 +244,11 @@ class Bench:
             lists = references.share(scratch / "base", False, self.data, length, scratch, self.device)
             assert lists is not None
             wall, cpu = clock.lap()
-            self._kept[length] = lists, Cost(wall_s=wall, cpu_s=cpu, peak_mb=peak_mb())
+            self._kept[length] = lists, Cost(wall_s=wall, cpu_s=cpu, peak_mb=peak_bytes() / 1e6)
         return self._kept[length]
 
-    @cached_property
-    def _kept(self) -> dict[int, tuple[references.SharedLists, Cost]]:
-        return {}
-
     def lists(
-        self, model: Recommender, variant: Variant, edits: ProbeEdits | None, of: Of, yesterday: bool = False
+        self, model: Recommender, variant: Variant, edits: ScenarioEdits | None, of: Of, yesterday: bool = False
     ) -> RankLists:
         """Takes a model's lists for the held-out rows, or for what was held out of yesterday's."""
         self.told(f"{variant.name}: lists")
@@ -280,7 +277,7 @@ class Bench:
             if self.shelf.noted(note, file):
                 peak = json.loads(file.read_text())
             else:
-                peak = peak_mb()
+                peak = peak_bytes() / 1e6
                 file.write_text(json.dumps(peak))
                 self.shelf.note(note, file)
         wall, cpu = (sum(record[part] for record in history) for part in ("seconds", "cpu_seconds"))

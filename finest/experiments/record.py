@@ -5,13 +5,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from finest.perturb.config import Perturb
-from finest.perturb.edits import ScenarioEdits
 from finest.section import Section
 from finest.training.config import Finetune, Pretrain
 
 State = Literal["finished", "impossible", "broken"]
-ProbeEdits = ScenarioEdits
-"""What a probe's training rows are changed by."""
 Of = Literal["network", "served"]
 """Whose lists a row is about: the network alone, as published, or network and counts together, as they are served."""
 

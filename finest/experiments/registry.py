@@ -15,7 +15,7 @@ from finest.registry import Registry
 
 if TYPE_CHECKING:
     from finest.experiments.bench import Bench, Made
-    from finest.experiments.record import ProbeEdits
+    from finest.perturb.edits import ScenarioEdits
     from finest.perturb.plan import Variant
 
 
@@ -81,7 +81,7 @@ class Treatment(ABC):
         return ""
 
     @abstractmethod
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Returns the model of a variant, and what it took from nothing.
 
         Args:

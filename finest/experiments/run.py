@@ -20,10 +20,10 @@ from finest.data.schema import Manifest
 from finest.errors import ConfigError, FinestError, UnavailableError, one_line
 from finest.experiments.bench import Bench
 from finest.experiments.identity import key_of
-from finest.experiments.memory import peak_mb
 from finest.experiments.record import Cell, Cost, Given, ImpossibleError, Record
 from finest.experiments.registry import EXPERIMENTS, cells
 from finest.experiments.results import Results, trainings
+from finest.peak import peak_bytes
 from finest.processes import Returned, Told, Worker
 from finest.training.device import choose, prepare
 from finest.training.group import Clock, default_processes
@@ -181,7 +181,7 @@ def measured(work: Work, told: Callable[[str], None]) -> Record:
             logger.exception("%s is broken", work.cell.name)
             found = {"state": "broken", "reason": one_line(error)}
         wall, cpu = clock.lap()
-        record = Record(**known, **found, cost=Cost(wall_s=wall, cpu_s=cpu, peak_mb=peak_mb()))
+        record = Record(**known, **found, cost=Cost(wall_s=wall, cpu_s=cpu, peak_mb=peak_bytes() / 1e6))
         Results(work.store).write(record)
         bench.forget()
     return record

@@ -21,9 +21,10 @@ import torch
 from pydantic import ValidationError
 
 from finest.errors import FinestError
+from finest.peak import peak_bytes
 from finest.sealed import sha256
 from finest.section import Section
-from finest.serving.lists import Of, Part, make, peak_bytes
+from finest.serving.lists import Of, Part, make
 from finest.serving.place import Place
 from finest.serving.users import Users
 from finest.training import workers

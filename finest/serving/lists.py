@@ -1,8 +1,6 @@
 """Makes a file of lists: users, and their best items with scores, best first; the file says of which model they are."""
 
 import hashlib
-import resource
-import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 
 from finest.histories import Histories
 from finest.models.saved import load, ranked
+from finest.peak import peak_bytes
 from finest.sealed import sha256
 from finest.section import Section
 from finest.serving import histories as stored
@@ -115,18 +114,6 @@ def table(part: Part) -> pa.Table:
 def _all(part: Part, items: pa.Array, nobody: Histories, timed: bool) -> Iterator[Histories]:
     yield from stored.histories(part.data, part.users.known, items, timed)
     yield nobody
-
-
-def peak_bytes() -> int:
-    """Returns the most resident memory of this process so far; where the system is no Linux, at least that.
-
-    Not by getrusage where it can be helped: a process starts there from what its parent had.
-    """
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except FileNotFoundError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 _loaded = lru_cache(maxsize=1)(load)

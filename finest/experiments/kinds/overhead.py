@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finest.experiments.compare import compared
-from finest.experiments.memory import peak_mb
 from finest.experiments.record import Cost, ImpossibleError, Row
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, Column, Experiment
 from finest.experiments.synthetic import synthetic
+from finest.peak import peak_bytes
 from finest.training.device import hardware
 from finest.training.group import Clock
 
@@ -73,7 +73,7 @@ class Overhead(Experiment):
         clock = Clock()
         own.lists(made.model, own.clean, None, "network")
         wall, cpu = clock.lap()
-        values = {**_stages(own, made), "lists_wall_s": wall, "lists_cpu_s": cpu, "lists_peak_mb": peak_mb()}
+        values = {**_stages(own, made), "lists_wall_s": wall, "lists_cpu_s": cpu, "lists_peak_mb": peak_bytes() / 1e6}
         if cell.what["items"] != SOURCE:
             return [Row(label="synthetic", more=more, values=values, cost=made.cost)]
         return [

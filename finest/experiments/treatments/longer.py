@@ -8,7 +8,7 @@ from finest.experiments.registry import TREATMENTS, Treatment
 
 if TYPE_CHECKING:
     from finest.experiments.bench import Bench, Made
-    from finest.experiments.record import ProbeEdits
+    from finest.perturb.edits import ScenarioEdits
     from finest.perturb.plan import Variant
 
 EMA_DECAY = 0.999
@@ -26,7 +26,7 @@ class Longer(Treatment):
         """Returns what is changed in the section `pretrain`."""
         raise NotImplementedError
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains the model."""
         epochs = bench.passes + bench.given.finetune.epochs
         return bench.base(variant, edits, bench.lasting(epochs, **self.changes(bench)))

@@ -12,7 +12,7 @@ from finest.experiments.treatments.tuned import CrossEntropy
 
 if TYPE_CHECKING:
     from finest.experiments.bench import Bench
-    from finest.experiments.record import ProbeEdits
+    from finest.perturb.edits import ScenarioEdits
     from finest.perturb.plan import Variant
 
 WEIGHTS = "rows, yesterday's weights"
@@ -26,7 +26,7 @@ class WarmStart(Treatment):
     title = "warm start from yesterday"
     information = WEIGHTS
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains yesterday's model, which all variants share, and goes on."""
         return bench.tuned(yesterday(bench), variant, edits, CrossEntropy().section(bench), of="yesterday")
 
@@ -38,7 +38,7 @@ class AverageOfNights(Treatment):
     title = "average of nights (weights)"
     information = WEIGHTS
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains both, and averages."""
         today, before = WarmStart().make(bench, variant, edits), yesterday(bench).model
         with torch.no_grad():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from finest.experiments.bench import Bench
-    from finest.experiments.record import ProbeEdits
+    from finest.perturb.edits import ScenarioEdits
     from finest.perturb.plan import Variant
     from finest.training.config import Pretrain
 
@@ -81,7 +81,7 @@ class Several(Treatment):
     equal = False
     """Whether all together train as many epochs as FINEST's pretraining and fine-tuning."""
 
-    def members(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> list[Made]:
+    def members(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> list[Made]:
         """Trains the members."""
         section: Pretrain | None = None
         if self.equal:
@@ -95,7 +95,7 @@ class OfSeeds(Several):
 
     title = f"ensemble of {SEEDS} seeds"
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains the members and puts them together."""
         members = self.members(bench, variant, edits)
         return Made(ensemble([one.model for one in members]).eval(), all_of(members))
@@ -119,7 +119,7 @@ class BestOf(Several):
     title = f"best of {SEEDS} seeds"
     information = LISTS
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains the seeds and takes one."""
         if variant.role == "clean":
             members = self.members(bench, variant, edits)

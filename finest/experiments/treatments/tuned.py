@@ -9,7 +9,7 @@ from finest.training.regularisers.registry import REGULARISERS
 
 if TYPE_CHECKING:
     from finest.experiments.bench import Bench, Made
-    from finest.experiments.record import ProbeEdits
+    from finest.perturb.edits import ScenarioEdits
     from finest.perturb.plan import Variant
     from finest.training.config import Finetune
 
@@ -25,7 +25,7 @@ class Nothing(Treatment):
 
     title = "none"
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Returns the base model."""
         return bench.base(variant, edits)
 
@@ -37,7 +37,7 @@ class Tuned(Treatment):
         """Returns the section `finetune`."""
         return bench.given.finetune
 
-    def make(self, bench: Bench, variant: Variant, edits: ProbeEdits | None) -> Made:
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains the base model and fine-tunes it."""
         return bench.tuned(bench.base(variant, edits), variant, edits, self.section(bench))
 
