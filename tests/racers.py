@@ -5,6 +5,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import NoReturn
 from finest.errors import FinestError
 from finest.gate.verdict_file import write_verdict
 from tests.canaries import in_process
-from tracking import production, promotion, runs, standing, store
-from tracking.entries import Log
+from tracking import approval, production, promotion, runs, standing, store
+from tracking.entries import Entry, Log
 from tracking.promotion import Before, Judged
+from tracking.registry import Version
 
 MODULES = [
     "tests.racers",
@@ -36,6 +38,20 @@ def by_hand(environment: Mapping[str, str], barrier: Barrier | None, move: produ
     if barrier:
         barrier.wait(SECONDS)
     _exit_like_a_command(lambda: production.make(move, "a race"), said)
+
+
+def refusal(environment: Mapping[str, str], barrier: Barrier, line: str, version: str, said: Path) -> None:
+    """Refuses a version once all are there that found it waiting; exits 1 where another one was quicker."""
+    os.environ.update(environment)
+    real = approval._requested
+
+    def requested(name: str, version: str, now: datetime | None) -> tuple[Version, Log, Entry]:
+        found = real(name, version, now)
+        barrier.wait(SECONDS)
+        return found
+
+    approval._requested = requested
+    _exit_like_a_command(lambda: approval.refuse(line, version, "a race"), said)
 
 
 def step(

@@ -2,7 +2,7 @@
 
 import logging
 import multiprocessing
-import os
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from finest.gate.verdict import Night, Verdict
 from finest.gate.verdict_file import write_verdict
 from pipeline.ending import AWAITING, REFUSED, unapproved
 from tests import racers
+from tests.integration.tracking import conftest
 from tests.integration.tracking.conftest import NAME
 from tracking import approval, awaiting, ledger, production, promotion, registry, standing, store
 from tracking.entries import Entry, Log
@@ -24,7 +25,7 @@ from tracking.promotion import Person
 Step = Callable[..., registry.Version]
 MANUAL = Person("promote.approval: manual", 24.0)
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([*racers.MODULES, "tracking.approval"])
+FORKS.set_forkserver_preload(racers.MODULES)
 
 
 def hours(count: float) -> datetime:
@@ -246,17 +247,30 @@ def test_an_alias_that_was_moved_by_hand_stops_an_approval(night: registry.Versi
         approved("2")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_store(
+    request: pytest.FixtureRequest, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[dict[str, str]]:
+    """The embedded store, and MLflow's server on PostgreSQL with a line that is new to it; yields what finds it."""
+    found = {"FINEST_STATE": str(state)}
+    if request.param == "postgres":
+        found["MLFLOW_TRACKING_URI"] = request.getfixturevalue("shared_mlflow")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", found["MLFLOW_TRACKING_URI"])
+        for module in (sys.modules[__name__], conftest):
+            monkeypatch.setattr(module, "NAME", f"approvals-{tmp_path.name}")
+    yield found
+
+
 def test_of_five_approvals_of_two_versions_at_once_one_wins(
-    promoted: Step, night: registry.Version, tmp_path: Path
+    any_store: dict[str, str], promoted: Step, night: registry.Version, tmp_path: Path
 ) -> None:
     two = approval.approval(NAME, "2")
     promoted("run-3", 2, "1", person=MANUAL)
     moves = [two, approval.approval(NAME, "3"), two, approval.approval(NAME, "3"), approval.approval(NAME, "3")]
-    environment = {name: os.environ[name] for name in ("FINEST_STATE",)}
     barrier = FORKS.Barrier(len(moves))
     codes = racers.all_at_once(
         [
-            FORKS.Process(target=racers.by_hand, args=(environment, barrier, move, tmp_path / str(number)))
+            FORKS.Process(target=racers.by_hand, args=(any_store, barrier, move, tmp_path / str(number)))
             for number, move in enumerate(moves)
         ]
     )
@@ -266,6 +280,27 @@ def test_of_five_approvals_of_two_versions_at_once_one_wins(
     assert [one.entry.kind for one in log.written[3:] if one.entry] == ["approval"] * 5 and log.breaks() == []
     said = [(tmp_path / str(number)).read_text() for number, code in enumerate(codes) if code]
     assert all("another move was quicker" in one or "superseded by version 3" in one for one in said), said
+
+
+def test_of_two_approvals_and_two_refusals_at_once_the_first_one_counts_and_all_others_are_told(
+    any_store: dict[str, str], night: registry.Version, tmp_path: Path
+) -> None:
+    move, barrier = approval.approval(NAME, "2"), FORKS.Barrier(4)
+    codes = racers.all_at_once(
+        [
+            *(FORKS.Process(target=racers.by_hand, args=(any_store, barrier, move, tmp_path / one)) for one in "ab"),
+            *(
+                FORKS.Process(target=racers.refusal, args=(any_store, barrier, NAME, "2", tmp_path / one))
+                for one in "cd"
+            ),
+        ]
+    )
+    assert sorted(codes, key=str) == [0, 1, 1, 1], codes
+    first = ledger.read(NAME).written[2].entry
+    assert first and first.kind == ("approval" if codes.index(0) < 2 else "refusal")
+    assert champion() == ("2" if first.kind == "approval" else "1") and awaiting.waiting(ledger.read(NAME)) is None
+    said = {one: (tmp_path / one).read_text() for one, code in zip("abcd", codes, strict=True) if code}
+    assert all("version 2" in one and ("entry 3" in one or "has refused it" in one) for one in said.values()), said
 
 
 def test_of_an_approval_and_a_refusal_that_both_found_it_waiting_the_first_one_counts(
