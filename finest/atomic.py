@@ -65,6 +65,21 @@ def folder(path: Path, replace: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
+def temporary(path: Path, mode: int) -> Iterator[Path]:
+    """Yields an empty folder for files that nobody needs behind the block; its name begins like `path`.
+
+    Args:
+        path: Where it is; what dead users of that name left is removed.
+        mode: The folder's permissions, whatever this process's mask says.
+    """
+    with _partial(path) as folder:
+        folder.parent.chmod(0o755)
+        folder.mkdir()
+        folder.chmod(mode)
+        yield folder
+
+
+@contextmanager
 def _partial(path: Path) -> Iterator[Path]:
     """Yields a path of the same name in a working folder of this writer, and removes the folder in the end."""
     path.parent.mkdir(parents=True, exist_ok=True)

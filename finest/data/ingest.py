@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime, time
@@ -218,9 +217,8 @@ def _copies(config: Ingest, work: Path) -> Iterator[Path]:
         copies.mkdir()
         yield copies
     else:
-        with tempfile.TemporaryDirectory(prefix="ingest-", dir=config.spark_folder) as folder:
-            Path(folder).chmod(0o755)  # workers may be another user
-            yield Path(folder)
+        with spark.shared(config, 0o755) as folder:
+            yield folder
 
 
 def _state(filesystem: pafs.FileSystem, layouts: Layouts) -> list[tuple[int, int]]:

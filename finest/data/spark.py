@@ -1,9 +1,8 @@
 """Spark as ingest's engine: for data that outgrow one machine, on files that all workers see."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, assert_never
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from finest import atomic
 from finest.data.config import SEGMENT, Ingest
 from finest.data.engine import BATCH, MALFORMED
 from finest.data.layout import FAULT, Kind, Layout, Layouts
@@ -201,22 +201,26 @@ def opened(filesystem: pafs.FileSystem, layouts: Layouts, config: Ingest, what: 
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise ConfigError("ingest.engine=spark needs pyspark and Java 17: pip install 'finest[spark]'") from error
-    folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=config.spark_folder))
-    folder.chmod(0o777)  # workers may be another user
     try:
         builder = SparkSession.builder.appName("finest ingest").master(config.spark_master)
         for name, value in SETTINGS.items():
             builder = builder.config(name, value)
-        session = builder.getOrCreate()
-        try:
-            session.sparkContext.setLogLevel("ERROR")
-            yield Spark(session, folder)
-        finally:
-            session.stop()
+        with shared(config, 0o777) as folder:
+            session = builder.getOrCreate()
+            try:
+                session.sparkContext.setLogLevel("ERROR")
+                yield Spark(session, folder)
+            finally:
+                session.stop()
     except (PySparkException, Py4JError) as error:
         raise FinestError(f"{what}: Spark ({config.spark_master}) failed: {_cause(error)}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def shared(config: Ingest, mode: int) -> AbstractContextManager[Path]:
+    """Yields a folder that driver and workers share; workers may be another user. ConfigError where there is none."""
+    if config.spark_folder and not Path(config.spark_folder).is_dir():
+        raise ConfigError(f"ingest.spark_folder: {config.spark_folder} is no folder; driver and workers must share one")
+    return atomic.temporary(Path(config.spark_folder or tempfile.gettempdir(), "ingest"), mode)
 
 
 def _cause(error: Exception) -> str:

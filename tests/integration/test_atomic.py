@@ -164,3 +164,24 @@ def test_on_a_file_system_without_locks_files_are_written_and_nobody_is_taken_fo
         other.write_text("other")
         one.write_text("one")
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "one"
+
+
+def test_what_a_killed_user_of_a_temporary_folder_left_goes_with_the_next_one_and_a_living_ones_stays(
+    tmp_path: Path,
+) -> None:
+    def dies() -> None:
+        with atomic.temporary(tmp_path / "ingest", 0o700) as folder:
+            (folder / "rows").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    killed(dies)
+    assert any(name.endswith("/rows") for name in names(tmp_path))
+    with atomic.temporary(tmp_path / "ingest", 0o777) as one:
+        (one / "kept").touch()
+        with atomic.temporary(tmp_path / "ingest", 0o755) as other:
+            assert one.stat().st_mode & 0o777 == 0o777 and other.stat().st_mode & 0o777 == 0o755
+            assert one.parent.stat().st_mode & 0o777 == 0o755 and one.parent != other.parent
+            assert [path.name for path in tmp_path.rglob("*") if path.is_file()].count("kept") == 1
+            assert not any(name.endswith("/rows") for name in names(tmp_path))
+        assert (one / "kept").exists()
+    assert names(tmp_path) == []

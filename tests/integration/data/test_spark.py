@@ -210,3 +210,9 @@ def test_text_files_are_refused_in_one_line(tmp_path: Path) -> None:
         ingest(
             pafs.LocalFileSystem(), [SourceFile(str(path), path.stat().st_size, "")], Ingest(**CONFIG), tmp_path / "out"
         )
+
+
+def test_a_folder_to_share_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ingest\.spark_folder: .*typo is no folder"):
+        spark.shared(Ingest(**CONFIG, spark_folder=str(tmp_path / "typo")), 0o777)
+    assert not (tmp_path / "typo").exists()
