@@ -65,7 +65,8 @@ def check(
         files: The files.
         config: What is known of them.
         copies: Folder for copies of files that engines would not read right; there as long as they read.
-        copied: Whether all Parquet files are copied, so that values that are no text are told from others.
+        copied: Whether files are copied that engines cannot read as they are: all Parquet files, so that values that
+            are no text are told from others, and text with line ends of several kinds.
 
     Raises:
         ConfigError: A file name's ending says no format.
@@ -117,7 +118,7 @@ def _found(
         if compression_of(file.path) != "none":
             raise DataError(f"{file.path}: a compressed Parquet file; unpack it, Parquet compresses by itself")
         return from_parquet.found(filesystem, file, config, copies, copied)
-    return from_text.found(filesystem, file, format, config, copies)
+    return from_text.found(filesystem, file, format, config, copies, copied)
 
 
 def _unit(found: list[Found], config: Ingest) -> tuple[TimestampUnit, list[str]]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from finest.data.config import SEGMENT
-from finest.data.engine import BATCH, MALFORMED, NoTextError
+from finest.data.engine import BATCH, MALFORMED, AsItIsError
 from finest.data.layout import FAULT, Layout, Layouts
 from finest.data.packed import SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, opened_path
@@ -237,7 +237,7 @@ def failures(what: str) -> Iterator[None]:
 
     Raises:
         FinestError: The disk is full, memory is too little, or the file system has failed.
-        DataError: A file cannot be read (NoTextError: for a value that is not UTF-8).
+        DataError: A file cannot be read (AsItIsError: not as it is).
     """
     try:
         yield
@@ -258,8 +258,8 @@ def failures(what: str) -> Iterator[None]:
         if not (damaged or isinstance(error, UNREADABLE)):
             raise
         if "Invalid string encoding" in message:
-            raise NoTextError(message) from error
+            raise AsItIsError(message) from error
         place = next((line for line in lines if line.startswith("file = ")), "")
-        hint = "; are line ends of two kinds mixed in it?" if "invalid state" in message else ""
-        hint = "; is one of its files damaged? Write that anew" if damaged else hint
-        raise DataError(f"the source cannot be read: {message}{' ' + place if place else ''}{hint}") from error
+        hint = "; is one of its files damaged? Write that anew" if damaged else ""
+        kind = AsItIsError if "invalid state" in message else DataError  # of its parser: line ends of several kinds
+        raise kind(f"the source cannot be read: {message}{' ' + place if place else ''}{hint}") from error

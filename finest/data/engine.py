@@ -57,8 +57,11 @@ class Engine(Protocol):
         """
 
 
-class NoTextError(DataError):
-    """Means that a Parquet file's text is not UTF-8: a copy of it tells which rows."""
+class AsItIsError(DataError):
+    """Means that a file cannot be read as it is, and perhaps as a copy.
+
+    That is Parquet whose text is not UTF-8, where a copy tells which rows, or text with line ends of several kinds.
+    """
 
 
 BATCH = 2**17

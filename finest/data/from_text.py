@@ -39,7 +39,9 @@ MOVIELENS = Columns(user=0, item=1, timestamp=3)
 """The columns of MovieLens' files without a header: user, item, rating, timestamp."""
 
 
-def found(filesystem: pafs.FileSystem, file: SourceFile, format: TextFormat, config: Ingest, copies: Path) -> Found:
+def found(
+    filesystem: pafs.FileSystem, file: SourceFile, format: TextFormat, config: Ingest, copies: Path, copied: bool
+) -> Found:
     """Reads a file's start.
 
     Args:
@@ -48,6 +50,7 @@ def found(filesystem: pafs.FileSystem, file: SourceFile, format: TextFormat, con
         format: Its format.
         config: What is known of it.
         copies: Folder for a copy, where it needs one.
+        copied: Whether line ends of several kinds are looked for, and made one in a copy.
 
     Raises:
         ConfigError: Columns are named though there is no header.
@@ -65,14 +68,17 @@ def found(filesystem: pafs.FileSystem, file: SourceFile, format: TextFormat, con
         raise DataError(f"{file.path}: the first line does not end within {HEADER_BYTES:,} bytes; is it a text file?")
     form = _form(file, content, format, config)
     separator = form.sample.separator
-    compression, copied = compression_of(file.path), None
+    compression, copy = compression_of(file.path), None
+    mixed = copied and _mixed(_decoding(filesystem, file.path, encoding))
     if (
         codecs.lookup(encoding).name not in ("utf-8", "ascii")
         or compression in ("bz2", "zip")
         or separator == WHITESPACE
+        or mixed
     ):
-        copied = copies / f"{hashlib.sha256(file.path.encode()).hexdigest()}.txt"
-        _copy(filesystem, file.path, encoding, separator == WHITESPACE, copied)
+        copy = copies / f"{hashlib.sha256(file.path.encode()).hexdigest()}.txt"
+        parts = _decoding(filesystem, file.path, encoding)
+        _write(_lines(parts) if separator == WHITESPACE else _plain(parts) if mixed else parts, copy)
     layout = Layout(
         "text",
         tuple((role, str(place)) for role, place in form.places.items()),
@@ -81,15 +87,17 @@ def found(filesystem: pafs.FileSystem, file: SourceFile, format: TextFormat, con
         quote="" if separator == WHITESPACE else _quote(format, config),
         header=form.header,
         skip=text[: len(text) - len(content)].count("\n"),
-        compression=compression if copied is None and compression in ("gzip", "zstd") else "none",
+        compression=compression if copy is None and compression in ("gzip", "zstd") else "none",
     )
     rows = form.sample.records[form.header :]
     at = form.places["timestamp"]
     notes = list(form.notes)
     if codecs.lookup(encoding).name not in (codecs.lookup(config.encoding).name, "utf-8"):
         notes.append(f"the encoding is {encoding}, by the file's first bytes")
+    if mixed:
+        notes.append("it has line ends of several kinds, all of which end a line")
     return Found(
-        SourceFile(file.path, file.size, file.etag, copied), layout, [row[at] for row in rows if at < len(row)], notes
+        SourceFile(file.path, file.size, file.etag, copy), layout, [row[at] for row in rows if at < len(row)], notes
     )
 
 
@@ -197,19 +205,15 @@ def _undecodable(path: str, at: int, encoding: str, start: bytes) -> DataError:
     )
 
 
-def _copy(filesystem: pafs.FileSystem, path: str, encoding: str, whitespace: bool, target: Path) -> None:
-    """Writes the file as UTF-8, with as many lines, and a tab between the fields where any blanks are.
-
-    Raises:
-        DataError: A byte is not what the encoding knows. What is no UTF-8 in UTF-8 is left for the engine to set aside.
-    """
-    parts = _decoding(filesystem, path, encoding)
+def _write(parts: Iterator[str], target: Path) -> None:
+    """Writes a text as UTF-8, and bytes that were none as they were: the engine sets their rows aside."""
     with target.open("wb") as out:
-        for text in _lines(parts) if whitespace else parts:
+        for text in parts:
             out.write(text.encode(errors="surrogateescape"))
 
 
 def _decoding(filesystem: pafs.FileSystem, path: str, encoding: str) -> Iterator[str]:
+    """Yields a file's text. Raises DataError for a byte that the encoding does not know, but for UTF-8."""
     keeps = codecs.lookup(encoding).name == "utf-8"
     decoder, read = codecs.getincrementaldecoder(encoding)("surrogateescape" if keeps else "strict"), 0
     for chunk in chain(chunks(filesystem, path), [b""]):
@@ -220,6 +224,25 @@ def _decoding(filesystem: pafs.FileSystem, path: str, encoding: str) -> Iterator
             at = read - waiting + (error.start if isinstance(error, UnicodeDecodeError) else 0)
             raise _undecodable(path, at, encoding, chunk) from None
         read += len(chunk)
+
+
+def _mixed(parts: Iterator[str]) -> bool:
+    """Tells whether lines end in more than one of the usual ways."""
+    return len(set(chain.from_iterable(re.findall(r"\r\n|\n|\r", text) for text in _unsplit(parts)))) > 1
+
+
+def _plain(parts: Iterator[str]) -> Iterator[str]:
+    """Yields a text with line feeds for line ends."""
+    return (re.sub(r"\r\n?", "\n", text) for text in _unsplit(parts))
+
+
+def _unsplit(parts: Iterator[str]) -> Iterator[str]:
+    """Yields a text in parts that split no line end."""
+    rest = ""
+    for part in chain(parts, [""]):
+        text = rest + part
+        rest = "\r" if part and text.endswith("\r") else ""
+        yield text.removesuffix("\r") if rest else text
 
 
 def _lines(parts: Iterator[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from finest import atomic, parquet, sealed
 from finest.data import clean, codes, columns, describe, duck, facts, quarantine, schema, segments, spark, window, write
 from finest.data.config import Ingest
-from finest.data.engine import Engine, NoTextError
+from finest.data.engine import AsItIsError, Engine
 from finest.data.histories import SCHEMA, histories
 from finest.data.layout import Layouts
 from finest.data.schema import Manifest
@@ -90,7 +90,7 @@ def ingest(
 
         try:
             manifest = built(copied=False)
-        except NoTextError:  # one such value would end it all; of copies, rows are set aside
+        except AsItIsError:
             shutil.rmtree(partial / "work")
             manifest = built(copied=True)
         (partial / schema.MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")

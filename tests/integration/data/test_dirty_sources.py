@@ -194,12 +194,6 @@ BAD: dict[str, tuple[dict[str, str], dict[str, Any], type[Exception], str]] = {
         DataError,
         r"a\.csv:2: a quoted field is not closed",
     ),
-    "mixed line ends": (
-        {"a.csv": HEADER + "u,i,1\r\nu,i,1\nu,i,2\r\n"},
-        {},
-        DataError,
-        r"a\.csv; are line ends of two kinds mixed",
-    ),
     "a k-core of nothing": (
         {"a.csv": HEADER + "u,i,1\nu,j,2\n"},
         {"min_user_interactions": 3},

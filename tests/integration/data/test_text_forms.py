@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -176,6 +177,33 @@ def test_other_encodings_are_set_and_bytes_of_none_are_told_with_their_place(
         ingested({"a.csv": text.encode("utf-16") + b"\x00\xd8,\x00"})
     one = plain_csv(clean_rows).encode() + b"\xfc,i,5\n"
     assert ingested({"a.csv": one})[0].quarantined_by_reason == {"malformed line (invalid encoding)": 1}
+
+
+MIXED = {
+    "the header's": lambda number: "\r\n" if number == 0 else "\n",
+    "one file behind another": lambda number: "\n" if number < 100 else "\r\n",
+    "an old one first": lambda number: "\r" if number < 50 else "\r\n",
+    "in turn": lambda number: ("\n", "\r\n", "\r")[number % 3],
+}
+"""The end of a line, by its number from 0."""
+
+
+@pytest.mark.parametrize("ends", MIXED.values(), ids=MIXED)
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "tsv", "latin-1"])
+def test_line_ends_of_several_kinds_end_a_line_each(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row], ends: Callable[[int], str], form: str
+) -> None:
+    text = plain_csv([*clean_rows[:120], ("", "i", 1), *clean_rows[120:]])
+    plain, folder = ingested({"a.csv": text})
+    lines = pq.read_table(folder / schema.QUARANTINE)["line"].to_pylist()
+    mixed = "".join(line + ends(number) for number, line in enumerate(text.splitlines()))
+    mixed = mixed.replace(",", "\t") if form == "tsv" else mixed
+    content = gzip.compress(mixed.encode()) if form == "csv.gz" else mixed.encode()
+    encoding = {"latin-1": "latin-1"}.get(form, "utf-8")
+    found, folder = ingested({"a.csv" if form == "latin-1" else f"a.{form}": content}, encoding=encoding)
+    assert found.fingerprint == plain.fingerprint
+    assert pq.read_table(folder / schema.QUARANTINE)["line"].to_pylist() == lines == [122]
+    assert any("line ends of several kinds" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
