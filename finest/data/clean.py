@@ -9,15 +9,16 @@ import pyarrow.compute as pc
 
 from finest.data.codes import sequence_columns
 from finest.data.config import SEGMENT, Ingest
+from finest.data.forms import Form
 from finest.data.layout import FAULT
 from finest.data.schema import DUPLICATE
 from finest.data.source import SourceFile
-from finest.data.times import TimestampUnit, days, iso_8601, micros, microseconds, plain, whole, within
+from finest.data.times import TimestampUnit, iso_8601, micros, microseconds, plain, whole, within, written
 from finest.data.window import CLOCK_DAYS, partition_days
 from finest.durations import day_after
 
 UNPARSABLE = "timestamp unparsable"
-"""The quarantine's reason for a timestamp that is neither a plain decimal number nor an ISO 8601 time."""
+"""The quarantine's reason for a timestamp that is neither a plain decimal number nor a time in ISO 8601 or the form."""
 
 NUL = "with a NUL character"
 """The quarantine's reason, behind user or item, for an id that later steps would cut."""
@@ -53,7 +54,7 @@ def parsed(rows: ir.Table, config: Ingest, unit: TimestampUnit) -> ir.Table:
     Args:
         rows: Rows as an engine has read them.
         config: Says what stands for nothing, and whether a column is mapped to the sequence.
-        unit: Unit of numeric timestamps.
+        unit: Unit of numeric timestamps, or the form of all.
 
     Returns:
         file, record, user, item, text; `time` (microseconds); `has_time` (whether the timestamp's text says a time;
@@ -64,8 +65,9 @@ def parsed(rows: ir.Table, config: Ingest, unit: TimestampUnit) -> ir.Table:
     if config.null_tokens:
         rows = _without(rows, config.null_tokens)
     nothing = ibis.null(str)
-    if unit == "yyyymmdd":
-        rows = rows.mutate(iso=iso_8601(days(rows.text)), number=nothing)
+    if isinstance(unit, Form):
+        rows = rows.mutate(written=written(rows.text, unit))
+        rows = rows.mutate(iso=iso_8601(rows.written), number=nothing)
     else:
         known = ibis.ifelse(rows.micros.notnull(), rows.micros, whole(rows.text, unit))
         rows = rows.mutate(micros=known)  # a step of its own, and so the next: computed once, though used often
@@ -73,7 +75,7 @@ def parsed(rows: ir.Table, config: Ingest, unit: TimestampUnit) -> ir.Table:
             iso=ibis.ifelse(rows.micros.notnull(), nothing, iso_8601(rows.text)),
             number=ibis.ifelse(rows.micros.notnull(), nothing, plain(rows.text)),
         )
-    time, has_time = micros(rows.text, "s" if unit == "yyyymmdd" else unit, rows.iso, rows.number)
+    time, has_time = micros(rows.text, "s" if isinstance(unit, Form) else unit, rows.iso, rows.number)
     time = ibis.ifelse(rows.micros.notnull(), rows.micros, time)  # not coalesce, and in a column of its own:
     has_time = ibis.ifelse(rows.micros.notnull(), True, has_time)  # engines skip the branches that no row takes
     has_time = ibis.ifelse(rows.text.isnull(), ibis.null(bool), has_time)

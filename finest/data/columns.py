@@ -10,12 +10,13 @@ from typing import Literal, NamedTuple
 
 import pyarrow.fs as pafs
 
-from finest.data import from_parquet, from_text, units
+from finest.data import forms, from_parquet, from_text, units
 from finest.data.config import Ingest
+from finest.data.forms import Form
 from finest.data.layout import Found, Layouts
 from finest.data.opened import compression_of, member
 from finest.data.source import SourceFile
-from finest.data.times import SHIFT, TimestampUnit
+from finest.data.times import DAYS, SHIFT, TimestampUnit
 from finest.errors import ConfigError, DataError
 
 Format = Literal["parquet", "csv", "tsv", "inter", "text"]
@@ -38,7 +39,7 @@ class Source(NamedTuple):
 
     layouts: Layouts
     unit: TimestampUnit
-    """Unit of numeric timestamps."""
+    """What timestamps are."""
     notes: list[str]
     """What was guessed, or is other than it is written, a sentence each."""
 
@@ -122,38 +123,48 @@ def _found(
 
 
 def _unit(found: list[Found], config: Ingest) -> tuple[TimestampUnit, list[str]]:
-    """Returns the unit of all files' numeric timestamps, and in words how it is known.
+    """Returns what all files' timestamps are, and in words how it is known.
 
     Raises:
-        DataError: Files differ in it, or the config says a finer one than a file can be in, so that its times would
-            all be early in 1970.
+        DataError: Files differ in it, several forms are possible, or the config says a finer unit than a file can be
+            in, so that its times would all be early in 1970.
     """
-    guesses = {its.file.path: unit for its in found if (unit := units.guess(its.times)) is not None}
     times = {its.file.path: its.times for its in found}
+    if config.timestamp_format is not None:
+        return Form(config.timestamp_format), []
+    if config.timestamp_unit == "yyyymmdd":
+        return DAYS, []
     if config.timestamp_unit != "auto":
         unit = config.timestamp_unit
-        for path, guessed in guesses.items():
-            if unit in SHIFT and guessed in SHIFT and SHIFT[unit] < SHIFT[guessed]:
+        for path, texts in times.items():
+            guessed = units.guess(texts)
+            if guessed and SHIFT[unit] < SHIFT[guessed] and not forms.guess(texts):
                 raise DataError(
-                    f"{path}: timestamps are {units.NAMES[guessed]} by their size"
-                    f" ({units.example(times[path], guessed)}), and as ingest.timestamp_unit={unit} all would be early"
-                    f" in 1970; set it to {guessed}, or auto"
+                    f"{path}: timestamps are {units.name(guessed)} ({units.example(texts, guessed)}), and as"
+                    f" ingest.timestamp_unit={unit} all would be early in 1970; set it to {guessed}, or auto"
                 )
         return unit, []
-    kinds = list(dict.fromkeys(guesses.values()))
-    if len(kinds) > 1:
-        one, other = (next(path for path, unit in guesses.items() if unit == kind) for kind in kinds[:2])
+    guesses = {path: kinds for path, texts in times.items() if (kinds := units.kinds(texts))}
+    path, possible = next(iter(guesses.items()), ("", list[TimestampUnit](["s"])))
+    for other, kinds in guesses.items():
+        both = [kind for kind in possible if kind in kinds]
+        if not both:
+            raise DataError(
+                f"{other}: timestamps are {units.name(kinds[0])}, but {units.name(possible[0])} in {path}; have all"
+                " files alike, or set ingest.timestamp_unit or ingest.timestamp_format, and other rows are set aside"
+            )
+        possible = both
+    if len(possible) > 1:
+        text = next(text for text in times[path] if forms.guess([text]))
         raise DataError(
-            f"{other}: timestamps are {units.NAMES[kinds[1]]} by their size, but {units.NAMES[kinds[0]]} in {one};"
-            " have all files in one unit, or set ingest.timestamp_unit, and other rows are set aside"
+            f"{path}: timestamps like {text} may be in the form {' or '.join(map(repr, map(str, possible)))};"
+            " set ingest.timestamp_format to the right one"
         )
-    if kinds in ([], ["s"]):
-        return "s", []
-    path = next(iter(guesses))
-    return kinds[0], [
-        f"timestamps are {units.NAMES[kinds[0]]} by their size ({units.example(times[path], kinds[0])};"
-        " ingest.timestamp_unit says otherwise)"
-    ]
+    kind = possible[0]
+    if kind == "s":
+        return kind, []
+    option = "ingest.timestamp_format" if isinstance(kind, Form) else "ingest.timestamp_unit"
+    return kind, [f"timestamps are {units.name(kind)} ({units.example(times[path], kind)}; {option} says otherwise)"]
 
 
 def _few(paths: Iterable[str]) -> str:

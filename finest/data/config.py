@@ -6,6 +6,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from finest.data import forms
 from finest.data.expect import Expect
 from finest.data.partition import Template
 from finest.data.separators import WHITESPACE
@@ -150,6 +151,10 @@ class Ingest(Section):
     timestamp_unit: Literal["auto", "s", "ms", "us", "ns", "yyyymmdd"] = "auto"
     """Unit of numeric timestamps: seconds, milliseconds, microseconds or nanoseconds since 1970 (UTC), or days written
     as eight digits; `auto` tells it from the numbers' size."""
+    timestamp_format: str | None = None
+    """How timestamps are written that are neither ISO 8601 nor numbers of a unit, such as "%d.%m.%Y %H:%M" or
+    "%m/%d/%Y %I:%M:%S %p": directives of `strptime`, names in English, UTC without %z. Unset, usual forms are told from
+    the file's start; where day and month could be either, ingest asks."""
     duplicates: Literal["keep", "quarantine"] = "keep"
     """What becomes of rows that repeat each other in user, item and timestamp: all stay, or all but one go to the
     quarantine."""
@@ -207,6 +212,13 @@ class Ingest(Section):
             raise ValueError("one to four characters (bytes in UTF-8) but quotes and line ends, or tab, or whitespace")
         return separator
 
+    @field_validator("timestamp_format")
+    @classmethod
+    def _of_known_directives(cls, form: str | None) -> str | None:
+        if form is not None:
+            forms.pieces(form)
+        return form
+
     @field_validator("encoding")
     @classmethod
     def _known(cls, encoding: str) -> str:
@@ -218,6 +230,14 @@ class Ingest(Section):
         if found in ("", "idna", "punycode", "utf-7", "unicode_escape", "raw_unicode_escape"):
             raise ValueError("no encoding that is known; common ones are utf-8, latin-1, cp1252, utf-16-le, shift_jis")
         return encoding
+
+    @model_validator(mode="after")
+    def _form_or_unit(self) -> "Ingest":
+        if self.timestamp_format is not None and self.timestamp_unit != "auto":
+            raise ValueError(
+                "`timestamp_format` is for times that are no numbers of a unit: leave `timestamp_unit` out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_window(self) -> "Ingest":

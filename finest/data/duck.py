@@ -15,11 +15,12 @@ import pyarrow.fs as pafs
 
 from finest.data.config import SEGMENT
 from finest.data.engine import BATCH, MALFORMED, AsItIsError
+from finest.data.forms import Form
 from finest.data.layout import FAULT, Layout, Layouts
 from finest.data.packed import SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, opened_path
 from finest.data.source import SourceFile
-from finest.data.times import END, SHIFT, TimestampUnit
+from finest.data.times import END, SHIFT, TimestampUnit, Unit
 from finest.errors import DataError, FinestError
 from finest.secrets import masked
 
@@ -188,15 +189,15 @@ def _listed(filesystem: pafs.FileSystem, files: list[SourceFile]) -> str:
 
 def _micros(layout: Layout, column: str, unit: TimestampUnit) -> str:
     """Returns SQL for a timestamp's microseconds, null where it is out of range or only its text can tell."""
-    if unit == "yyyymmdd" and layout.kind != "time":
+    if layout.kind == "time":
+        time = f"epoch_us(TRY_CAST({column} AS TIMESTAMP))"
+        return f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
+    if isinstance(unit, Form):
         return "NULL::BIGINT"
     if layout.kind == "text":
         # As the number would be written: a cast reads '1e3' and ' 7' as well, which only clean.parsed may judge.
         number = f"TRY_CAST({column} AS BIGINT)"
         return f"CASE WHEN {number}::VARCHAR = {column} THEN {_scaled(number, unit)} END"
-    if layout.kind == "time":
-        time = f"epoch_us(TRY_CAST({column} AS TIMESTAMP))"
-        return f"CASE WHEN {time} >= 0 AND {time} < {END} THEN {time} END"
     if layout.kind == "integer":
         return _scaled(column, unit)
     if layout.kind == "float":
@@ -206,7 +207,7 @@ def _micros(layout: Layout, column: str, unit: TimestampUnit) -> str:
     assert_never(layout.kind)
 
 
-def _scaled(number: str, unit: TimestampUnit) -> str:
+def _scaled(number: str, unit: Unit) -> str:
     """Returns SQL for the microseconds of a whole number that is in range."""
     shift = SHIFT[unit]
     scaled = f"{number}::BIGINT * {10**shift}" if shift >= 0 else f"{number}::BIGINT // {10**-shift}"

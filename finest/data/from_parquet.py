@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from finest.data import forms
 from finest.data.config import SEGMENT, Ingest
 from finest.data.layout import Found, Kind, Layout, places
 from finest.data.parquet_copy import MILLISECONDS, copy, is_bytes, is_text, is_uuid, stored
@@ -129,7 +130,7 @@ def _times(parquet: pq.ParquetFile, place: int, kind: Kind) -> list[str]:
         return []
     if kind != "text":
         bounds = _bounds(parquet, place)
-        if bounds and len({guess([bound]) for bound in bounds} - {"yyyymmdd"}) == 1:
+        if bounds and len({guess([bound]) for bound in bounds}) == 1 and not forms.guess(bounds):
             return bounds
     for batch in parquet.iter_batches(SAMPLE, columns=[parquet.schema_arrow.names[place]]):
         return [_number(value) for value in batch.column(0).to_pylist() if value is not None]

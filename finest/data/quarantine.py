@@ -115,8 +115,8 @@ def check(quarantine: pa.Table, source_rows: int, malformed: pa.Table, config: I
     if unusable == source_rows and worst == UNPARSABLE:
         raise DataError(
             f"no row of the source has a readable timestamp: column {config.columns.timestamp!r}"
-            " (ingest.columns.timestamp) must hold numbers (ingest.timestamp_unit) or ISO 8601 times;"
-            f" example: {example}"
+            " (ingest.columns.timestamp) must hold numbers (ingest.timestamp_unit), ISO 8601 times, or times as"
+            f" ingest.timestamp_format says; example: {example}"
         )
     hint = ""
     if ENCODING in worst:

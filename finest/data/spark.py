@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from finest import atomic
 from finest.data.config import SEGMENT, Ingest
 from finest.data.engine import BATCH, MALFORMED
+from finest.data.forms import Form
 from finest.data.layout import FAULT, Kind, Layout, Layouts
 from finest.data.source import SourceFile
 from finest.data.times import END, SHIFT, TimestampUnit
@@ -123,9 +124,6 @@ def _time(kind: Kind, type: pa.DataType, unit: TimestampUnit) -> tuple[str, str]
     column = "timestamp"
     if kind == "text":
         return "CAST(NULL AS BIGINT)", column
-    if unit == "yyyymmdd" and kind != "time":
-        return "CAST(NULL AS BIGINT)", _printed(column) if kind == "float" else f"CAST({column} AS STRING)"
-    shift = SHIFT[unit] if unit != "yyyymmdd" else 0
     if kind == "time":
         nanos = pa.types.is_timestamp(type) and type.unit == "ns"
         time = f"floor({column} / 1000)" if nanos else f"unix_micros(try_cast({column} AS TIMESTAMP))"
@@ -134,6 +132,9 @@ def _time(kind: Kind, type: pa.DataType, unit: TimestampUnit) -> tuple[str, str]
         if not nanos:
             text = f"coalesce({text}, CAST({column} AS STRING))"
         return micros, f"CASE WHEN {micros} IS NULL THEN {text} END"
+    if isinstance(unit, Form):
+        return "CAST(NULL AS BIGINT)", _printed(column) if kind == "float" else f"CAST({column} AS STRING)"
+    shift = SHIFT[unit]
     if kind == "integer":
         scaled = (
             f"CAST({column} AS BIGINT) * {10**shift}" if shift >= 0 else f"CAST({column} AS BIGINT) DIV {10**-shift}"

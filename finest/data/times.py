@@ -10,16 +10,21 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-Unit = Literal["s", "ms", "us", "ns"]
-TimestampUnit = Literal["s", "ms", "us", "ns", "yyyymmdd"]
-"""What a numeric timestamp may be: a count of units since 1970, or a day written as eight digits."""
+from finest.data.forms import CENTURY, MONTHS, Form, pattern
 
+Unit = Literal["s", "ms", "us", "ns"]
+
+TimestampUnit = Unit | Form
+"""What timestamps are: counts of a unit since 1970, or texts of a form."""
+
+DAYS = Form("%Y%m%d")
+"""What the config calls the unit `yyyymmdd`."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400_000_000
 """A day in microseconds."""
 END = 7_289_654_400_000_000
 """The end of the times that are believed, in microseconds: 2201-01-01."""
-SHIFT: dict[TimestampUnit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+SHIFT: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
 """Decimal places from a unit to microseconds: 1 s is 10^6 of them, 1 ns 10^-3."""
 
 PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
@@ -33,8 +38,6 @@ ISO_8601 = (
 too: a blank before the zone, UTC for Z, 2024/01/31."""
 EXPONENT = r"^-?[0-9]\.[0-9]+[eE]\+?[0-9]{1,2}\z"
 """A number as programs print large floating-point ones: 1.7E9."""
-DAY_DIGITS = r"^[0-9]{8}(\.0+)?\z"
-"""A day of the unit `yyyymmdd`."""
 
 
 def microseconds(moment: datetime) -> int:
@@ -67,13 +70,6 @@ def micros(
     return ibis.ifelse(numeric, number, moment), ibis.ifelse(numeric, True, exists)
 
 
-def days(text: ir.StringColumn) -> ir.StringColumn:
-    """Returns days of eight digits as ISO 8601 has them, null for other numbers, and any other text as it is."""
-    digits = ibis.ifelse(text.re_search(DAY_DIGITS), text, ibis.null(str))
-    day = digits.substr(0, 4) + "-" + digits.substr(4, 2) + "-" + digits.substr(6, 2)
-    return ibis.ifelse(digits.isnull(), text, day)
-
-
 def plain(text: ir.StringColumn) -> ir.StringColumn:
     """Returns numbers with an exponent as plain decimals, and any other text as it is.
 
@@ -89,6 +85,32 @@ def plain(text: ir.StringColumn) -> ir.StringColumn:
 def iso_8601(text: ir.StringColumn) -> ir.StringColumn:
     """Returns the texts that look like ISO 8601, and null for others."""
     return ibis.ifelse(text.re_search(ISO_8601), text, ibis.null(str))
+
+
+def written(text: ir.StringColumn, form: Form) -> ir.StringColumn:
+    """Returns times of a form as ISO 8601 has them, and any other text as it is."""
+    regex, groups = pattern(form)
+    known = ibis.ifelse(text.re_search(regex), text, ibis.null(str))
+
+    def part(letter: str) -> ir.StringColumn:
+        return known.re_extract(regex, groups[letter])
+
+    def two(letter: str) -> ir.StringColumn:
+        return ("0" + part(letter)).right(2) if letter in groups else ibis.literal("00")
+
+    year = part("Y") if "Y" in groups else ibis.ifelse(part("y") >= str(CENTURY), "19", "20") + part("y")
+    month, hour = two("m"), two("H")
+    if "b" in groups:
+        numbers = [(name, f"{number:02d}") for number, name in enumerate(MONTHS, 1)]
+        month = part("b").lower().left(3).cases(*numbers, else_="00")
+    if "I" in groups:
+        late = part("p").lower().left(1) == "p"
+        twelve = (ibis.literal("0") + part("I")).cast("int64") % 12 + ibis.ifelse(late, 12, 0)
+        hour = ("0" + twelve.cast("string")).right(2)
+    clock = hour + ":" + two("M") + ":" + two("S")
+    clock = clock + "." + part("f") if "f" in groups else clock
+    clock = clock + part("z") if "z" in groups else clock
+    return ibis.ifelse(known.isnull(), text, year + "-" + month + "-" + two("d") + " " + clock)
 
 
 def whole(text: ir.StringColumn, unit: Unit) -> ir.IntegerColumn:

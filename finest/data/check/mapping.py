@@ -3,8 +3,9 @@
 import re
 from typing import NamedTuple
 
+from finest.data.forms import Form
 from finest.data.times import ISO_8601
-from finest.data.units import NAMES, guess
+from finest.data.units import NAMES, kinds
 
 USERS = (
     "userid",
@@ -151,5 +152,7 @@ def _times(values: list[str]) -> str:
         return ""
     if sum(bool(re.match(ISO_8601.replace(r"\z", r"\Z"), value)) for value in values) >= MOSTLY * len(values):
         return "times in ISO 8601"
-    unit = guess(values)
-    return NAMES[unit] if unit is not None else ""
+    known = kinds(values)
+    if not known:
+        return ""
+    return f"times like {values[0]}" if isinstance(known[0], Form) else NAMES[known[0]]
