@@ -18,6 +18,7 @@ from finest.data.config import Columns, Ingest
 from finest.data.layout import Found, Layout, places
 from finest.data.opened import chunks, compression_of
 from finest.data.separators import WHITESPACE, Sample, guess, sample, words
+from finest.data.separators import start as begin
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
 
@@ -50,26 +51,30 @@ def found(
         format: Its format.
         config: What is known of it.
         copies: Folder for a copy, where it needs one.
-        copied: Whether line ends of several kinds are looked for, and made one in a copy.
+        copied: Whether line ends of several kinds, which are made one in a copy, are looked for beyond the start.
 
     Raises:
         ConfigError: Columns are named though there is no header.
         DataError: The file is unreadable, or lacks a mapped column; it is named.
     """
     start, whole = _start(filesystem, file.path)
+    is_text(file.path, start)
     encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), config.encoding)
     text = _decoded(file.path, start, encoding)
     if not whole:
         text = text.rpartition("\n")[0]
-    content = re.sub(r"\A( *\n)+", "", text)
+    before = begin(text)
+    content = before.text
     if not content.strip(" \n"):
         if whole:
             return Found(file, None, [], [])
         raise DataError(f"{file.path}: the first line does not end within {HEADER_BYTES:,} bytes; is it a text file?")
-    form = _form(file, content, format, config)
+    form = _form(file, content, format, config, before.separator)
     separator = form.sample.separator
     compression, copy = compression_of(file.path), None
-    mixed = copied and _mixed(_decoding(filesystem, file.path, encoding))
+    mixed = _mixed(iter([start.decode(encoding, "replace").removesuffix("\r")])) or (
+        copied and _mixed(_decoding(filesystem, file.path, encoding))
+    )
     if (
         codecs.lookup(encoding).name not in ("utf-8", "ascii")
         or compression in ("bz2", "zip")
@@ -86,7 +91,7 @@ def found(
         delimiter="\t" if separator == WHITESPACE else separator,
         quote="" if separator == WHITESPACE else _quote(format, config),
         header=form.header,
-        skip=text[: len(text) - len(content)].count("\n"),
+        skip=before.lines,
         compression=compression if copy is None and compression in ("gzip", "zstd") else "none",
     )
     rows = form.sample.records[form.header :]
@@ -94,6 +99,8 @@ def found(
     notes = list(form.notes)
     if codecs.lookup(encoding).name not in (codecs.lookup(config.encoding).name, "utf-8"):
         notes.append(f"the encoding is {encoding}, by the file's first bytes")
+    if before.comments:
+        notes.append(f"its first {before.comments} line(s) with # at the start are passed over")
     if mixed:
         notes.append("it has line ends of several kinds, all of which end a line")
     return Found(
@@ -111,8 +118,16 @@ class _Form(NamedTuple):
     notes: list[str]
 
 
-def _form(file: SourceFile, text: str, format: TextFormat, config: Ingest) -> _Form:
-    """Tells separator and header from the text at a file's start, or takes those of the config."""
+def _form(file: SourceFile, text: str, format: TextFormat, config: Ingest, named: str | None) -> _Form:
+    """Tells separator and header from the text at a file's start, or takes those of the config.
+
+    Args:
+        file: The file.
+        text: Its start, from the first record on.
+        format: Its format.
+        config: What is known of it.
+        named: The separator, where the file names it.
+    """
     names = {column for column in config.columns.roles.values() if isinstance(column, str)}
     header = config.header if config.header is not None else bool(names) or format == "inter"
     if names and not header:
@@ -121,15 +136,17 @@ def _form(file: SourceFile, text: str, format: TextFormat, config: Ingest) -> _F
             " like ingest.columns.user=0"
         )
     quote = _quote(format, config)
-    separator = "\t" if format == "inter" else config.separator
+    separator = "\t" if format == "inter" else config.separator or named
     if separator is not None:
         cut = sample(text, separator, quote)
     else:
-        cut = guess(text, quote, USUAL[format], lambda record: header and bool(names) and names <= set(record))
+        cut = guess(
+            text, quote, USUAL[format], lambda record: header and bool(names) and names <= set(map(str.strip, record))
+        )
     notes = []
-    if separator is None and cut.separator != USUAL[format]:
+    if config.separator is None and format != "inter" and cut.separator != USUAL[format]:
         notes.append(f"fields are separated by {_said(cut.separator)} (ingest.separator says otherwise)")
-    first = cut.records[0] if cut.records else [""]
+    first = list(map(str.strip, cut.records[0])) if cut.records else [""]
     if format == "inter":  # name:type
         first = [name.rpartition(":")[0] or name for name in first]
     columns = config.columns
@@ -194,6 +211,31 @@ def _decoded(path: str, start: bytes, encoding: str) -> str:
     if start[:1000].count(0) > len(start[:1000]) // 4 and "\0" in text[:1000]:
         raise _undecodable(path, start.index(0), encoding, start)
     return re.sub(r"\r\n?", "\n", text)
+
+
+BINARY = {
+    b"\x1f\x8b": "gzip: end its name in .gz",
+    b"\x28\xb5\x2f\xfd": "zstd: end its name in .zst",
+    b"BZh": "bzip2: end its name in .bz2",
+    b"PK\x03\x04": "a zip archive (.zip) or a spreadsheet, which is not read",
+    b"\xfd7zXZ\x00": "xz, which is not read: unpack it",
+    b"PAR1": "Parquet: end its name in .parquet, or set ingest.format=parquet",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet, which is not read: write it as CSV",
+    b"SQLite format 3\x00": "an SQLite database, which is not read: write the table as CSV or Parquet",
+    b"Obj\x01": "Avro, which is not read: write it as Parquet",
+    b"ORC": "ORC, which is not read: write it as Parquet",
+    b"ARROW1": "Arrow, which is not read: write it as Parquet",
+}
+"""What a file is that begins with these bytes, and what to do."""
+
+
+def is_text(path: str, start: bytes) -> None:
+    """Raises DataError for a file that is something else by its first bytes, decompressed."""
+    if what := next((what for mark, what in BINARY.items() if start.startswith(mark)), None):
+        raise DataError(f"{path}: is no text but, by its first bytes, {what}")
+    line = re.split(rb"[\r\n]", start.lstrip(b"\xef\xbb\xbf \t\r\n"), maxsplit=1)[0]
+    if re.match(rb'(\{\s*"|\{\Z|\[\s*(\{|\Z))', line):
+        raise DataError(f"{path}: looks like JSON, which is not read; write it as Parquet or CSV")
 
 
 def _undecodable(path: str, at: int, encoding: str, start: bytes) -> DataError:

@@ -88,6 +88,8 @@ def places(file: SourceFile, names: list[str], columns: Columns, header: bool = 
             said = "names the columns that are segments" if role.startswith(SEGMENT) else f"says which holds the {role}"
             listed = ", ".join(map(shown, names[:20])) + (", ..." if len(names) > 20 else "")
             more = "" if header else "; is this the first row of a file without a header? Give columns by number then"
+            if header and len(names) == 1:
+                more = "; is something else between the fields? Set ingest.separator"
             if column in keyed(file.path):
                 more = f"; the folder's {column}= is not read as a column: write it into the files"
             raise DataError(f"{file.path}: {fault} {column!r}; found {listed}; {option} {said}{more}")

@@ -4,14 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 WHITESPACE = "whitespace"
 """Stands for any number of blanks and tabs."""
-CANDIDATES = (",", "\t", ";", "|", "::")
-"""Separators that are tried, and blanks after them: texts are full of these. Of those that fit equally well, the first
-one is taken."""
+CANDIDATES = (",", "\t", ";", "|", "::", "\x01", "\x1f", "^", "~")
+"""Separators that are tried, with a blank beside them or not, and blanks after them: texts are full of these. Of those
+that fit equally well, the first one is taken."""
+EXCEL = re.compile(r'"?sep=(.+?)"?\n', re.IGNORECASE)
+"""A first line that names the separator, for spreadsheet programs."""
 SAMPLE = 100
 """Number of records that are looked at."""
 ALIKE = 0.9
@@ -42,6 +44,45 @@ def sample(text: str, separator: str, quote: str) -> Sample:
     return Sample(separator, list(islice(records(text, separator, quote), SAMPLE)))
 
 
+class Start(NamedTuple):
+    """Holds what stands before the records of a file."""
+
+    lines: int
+    """Number of lines that are none: blank, comments, the one that names the separator."""
+    comments: int
+    separator: str | None
+    """The separator, where a line names it."""
+    text: str
+    """What comes behind them."""
+
+
+def start(text: str) -> Start:
+    r"""Passes over what stands before the first record.
+
+    A line that begins with # is a comment, unless it has as many fields as the first line that does not.
+
+    >>> start("sep=;\nuser;item\n"), start("\n# of today\nuser,item\n").lines, start("#user,item\n1,2\n").lines
+    (Start(lines=1, comments=0, separator=';', text='user;item\n'), 2, 0)
+    """
+    left = re.sub(r"\A( *\n)+", "", text)
+    named = EXCEL.match(left)
+    if named:
+        left = left[named.end() :]
+    first = re.search(r"^[^#\n].*$", left, re.MULTILINE)
+    comments = 0
+    while first and left.startswith("#"):
+        line, _, rest = left.partition("\n")
+        if any(_alike(line, first[0], separator) for separator in (*CANDIDATES, WHITESPACE)):
+            break
+        left, comments = re.sub(r"\A( *\n)+", "", rest), comments + 1
+    return Start(text[: len(text) - len(left)].count("\n"), comments, named[1] if named else None, left)
+
+
+def _alike(line: str, other: str, separator: str) -> bool:
+    one, another = (next(records(text, separator, '"'), []) for text in (line, other))
+    return len(one) == len(another) > 1
+
+
 def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) -> Sample:
     """Returns the records as the likeliest separator cuts them.
 
@@ -54,16 +95,22 @@ def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) 
         usual: The separator that the file's name speaks of.
         fits: Tells whether a first record holds what is looked for.
     """
-    order = list(dict.fromkeys((usual, *CANDIDATES)))
-    first = {separator: next(records(text, separator, quote), []) for separator in (*order, WHITESPACE)}
-    for separator in (*order, WHITESPACE):
-        if fits(first[separator]):
-            return _blanks(text, quote) if separator == WHITESPACE else sample(text, separator, quote)
-    alike = [found for separator in order if (found := sample(text, separator, quote)).alike]
-    if alike:
-        return max(alike, key=lambda found: found.width)
+    cuts = [_with_blanks(text, separator, quote) for separator in dict.fromkeys((usual, *CANDIDATES))]
     blanks = _blanks(text, quote)
-    return blanks if blanks.alike else sample(text, usual, quote)
+    if fitting := next((cut for cut in (*cuts, blanks) if cut.records and fits(cut.records[0])), None):
+        return fitting
+    if alike := [cut for cut in cuts if cut.alike]:
+        return max(alike, key=lambda cut: cut.width)
+    return blanks if blanks.alike else cuts[0]
+
+
+def _with_blanks(text: str, separator: str, quote: str) -> Sample:
+    """Returns the records as a separator cuts them, and one blank before or behind it that is everywhere."""
+    cut = sample(text, separator, quote)
+    inner = [(left, right) for record in cut.records for left, right in pairwise(record)]
+    before = " " if inner and all(left.endswith(" ") for left, _ in inner) else ""
+    behind = " " if inner and all(right.startswith(" ") for _, right in inner) else ""
+    return sample(text, before + separator + behind, quote) if before or behind else cut
 
 
 def _blanks(text: str, quote: str) -> Sample:

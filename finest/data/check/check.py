@@ -3,6 +3,7 @@
 import tempfile
 from datetime import date, timedelta
 from pathlib import Path
+from shlex import quote
 
 import pyarrow.fs as pafs
 
@@ -12,6 +13,7 @@ from finest.data.check.measure import measure
 from finest.data.check.sample import FILES, ROWS, Look, Part, kind_of, look, part, spread
 from finest.data.columns import check as check_columns
 from finest.data.config import Ingest, Partition
+from finest.data.from_text import is_text
 from finest.data.layout import shown
 from finest.data.partition import Template, guess, keyed
 from finest.data.source import SourceFile
@@ -19,6 +21,8 @@ from finest.errors import FinestError, printable
 
 PLAIN_DAYS = ("%Y/%m/%d", "%Y-%m-%d", "%Y%m%d")
 """Forms of folders that are a day by themselves."""
+MAGIC = 1000
+"""Bytes of a file that say what it is."""
 MARKED = ("utf-8", "utf-16", "utf-32")
 """Encodings that need no word of the config: a file's first bytes say the others than UTF-8."""
 
@@ -102,11 +106,14 @@ def _readable(
             data.append((file, format))
     if other and not data:
         with filesystem.open_input_stream(other[0].path, compression=None) as stream:
-            magic = stream.read(4)
-        if magic[:1] in (b"{", b"["):
-            found.mistakes.append(f"{other[0].path}: looks like JSON, which is not read; write it as Parquet or CSV")
+            magic = stream.read(MAGIC)
+        try:
+            if not magic.startswith(b"PAR1"):
+                is_text(other[0].path, magic)
+        except FinestError as error:
+            found.mistakes.append(str(error))
             return []
-        guessed = "parquet" if magic == b"PAR1" else "text"
+        guessed = "parquet" if magic.startswith(b"PAR1") else "text"
         found.settings["format"] = guessed
         found.mistakes.append(
             f"{other[0].path}: cannot tell the format from the ending; it looks like {guessed}: set "
@@ -187,6 +194,12 @@ def _columns(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, fold
             found.settings["columns"] = changed
     if its.names is None and "columns" in found.settings:
         _without_header(found, first, given, folder)
+    if its.format != "parquet" and len(its.names or its.rows[0]) == 1:
+        found.mistakes.append(
+            f"{first.of.path}: has one column, {found.columns[0]}, where user, item and timestamp are needed; is "
+            "something else between its fields? Set ingest.separator"
+        )
+        return
     for role in KNOWN:
         if role not in found.mapping:
             keys = [key for key in keyed(first.of.path) if key.lower().replace("_", "") in KNOWN[role]]
@@ -198,7 +211,8 @@ def _columns(found: Checked, parts: list[tuple[Part, Look]], given: Ingest, fold
             found.mistakes.append(f"{first.of.path}: no column looks like the {role}; {hint}")
         elif found.mapping[role].column != roles[role] and its.names is not None:
             found.mistakes.append(
-                f"{first.of.path}: no column {roles[role]!r}; set ingest.columns.{role}={found.mapping[role].column}"
+                f"{first.of.path}: no column {roles[role]!r}; set "
+                + quote(f"ingest.columns.{role}={found.mapping[role].column}")
             )
     for another, other in with_rows:
         if other.names != its.names:

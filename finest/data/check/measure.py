@@ -117,6 +117,8 @@ def _judge(found: Checked, manifest: Manifest, given: Ingest) -> None:
     )
     if first == last:
         found.notes.append(f"all interactions are of one time, {first:%Y-%m-%d %H:%M:%S}")
+    elif first.year < 1975 and last.year >= 1990:
+        found.notes.append(f"times are of {first:%Y-%m-%d} to {last:%Y-%m-%d}: are some of another unit?")
     elif last.year < 1990 or last > datetime.now(UTC) + timedelta(days=2):
         found.notes.append(f"times are of {first:%Y-%m-%d} to {last:%Y-%m-%d}: is ingest.timestamp_unit right?")
 

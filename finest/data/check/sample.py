@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from finest.data.columns import format_of
 from finest.data.config import Ingest
-from finest.data.from_text import MARKS
+from finest.data.from_text import MARKS, is_text
 from finest.data.opened import COMPRESSED, chunks, compression_of, member
 from finest.data.separators import guess, sample
+from finest.data.separators import start as begin
 from finest.data.source import SourceFile
 from finest.errors import DISK_FULL, DataError, first_line
 
@@ -80,6 +81,7 @@ def part(filesystem: pafs.FileSystem, file: SourceFile, format: str, folder: Pat
         start += chunk
         if len(start) > BYTES:
             break
+    is_text(file.path, start)
     whole = len(start) <= BYTES
     if not whole:
         start = _cut(start)
@@ -145,12 +147,14 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
     start = next(chunks(local, file.path), b"")
     encoding = encoding_of(start) if given.encoding == Ingest().encoding else given.encoding
     text = codecs.getincrementaldecoder(encoding)("replace").decode(start).removeprefix("\ufeff")
-    text = re.sub(r"\A( *\n)+", "", re.sub(r"\r\n?", "\n", text))
+    text = re.sub(r"\r\n?", "\n", text)
     if len(start) >= 1 << 20:
         text = text.rpartition("\n")[0]
+    before = begin(text)
+    text = before.text
     quote = "" if format == "inter" or given.quote == "none" else given.quote
     usual = {"tsv": "\t", "inter": "\t"}.get(format, ",")
-    separator = "\t" if format == "inter" else given.separator
+    separator = "\t" if format == "inter" else given.separator or before.separator
     cut = sample(text, separator, quote) if separator else guess(text, quote, usual, lambda record: False)
     records = cut.records
     if not records:
@@ -162,7 +166,7 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
         header = not any(re.fullmatch(r"-?[0-9][0-9.:TZ +-]*", field) for field in records[0])
     if not header:
         return Look(format, None, records, cut.separator, encoding)
-    return Look(format, records[0], records[1:], cut.separator, encoding)
+    return Look(format, list(map(str.strip, records[0])), records[1:], cut.separator, encoding)
 
 
 def encoding_of(start: bytes) -> str:

@@ -4,8 +4,10 @@ import bz2
 import csv
 import gzip
 import io
+import re
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from finest.data import schema
+from finest.data.times import microseconds
 from finest.errors import ConfigError, DataError
 from tests.integration.data.conftest import Csv, Ingested, Row
 
@@ -125,6 +128,104 @@ def test_any_text_comes_through_any_separator_encoding_and_compression(
     plain, _ = ingested({"a.parquet": table})
     manifest, folder = ingested({f"a.csv{ending}": content}, **columns, **told)
     assert manifest.fingerprint == plain.fingerprint, pq.read_table(folder / schema.QUARANTINE).to_pylist()
+
+
+BEGINNINGS: dict[str, tuple[str, Callable[[str], str]]] = {
+    "excel": ("fields are separated by ';'", lambda text: "sep=;\n" + text.replace(",", ";")),
+    "excel, quoted": ("fields are separated by '|'", lambda text: '"sep=|"\r\n' + text.replace(",", "|")),
+    "excel, usual": ("", lambda text: "SEP=,\n" + text),
+    "comments": ("its first 2 line(s) with #", lambda text: "\n# of today, by me\n#\n" + text),
+    "padded": ("fields are separated by ', '", lambda text: text.replace(",", ", ")),
+    "padded, quoted": (
+        "fields are separated by ', '",
+        lambda text: re.sub("([^,\n]+)", r'"\1"', text).replace(",", ", "),
+    ),
+    "padded twice": ("fields are separated by ' | '", lambda text: text.replace(",", " | ")),
+    "padded names": ("", lambda text: " user_id , item_id,timestamp \n" + text.partition("\n")[2]),
+    "hive": ("fields are separated by '\\x01'", lambda text: text.replace(",", "\x01")),
+    "caret": ("fields are separated by '^'", lambda text: text.replace(",", "^")),
+}
+
+
+@pytest.mark.parametrize(("note", "written"), BEGINNINGS.values(), ids=BEGINNINGS)
+def test_what_stands_before_and_between_the_fields_is_told(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row], note: str, written: Callable[[str], str]
+) -> None:
+    plain, _ = ingested({"a.csv": plain_csv(clean_rows)})
+    found, _ = ingested({"a.csv": written(plain_csv(clean_rows))})
+    assert found.fingerprint == plain.fingerprint and found.quarantined_rows == 0
+    notes = [one.partition(": ")[2] for one in found.notes if "line ends of several kinds" not in one]
+    assert [one.startswith(note) for one in notes] == [True] * bool(note)
+
+
+def test_a_line_with_a_number_sign_is_a_comment_only_where_it_is_no_record(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    text = plain_csv([(f"#{user}", item, time) for user, item, time in clean_rows], "").lstrip()
+    found, _ = ingested({"a.csv": text}, columns={"user": 0, "item": 1, "timestamp": 2})
+    assert found.source_rows == len(clean_rows) and found.notes == ()
+    headed, _ = ingested({"a.csv": "#" + plain_csv(clean_rows)}, columns={"user": "#user_id"})
+    assert headed.source_rows == len(clean_rows) and headed.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (gzip.compress(b"a,b\n"), r"a\.csv: is no text but, by its first bytes, gzip: end its name in \.gz"),
+        (zipped(x__csv="a"), "a zip archive .* or a spreadsheet"),
+        (b"PAR1" + b"\0" * 90, "Parquet: end its name in .parquet"),
+        (b'{"user": 1, "item": 2}\n', "looks like JSON"),
+        (b'[\n  {"user": 1}\n]', "looks like JSON"),
+        ("a\u00a7b\n1\u00a72\n".encode(), "is something else between the fields"),
+    ],
+)
+def test_what_is_no_text_is_named(ingested: Ingested, content: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        ingested({"a.csv": content})
+
+
+WRITTEN = {
+    "%d.%m.%Y %H:%M:%S": "13.09.2020 ",
+    "%m/%d/%Y %I:%M:%S %p": "09/13/2020 ",
+    "%a, %d %b %Y %H:%M:%S %z": "Sun, 13 Sep 2020 ",
+    "%d/%b/%Y:%H:%M:%S %z": "13/Sep/2020:",
+    "%Y%m%dT%H%M%S%z": "20200913T",
+    "%Y%m%d%H%M%S": "20200913",
+}
+"""Forms, with how what they write in the test begins."""
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_times_in_a_usual_form_are_told_and_said(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row], form: str
+) -> None:
+    times = [1_599_998_400 + 3 * number for number in range(len(clean_rows))]
+    plain, _ = ingested({"a.csv": plain_csv([(*row[:2], time) for row, time in zip(clean_rows, times, strict=True)])})
+    texts = [datetime.fromtimestamp(time, UTC).strftime(form) for time in times]
+    users, items = ([row[place] for row in clean_rows] for place in (0, 1))
+    quoted = "user_id,item_id,timestamp\n" + "".join(map('{},{},"{}"\n'.format, users, items, texts))
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"user_id": users, "item_id": items, "timestamp": texts}), sink)
+    for name, content in (("a.csv", quoted), ("a.parquet", sink.getvalue().to_pybytes())):
+        found, _ = ingested({name: content})
+        assert found.fingerprint == plain.fingerprint and found.quarantined_rows == 0
+        assert f"in the form {form} ({WRITTEN[form]}" in found.notes[0] and " is 2020-09-13" in found.notes[0]
+
+
+def test_a_day_that_could_be_a_month_is_asked_for_and_other_files_may_tell(
+    ingested: Ingested, clean_rows: list[Row]
+) -> None:
+    def file(days: list[str]) -> str:
+        rows = [f"{user},{item},{days[n % len(days)]} 10:{n % 60:02}\n" for n, (user, item, _) in enumerate(clean_rows)]
+        return "user_id,item_id,timestamp\n" + "".join(rows)
+
+    with pytest.raises(DataError, match=r"like 03/04/2024 10:00 may be in the form '%d/%m/%Y .*' or '%m/%d/%Y .*'"):
+        ingested({"a.csv": file(["03/04/2024", "04/03/2024"])})
+    said, _ = ingested({"a.csv": file(["03/04/2024"])}, timestamp_format="%m/%d/%Y %H:%M")
+    told, _ = ingested({"a.csv": file(["03/04/2024"]), "b.csv": file(["03/14/2024"])})
+    assert said.first_timestamp == told.first_timestamp == microseconds(datetime(2024, 3, 4, 10))
+    with pytest.raises(DataError, match=r"b\.csv: timestamps are in the form %d\.%m.*, but in the form %m/%d"):
+        ingested({"a.csv": file(["03/14/2024"]), "b.csv": file(["14.03.2024"])})
 
 
 @pytest.mark.parametrize(("name", "separator"), [("ratings.dat", "::"), ("u.data", "\t")])

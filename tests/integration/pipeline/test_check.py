@@ -107,7 +107,7 @@ def test_a_large_source_is_looked_at_in_seconds_and_its_sample_refuses_nothing_b
         ("a.csv", "user_id,item_id,timestamp\n", "holds no rows"),
         ("a.csv", "\n\n\n", "holds no rows"),
         ("a.csv", "a,b,c\nx,y,z\n", "no column looks like the user; set ingest.columns.user to one of a, b, c"),
-        ("a.csv", "alone\n1\n2\n", "no column looks like the user"),
+        ("a.csv", "alone\n1\n2\n", "has one column, alone, where"),
         ("a.zip", "no zip", "not a readable zip archive"),
         ("a.parquet", "PAR1 no parquet", "not a readable Parquet file"),
         ("a.csv.gz", "no gzip", "not readable"),
