@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +23,14 @@ from finest.data import spark
 from finest.data.config import Ingest
 from finest.data.dataset import Rows
 from finest.data.duck import DuckDB
+from finest.data.engine import Engine
+from finest.data.forms import Form
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
+from finest.data.times import iso_8601, written
 from finest.errors import ConfigError, DataError
 from finest.memory import counts
+from tests.unit.data.test_forms import EACH
 
 ROWS = 100_000
 FILES = ("interactions.parquet", "users.parquet", "items.parquet", "quarantine.parquet", "manifest.json")
@@ -216,3 +221,22 @@ def test_a_folder_to_share_that_is_not_there_is_named_and_not_made(tmp_path: Pat
     with pytest.raises(ConfigError, match=r"ingest\.spark_folder: .*typo is no folder"):
         spark.shared(Ingest(**CONFIG, spark_folder=str(tmp_path / "typo")), 0o777)
     assert not (tmp_path / "typo").exists()
+
+
+def test_spark_and_duckdb_read_the_same_times_in_every_form(cluster: Cluster, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.driver.host=127.0.0.1 pyspark-shell")
+    moments = [datetime(1999, 12, 31, 23, 59, 58, 120_000, UTC), datetime(2024, 2, 29, 12, 5, tzinfo=UTC)]
+    odd = ["31.02.2024", "2024-02-01T10:00Z", "5", "", "Mai 3 2024"]
+    rows = pa.table({f"c{place}": [*(at.strftime(form) for at in moments), *odd] for place, form in enumerate(EACH)})
+
+    def read(engine: Engine) -> list[dict[str, Any]]:
+        texts = engine.keep("texts", engine.hold("held", rows))
+        found = {f"c{place}": iso_8601(written(texts[f"c{place}"], Form(form))) for place, form in enumerate(EACH)}
+        return sorted(engine.small(texts.select(**found)).to_pylist(), key=str)
+
+    config = Ingest(**CONFIG, spark_master=cluster.url, spark_folder=str(tmp_path))
+    with spark.opened(pafs.LocalFileSystem(), [], config, "times") as engine:
+        there = read(engine)
+    with DuckDB(pafs.LocalFileSystem(), tmp_path) as engine:
+        assert read(engine) == there
+    assert sum(None not in row.values() for row in there) == len(moments) + 1  # the one in ISO 8601
