@@ -104,7 +104,7 @@ def package(version: Version, folder: Path) -> Path:
 
     Raises:
         DamagedError: One is not; or it is not signed by the key that `FINEST_VERIFYING_KEY` asks for.
-        FinestError: It holds no model.
+        FinestError: It holds no model, or one of another line.
     """
     import mlflow
 
@@ -122,7 +122,12 @@ def package(version: Version, folder: Path) -> Path:
     expected = ledger.read(version.name).manifest_of(version.version) or version.manifest
     try:
         if expected or (found / manifests.NAME).exists():
-            manifests.check(found, expected)
+            of = manifests.check(found, expected).line
+            if of != version.name:
+                raise FinestError(
+                    f"version {version.version} of {version.name} holds a model of the line {of}: somebody has "
+                    "registered it here, and it serves here in no case"
+                )
         else:
             logger.warning(
                 "version %s of %s was packed by an earlier release, without a manifest: nobody can tell whether its "

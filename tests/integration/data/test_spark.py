@@ -237,6 +237,6 @@ def test_spark_and_duckdb_read_the_same_times_in_every_form(cluster: Cluster, tm
     config = Ingest(**CONFIG, spark_master=cluster.url, spark_folder=str(tmp_path))
     with spark.opened(pafs.LocalFileSystem(), [], config, "times") as engine:
         there = read(engine)
-    with DuckDB(pafs.LocalFileSystem(), tmp_path) as engine:
-        assert read(engine) == there
+    with DuckDB(pafs.LocalFileSystem(), tmp_path) as here:
+        assert read(here) == there
     assert sum(None not in row.values() for row in there) == len(moments) + 1  # the one in ISO 8601

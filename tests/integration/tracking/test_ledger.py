@@ -258,3 +258,24 @@ def test_a_refusal_is_entered_once_a_run_even_before_the_line_has_a_model(state:
     )
     assert log.champion == "" and registry.champion(NAME) is None and production.problems(NAME) == []
     assert moved(NAME, version(NAME)).version == "1" and ledger.read(NAME).top == 2
+
+
+def test_a_package_of_another_line_serves_in_no_case(
+    promoted: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted("run-1", 0, None)
+    champion, client = registry.get(NAME, "1"), store.connect()
+    moved("shop-fr", version("shop-fr"))
+
+    def tried(version: registry.Version, *others: object) -> None:
+        registry.package(version, tmp_path / "tried")
+
+    copy = client.create_model_version(
+        "shop-fr", client.get_model_version_download_uri(NAME, "1"), tags=client.get_model_version(NAME, "1").tags
+    )
+    with pytest.raises(FinestError, match=rf"version 2 of shop-fr holds a model of the line {NAME}"):
+        registry.download(registry.get("shop-fr", str(copy.version)), tmp_path / "package")
+    move = production.promotion("shop-fr", str(copy.version), force=True)
+    with pytest.raises(FinestError, match=rf"of the line {NAME}: .* serves here in no case"):
+        production.make(move, "they are alike", tried)
+    assert ledger.read("shop-fr").champion == "1" and registry.get(NAME, "1") == champion
