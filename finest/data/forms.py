@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from itertools import product
 
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 PARTS = {
     "Y": r"[0-9]{4}",
     "y": r"[0-9]{2}",
@@ -19,8 +20,8 @@ PARTS = {
     "M": r"[0-5][0-9]|[0-9]",
     "S": r"[0-5][0-9]|[0-9]",
     "f": r"[0-9]{1,9}",
-    "b": r"(?:[Jj][Aa][Nn]|[Ff][Ee][Bb]|[Mm][Aa][RrYy]|[Aa][PpUu][RrGg]|[Jj][Uu][NnLl]|[Ss][Ee][Pp]|[Oo][Cc][Tt]|"
-    r"[Nn][Oo][Vv]|[Dd][Ee][Cc])[a-z]{0,6}\.?",
+    "b": f"(?:{'|'.join(''.join(f'[{one.upper()}{one}]' for one in month) for month in MONTHS)})[A-Za-z]{{0,6}}"
+    + r"\.?",
     "a": r"[A-Za-z]{2,9}\.?",
     "p": r"[AaPp]\.?[Mm]\.?",
     "z": r"Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?",
@@ -30,11 +31,12 @@ SAME = {"B": "b", "h": "b", "A": "a", "Z": "z"}
 """Directives that read what another one does."""
 SHORT = {"%T": "%H:%M:%S", "%R": "%H:%M", "%F": "%Y-%m-%d", "%D": "%m/%d/%y"}
 """Directives that stand for several."""
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 CENTURY = 69
 """The first year of two digits that is one of the last century's, as for `strptime`."""
 MOSTLY = 0.9
 """Share of the texts that must be in a form for it to be guessed."""
+FIRST = 20
+"""Number of texts one of which must be in it."""
 
 DATES = (
     "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d",
@@ -42,8 +44,7 @@ DATES = (
 )  # fmt: skip
 CLOCKS = (
     "", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %I:%M:%S.%f %p", " %I.%M.%S %p",
-    " %I.%M.%S.%f %p", ", %H:%M", ", %H:%M:%S",
-    ", %I:%M %p", ", %I:%M:%S %p", "T%H:%M:%S", ":%H:%M:%S",
+    " %I.%M.%S.%f %p", ", %H:%M", ", %H:%M:%S", ", %I:%M %p", ", %I:%M:%S %p", "T%H:%M:%S", ":%H:%M:%S",
 )  # fmt: skip
 ZONES = ("", " %z", "%z")
 WHOLE = (
@@ -115,7 +116,7 @@ def guess(times: Iterable[str]) -> list[str]:
     (['%d.%m.%Y %H:%M'], ['%d/%m/%Y', '%m/%d/%Y'], ['%m/%d/%Y'], [])
     """
     texts = [text for text in times if text]
-    possible = [(form, known) for form, known in _guessed() if any(map(known.match, texts[:3]))]
+    possible = [(form, known) for form, known in _guessed() if any(map(known.match, texts[:FIRST]))]
     counted = {form: sum(map(bool, map(known.match, texts))) for form, known in possible}
     best = max(counted.values(), default=0)
     return [form for form, count in counted.items() if count == best >= MOSTLY * len(texts) > 0]

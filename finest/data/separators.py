@@ -12,7 +12,7 @@ WHITESPACE = "whitespace"
 CANDIDATES = (",", "\t", ";", "|", "::", "\x01", "\x1f", "^", "~")
 """Separators that are tried, with a blank beside them or not, and blanks after them: texts are full of these. Of those
 that fit equally well, the first one is taken."""
-EXCEL = re.compile(r'"?sep=(.+?)"?\n', re.IGNORECASE)
+EXCEL = re.compile(r'"?sep=(.{1,4}?)"?\n', re.IGNORECASE)
 """A first line that names the separator, for spreadsheet programs."""
 SAMPLE = 100
 """Number of records that are looked at."""

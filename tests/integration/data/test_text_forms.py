@@ -178,6 +178,7 @@ def test_a_line_with_a_number_sign_is_a_comment_only_where_it_is_no_record(
         (b'[\n  {"user": 1}\n]', "looks like JSON"),
         ("a\u00a7b\n1\u00a72\n".encode(), "is something else between the fields"),
     ],
+    ids=["gzip", "zip", "parquet", "json lines", "json", "separator"],
 )
 def test_what_is_no_text_is_named(ingested: Ingested, content: bytes, said: str) -> None:
     with pytest.raises(DataError, match=said):
