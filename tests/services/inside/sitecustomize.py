@@ -1,10 +1,16 @@
-"""Gives a name that only processes with this folder on PYTHONPATH can resolve, as in a cluster.
+"""What is other in processes with this folder on PYTHONPATH, where the environment asks for it.
 
-Python runs this at its start.
+A name can be resolved that only they know, as in a cluster; a step fails. Python runs this at its start.
 """
 
 import os
 import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from typing import Any
 
 if inside := os.environ.get("FINEST_TESTS_INSIDE"):
@@ -15,3 +21,38 @@ if inside := os.environ.get("FINEST_TESTS_INSIDE"):
         return outside("127.0.0.1" if host == inside else host, *arguments, **more)
 
     socket.getaddrinfo = getaddrinfo
+
+if failing := os.environ.get("FINEST_TESTS_FAILING"):
+    # The step fails once its work is done, by an error that says all that it knows.
+
+    class _Patched(MetaPathFinder):
+        def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+            """The module of every step's surroundings, with this step's work ending in an error."""
+            if name != "components.step":
+                return None
+            sys.meta_path.remove(self)
+            spec = find_spec(name)
+            assert spec and spec.loader
+            execute = spec.loader.exec_module
+
+            def patched(module: Any) -> None:
+                execute(module)
+                explained = module._disk_full_explained
+
+                @contextmanager
+                def fails(step: str) -> Iterator[None]:
+                    with explained(step):
+                        yield
+                        if step == failing:
+                            known = " and ".join(os.environ.values())
+                            try:
+                                raise ValueError(known)
+                            except ValueError as error:
+                                raise RuntimeError(f"no answer: {known}") from error
+
+                module._disk_full_explained = fails
+
+            spec.loader.exec_module = patched  # type: ignore[method-assign]
+            return spec
+
+    sys.meta_path.insert(0, _Patched())
