@@ -1,5 +1,6 @@
 """The bytes of a text file, however it is compressed."""
 
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,20 @@ Compression = Literal["none", "gzip", "zstd", "bz2", "zip"]
 
 COMPRESSED: dict[str, Compression] = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".zip": "zip"}
 """Endings of compressed text files, behind that of their format."""
+BINARY = {
+    b"\x1f\x8b": "gzip: end its name in .gz",
+    b"\x28\xb5\x2f\xfd": "zstd: end its name in .zst",
+    b"BZh": "bzip2: end its name in .bz2",
+    b"PK\x03\x04": "a zip archive (.zip) or a spreadsheet, which is not read",
+    b"\xfd7zXZ\x00": "xz, which is not read: unpack it",
+    b"PAR1": "Parquet: end its name in .parquet, or set ingest.format=parquet",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet, which is not read: write it as CSV",
+    b"SQLite format 3\x00": "an SQLite database, which is not read: write the table as CSV or Parquet",
+    b"Obj\x01": "Avro, which is not read: write it as Parquet",
+    b"ORC": "ORC, which is not read: write it as Parquet",
+    b"ARROW1": "Arrow, which is not read: write it as Parquet",
+}
+"""What a file is that begins with these bytes, and what to do."""
 CHUNK = 1 << 20
 """Bytes that are read at a time."""
 
@@ -82,3 +97,13 @@ def _member(archive: zipfile.ZipFile, path: str) -> str:
             " unpack it into a folder, and give the file or the folder that is meant"
         )
     return names[0]
+
+
+def is_text(path: str, start: bytes) -> None:
+    """Raises DataError for a file that is something else by its first bytes, decompressed."""
+    what = next((what for mark, what in BINARY.items() if start.startswith(mark)), None)
+    if what and min(start[:1000]) < ord("\t"):  # a text may begin with such letters
+        raise DataError(f"{path}: is no text but, by its first bytes, {what}")
+    line = re.split(rb"[\r\n]", start.lstrip(b"\xef\xbb\xbf \t\r\n"), maxsplit=1)[0]
+    if re.match(rb'(\{\s*"|\{\Z|\[\s*(\{|\Z))', line):
+        raise DataError(f"{path}: looks like JSON, which is not read; write it as Parquet or CSV")

@@ -13,8 +13,8 @@ from finest.data.check.measure import measure
 from finest.data.check.sample import FILES, ROWS, Look, Part, kind_of, look, part, spread
 from finest.data.columns import check as check_columns
 from finest.data.config import Ingest, Partition
-from finest.data.from_text import is_text
 from finest.data.layout import shown
+from finest.data.opened import is_text
 from finest.data.partition import Template, guess, keyed
 from finest.data.source import SourceFile
 from finest.errors import FinestError, printable

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from finest.data.columns import format_of
 from finest.data.config import Ingest
-from finest.data.from_text import MARKS, is_text
-from finest.data.opened import COMPRESSED, chunks, compression_of, member
+from finest.data.encoded import MARKS
+from finest.data.opened import COMPRESSED, chunks, compression_of, is_text, member
 from finest.data.separators import guess, sample
 from finest.data.separators import start as begin
 from finest.data.source import SourceFile

@@ -368,3 +368,10 @@ def test_a_file_of_no_rows_is_no_rows_and_a_note(ingested: Ingested, plain_csv: 
     assert manifest.fingerprint == plain.fingerprint and manifest.notes == ("b.csv and 2 more: no rows",)
     with pytest.raises(DataError, match=r"no rows: 2 file\(s\), the first is .*b\.csv"):
         ingested({"b.csv": "\n", "c.parquet": nothing})
+
+
+def test_a_header_that_begins_like_another_format_is_a_header(
+    ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]
+) -> None:
+    text = plain_csv(clean_rows).replace("user_id", "ORCID", 1)
+    assert ingested({"a.csv": text}, columns={"user": "ORCID"})[0].source_rows == len(clean_rows)
