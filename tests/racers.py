@@ -31,9 +31,24 @@ SECONDS = 300
 """Long, since no limit measures how busy a machine is."""
 
 
+PLACE = ("FINEST_STATE", "MLFLOW_TRACKING_URI", "KFP_RUN_ID")
+"""What says which store a process uses; the server that processes are forked from may have kept others."""
+
+
+def place(**more: str) -> dict[str, str]:
+    """Returns what says which store this process uses, and more."""
+    return {name: os.environ[name] for name in PLACE if name in os.environ} | more
+
+
+def _enter(environment: Mapping[str, str]) -> None:
+    for name in PLACE:
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+
+
 def by_hand(environment: Mapping[str, str], barrier: Barrier | None, move: production.Move, said: Path) -> None:
     """Makes a move that was planned before, once all are there; exits 1 where another one was quicker."""
-    os.environ.update(environment)
+    _enter(environment)
     store.connect().search_registered_models(max_results=1)
     if barrier:
         barrier.wait(SECONDS)
@@ -42,7 +57,7 @@ def by_hand(environment: Mapping[str, str], barrier: Barrier | None, move: produ
 
 def refusal(environment: Mapping[str, str], barrier: Barrier, line: str, version: str, said: Path) -> None:
     """Refuses a version once all are there that found it waiting; exits 1 where another one was quicker."""
-    os.environ.update(environment)
+    _enter(environment)
     real = approval._requested
 
     def requested(name: str, version: str, now: datetime | None) -> tuple[Version, Log, Entry]:
@@ -62,7 +77,7 @@ def step(
     said: Path,
 ) -> None:
     """Promotes as the step does. All have found that the champion is the one of the gate before any goes on."""
-    os.environ.update(environment)
+    _enter(environment)
     real = promotion._unchanged
 
     def unchanged(log: Log, before: Before) -> None:
@@ -84,7 +99,7 @@ def step(
 
 def killed_behind_the_entry(environment: Mapping[str, str], move: production.Move) -> None:
     """Makes a move and is killed before the alias follows."""
-    os.environ.update(environment)
+    _enter(environment)
 
     def die(line: str) -> NoReturn:
         os.kill(os.getpid(), signal.SIGKILL)

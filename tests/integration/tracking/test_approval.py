@@ -248,21 +248,16 @@ def test_an_alias_that_was_moved_by_hand_stops_an_approval(night: registry.Versi
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def any_store(
-    request: pytest.FixtureRequest, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[dict[str, str]]:
-    """The embedded store, and MLflow's server on PostgreSQL with a line that is new to it; yields what finds it."""
-    found = {"FINEST_STATE": str(state)}
+def any_store(request: pytest.FixtureRequest, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The embedded store, and MLflow's server on PostgreSQL with a line that is new to it."""
     if request.param == "postgres":
-        found["MLFLOW_TRACKING_URI"] = request.getfixturevalue("shared_mlflow")
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", found["MLFLOW_TRACKING_URI"])
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", request.getfixturevalue("shared_mlflow"))
         for module in (sys.modules[__name__], conftest):
             monkeypatch.setattr(module, "NAME", f"approvals-{tmp_path.name}")
-    yield found
 
 
 def test_of_five_approvals_of_two_versions_at_once_one_wins(
-    any_store: dict[str, str], promoted: Step, night: registry.Version, tmp_path: Path
+    any_store: None, promoted: Step, night: registry.Version, tmp_path: Path
 ) -> None:
     two = approval.approval(NAME, "2")
     promoted("run-3", 2, "1", person=MANUAL)
@@ -270,7 +265,7 @@ def test_of_five_approvals_of_two_versions_at_once_one_wins(
     barrier = FORKS.Barrier(len(moves))
     codes = racers.all_at_once(
         [
-            FORKS.Process(target=racers.by_hand, args=(any_store, barrier, move, tmp_path / str(number)))
+            FORKS.Process(target=racers.by_hand, args=(racers.place(), barrier, move, tmp_path / str(number)))
             for number, move in enumerate(moves)
         ]
     )
@@ -283,14 +278,17 @@ def test_of_five_approvals_of_two_versions_at_once_one_wins(
 
 
 def test_of_two_approvals_and_two_refusals_at_once_the_first_one_counts_and_all_others_are_told(
-    any_store: dict[str, str], night: registry.Version, tmp_path: Path
+    any_store: None, night: registry.Version, tmp_path: Path
 ) -> None:
     move, barrier = approval.approval(NAME, "2"), FORKS.Barrier(4)
     codes = racers.all_at_once(
         [
-            *(FORKS.Process(target=racers.by_hand, args=(any_store, barrier, move, tmp_path / one)) for one in "ab"),
             *(
-                FORKS.Process(target=racers.refusal, args=(any_store, barrier, NAME, "2", tmp_path / one))
+                FORKS.Process(target=racers.by_hand, args=(racers.place(), barrier, move, tmp_path / one))
+                for one in "ab"
+            ),
+            *(
+                FORKS.Process(target=racers.refusal, args=(racers.place(), barrier, NAME, "2", tmp_path / one))
                 for one in "cd"
             ),
         ]

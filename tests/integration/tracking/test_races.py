@@ -46,11 +46,6 @@ def any_store(request: pytest.FixtureRequest, state: Path, monkeypatch: pytest.M
         yield
 
 
-def environment(**more: str) -> dict[str, str]:
-    names = "FINEST_STATE", "MLFLOW_TRACKING_URI", "KFP_RUN_ID"
-    return {name: os.environ[name] for name in names if name in os.environ} | more
-
-
 def race(line: str, folder: Path, count: int) -> None:
     """Many moves at one moment, each planned after the same entry: one wins, and all others are told why not."""
     versions = [version(line) for _ in range(count)]
@@ -59,7 +54,7 @@ def race(line: str, folder: Path, count: int) -> None:
     barrier = FORKS.Barrier(count)
     codes = racers.all_at_once(
         [
-            FORKS.Process(target=racers.by_hand, args=(environment(), barrier, move, folder / move.to.version))
+            FORKS.Process(target=racers.by_hand, args=(racers.place(), barrier, move, folder / move.to.version))
             for move in moves
         ]
     )
@@ -103,7 +98,7 @@ def test_of_eight_steps_that_all_found_the_champion_unchanged_one_promotes(
             FORKS.Process(
                 target=racers.step,
                 args=(
-                    environment(KFP_RUN_ID=f"racer-{number}"),
+                    racers.place(KFP_RUN_ID=f"racer-{number}"),
                     barrier,
                     one,
                     before(NAME, "1"),
@@ -135,7 +130,7 @@ def test_what_was_killed_between_entry_and_alias_is_finished_by_whoever_comes_ne
     line: str, mend: Callable[[str], object]
 ) -> None:
     killed = FORKS.Process(
-        target=racers.killed_behind_the_entry, args=(environment(), production.rollback(line, "2", force=True))
+        target=racers.killed_behind_the_entry, args=(racers.place(), production.rollback(line, "2", force=True))
     )
     assert racers.all_at_once([killed]) == [-signal.SIGKILL]
     now = standing.stand(line)
@@ -239,7 +234,7 @@ def test_a_promotion_that_is_killed_anywhere_leaves_a_proven_champion_and_ends_r
 
     def step(run: str) -> multiprocessing.process.BaseProcess:
         expected = before(NAME, ledger.read(NAME).champion)
-        arguments = environment(KFP_RUN_ID=run), None, one, expected, tmp_path / run
+        arguments = racers.place(KFP_RUN_ID=run), None, one, expected, tmp_path / run
         process = FORKS.Process(target=racers.step, args=arguments)
         process.start()
         return process
