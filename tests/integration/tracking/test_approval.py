@@ -247,7 +247,7 @@ def test_an_alias_that_was_moved_by_hand_stops_an_approval(night: registry.Versi
         approved("2")
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def any_store(request: pytest.FixtureRequest, state: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The embedded store, and MLflow's server on PostgreSQL with a line that is new to it."""
     if request.param == "postgres":
