@@ -76,7 +76,13 @@ def write(parts: Iterator[str], target: Path) -> None:
 
 def mixed(parts: Iterator[str]) -> bool:
     """Tells whether lines end in more than one of the usual ways."""
-    return len(set(chain.from_iterable(re.findall(r"\r\n|\n|\r", text) for text in _unsplit(parts)))) > 1
+    return len(set[str]().union(*map(_ends, _unsplit(parts)))) > 1
+
+
+def _ends(text: str) -> set[str]:
+    both = text.count("\r\n")
+    counted = {"\r\n": both, "\n": text.count("\n") - both, "\r": text.count("\r") - both}
+    return {end for end, count in counted.items() if count}
 
 
 def plain(parts: Iterator[str]) -> Iterator[str]:

@@ -102,11 +102,16 @@ def pattern(form: str) -> tuple[str, dict[str, int]]:
     return f"^{text}{end}", {letter: place for place, letter in enumerate(letters, 1)}
 
 
+def in_python(regex: str) -> str:
+    r"""Returns a regular expression of the engines as Python writes it: 3.11 does not know their `\z`."""
+    return regex.replace(r"\z", r"\Z")
+
+
 @cache
 def _guessed() -> list[tuple[str, re.Pattern[str]]]:
     forms = [*WHOLE, *map("".join, product(DATES, CLOCKS, ZONES))]
     believed = r"19[7-9][0-9]|2[01][0-9]{2}"  # finest.data.times.within
-    return [(form, re.compile(pattern(form)[0].replace(PARTS["Y"], believed).replace(r"\z", r"\Z"))) for form in forms]
+    return [(form, re.compile(in_python(pattern(form)[0].replace(PARTS["Y"], believed)))) for form in forms]
 
 
 def guess(times: Iterable[str]) -> list[str]:
@@ -125,7 +130,7 @@ def guess(times: Iterable[str]) -> list[str]:
 def day(text: str, form: str) -> str:
     """Returns the day of a time in a form, such as 2026-04-03; empty where it is in another one."""
     known, groups = pattern(form)
-    found = re.match(known.replace(r"\z", r"\Z"), text)
+    found = re.match(in_python(known), text)
     if not found:
         return ""
     if "Y" in groups:

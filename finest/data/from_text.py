@@ -15,7 +15,7 @@ import pyarrow.fs as pafs
 from finest.data.config import Columns, Ingest
 from finest.data.encoded import MARKS, decoded, decoding, mixed, plain, tabbed, write
 from finest.data.layout import Found, Layout, places
-from finest.data.opened import chunks, compression_of, is_text
+from finest.data.opened import chunks, compression_of, require_text
 from finest.data.separators import WHITESPACE, Sample, guess, sample
 from finest.data.separators import start as begin
 from finest.data.source import SourceFile
@@ -49,7 +49,7 @@ def found(
         DataError: The file is unreadable, or lacks a mapped column; it is named.
     """
     start, whole = _start(filesystem, file.path)
-    is_text(file.path, start)
+    require_text(file.path, start)
     encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), config.encoding)
     text = decoded(file.path, start, encoding)
     if not whole:

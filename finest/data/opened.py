@@ -99,7 +99,7 @@ def _member(archive: zipfile.ZipFile, path: str) -> str:
     return names[0]
 
 
-def is_text(path: str, start: bytes) -> None:
+def require_text(path: str, start: bytes) -> None:
     """Raises DataError for a file that is something else by its first bytes, decompressed."""
     what = next((what for mark, what in BINARY.items() if start.startswith(mark)), None)
     if what and min(start[:1000]) < ord("\t"):  # a text may begin with such letters

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from statistics import median_low
 
 from finest.data import forms
-from finest.data.forms import Form
+from finest.data.forms import Form, in_python
 from finest.data.times import EXPONENT, PLAIN_NUMBER, SHIFT, TimestampUnit, Unit
 
 BOUNDS: dict[Unit, tuple[float, float]] = {"s": (1e8, 1e11), "ms": (1e11, 1e14), "us": (1e14, 1e17), "ns": (1e17, 1e20)}
@@ -20,8 +20,8 @@ NAMES: dict[Unit, str] = {
     "us": "microseconds",
     "ns": "nanoseconds",
 }
-NUMBER = re.compile(f"{PLAIN_NUMBER}|{EXPONENT}".replace(r"\z", ""))
-"""A numeric timestamp, to be matched as a whole: Python 3.11 does not know the engines' sign for a text's end."""
+NUMBER = re.compile(in_python(f"{PLAIN_NUMBER}|{EXPONENT}"))
+"""A numeric timestamp, to be matched as a whole."""
 
 
 def guess(times: Iterable[str]) -> Unit | None:

@@ -14,7 +14,7 @@ from finest.data.check.sample import FILES, ROWS, Look, Part, kind_of, look, par
 from finest.data.columns import check as check_columns
 from finest.data.config import Ingest, Partition
 from finest.data.layout import shown
-from finest.data.opened import is_text
+from finest.data.opened import require_text
 from finest.data.partition import Template, guess, keyed
 from finest.data.source import SourceFile
 from finest.errors import FinestError, printable
@@ -109,7 +109,7 @@ def _readable(
             magic = stream.read(MAGIC)
         try:
             if not magic.startswith(b"PAR1"):
-                is_text(other[0].path, magic)
+                require_text(other[0].path, magic)
         except FinestError as error:
             found.mistakes.append(str(error))
             return []

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from finest.data.forms import Form
+from finest.data.forms import Form, in_python
 from finest.data.times import ISO_8601
 from finest.data.units import NAMES, kinds
 
@@ -150,7 +150,7 @@ def _times(values: list[str]) -> str:
     values = [value for value in values if value]
     if not values:
         return ""
-    if sum(bool(re.match(ISO_8601.replace(r"\z", r"\Z"), value)) for value in values) >= MOSTLY * len(values):
+    if sum(bool(re.match(in_python(ISO_8601), value)) for value in values) >= MOSTLY * len(values):
         return "times in ISO 8601"
     known = kinds(values)
     if not known:

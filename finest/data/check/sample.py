@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from finest.data.columns import format_of
 from finest.data.config import Ingest
 from finest.data.encoded import MARKS
-from finest.data.opened import COMPRESSED, chunks, compression_of, is_text, member
+from finest.data.opened import COMPRESSED, chunks, compression_of, member, require_text
 from finest.data.separators import guess, sample
 from finest.data.separators import start as begin
 from finest.data.source import SourceFile
@@ -81,7 +81,7 @@ def part(filesystem: pafs.FileSystem, file: SourceFile, format: str, folder: Pat
         start += chunk
         if len(start) > BYTES:
             break
-    is_text(file.path, start)
+    require_text(file.path, start)
     whole = len(start) <= BYTES
     if not whole:
         start = _cut(start)

@@ -260,9 +260,7 @@ def test_a_refusal_is_entered_once_a_run_even_before_the_line_has_a_model(state:
     assert moved(NAME, version(NAME)).version == "1" and ledger.read(NAME).top == 2
 
 
-def test_a_package_of_another_line_serves_in_no_case(
-    promoted: Step, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_of_another_line_serves_in_no_case(promoted: Step, tmp_path: Path) -> None:
     promoted("run-1", 0, None)
     champion, client = registry.get(NAME, "1"), store.connect()
     moved("shop-fr", version("shop-fr"))
