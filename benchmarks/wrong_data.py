@@ -25,8 +25,8 @@ from finest.data.codes import Coded
 from finest.data.compared import Compared, NightData
 from finest.data.describe import describe
 from finest.data.duck import DuckDB
+from finest.data.epoch import DAY
 from finest.data.expect import Expect
-from finest.data.times import DAY
 from finest.data.unusual import Earlier, compare
 from tests import nights as feed
 

@@ -9,11 +9,12 @@ import pyarrow.compute as pc
 
 from finest.data.codes import sequence_columns
 from finest.data.config import SEGMENT, Ingest
-from finest.data.forms import Form
+from finest.data.epoch import microseconds
+from finest.data.forms import Form, TimestampUnit
 from finest.data.layout import FAULT
 from finest.data.schema import DUPLICATE
 from finest.data.source import SourceFile
-from finest.data.times import TimestampUnit, iso_8601, micros, microseconds, plain, whole, within, written
+from finest.data.times import iso_8601, micros, plain, whole, within, written
 from finest.data.window import CLOCK_DAYS, partition_days
 from finest.durations import day_after
 

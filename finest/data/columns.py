@@ -12,11 +12,10 @@ import pyarrow.fs as pafs
 
 from finest.data import forms, from_parquet, from_text, units
 from finest.data.config import Ingest
-from finest.data.forms import Form
+from finest.data.forms import DAYS, SHIFT, Form, TimestampUnit
 from finest.data.layout import Found, Layouts
 from finest.data.opened import compression_of, member
 from finest.data.source import SourceFile
-from finest.data.times import DAYS, SHIFT, TimestampUnit
 from finest.errors import ConfigError, DataError
 
 Format = Literal["parquet", "csv", "tsv", "inter", "text"]

@@ -8,15 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from finest.data.codes import Coded
-from finest.data.description import Description
+from finest.data.description import DAYS, Description
 from finest.data.engine import Engine
-from finest.data.times import DAY, microseconds
+from finest.data.epoch import DAY, HOUR, microseconds
 from finest.durations import day_after
 
-HOUR = DAY // 24
-"""Microseconds of an hour."""
-DAYS = 14
-"""Number of days whose rows are remembered."""
 BEFORE = 28
 """Number of days that the last one is held against."""
 ECHO = 7

@@ -17,6 +17,8 @@ class Measure(NamedTuple):
     """Whether it is of the last 24 hours and so goes with the weekday."""
 
 
+DAYS = 14
+"""Number of days whose rows are remembered."""
 MEASURES: Mapping[str, Measure] = {
     "rows": Measure("rows", "count"),
     "users": Measure("users", "count"),

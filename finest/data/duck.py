@@ -15,12 +15,12 @@ import pyarrow.fs as pafs
 
 from finest.data.config import SEGMENT
 from finest.data.engine import BATCH, MALFORMED, AsItIsError
-from finest.data.forms import Form
+from finest.data.epoch import END
+from finest.data.forms import SHIFT, Form, TimestampUnit, Unit
 from finest.data.layout import FAULT, Layout, Layouts
 from finest.data.packed import SECOND, Packing, packing
 from finest.data.remote import PREFIX, Remote, duckdb_path, opened_path
 from finest.data.source import SourceFile
-from finest.data.times import END, SHIFT, TimestampUnit, Unit
 from finest.errors import DataError, FinestError
 from finest.secrets import masked
 

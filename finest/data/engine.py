@@ -6,8 +6,8 @@ from typing import Protocol
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from finest.data.forms import TimestampUnit
 from finest.data.layout import Layouts
-from finest.data.times import TimestampUnit
 from finest.errors import DataError
 
 

@@ -1,4 +1,4 @@
-r"""Timestamps as people write them, by a form like `%d.%m.%Y %H:%M`: what they are in ISO 8601, and which form it is.
+r"""How timestamps are written: as numbers, in ISO 8601, or in a form like `%d.%m.%Y %H:%M`; and which form it is.
 
 Directives are those of `strptime`; names of months and days are English. As in finest.data.times, no engine's own
 parser is asked: a regular expression takes a text apart, the same on every engine and in Python.
@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from itertools import product
+from typing import Literal
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 PARTS = {
@@ -38,6 +39,18 @@ MOSTLY = 0.9
 FIRST = 20
 """Number of texts one of which must be in it."""
 
+PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
+"""A timestamp that counts units: decimal digits, without an exponent."""
+ISO_8601 = (
+    r"^[0-9]{4}(-(0[1-9]|1[0-2])-|/(0[1-9]|1[0-2])/)(0[1-9]|[12][0-9]|3[01])"
+    r"([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,9})?)?"
+    r"( ?(Z|z|UTC|GMT|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?\z"
+)
+"""A day, or a day and a time of day with or without seconds, a fraction of them and a zone; as databases print them,
+too: a blank before the zone, UTC for Z, 2024/01/31."""
+EXPONENT = r"^-?[0-9]\.[0-9]+[eE]\+?[0-9]{1,2}\z"
+"""A number as programs print large floating-point ones: 1.7E9."""
+
 DATES = (
     "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d",
     "%b %d %Y", "%b %d, %Y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d/%b/%Y", "%a, %d %b %Y", "%a %d %b %Y",
@@ -57,6 +70,17 @@ WHOLE = (
 
 class Form(str):
     """A form."""
+
+
+Unit = Literal["s", "ms", "us", "ns"]
+
+TimestampUnit = Unit | Form
+"""What timestamps are: counts of a unit since 1970, or texts of a form."""
+
+DAYS = Form("%Y%m%d")
+"""What the config calls the unit `yyyymmdd`."""
+SHIFT: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
+"""Decimal places from a unit to microseconds: 1 s is 10^6 of them, 1 ns 10^-3."""
 
 
 def pieces(form: str) -> list[tuple[str, str]]:

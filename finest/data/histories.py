@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from finest.data.config import Split
-from finest.data.times import microseconds
+from finest.data.epoch import microseconds
 
 SCHEMA = pa.schema(
     [("user", pa.int32()), ("item", pa.int32()), ("time", pa.int64()), ("position", pa.int32()), ("train", pa.bool_())],

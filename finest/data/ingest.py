@@ -16,11 +16,11 @@ from finest import atomic, parquet, sealed
 from finest.data import clean, codes, columns, describe, duck, facts, quarantine, schema, segments, spark, window, write
 from finest.data.config import Ingest
 from finest.data.engine import AsItIsError, Engine
+from finest.data.epoch import microseconds
 from finest.data.histories import SCHEMA, histories
 from finest.data.layout import Layouts
 from finest.data.schema import Manifest
 from finest.data.source import SourceFile
-from finest.data.times import microseconds
 from finest.errors import DISK_FULL, ConfigError, DataError, FinestError
 
 logger = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from finest import atomic
 from finest.data.config import SEGMENT, Ingest
 from finest.data.engine import BATCH, MALFORMED
-from finest.data.forms import Form
+from finest.data.epoch import END
+from finest.data.forms import SHIFT, Form, TimestampUnit
 from finest.data.layout import FAULT, Kind, Layout, Layouts
 from finest.data.source import SourceFile
-from finest.data.times import END, SHIFT, TimestampUnit
 from finest.errors import ConfigError, DataError, FinestError
 
 SETTINGS = {

@@ -4,45 +4,11 @@ No engine's own parser is asked: they disagree on '1e3', '0x10' and '1_000'. A r
 ends in `\z` because Java's `$` also matches before a final newline.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Literal
-
 import ibis
 import ibis.expr.types as ir
 
-from finest.data.forms import CENTURY, MONTHS, Form, pattern
-
-Unit = Literal["s", "ms", "us", "ns"]
-
-TimestampUnit = Unit | Form
-"""What timestamps are: counts of a unit since 1970, or texts of a form."""
-
-DAYS = Form("%Y%m%d")
-"""What the config calls the unit `yyyymmdd`."""
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY = 86_400_000_000
-"""A day in microseconds."""
-END = 7_289_654_400_000_000
-"""The end of the times that are believed, in microseconds: 2201-01-01."""
-SHIFT: dict[Unit, int] = {"s": 6, "ms": 3, "us": 0, "ns": -3}
-"""Decimal places from a unit to microseconds: 1 s is 10^6 of them, 1 ns 10^-3."""
-
-PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?\z"
-"""A timestamp that counts units: decimal digits, without an exponent."""
-ISO_8601 = (
-    r"^[0-9]{4}(-(0[1-9]|1[0-2])-|/(0[1-9]|1[0-2])/)(0[1-9]|[12][0-9]|3[01])"
-    r"([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.,][0-9]{1,9})?)?"
-    r"( ?(Z|z|UTC|GMT|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?\z"
-)
-"""A day, or a day and a time of day with or without seconds, a fraction of them and a zone; as databases print them,
-too: a blank before the zone, UTC for Z, 2024/01/31."""
-EXPONENT = r"^-?[0-9]\.[0-9]+[eE]\+?[0-9]{1,2}\z"
-"""A number as programs print large floating-point ones: 1.7E9."""
-
-
-def microseconds(moment: datetime) -> int:
-    """Returns the microseconds since 1970 of a time; it is UTC where it has no zone."""
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - EPOCH) // timedelta(microseconds=1)
+from finest.data.epoch import END
+from finest.data.forms import CENTURY, EXPONENT, ISO_8601, MONTHS, PLAIN_NUMBER, SHIFT, Form, Unit, pattern
 
 
 def micros(

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from statistics import median_low
 
 from finest.data import forms
-from finest.data.forms import Form, in_python
-from finest.data.times import EXPONENT, PLAIN_NUMBER, SHIFT, TimestampUnit, Unit
+from finest.data.forms import EXPONENT, PLAIN_NUMBER, SHIFT, Form, TimestampUnit, Unit, in_python
 
 BOUNDS: dict[Unit, tuple[float, float]] = {"s": (1e8, 1e11), "ms": (1e11, 1e14), "us": (1e14, 1e17), "ns": (1e17, 1e20)}
 """The numbers that stand for times of these years, by unit."""

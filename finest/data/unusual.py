@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from finest.data.compared import Compared, Found, NightData
-from finest.data.describe import DAYS, HOUR
-from finest.data.description import MEASURES, Description
+from finest.data.description import DAYS, MEASURES, Description
+from finest.data.epoch import DAY, HOUR
 from finest.data.expect import Expect
-from finest.data.times import DAY
 
 NOTED = 3
 """Number of nights from which on something is unusual, and from which on the last 24 hours are held against bounds."""

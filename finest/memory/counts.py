@@ -23,7 +23,7 @@ from scipy import sparse
 from finest.data import duck
 from finest.data.dataset import Dataset, Ints, Rows
 from finest.data.engine import Engine
-from finest.data.times import DAY
+from finest.data.epoch import DAY
 from finest.memory.config import MemoryConfig
 from finest.memory.tables import Counts
 

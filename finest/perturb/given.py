@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from finest.data.dataset import Dataset
-from finest.data.times import END
+from finest.data.epoch import END
 from finest.errors import DataError, first_line
 from finest.perturb.config import EditFile
 from finest.perturb.edits import EDITS_SCHEMA, ScenarioEdits, from_table

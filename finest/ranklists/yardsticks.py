@@ -14,7 +14,7 @@ import torch
 from scipy import sparse
 
 from finest.data.dataset import Dataset
-from finest.data.times import DAY
+from finest.data.epoch import DAY
 from finest.memory.features import Pairs, Seen
 from finest.memory.tables import Counts
 from finest.models.ranking import CHUNK, rank, top

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from finest.data.cuts import validation
 from finest.data.dataset import Dataset
-from finest.data.times import DAY
+from finest.data.epoch import DAY
 from finest.models.length import Length
 from finest.models.recommender import Recommender
 from finest.models.saved import Facts

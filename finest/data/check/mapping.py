@@ -3,8 +3,7 @@
 import re
 from typing import NamedTuple
 
-from finest.data.forms import Form, in_python
-from finest.data.times import ISO_8601
+from finest.data.forms import ISO_8601, Form, in_python
 from finest.data.units import NAMES, kinds
 
 USERS = (

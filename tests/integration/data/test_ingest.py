@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from finest.data import dataset, schema
 from finest.data.config import Ingest
+from finest.data.epoch import END
+from finest.data.forms import SHIFT, Unit
 from finest.data.ingest import ingest
 from finest.data.packed import Packing, packing
 from finest.data.source import SourceFile
-from finest.data.times import END, SHIFT, Unit
 from finest.errors import FinestError
 from tests.integration.data.conftest import Csv, Ingested, Row, csv_of
 

@@ -17,7 +17,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from finest.data import schema
-from finest.data.times import microseconds
+from finest.data.epoch import microseconds
 from finest.errors import ConfigError, DataError
 from tests.integration.data.conftest import Csv, Ingested, Row
 

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from finest.data import forms
 from finest.data.config import Ingest
+from finest.data.epoch import microseconds
 from finest.data.forms import Form
-from finest.data.times import iso_8601, micros, microseconds, written
+from finest.data.times import iso_8601, micros, written
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2068, 12, 31)).map(lambda moment: moment.replace(microsecond=0))
 EVERY = sorted({form for form, _ in forms._guessed()})

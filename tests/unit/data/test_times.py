@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finest.data.times import END, SHIFT, Unit, micros, whole, within
+from finest.data.epoch import END
+from finest.data.forms import SHIFT, Unit
+from finest.data.times import micros, whole, within
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

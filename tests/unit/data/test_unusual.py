@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from finest.data.compared import Compared, NightData
 from finest.data.description import Description
+from finest.data.epoch import DAY
 from finest.data.expect import Expect
-from finest.data.times import DAY
 from finest.data.unusual import Earlier, compare
 from finest.errors import DataError
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from finest.data import times
 from finest.data.dataset import Dataset
+from finest.data.epoch import END
 from finest.histories import UNKNOWN, Histories
 from finest.models.registry import MODELS, build
 from finest.models.saved import LATEST, Facts, SavedModel, ranked, recommend
@@ -125,7 +125,7 @@ def test_a_request_with_other_than_a_time_for_each_item_is_refused_where_times_a
         with pytest.raises(ValueError, match="is no time from 1970 to 2200; give whole seconds"):
             recommend(model, [["a", "b"]], 2, [[1, odd]])
         assert recommend(plain, [["a", "b"]], 2, [[1, odd]]) == recommend(plain, [["a", "b"]], 2)
-    assert times.END == LATEST * 1_000_000
+    assert END == LATEST * 1_000_000
 
 
 @pytest.mark.parametrize("name", TIMED)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finest.data.dataset import Dataset
-from finest.data.times import DAY
+from finest.data.epoch import DAY
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.ranklists.schema import RankLists
