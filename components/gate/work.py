@@ -1,6 +1,5 @@
 """Judges a run: from the rank lists of its groups to a verdict, a report, and the candidate that it is about."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,8 +12,9 @@ import pyarrow as pa
 
 from components import events
 from components.champion import compare
+from components.gate.candidate import LISTS, MODEL, judged
 from finest import parquet, sealed
-from finest.gate.config import Gate, digest
+from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Night, Served, Verdict
 from finest.gate.verdict_file import write_verdict
@@ -26,9 +26,6 @@ from finest.training.recipe import Recipe
 from tracking.runs import kfp_run_id
 
 T = TypeVar("T")
-
-MODEL, LISTS = "model", "lists.parquet"
-"""Names in a candidate's folder: the model's folder, and the rank lists that were judged."""
 
 
 def decide(
@@ -96,28 +93,6 @@ def decide(
     sealed.seal(candidate)
     sealed.seal(out)
     return verdict, histories
-
-
-def judged(group: Path, config: Gate, fingerprint: str | None) -> dict[str, str]:
-    """Returns digests of what a verdict is about, by which whoever acts on it knows that it is that still."""
-    return {
-        **digests(group / "lists" / "tuned" / "clean.parquet", group / CANDIDATE),
-        "config": digest(config),
-        "fingerprint": fingerprint or "",
-    }
-
-
-def digests(lists: Path, model: Path) -> dict[str, str]:
-    """Returns those of a candidate's rank lists and of its model's folder, wherever they are."""
-    return {"lists": sha256(lists), "model": sha256(model)}
-
-
-def sha256(path: Path) -> str:
-    """Returns the digest of a file, or of a folder: of its files' names and digests."""
-    if path.is_dir():
-        lines = [f"{file} {digest}\n" for file, digest in sealed.digests(path).items()]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    return sealed.sha256(path)
 
 
 def served(recipe: Recipe) -> Served | None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from components.gate.work import LISTS, MODEL, digests
+from components.gate.candidate import LISTS, MODEL, digests
 from components.promote.config import Promote
 from components.promote.freeze import frozen
 from finest import sealed

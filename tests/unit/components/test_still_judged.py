@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.gate.work import LISTS, MODEL, digests, judged
+from components.gate.candidate import LISTS, MODEL, digests, judged
 from components.promote.work import still_judged
 from finest.errors import FinestError
 from finest.gate.config import Gate
