@@ -1,5 +1,6 @@
 """Makes lists of a line's champion for all users, or for some."""
 
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,15 @@ from finest.ranklists.shared import shared
 from finest.serving.batch import Batch, Shelf, pointer, serve
 from finest.serving.lists import Of
 from finest.serving.users import everybody, of_file
-from tracking import registry
+from tracking import registry, standing
+
+logger = logging.getLogger(__name__)
 
 
 def champion_of(line: str, config: Recommend, some: bool = False) -> registry.Version:
     """Returns the version whose lists are to be made: a line's champion, by the ledger.
+
+    An alias that was moved by hand is told in the log, and not followed.
 
     Args:
         line: Name of the line.
@@ -33,6 +38,8 @@ def champion_of(line: str, config: Recommend, some: bool = False) -> registry.Ve
     champion = registry.champion(line)
     if champion is None:
         raise FinestError(f"the line {line} has no champion yet, so there is nothing to recommend with: finest run")
+    if by_hand := standing.stand(line).moved:
+        logger.warning("the lists are version %s's: %s", champion.version, by_hand)
     with tempfile.TemporaryDirectory() as scratch:
         pointer(Shelf(storage.output(config.out), config.out, Path(scratch)), line, some)
     return champion

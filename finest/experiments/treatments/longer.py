@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from finest.experiments.registry import TREATMENTS, Treatment
@@ -22,9 +23,9 @@ DECAY_FROM_NOTHING = 0.5
 class Longer(Treatment):
     """Pretrains for the epochs of pretraining and fine-tuning together, with `pretrain` changed."""
 
+    @abstractmethod
     def changes(self, bench: Bench) -> dict[str, Any]:
         """Returns what is changed in the section `pretrain`."""
-        raise NotImplementedError
 
     def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains the model."""

@@ -1,12 +1,15 @@
 """The ledger says who is champion: who wins of many, what a crash leaves, and what was changed behind its back."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from components.recommend.config import Recommend
+from components.recommend.work import champion_of
 from finest.errors import FinestError
 from finest.gate.verdict import Verdict
 from finest.gate.verdict_file import digest_of
@@ -18,7 +21,9 @@ from tracking.entries import Log
 Step = Callable[..., registry.Version]
 
 
-def test_an_alias_that_was_moved_by_hand_is_an_alarm_until_a_person_says_which_one_is_meant(line: str) -> None:
+def test_an_alias_that_was_moved_by_hand_is_an_alarm_until_a_person_says_which_one_is_meant(
+    line: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store.connect().set_registered_model_alias(line, "champion", "1")
     alarm = (
         r"the alias champion of finest-test is on version 1, but by entry 3 of the ledger it is version 3: somebody "
@@ -26,6 +31,8 @@ def test_an_alias_that_was_moved_by_hand_is_an_alarm_until_a_person_says_which_o
     )
     with pytest.raises(FinestError, match=alarm):
         standing.check(line)
+    assert champion_of(line, Recommend(out=str(tmp_path))).version == "3"
+    assert re.search(f"the lists are version 3's: {alarm}", caplog.text)
     assert production.problems(line)[0].startswith("the alias champion of finest-test is on version 1")
     assert production.repair(line, why="by mistake") == ["champion: from version 1 to version 3"]
     assert standing.check(line).served == "3"
