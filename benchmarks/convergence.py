@@ -27,7 +27,7 @@ from benchmarks.training import PEERS
 from benchmarks.validation import CPU, alone, clean
 from finest.data.dataset import Dataset, Instances
 from finest.metrics.accuracy import ndcg_at, recall_at, reciprocal_rank
-from finest.models.gru4rec import GRU4RecConfig
+from finest.models.config import GRU4RecConfig
 from finest.models.recommender import Recommender
 from finest.models.registry import build
 from finest.ranklists.take import take

@@ -19,8 +19,8 @@ import torch
 from benchmarks.validation import base_model, fine_tune, lists_of
 from finest.data.dataset import Dataset
 from finest.data.schema import Manifest
+from finest.models.config import SASRecConfig
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.training import references
 from finest.training.chunked import catalogue_loss
 from finest.training.config import Finetune, Pretrain

@@ -29,9 +29,9 @@ from finest.memory.counts import MEMORY, count
 from finest.memory.features import NETWORK, POPULARITY, Memory
 from finest.memory.registry import FEATURES
 from finest.memory.tables import PARTS, Counts
+from finest.models.config import SASRecConfig
 from finest.models.ranking import CHUNK, scored
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 
 SMALL, LARGE = 2_000_000, 20_000_000
 """Numbers of interactions."""

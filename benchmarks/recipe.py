@@ -15,7 +15,7 @@ from finest.data.cuts import validation
 from finest.data.dataset import Dataset
 from finest.metrics.guards import coverage_at
 from finest.metrics.similarity import rbo
-from finest.models.gru4rec import GRU4RecConfig
+from finest.models.config import GRU4RecConfig
 from finest.ranklists.schema import RankLists
 from finest.training import references
 from finest.training.config import Finetune, Pretrain

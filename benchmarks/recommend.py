@@ -28,8 +28,8 @@ from finest.data.schema import Manifest
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import NETWORK, POPULARITY, Memory
+from finest.models.config import SASRecConfig
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, save
 from finest.serving.batch import Shelf, serve
 from finest.serving.lists import Of

@@ -99,7 +99,8 @@ def sections_of(field: FieldInfo, value: Any = None) -> list[type[BaseModel]]:
         if isinstance(inner, Named):
             names = names_in(value) or names_in(field.get_default(call_default_factory=True))
             # One without options is a bare name in a config.
-            found += [section for name in names if set((section := inner.config(name)).model_fields) > {"name"}]
+            named = (inner.registry.section(name) for name in names)
+            found += [section for section in named if set(section.model_fields) > {"name"}]
         elif not isinstance(inner, Name):
             found.append(inner)
     return found

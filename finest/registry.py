@@ -11,9 +11,10 @@ import difflib
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -42,6 +43,7 @@ class Registry(Generic[T]):
         check: Callable[[Any], bool] = lambda thing: True,
         ordered: bool = False,
         reserved: Callable[[], Iterable[str]] = tuple,
+        sections: Mapping[str, type[BaseModel]] = MappingProxyType({}),
     ):
         """Makes an empty registry.
 
@@ -53,9 +55,10 @@ class Registry(Generic[T]):
             ordered: Whether the library's own are listed in the order in which `package`, a single module, registers
                 them; else they are sorted, since modules are imported in any order.
             reserved: Returns names that stand for something else where the things' names are used.
+            sections: The configs of things of the library's own that take long to import.
         """
         self.kind, self.group, self._package, self._check = kind, group, package, check
-        self._ordered, self._reserved = ordered, reserved
+        self._ordered, self._reserved, self._sections = ordered, reserved, sections
         self._things: dict[str, T] = {}
         self._points: dict[str, metadata.EntryPoint] | None = None
         self._loaded = False
@@ -94,13 +97,26 @@ class Registry(Generic[T]):
         return thing
 
     def __contains__(self, name: object) -> bool:
-        return name in self._load() or name in self._things
+        return name in self._sections or name in self._load() or name in self._things
 
     def __iter__(self) -> Iterator[str]:
         """Yields all names: the library's own, then other packages', sorted."""
         points = self._load()
         own = [name for name in self._things if name not in points]
         return iter([*(own if self._ordered else sorted(own)), *sorted(points)])
+
+    def section(self, name: str) -> type[BaseModel]:
+        """Returns the config that the thing called `name` takes; it is imported only where `sections` lacks it.
+
+        Raises:
+            ConfigError: There is none.
+            FinestError: As for the thing itself.
+        """
+        if name in self._sections and name not in self._listed():
+            return self._sections[name]
+        thing: Any = self[name]
+        config: type[BaseModel] = thing.Config
+        return config
 
     def import_all(self) -> None:
         """Imports everything that can be named. Raises FinestError where a package's thing cannot be used."""
@@ -231,11 +247,6 @@ class Named:
         """
         self.registry, self.default = registry, default
 
-    def config(self, name: str) -> type[BaseModel]:
-        """Returns the section that the thing called `name` takes. Raises ConfigError where there is none."""
-        section: type[BaseModel] = self.registry[name].Config
-        return section
-
     def validate(self, value: Any) -> BaseModel:
         """Returns the section that `value` describes: a section, a mapping with a `name`, or a name."""
         if isinstance(value, BaseModel):
@@ -246,7 +257,7 @@ class Named:
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
             raise ValueError(f"must have a `name`, one of {', '.join(self.registry)}")
         try:
-            section = self.config(values["name"])
+            section = self.registry.section(values["name"])
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return section.model_validate(values)
@@ -268,7 +279,7 @@ class Named:
         return {"anyOf": [{"enum": list(self.registry)}, *(self._describe(name, handler) for name in self.registry)]}
 
     def _describe(self, name: str, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        section = handler.resolve_ref_schema(handler(self.config(name).__pydantic_core_schema__))
+        section = handler.resolve_ref_schema(handler(self.registry.section(name).__pydantic_core_schema__))
         keys = section.get("properties", {})
         return {
             **section,

@@ -22,7 +22,7 @@ from finest.data.freshness import Seen
 from finest.data.ingest import ingest
 from finest.data.source import SourceFile
 from finest.gate.config import Gate
-from finest.models.sasrec import SASRecConfig
+from finest.models.config import SASRecConfig
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan, read_plan, write_plan
 from finest.training.config import Finetune, Pretrain

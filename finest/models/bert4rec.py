@@ -2,31 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from finest.models.config import BERT4RecConfig
 from finest.models.layers import normal, parameter
 from finest.models.recommender import Task, dropped
 from finest.models.registry import MODELS
-from finest.models.sasrec import SASRec, SASRecConfig
-
-
-class BERT4RecConfig(SASRecConfig):
-    """Holds the size of a BERT4Rec, and what it masks."""
-
-    name: Literal["bert4rec"] = "bert4rec"  # type: ignore[assignment]
-    """BERT4Rec (arXiv 1904.06690)."""
-    num_heads: int = Field(default=2, ge=1)
-    """Attention heads; divides `hidden_size`. Published: 2."""
-    masked_share: float = Field(default=0.2, gt=0, le=1)
-    """Share of a window's items that are masked, in windows that are not cut. Published: 0.2 to 0.6, by data set."""
-    cut_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of windows that are cut off behind a random item, which alone is masked, as if it were to be recommended.
-    These keep reference lists: with 0, fine-tuning preserves nothing."""
+from finest.models.sasrec import SASRec
 
 
 @MODELS.register("bert4rec")

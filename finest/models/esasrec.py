@@ -3,27 +3,15 @@
 With the paper's loss, `pretrain.loss: sampled_softmax`, or any other.
 """
 
-from typing import Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from finest.models.config import ESASRecConfig
 from finest.models.layers import linear, normal, parameter
 from finest.models.recommender import dropped
 from finest.models.registry import MODELS
-from finest.models.sasrec import Attention, SASRec, SASRecConfig
-
-
-class ESASRecConfig(SASRecConfig):
-    """Holds the size of an eSASRec."""
-
-    name: Literal["esasrec"] = "esasrec"  # type: ignore[assignment]
-    """eSASRec (arXiv 2508.06450): SASRec with LiGR blocks. The paper trains it by `pretrain.loss: sampled_softmax`.
-    """
-    feed_multiplier: int = Field(default=4, ge=1)
-    """Units of a layer's SwiGLU, in hidden sizes. Published code: 4."""
+from finest.models.sasrec import Attention, SASRec
 
 
 class LiGRBlock(Attention):

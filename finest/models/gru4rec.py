@@ -1,26 +1,16 @@
 """GRU4Rec: a gated recurrent network over a user's last interactions (Hidasi et al., arXiv 1511.06939)."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from finest.keys import torch_generator
-from finest.models.config import ModelConfig
+from finest.models.config import GRU4RecConfig
 from finest.models.layers import parameter
 from finest.models.recommender import Recommender, dropped
 from finest.models.registry import MODELS
-
-
-class GRU4RecConfig(ModelConfig):
-    """Holds the size of a GRU4Rec."""
-
-    name: Literal["gru4rec"] = "gru4rec"
-    """GRU4Rec (arXiv 1511.06939)."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of the embeddings' units that training sets to zero."""
 
 
 @MODELS.register("gru4rec")

@@ -1,22 +1,13 @@
 """HSTU: hierarchical sequential transduction units (Zhai et al., arXiv 2402.17152), without the bias by time."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from finest.models.config import HSTUConfig
 from finest.models.layers import linear, lookup, normal, parameter
 from finest.models.recommender import Recommender, dropped
 from finest.models.registry import MODELS
-from finest.models.sasrec import SASRecConfig
-
-
-class HSTUConfig(SASRecConfig):
-    """Holds the size of an HSTU."""
-
-    name: Literal["hstu"] = "hstu"  # type: ignore[assignment]
-    """HSTU (arXiv 2402.17152), whose attention knows positions and no times."""
 
 
 class Unit(nn.Module):

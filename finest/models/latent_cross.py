@@ -1,13 +1,12 @@
 """LATENT CROSS: a recurrent network whose states are scaled by their context (Beutel et al., WSDM 2018)."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from finest.histories import UNKNOWN
-from finest.models.gru4rec import GRU4Rec, GRU4RecConfig
+from finest.models.config import LatentCrossConfig
+from finest.models.gru4rec import GRU4Rec
 from finest.models.layers import parameter
 from finest.models.recommender import dropped
 from finest.models.registry import MODELS
@@ -15,15 +14,6 @@ from finest.models.registry import MODELS
 HOURS, DAYS, HOUR = 24, 7, 3600
 GAPS = 34
 """Number of sizes of a gap: 0 s, 1 s, from 2 s, from 4 s and so on; the last one is over 136 years."""
-
-
-class LatentCrossConfig(GRU4RecConfig):
-    """Holds the size of a Latent Cross."""
-
-    name: Literal["latent_cross"] = "latent_cross"  # type: ignore[assignment]
-    """GRU4Rec with a latent cross (Beutel et al., WSDM 2018) of hour, day of the week and gap of each interaction."""
-    times: bool = True
-    """Whether it reads times. Without them it is a GRU4Rec, to compare with."""
 
 
 @MODELS.register("latent_cross")

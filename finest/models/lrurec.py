@@ -1,13 +1,10 @@
 """LRURec: linear recurrent units over a user's last interactions (Yue et al., WSDM 2024, arXiv 2310.02367)."""
 
-from typing import Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finest.models.config import ModelConfig
+from finest.models.config import LRURecConfig
 from finest.models.layers import linear, lookup, normal, parameter
 from finest.models.recommender import Recommender, dropped
 from finest.models.registry import MODELS
@@ -15,17 +12,6 @@ from finest.models.registry import MODELS
 RING = 0.8, 0.99
 """Radii between which the units' factors start, as published."""
 GOLDEN = (5**0.5 - 1) / 2
-
-
-class LRURecConfig(ModelConfig):
-    """Holds the size of an LRURec."""
-
-    name: Literal["lrurec"] = "lrurec"
-    """LRURec (arXiv 2310.02367)."""
-    feed_multiplier: int = Field(default=4, ge=1)
-    """Units of a layer's position-wise layers, in hidden sizes. Published code: 4."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of units that training sets to zero, of the embeddings and of what each layer adds."""
 
 
 class Unit(nn.Module):

@@ -3,19 +3,11 @@
 The third of the models that FINEST was published with (arXiv 2402.03481).
 """
 
-from typing import Literal
-
 from torch import nn
 
-from finest.models.gru4rec import GRU4Rec, GRU4RecConfig
+from finest.models.config import LSTMConfig
+from finest.models.gru4rec import GRU4Rec
 from finest.models.registry import MODELS
-
-
-class LSTMConfig(GRU4RecConfig):
-    """Holds the size of an LSTM."""
-
-    name: Literal["lstm"] = "lstm"  # type: ignore[assignment]
-    """An LSTM in the place of GRU4Rec's GRU."""
 
 
 @MODELS.register("lstm")

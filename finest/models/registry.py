@@ -1,8 +1,8 @@
-"""Registry of the recommenders that a config can name. Nothing here loads torch before a model is asked for."""
+"""Registry of the recommenders that a config can name. Nothing here loads torch before a model is built."""
 
 from typing import TYPE_CHECKING, Any
 
-from finest.models.config import ModelConfig
+from finest.models.config import SECTIONS, ModelConfig
 from finest.registry import Registry
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ def _is_recommender(thing: Any) -> bool:
     return isinstance(thing, type) and issubclass(thing, Recommender) and issubclass(thing.Config, ModelConfig)
 
 
-MODELS: Registry[type["Recommender"]] = Registry("model", "finest.models", "finest.models", _is_recommender)
+MODELS: Registry[type["Recommender"]] = Registry(
+    "model", "finest.models", "finest.models", _is_recommender, sections=SECTIONS
+)
 """Recommenders by name; other packages add theirs by entry points of the group `finest.models`."""
 
 

@@ -1,34 +1,15 @@
 """SASRec: self-attention over a user's last interactions (Kang and McAuley, arXiv 1808.09781)."""
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from finest.models.config import ModelConfig
+from finest.models.config import SASRecConfig
 from finest.models.layers import linear, lookup, normal, parameter
 from finest.models.recommender import Recommender, dropped
 from finest.models.registry import MODELS
-
-
-class SASRecConfig(ModelConfig):
-    """Holds the size of a SASRec."""
-
-    name: Literal["sasrec"] = "sasrec"
-    """SASRec (arXiv 1808.09781); with `pretrain.loss: gbce` it is gSASRec."""
-    num_heads: int = Field(default=1, ge=1)
-    """Attention heads; divides `hidden_size`."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of units that training sets to zero, of the embeddings and of what each layer adds."""
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.hidden_size % self.num_heads:
-            raise ValueError(f"num_heads ({self.num_heads}) must divide hidden_size ({self.hidden_size})")
-        return self
-
 
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Returns what attention gives each position, from queries, keys and values, each `[B, H, T, D / H]`."""

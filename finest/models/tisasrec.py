@@ -1,33 +1,20 @@
 """TiSASRec: self-attention that knows how far apart interactions were in time (Li, Wang and McAuley, WSDM 2020)."""
 
 from functools import partial
-from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from finest.histories import UNKNOWN
+from finest.models.config import TiSASRecConfig
 from finest.models.layers import normal, parameter
 from finest.models.recommender import dropped
 from finest.models.registry import MODELS
-from finest.models.sasrec import SASRec, SASRecConfig
+from finest.models.sasrec import SASRec
 
 NEVER = 2**62
 """Stands for the smallest gap of a window that has none."""
-
-
-class TiSASRecConfig(SASRecConfig):
-    """Holds the size of a TiSASRec."""
-
-    name: Literal["tisasrec"] = "tisasrec"  # type: ignore[assignment]
-    """TiSASRec (Li, Wang and McAuley, WSDM 2020)."""
-    time_span: int = Field(default=256, ge=1)
-    """Largest interval between two interactions, in units of the window's smallest one; longer ones count as this.
-    Published: 256 to 2,048, by data set."""
-    times: bool = True
-    """Whether it reads times. Without them all gaps are equal, to compare with."""
 
 
 @MODELS.register("tisasrec")

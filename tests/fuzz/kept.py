@@ -16,8 +16,8 @@ from finest.gate.verdict_file import read_verdict, write_verdict
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
+from finest.models.config import SASRecConfig
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan, read_plan, write_plan

@@ -14,9 +14,9 @@ from finest.histories import Histories
 from finest.memory.features import NETWORK, POPULARITY, Memory
 from finest.memory.registry import FEATURES
 from finest.memory.tables import Counts
+from finest.models.config import SASRecConfig
 from finest.models.ranking import scored, top
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.training.device import prepare
 from finest.training.losses.registry import LOSSES
 from storage import checkpoint_store

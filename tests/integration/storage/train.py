@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from finest.models.sasrec import SASRecConfig
+from finest.models.config import SASRecConfig
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan
 from finest.training.config import Pretrain

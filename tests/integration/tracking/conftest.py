@@ -9,8 +9,8 @@ import pytest
 
 from finest.data.schema import SCHEMA_VERSION, Manifest
 from finest.gate.verdict import Accuracy, Estimate, RuleResult, ScenarioResult, Verdict
+from finest.models.config import SASRecConfig
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from tests.canaries import in_process
 from tracking import ledger, production, promotion, registry, runs, store

@@ -7,7 +7,7 @@ import pytest
 
 from finest.data.schema import Manifest
 from finest.gate.verdict import Segment, Verdict
-from finest.models.sasrec import SASRecConfig
+from finest.models.config import SASRecConfig
 from finest.models.saved import Facts
 from tracking.card import model_card
 

@@ -11,9 +11,9 @@ from finest.errors import DataError
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
+from finest.models.config import SASRecConfig
 from finest.models.folder import COUNTS, FACTS, ITEMS, WEIGHTS
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, save
 from finest.training import group_folder
 from finest.training.recipe import Recipe

@@ -11,10 +11,10 @@ import torch
 from components.sections import parse
 from finest.data.cuts import split, validation
 from finest.data.dataset import Dataset
-from finest.data.times import DAY
+from finest.data.epoch import DAY
 from finest.errors import ConfigError, FinestError
 from finest.memory.config import MemoryConfig
-from finest.models.sasrec import SASRecConfig
+from finest.models.config import SASRecConfig
 from finest.models.saved import read_facts
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan

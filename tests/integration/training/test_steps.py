@@ -15,7 +15,7 @@ import torch
 
 from finest.data.dataset import Dataset
 from finest.errors import FinestError, KilledError
-from finest.models.sasrec import SASRecConfig
+from finest.models.config import SASRecConfig
 from finest.models.saved import load
 from finest.perturb.config import Perturb, Scenario
 from finest.perturb.plan import plan

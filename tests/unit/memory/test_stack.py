@@ -12,10 +12,10 @@ from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory, Seen
 from finest.memory.registry import FEATURES
+from finest.models.config import SASRecConfig
 from finest.models.ranking import scored
 from finest.models.recommender import Recommender
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from finest.ranklists.schema import Description, describe_catalogue
 from finest.ranklists.take import take

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from finest.models.bert4rec import BERT4Rec, BERT4RecConfig
+from finest.models.bert4rec import BERT4Rec
+from finest.models.config import BERT4RecConfig
 from finest.models.recommender import Task
 
 MASK = 31

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from finest.errors import DataError, FinestError
+from finest.models.config import SECTIONS, SASRecConfig
 from finest.models.folder import FACTS
 from finest.models.latent_cross import LatentCross
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS
-from finest.models.sasrec import SASRec, SASRecConfig
+from finest.models.sasrec import SASRec
 from finest.models.saved import Facts, load, save
 from finest.testing import check_model
 from finest.training.replicas.stack import stack
@@ -171,3 +172,8 @@ def from_times(**methods: object) -> type[Recommender]:
 def test_the_check_finds_a_timed_model_that_is_broken(methods: dict[str, object], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
         check_model(from_times(**methods))
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_apart_from_its_model_is_what_that_takes(name: str) -> None:
+    assert MODELS[name].Config is SECTIONS[name] and SECTIONS[name].model_fields["name"].default == name

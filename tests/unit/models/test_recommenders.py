@@ -7,12 +7,10 @@ import torch
 
 from components.sections import parse
 from finest.errors import ConfigError, DataError
-from finest.models.config import ModelConfig
-from finest.models.gru4rec import GRU4RecConfig
+from finest.models.config import GRU4RecConfig, ModelConfig, SASRecConfig
 from finest.models.ranking import rank, top
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from finest.ranklists.schema import Description, describe_catalogue
 from finest.ranklists.take import take

@@ -8,8 +8,8 @@ import pytest
 
 from finest.data.dataset import Dataset
 from finest.errors import FinestError
+from finest.models.config import SASRecConfig
 from finest.models.registry import build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, load, recommend, save
 from finest.serving.batch import CURRENT, MANIFEST, PROGRESS, Batch, Shelf, serve
 from finest.serving.lists import METADATA_KEY, Of

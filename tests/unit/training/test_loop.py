@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from finest.errors import FinestError
+from finest.models.config import SASRecConfig
 from finest.models.registry import MODELS, build
-from finest.models.sasrec import SASRecConfig
 from finest.training.checkpoint import Checkpoint, key
 from finest.training.history import Record
 from finest.training.loop import Average, Settings, _state, train

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from finest.models.config import SASRecConfig
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
-from finest.models.sasrec import SASRecConfig
 from finest.models.saved import Facts, save
 from finest.training import references
 from finest.training.reference_lists import StoredLists

@@ -10,11 +10,9 @@ import torch
 from numpy.typing import ArrayLike
 
 from finest.data.dataset import Rows
-from finest.models.config import ModelConfig
-from finest.models.gru4rec import GRU4RecConfig
+from finest.models.config import GRU4RecConfig, ModelConfig, SASRecConfig
 from finest.models.recommender import Recommender
 from finest.models.registry import MODELS, build
-from finest.models.sasrec import SASRecConfig
 from finest.perturb.edits import Edits, apply
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from finest.data.cuts import validation
 from finest.errors import DataError
-from finest.models.sasrec import SASRecConfig
+from finest.models.config import SASRecConfig
 from finest.perturb.plan import Variant
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Pretrain
