@@ -22,6 +22,7 @@ from finest import documents, sealed
 from finest.durations import duration
 from finest.errors import FinestError
 from finest.gate.verdict_file import read_verdict
+from finest.plural import counted
 from finest.profiling.summary import FOLDER, NUMBERS, PAGE, page
 from finest.secrets import hide_variable, masked
 from pipeline import config as configs
@@ -123,7 +124,10 @@ def _tidy(config: Config, state: State, began: float, console: Console) -> None:
         say(console, f"warning  nothing was removed of runs of the past: {error}")
         return
     if gone:
-        say(console, f"Removed  {len(gone)} runs of the past (retention.keep_runs: {config.retention.keep_runs})")
+        say(
+            console,
+            f"Removed  {counted(len(gone), 'run')} of the past (retention.keep_runs: {config.retention.keep_runs})",
+        )
 
 
 class StepError(FinestError):

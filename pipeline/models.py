@@ -9,6 +9,7 @@ import typer
 
 from finest.durations import duration
 from finest.errors import ConfigError, FinestError
+from finest.plural import counted
 from pipeline import decisions
 from pipeline import line as lines
 from pipeline.options import ConfigFile, Json, Name, Sets, StateFolder, confirm, console, examples, print_json
@@ -246,7 +247,9 @@ def verify(
     else:
         for line in found:
             say(console(), f"wrong    {line}")
-        print(f"{name}: {entries} entries, {f'{len(found)} problems' if found else 'all fits'}")
+        print(
+            f"{name}: {counted(entries, 'entry', 'entries')}, {counted(len(found), 'problem') if found else 'all fits'}"
+        )
     if found:
         raise typer.Exit(1)
 

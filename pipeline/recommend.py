@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from finest.durations import duration
 from finest.errors import ConfigError, FinestError
+from finest.plural import counted
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.dataset import ingested
@@ -138,7 +139,7 @@ def _shown(console: Console) -> Iterator[Callable[[int, int], None]]:
 def _say(console: Console, out: str, batch: "Batch", wall: float, cpu: float) -> None:
     manifest, of = batch.manifest, batch.manifest.of
     unknown = f", {manifest.unknown_users:,} of them unknown, with empty lists" if manifest.unknown_users else ""
-    files = f"{len(manifest.files)} file{'s' if len(manifest.files) > 1 else ''}"
+    files = counted(len(manifest.files), "file")
     made = "" if batch.made == len(manifest.files) else f", {len(manifest.files) - batch.made} of which were there"
     lines: list[Any] = [
         f"Lists    {of.line} version {of.version}, the best {of.k} for {manifest.users:,} users{unknown}",

@@ -9,6 +9,7 @@ from finest import atomic
 from finest.experiments.plot import draw
 from finest.experiments.record import Record
 from finest.experiments.table import as_csv, markdown, table
+from finest.plural import counted
 
 PAGE, TABLE, PLOT = "table.md", "table.csv", "plot.svg"
 """Names of the files."""
@@ -29,7 +30,7 @@ def write(name: str, records: Sequence[Record], source: str, commit: str, folder
     seeds = len({record.cell.seed for record in records})
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     about = [
-        f"`finest experiment {name}` on {source}, {seeds} seed{'s' if seeds != 1 else ''}, {day}, "
+        f"`finest experiment {name}` on {source}, {counted(seeds, 'seed')}, {day}, "
         f"{platform.machine()}, commit {commit or 'not known'}."
     ]
     page = markdown(made, about)

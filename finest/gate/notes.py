@@ -9,6 +9,7 @@ from finest.data.schema import Manifest
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
+from finest.plural import counted
 
 
 def notes(evidence: Evidence, measured: Measured, config: Gate) -> list[str]:
@@ -59,7 +60,7 @@ def _stability(evidence: Evidence, measured: Measured, config: Gate) -> Iterator
     seed = evidence.candidate.description.seed
     if measured.probes:
         noise, given = measured.training("tuned", "rbo", config.training_noise), "tuned" in measured.noise
-        measured_on = f"measured on {noise.degrees:.0f} pair{'s' if noise.degrees > 1 else ''} of clean trainings"
+        measured_on = f"measured on {counted(round(noise.degrees), 'pair')} of clean trainings"
         assumed = "assumed (gate.training_noise), since no lists of a second clean training measure it"
         yield (
             "Bounds of RLS cover the choice of users, the spread between scenarios, and the noise of training, a "
@@ -80,7 +81,7 @@ def _stability(evidence: Evidence, measured: Measured, config: Gate) -> Iterator
         yield "The rank lists do not state a protocol, so what their stability is conditional on is not known."
     pairs = sum(control.name == "seed" for control in measured.controls)
     if pairs:
-        yield f"The noise floor is measured on n = {pairs} pair{'s' if pairs > 1 else ''} of seeds."
+        yield f"The noise floor is measured on n = {counted(pairs, 'pair')} of seeds."
 
 
 def _whose(evidence: Evidence) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from finest.data.compared import Compared, Found
 from finest.data.description import MEASURES
+from finest.plural import counted
 from finest.report.form import number, percent
 
 STATUS = {"usual": "usual", "unusual": "unusual", "refused": "beyond its bound", "alone": "nothing to compare with"}
@@ -18,7 +19,7 @@ def table(compared: Compared | None) -> dict[str, Any] | None:
     if compared is None:
         return None
     between = f"{compared.since[:10]} to {compared.until[:10]}" if compared.nights > 1 else compared.since[:10]
-    nights = f"{compared.nights} earlier night{'s' if compared.nights != 1 else ''} of the line ({between})"
+    nights = f"{counted(compared.nights, 'earlier night')} of the line ({between})"
     return {
         "nights": nights if compared.nights else "",
         "why_none": compared.why_none,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from finest.perturb.plan import Variant
+from finest.plural import counted
 from finest.training.device import hardware
 from finest.training.progress import Progress, Report
 from finest.training.workers import Event
@@ -65,7 +66,7 @@ def cost(
 def announce(variants: Sequence[Variant], device: torch.device, units: Sequence[object], processes: int) -> None:
     """Logs what is trained, where, and how many at a time."""
     if len(units) < len(variants):
-        how = f"in {len(units)} stack{'s' if len(units) > 1 else ''}"
+        how = f"in {counted(len(units), 'stack')}"
     else:
         how = f"{max(1, min(processes, len(units)))} at a time" if device.type == "cpu" else "one by one"
     logger.info(

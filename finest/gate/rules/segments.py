@@ -10,6 +10,7 @@ from finest.gate.roles import BASE, CANDIDATE
 from finest.gate.segments import Kind
 from finest.gate.significance import proves
 from finest.gate.verdict import RuleResult
+from finest.plural import counted
 
 NAMED = 3
 """Number of further segments that a sentence names."""
@@ -52,7 +53,7 @@ def _compared(kind: Kind, family: Family, measured: Measured, config: Gate) -> R
         sentence = f"{said}{more}"
     else:
         small = sum(segment.users < config.min_segment_users for segment in measured.segments)
-        few = f"{small} segment{'s' if small > 1 else ''} of fewer than {config.min_segment_users} users"
+        few = f"{counted(small, 'segment')} of fewer than {config.min_segment_users} users"
         aside = f" Not tested: {few}." if small else ""
         sentence = f"Of {len(own)} segments, none is hurt. The worst is {said}{aside}"
     return decide(
