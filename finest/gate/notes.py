@@ -59,12 +59,14 @@ def _worth(measured: Measured) -> Iterator[str]:
 def _stability(evidence: Evidence, measured: Measured, config: Gate) -> Iterator[str]:
     seed = evidence.candidate.description.seed
     if measured.probes:
-        noise, given = measured.training("tuned", "rbo", config.training_noise), "tuned" in measured.noise
-        measured_on = f"measured on {counted(round(noise.degrees), 'pair')} of clean trainings"
-        assumed = "assumed (gate.training_noise), since no lists of a second clean training measure it"
+        noise = measured.training("tuned", "rbo", config.training_noise)
+        if "tuned" in measured.noise:
+            source = f"measured on {counted(round(noise.degrees), 'pair')} of clean trainings"
+        else:
+            source = "assumed (gate.training_noise), since no lists of a second clean training measure it"
         yield (
             "Bounds of RLS cover the choice of users, the spread between scenarios, and the noise of training, a "
-            f"standard deviation of {noise.standard:.4f} rbo, {measured_on if given else assumed}."
+            f"standard deviation of {noise.standard:.4f} rbo, {source}."
         )
     yield (
         "Bounds of accuracy cover the choice of users: they are about these very models. "
