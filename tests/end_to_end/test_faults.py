@@ -29,5 +29,5 @@ def test_a_run_that_is_struck_ends_like_one_that_is_not(
 ) -> None:
     if why := possible(FAULTS[fault]):
         pytest.skip(why)
-    cell = strike(FAULTS[fault], step, Night(tmp_path / "cell"), reference, "subprocess")
+    cell = strike(FAULTS[fault], step, Night(tmp_path / "cell"), reference)
     assert cell.outcome in ("equal", "line, then equal", "killed, then equal"), cell.said

@@ -1,4 +1,4 @@
-"""The command: `python -m tests.faults [--faults NAME ...] [--steps NAME ...]`.
+"""The command: `python -m tests.faults [--faults NAME ...] [--steps NAME ...] [--runner docker]`.
 
 Cells that are in the file of results are not made again; the page is written anew after each.
 """
@@ -12,15 +12,16 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from finest.errors import one_line
 from tests.end_to_end.conftest import ROOT
 from tests.faults import page, services
 from tests.faults.cell import Cell, strike
 from tests.faults.fault import LOCAL, Fault, possible
-from tests.faults.night import STEPS, Night
+from tests.faults.night import STEPS, Night, Runner
 
 RESULTS, PAGE = ROOT / "benchmarks" / "faults.json", ROOT / "docs" / "faults.md"
 FAULTS: dict[str, Fault] = {fault.name: fault for fault in (*LOCAL, *services.FAULTS)}
@@ -32,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = _results(given.results)
     with tempfile.TemporaryDirectory(prefix="finest-faults-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        reference, bad = Night(folder / "reference"), 0
-        todo = [cell for cell in _wanted(given) if _key(*cell) not in results or given.again]
+        reference, bad = Night(folder / "reference", runner=given.runner), 0
+        todo = [cell for cell in _wanted(given) if _key(given.runner, *cell) not in results or given.again]
         if todo:
             reference.prepare()
             ended = reference.whole()
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault, step in todo:
             cell = _made(fault, step, folder, reference, setting)
             print(f"{cell.fault} at {cell.step}: {cell.outcome}: {cell.said[:300]} ({cell.seconds:.0f} s)", flush=True)
-            results[_key(fault, step)] = cell.as_json() | page.here()
+            results[_key(given.runner, fault, step)] = cell.as_json() | page.here()
             bad += cell.outcome in ("WRONG", "not struck")
             given.results.write_text(json.dumps(list(results.values()), indent=1) + "\n")
             given.page.write_text(page.page(list(results.values()), list(FAULTS.values())))
@@ -51,14 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _made(fault: Fault, step: str, folder: Path, reference: Night, setting: "services.Setting") -> Cell:
     # A folder of its own for each: MLflow's clients keep what they know of a place.
-    began, night = time.monotonic(), Night(folder / f"{fault.name} {step}".replace(" ", "-"))
+    began, night = (
+        time.monotonic(),
+        replace(reference, folder=folder / f"{fault.name} {step}".replace(" ", "-"), process=None),
+    )
     try:
         if fault.name in services.NAMES:
             setting.place(night)
-        return strike(fault, step, night, reference, "subprocess")
+        return strike(fault, step, night, reference)
     except Exception as error:  # noqa: BLE001 - a cell that cannot be made is a row of the table, and no end of it
         traceback.print_exc()
-        return Cell(fault.name, step, "subprocess", "WRONG", one_line(error)[:500], time.monotonic() - began, 0.0)
+        return Cell(fault.name, step, night.runner, "WRONG", one_line(error)[:500], time.monotonic() - began, 0.0)
     finally:
         shutil.rmtree(night.folder, ignore_errors=True)
 
@@ -66,26 +70,29 @@ def _made(fault: Fault, step: str, folder: Path, reference: Night, setting: "ser
 def _wanted(given: argparse.Namespace) -> Iterator[tuple[Fault, str]]:
     for name in given.faults or FAULTS:
         fault = FAULTS[name]
+        if given.runner not in fault.runners:
+            continue
         if why := possible(fault):
             print(f"{name}: not here: {why}")
             continue
         yield from ((fault, step) for step in given.steps or STEPS if step in fault.steps)
 
 
-def _key(fault: Fault, step: str) -> str:
-    return f"{fault.name} {step}"
+def _key(runner: str, fault: Fault, step: str) -> str:
+    return f"{runner} {fault.name} {step}"
 
 
 def _results(file: Path) -> dict[str, dict[str, Any]]:
     if not file.exists():
         return {}
-    return {f"{one['fault']} {one['step']}": one for one in json.loads(file.read_text())}
+    return {f"{one['runner']} {one['fault']} {one['step']}": one for one in json.loads(file.read_text())}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--faults", nargs="+", choices=list(FAULTS), metavar="FAULT", help=", ".join(FAULTS))
     parser.add_argument("--steps", nargs="+", choices=STEPS, metavar="STEP", help=", ".join(STEPS))
+    parser.add_argument("--runner", choices=get_args(Runner), default="subprocess", help="what steps run in")
     parser.add_argument("--away", type=float, default=60.0, help="seconds that a service is away, slow, or refuses")
     parser.add_argument("--again", action="store_true", help="make cells again that have a result")
     parser.add_argument("--results", type=Path, default=RESULTS)

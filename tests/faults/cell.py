@@ -12,7 +12,7 @@ from typing import Any, Literal
 import psutil
 
 from tests.faults.fault import Fault, Struck
-from tests.faults.night import Ended, Night, differences, family, served
+from tests.faults.night import Ended, Night, differences, served
 
 Outcome = Literal["equal", "line, then equal", "killed, then equal", "WRONG", "not struck"]
 
@@ -35,7 +35,7 @@ class Cell:
         return asdict(self)
 
 
-def strike(fault: Fault, step: str, night: Night, reference: Night, runner: str) -> Cell:
+def strike(fault: Fault, step: str, night: Night, reference: Night) -> Cell:
     """Makes a cell in a night's folder, which is not there yet."""
     began, cpu = time.monotonic(), _children_cpu()
     night.prepare()
@@ -45,7 +45,8 @@ def strike(fault: Fault, step: str, night: Night, reference: Night, runner: str)
     finally:
         _unmount(night.state)
     line = " ".join(said.replace(str(night.folder), "").split())
-    return Cell(fault.name, step, runner, outcome, line, time.monotonic() - began, _children_cpu() - cpu)
+    spent = _children_cpu() - cpu + night.cpu_seconds()
+    return Cell(fault.name, step, night.runner, outcome, line, time.monotonic() - began, spent)
 
 
 def _struck(fault: Fault, step: str, night: Night, reference: Night) -> tuple[Outcome, str]:
@@ -57,7 +58,7 @@ def _struck(fault: Fault, step: str, night: Night, reference: Night) -> tuple[Ou
         everyone = []
     else:
         came = night.until(*moment, after=since - 100_000)
-        everyone = family(struck.main)
+        everyone = night.processes()
         if not came:
             return "not struck", f"{' '.join(moment)} never came: {night.end(everyone).said}"
         fault.act(struck)

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import psutil
 
 from tests.damage import flipped
-from tests.faults.night import STEPS, Night, family, step_process
+from tests.faults.night import STEPS, Night, Runner, step_process
 
 TRAININGS = ("pretrain", "finetune")
 INPUTS: dict[str, tuple[str, ...]] = {
@@ -66,6 +67,8 @@ class Fault:
     """Why it can strike nowhere else."""
     prepare: Callable[[Night], None] = lambda night: None
     """Makes the night ready for it, before it begins."""
+    runners: tuple[Runner, ...] = get_args(Runner)
+    """What steps can run in where it strikes."""
 
     def moment(self, step: str) -> tuple[str, str] | None:
         """Returns the event at which it strikes; None: as the command starts."""
@@ -80,7 +83,7 @@ def _kill_main(struck: Struck) -> None:
 
 
 def _kill_step(struck: Struck) -> None:
-    process = step_process(struck.main, struck.step)
+    process = step_process(struck.night, struck.step)
     if process is None:
         struck.said = "the step had ended already"
     else:
@@ -88,8 +91,9 @@ def _kill_step(struck: Struck) -> None:
 
 
 def _kill_worker(struck: Struck) -> None:
-    step = step_process(struck.main, struck.step)
-    workers = [one for one in family(step)[1:] if "spawn_main" in " ".join(one.cmdline())] if step else []
+    step = step_process(struck.night, struck.step)
+    children = step.children(recursive=True) if step else []
+    workers = [one for one in children if "spawn_main" in " ".join(one.cmdline())]
     if not workers:
         struck.wrong = "there was no worker"
     for worker in workers:
@@ -97,10 +101,10 @@ def _kill_worker(struck: Struck) -> None:
 
 
 def _kill_all(struck: Struck) -> None:
-    everyone = family(struck.main)
+    everyone = struck.night.processes()
     for process in everyone:
         process.suspend()
-    for process in {*everyone, *family(struck.main)}:
+    for process in {*everyone, *struck.night.processes()}:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 
@@ -124,7 +128,7 @@ def _fill(struck: Struck) -> None:
 
 def _starve(struck: Struck) -> None:
     """What the step has of memory is all that it will ever have, and so of the processes that it starts."""
-    process = step_process(struck.main, struck.step)
+    process = step_process(struck.night, struck.step)
     if process is None:
         struck.said = "the step had ended already"
         return
@@ -133,7 +137,7 @@ def _starve(struck: Struck) -> None:
 
 
 def _second_run(struck: Struck) -> None:
-    second = Night(struck.night.folder, struck.night.environment, struck.night.placed).whole()
+    second = replace(struck.night, process=None).whole()
     if second.code != 1 or "another run is using this state" not in second.said or second.said.count("\n") != 1:
         struck.wrong = f"the second run ended with {second.code}: {second.said}"
     struck.said = second.said.strip()
@@ -176,6 +180,8 @@ def _damage(name: str, title: str, change: Callable[[bytes], bytes]) -> Fault:
 
 
 DAY = 86_400
+CLOCKED: tuple[Runner, ...] = ("subprocess",)
+"""Containers have the machine's own clock."""
 LOCAL = (
     Fault("kill main", "SIGKILL of the command", _kill_main, killed=True),
     Fault("kill step", "SIGKILL of the step", _kill_step),
@@ -186,8 +192,8 @@ LOCAL = (
     Fault("memory", "the step gets no more memory", _starve),
     _damage("flip", "one bit flipped in what the step reads", lambda content: flipped(content, 4 * len(content))),
     _damage("truncate", "half of a file that the step reads is gone", lambda content: content[: len(content) // 2]),
-    Fault("clock ahead", "the clock jumps a day ahead", _shifted(DAY), early=True, prepare=_clocked),
-    Fault("clock back", "the clock jumps a day back", _shifted(-DAY), early=True, prepare=_clocked),
+    Fault("clock ahead", "the clock jumps a day ahead", _shifted(DAY), early=True, prepare=_clocked, runners=CLOCKED),
+    Fault("clock back", "the clock jumps a day back", _shifted(-DAY), early=True, prepare=_clocked, runners=CLOCKED),
     Fault("two runs", "the same command is started once more", _second_run),
 )
 """Those that need no service."""

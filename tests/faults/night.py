@@ -1,5 +1,6 @@
 """Runs of one tiny night: started, watched to a moment, ended, and compared."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from unittest.mock import patch
 
 import psutil
 
 from components import events
+from pipeline.containers import STATE_LABEL
 from tests.builders import write_walks
 from tests.end_to_end.conftest import CONFIG, ROOT, plain_environment
 from tests.end_to_end.test_resume import same_lists, stable_part
@@ -25,6 +28,7 @@ STEPS = (
 )  # fmt: skip
 """In the order in which they run."""
 LINE = "finest"
+Runner = Literal["subprocess", "docker"]
 POLL_SECONDS = 0.02
 ENDING_SECONDS = 60
 """Time within which all processes of a run that has ended have ended too."""
@@ -52,6 +56,8 @@ class Night:
     placed: tuple[str, ...] = ()
     """Settings that say where data and checkpoints are, if not in the folder."""
     line: str = LINE
+    runner: Runner = "subprocess"
+    """What its steps run in: processes of this machine, or containers of the engine on it."""
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -77,6 +83,8 @@ class Night:
         """Starts the command, or another one."""
         sets = [part for setting in (f"source={self.source}", *self.placed) for part in ("--set", setting)]
         with_config = [sys.executable, "-m", "pipeline", command, "--config", str(self.folder / "config.yaml")]
+        if command == "run":
+            with_config += ["--runner", self.runner]
         self.process = subprocess.Popen(
             [*with_config, *sets, *more],
             cwd=ROOT,
@@ -123,6 +131,20 @@ class Night:
             process.kill()
         return Ended(self.process.returncode, said, len(left))
 
+    def processes(self) -> list[psutil.Process]:
+        """Returns the processes of its run, those in its containers among them."""
+        assert self.process is not None
+        return [
+            *_with_children(self.process.pid),
+            *(process for pid in _containers(self) for process in _with_children(pid)),
+        ]
+
+    def cpu_seconds(self) -> float:
+        """Returns what steps in containers took, of all runs: they are no children of this process."""
+        if self.runner == "subprocess":
+            return 0.0
+        return sum(event.cpu for file in self.state.glob("runs/*/events.jsonl") for event in events.read(file)[0])
+
     def whole(self) -> Ended:
         """Runs the command from its start to its end."""
         self.start()
@@ -134,23 +156,39 @@ class Night:
         return self.end([])
 
 
-def family(process: psutil.Process) -> list[psutil.Process]:
-    """Returns a process and all below it."""
+def _with_children(pid: int) -> list[psutil.Process]:
     try:
+        process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
 
-def step_process(main: psutil.Process, step: str) -> psutil.Process | None:
-    """Returns the process of a step of a run."""
-    for process in family(main):
-        try:
+def _containers(night: Night) -> list[int]:
+    """Returns the first process of each of a night's containers, by its number on this machine."""
+    if night.runner == "subprocess":
+        return []
+    listed = subprocess.run(
+        ["docker", "ps", "--quiet", "--filter", f"label={STATE_LABEL}={night.state}"], capture_output=True, text=True
+    ).stdout.split()
+    return [
+        int(pid)
+        for one in listed
+        if (pid := _output("docker", "inspect", "--format", "{{.State.Pid}}", one).strip()) not in ("", "0")
+    ]
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def step_process(night: Night, step: str) -> psutil.Process | None:
+    """Returns the process of a step of a night's run."""
+    for process in night.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
             command = process.cmdline()
-        except psutil.NoSuchProcess:
-            continue
-        if "kfp.dsl.executor_main" in command and command[-1:] != [] and step in command:
-            return process
+            if "kfp.dsl.executor_main" in command and command[-1:] != [] and step in command:
+                return process
     return None
 
 

@@ -32,9 +32,12 @@ Where the first run had promoted its candidate already, the same command finds n
 | . | not run yet |
 
 Every file that a step reads is damaged by bits, cut off, removed and exchanged in
-`tests/integration/components/test_damage_between_steps.py`; here, it is one file in a run. Steps run as processes of
-this machine (`--runner subprocess`); containers (`--runner docker`) need an engine and are not in this table.
+`tests/integration/components/test_damage_between_steps.py`; here, it is one file in a run.
 """
+RUNNERS: dict[str, str] = {
+    "subprocess": "Steps as processes of this machine (`--runner subprocess`)",
+    "docker": "Steps in containers (`--runner docker`)",
+}
 
 
 def here() -> dict[str, str]:
@@ -52,30 +55,29 @@ def here() -> dict[str, str]:
 
 def page(results: Sequence[dict[str, Any]], faults: Sequence[Fault]) -> str:
     """Returns the page, as Markdown."""
-    found = {(one["fault"], one["step"]): one for one in results}
-    rows = [["fault", *STEPS], ["---"] * (len(STEPS) + 1)]
-    for fault in faults:
-        cells = []
-        for step in STEPS:
-            one = found.get((fault.name, step))
-            cells.append("-" if step not in fault.steps else SHORT[one["outcome"]] if one else ".")
-        rows.append([fault.title, *cells])
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    tables = []
+    for runner, title in RUNNERS.items():
+        tables += [f"## {title}", "", _table([one for one in results if one["runner"] == runner], faults, runner), ""]
     known = [one for one in results if any(fault.name == one["fault"] for fault in faults)]
-    possible = sum(len(fault.steps) for fault in faults)
+    possible = sum(len(fault.steps) * len(fault.runners) for fault in faults)
     made = sorted({f"{one['date']}, {one['machine']}, commit {one['commit']}" for one in known})
     counts = ", ".join(f"{word} {count}" for word in SHORT if (count := sum(one["outcome"] == word for one in known)))
     said = [
-        f"| {one['fault']} | {one['step']} | {_cell(one['said'])} |"
-        for one in sorted(known, key=lambda one: (one["fault"], STEPS.index(one["step"])))
+        f"| {one['fault']} | {one['step']} | {one['runner']} | {_cell(one['said'])} |"
+        for one in sorted(known, key=lambda one: (one["fault"], STEPS.index(one["step"]), one["runner"]))
         if one["said"]
     ]
-    lines = ["## What was said", "", "| fault | step | line, or what was damaged or is wrong |", "|---|---|---|", *said]
+    lines = [
+        "## What was said",
+        "",
+        "| fault | step | runner | line, or what was damaged or is wrong |",
+        "|---|---|---|---|",
+        *said,
+    ]
     return "\n".join(
         [
             INTRODUCTION,
-            table,
-            "",
+            *tables,
             f"{len(known)} of {possible} cells: {counts}. Made on: {'; '.join(made)}.",
             f"They took {sum(one['cpu_seconds'] for one in known) / 60:.0f} CPU minutes.",
             "",
@@ -83,6 +85,18 @@ def page(results: Sequence[dict[str, Any]], faults: Sequence[Fault]) -> str:
             "",
         ]
     )
+
+
+def _table(results: Sequence[dict[str, Any]], faults: Sequence[Fault], runner: str) -> str:
+    found = {(one["fault"], one["step"]): one for one in results}
+    rows = [["fault", *STEPS], ["---"] * (len(STEPS) + 1)]
+    for fault in faults:
+        cells = []
+        for step in STEPS:
+            one, can = found.get((fault.name, step)), step in fault.steps and runner in fault.runners
+            cells.append("-" if not can else SHORT[one["outcome"]] if one else ".")
+        rows.append([fault.title, *cells])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def _cell(text: str) -> str:
