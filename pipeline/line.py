@@ -16,8 +16,9 @@ def known(line: str | None, config: Path | None, sets: list[str] | None, state: 
     """
     states.existing(state)
     loaded = configs.load(config or configs.QUICKSTART, settings(sets, name=line))
+    from tracking.answer import asked
     from tracking.registry import list_versions
-    from tracking.store import asked, connect, lines
+    from tracking.store import connect, lines
 
     if loaded.line not in (known := asked(lambda: lines(connect()))) and not asked(lambda: list_versions(loaded.line)):
         there = f"there are {', '.join(known)} (--name)" if known else "there are none yet"

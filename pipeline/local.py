@@ -35,11 +35,12 @@ from pipeline.retention import retain
 from pipeline.state import State, temporary
 from pipeline.table import show
 from tracking import links
+from tracking.answer import check
 from tracking.embedded import file_of, replaced
 from tracking.outcome import outcome
 from tracking.records import log_file
 from tracking.runs import close_parent
-from tracking.store import check, uri
+from tracking.store import uri
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10

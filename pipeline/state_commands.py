@@ -104,7 +104,8 @@ def repair(state: StateFolder = None) -> None:
     """
     here = states.existing(state)
     from tracking import health, runs
-    from tracking.store import asked, connect
+    from tracking.answer import asked
+    from tracking.store import connect
 
     with here.locked():
         if broken := health.database():

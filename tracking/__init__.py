@@ -3,10 +3,12 @@
 store     where MLflow keeps things
     state_folder() -> Path                          FINEST_STATE or ./state, absolute
     uri() -> str                                    MLFLOW_TRACKING_URI or the database <state>/mlflow/mlflow.db
-    check(line) -> None                             FinestError where it does not answer or keeps no artifacts
-    asked(question) -> the question's answer        FinestError soon where the store does not answer
     connect() -> MlflowClient
     lines(client) -> list[str]                      that have had a run
+
+answer    whether it answers
+    check(line) -> None                             FinestError where it does not, or keeps no artifacts
+    asked(question) -> the question's answer        FinestError soon where it does not
 
 embedded  the database of the embedded store
     address(file) -> str, file_of(uri) -> Path | None

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finest.experiments.record import Record
+from tracking.answer import check
 from tracking.describe import log_params, short_name
 from tracking.runs import children, close_dead, open_child, open_parent
-from tracking.store import check, connect, state_folder
+from tracking.store import connect, state_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from finest import errors
 from tracking import embedded, registry
+from tracking.answer import asked
 from tracking.ledger import SUFFIX
 from tracking.retained import Retained
-from tracking.store import asked, connect, uri
+from tracking.store import connect, uri
 
 PROBE = "probe-"
 """What names of folders begin with that a check of the store writes, reads and removes."""

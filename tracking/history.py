@@ -15,9 +15,10 @@ from finest.gate import verdict_file
 from finest.gate.verdict import Night, Verdict
 from finest.secrets import masked
 from tracking import registry
+from tracking.answer import asked
 from tracking.registry import list_versions
 from tracking.runs import APPROVAL, APPROVALS, KFP_RUN, LINE, NIGHT, NIGHT_DATA, NIGHT_ENTRY, REBASE, kfp_run_id
-from tracking.store import asked, connect, find_runs, uri
+from tracking.store import connect, find_runs, uri
 
 PAGE = 50
 NIGHTS = 60

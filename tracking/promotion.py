@@ -15,6 +15,7 @@ from finest.models.registry import MODELS
 from finest.models.signature import PRIVATE
 from tracking import approval, awaiting, ledger, standing
 from tracking import sample as samples
+from tracking.answer import one_line
 from tracking.canary.bounds import Measured
 from tracking.canary.version import Canary
 from tracking.entries import Log, Written
@@ -22,7 +23,6 @@ from tracking.package import log_package
 from tracking.records import note
 from tracking.registry import HEADLINES, MANIFEST, REFUSED, VERIFIED, Version, get, list_versions
 from tracking.runs import Run, kfp_run_id, trained_on
-from tracking.store import one_line
 
 logger = logging.getLogger(__name__)
 

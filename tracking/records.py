@@ -22,9 +22,10 @@ from finest.patience import at_most
 from finest.report.markdown import markdown
 from finest.secrets import masked
 from finest.training.history import metrics_of
+from tracking.answer import one_line
 from tracking.away import away
 from tracking.runs import NIGHT_DATA, NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
-from tracking.store import connect, one_line
+from tracking.store import connect
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracking import embedded, ledger, standing
+from tracking.answer import asked
 from tracking.history import past_runs
 from tracking.ledger import SUFFIX
 from tracking.runs import LINE, PIPELINE_RUN, REBASE, parent_of
-from tracking.store import asked, connect, experiments, find_runs, uri
+from tracking.store import connect, experiments, find_runs, uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -20,8 +20,9 @@ from finest.errors import FinestError, UnavailableError
 from finest.perturb.plan import Plan
 from finest.report.markdown import text
 from finest.secrets import masked, masked_all
+from tracking.answer import one_line
 from tracking.describe import code_tags, flattened, log_params, short_name
-from tracking.store import connect, experiment_id, find_runs, mark, one_line
+from tracking.store import connect, experiment_id, find_runs, mark
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,9 +16,9 @@ from finest.errors import FinestError, UnavailableError, one_line
 from finest.report.form import churn
 from finest.secrets import hide_variable, masked_all
 from tracking import links, runs
+from tracking.answer import check
 from tracking.outcome import Outcome, outcome
 from tracking.runs import kfp_run_id
-from tracking.store import check
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from finest.errors import ConfigError, DamagedError, DataError, FinestError, fir
 from finest.gate.config import OnDamage
 from finest.metrics.registry import METRICS, SIMILARITIES
 from finest.models.registry import MODELS
-from tracking import ledger, registry, runs, standing, store
+from tracking import answer, ledger, registry, runs, standing, store
 from tracking.promotion import Before
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def check(
     storage.probe(checkpoints)
     if sections.recommend.out:
         storage.probe_output(sections.recommend.out)
-    store.check(line)
+    answer.check(line)
     here = place()
     runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
     ledger.begin(line)

@@ -24,7 +24,8 @@ from pipeline.cluster.findings import HealthError, NotCheckedError, Row, row
 from pipeline.cluster.submit import Options
 from pipeline.config import Config
 from pipeline.plain import Table
-from tracking.store import check, uri
+from tracking.answer import check
+from tracking.store import uri
 
 OLDEST_BACKEND = (2, 17)
 LARGEST_SKEW_SECONDS = 60.0

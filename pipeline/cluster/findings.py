@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from finest.errors import FinestError
-from tracking.store import one_line
+from tracking.answer import one_line
 
 Status = Literal["ok", "failed", "unknown"]
 

@@ -21,9 +21,9 @@ from pipeline.options import print_json
 from pipeline.plain import say
 from pipeline.table import failed_checks
 from tracking import links
+from tracking.answer import asked
 from tracking.history import line_of, read_verdict
 from tracking.outcome import Outcome, outcome
-from tracking.store import asked
 
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0

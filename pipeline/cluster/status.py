@@ -15,9 +15,10 @@ from finest.secrets import masked
 from pipeline.plain import Table, say
 from pipeline.table import STATUS_STYLES, number
 from tracking import ledger, links, standing
+from tracking.answer import asked
 from tracking.history import Past, last_judged, past_runs
 from tracking.runs import APPROVAL, LINE, NIGHT
-from tracking.store import asked, connect, lines, uri
+from tracking.store import connect, lines, uri
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 METRICS = {"RLS": "rls/rbo", "churn": "churn/rbo", "MRR": "accuracy/mrr", "coverage": "coverage/at_10"}

@@ -14,7 +14,7 @@ from pipeline.cluster.client import Client
 from pipeline.cluster.versions import ensure_experiment, ensure_version
 from pipeline.config import Config
 from pipeline.plain import say
-from tracking.store import check
+from tracking.answer import check
 
 
 @dataclass(frozen=True)

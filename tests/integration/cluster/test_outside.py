@@ -13,7 +13,8 @@ from finest.errors import FinestError
 from tests.integration.cluster.conftest import Call, crown, model, record
 from tests.services.fake_kfp import FakeKfp, Moment
 from tests.services.mlflow_server import STORE
-from tracking.store import PRESIGNED, check
+from tracking.answer import check
+from tracking.store import PRESIGNED
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_whoever_asks_for_presigned_urls_goes_past_the_server_and_is_told_where_
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(PRESIGNED, "true")
-    monkeypatch.setattr("tracking.store.CHECK_SECONDS", 3)
+    monkeypatch.setattr("tracking.answer.CHECK_SECONDS", 3)
     with pytest.raises(
         FinestError, match=f"no connection to {STORE}:[0-9]+: the name does not resolve; unset {PRESIGNED}:"
     ) as caught:

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from finest.errors import FinestError, UnavailableError
 from tests.canaries import in_process
 from tests.services.outage import Installation
-from tracking import promotion, registry, runs, store
+from tracking import answer, promotion, registry, runs, store
 from tracking.away import Patient, away
 from tracking.promotion import Before, Judged
 from tracking.records import Curves
@@ -35,7 +35,7 @@ def run(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("FINEST_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("FINEST_PATIENCE_SECONDS", "120")
     monkeypatch.setenv("KFP_RUN_ID", tmp_path.name)
-    store.check("finest")
+    answer.check("finest")
     return runs.open_parent({}, line="finest", source="s3://bucket/data", seed=0, tags={})
 
 
@@ -60,7 +60,7 @@ def a_step(parent: str, folder: Path) -> None:
 
 
 def a_check(parent: str, folder: Path) -> None:
-    store.check("finest")
+    answer.check("finest")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_server_that_stays_away_is_one_line(
         )
         assert "longer than steps.patience_minutes allows: no connection to 127.0.0.1:" in str(caught.value)
         with pytest.raises(FinestError, match=r"has been away for 2.* refused"):
-            store.check("finest")
+            answer.check("finest")
     finally:
         installation.mlflow.up()
 

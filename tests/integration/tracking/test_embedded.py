@@ -16,13 +16,13 @@ import pytest
 
 from finest.errors import FinestError
 from tests.integration.tracking.conftest import NAME
-from tracking import embedded, registry, runs, store
+from tracking import answer, embedded, registry, runs, store
 
-CHECK = "from tracking import store; store.check('finest')"
+CHECK = "from tracking import answer; answer.check('finest')"
 CUT_OFF = """
 import os, signal, sys
 from alembic.runtime import migration
-from tracking import store
+from tracking import answer
 
 steps, done = int(sys.argv[1]), 0
 update = migration.HeadMaintainer.update_to_step
@@ -35,7 +35,7 @@ def counted(*arguments):
     return update(*arguments)
 
 migration.HeadMaintainer.update_to_step = counted
-store.check('finest')
+answer.check('finest')
 """
 """A first start that is killed at the n-th step of the tables' making."""
 
@@ -98,15 +98,15 @@ def test_two_first_starts_at_once_both_work(tmp_path: Path) -> None:
 
 
 def test_a_start_on_a_slow_machine_is_not_given_up(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    probe = store._probe_artifacts
+    probe = answer._probe_artifacts
 
     def slow(*arguments: object) -> None:
         time.sleep(0.5)
         probe(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "CHECK_SECONDS", 0.1)
-    monkeypatch.setattr(store, "_probe_artifacts", slow)
-    store.check("finest")
+    monkeypatch.setattr(answer, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(answer, "_probe_artifacts", slow)
+    answer.check("finest")
 
 
 def older(state: Path, steps: int = 1) -> str:
@@ -136,7 +136,7 @@ def cut_off(file: Path) -> None:
 def test_a_half_made_one_of_an_older_release_that_holds_nothing_is_made_anew(state: Path) -> None:
     database(state).with_name("mlflow.db.json").unlink(missing_ok=True)
     cut_off(database(state))
-    store.check("finest")
+    answer.check("finest")
     assert not all_of(database(state), "SELECT name FROM sqlite_master WHERE name LIKE '_alembic_tmp%'")
 
 
@@ -149,7 +149,7 @@ def test_a_half_made_one_that_holds_a_run_is_named_and_left_as_it_is(
     before = all_of(database(state), "SELECT * FROM runs")
     for _ in range(2):
         with pytest.raises(FinestError, match=r"left half made .* holds 1 runs and models; nothing was changed; put a"):
-            store.check("finest")
+            answer.check("finest")
     assert all_of(database(state), "SELECT * FROM runs") == before
     assert not list(database(state).parent.glob("*.partial-*"))
 
@@ -159,7 +159,7 @@ def test_what_a_kill_left_beside_a_complete_one_is_taken_away(state: Path) -> No
     database(state).with_name("mlflow.db.json").unlink()
     with closing(sqlite3.connect(database(state))) as connection:
         connection.execute("CREATE TABLE _alembic_tmp_experiments (experiment_id INTEGER)")
-    store.check("finest")
+    answer.check("finest")
     assert not all_of(database(state), "SELECT name FROM sqlite_master WHERE name LIKE '_alembic_tmp%'")
     assert runs.find_parent()
 
@@ -178,7 +178,7 @@ def test_an_older_one_is_upgraded_on_a_copy_and_kept(state: Path, caplog: pytest
         )
         subprocess.run([sys.executable, "-c", code, str(database(state))], check=True)
         assert database(state).with_name("mlflow.db-wal").stat().st_size
-    store.check("finest")
+    answer.check("finest")
     assert embedded._revision(database(state)) == head
     (kept,) = embedded.replaced(database(state))
     assert kept.name == f"mlflow.db.before-{revision}" and embedded._revision(kept) == revision
@@ -193,7 +193,7 @@ def test_one_of_a_newer_mlflow_is_named(state: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
         connection.commit()
     with pytest.raises(FinestError, match=r"made by a newer MLflow \(revision ffffffffffff\).*install that one"):
-        store.check("finest")
+        answer.check("finest")
 
 
 @pytest.mark.parametrize("damage", ["header", "empty", "cut"])
@@ -210,17 +210,17 @@ def test_a_damaged_one_is_named(state: Path, damage: str) -> None:
         assert ended(process(state, CHECK)) == (0, "")
         return
     with pytest.raises(FinestError, match=r"mlflow.db.*(put a backup|cannot be used)"):
-        store.check("finest")
+        answer.check("finest")
 
 
 def test_one_that_another_program_has_locked_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.check("finest")
+    answer.check("finest")
     database(state).with_name("mlflow.db.json").unlink()
     monkeypatch.setattr(embedded, "WAIT_SECONDS", 0.1)
     with closing(sqlite3.connect(database(state), isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(FinestError, match="another program has locked it; end that program, or wait for it"):
-            store.check("finest")
+            answer.check("finest")
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -249,7 +249,7 @@ def test_a_state_that_was_moved_or_copied_works_and_writes_nothing_to_where_it_l
         shutil.copytree(state, there)
     before = snapshot(state)
     monkeypatch.setenv("FINEST_STATE", str(there))
-    store.check(NAME)
+    answer.check(NAME)
     assert caplog.text.count("the state has moved from") == 1
     promoted("night-2", 1, "1")
     for number in ("1", "2"):
@@ -267,11 +267,11 @@ def test_a_state_that_was_moved_or_copied_works_and_writes_nothing_to_where_it_l
 def test_one_folder_by_two_names_is_not_one_that_moved(
     state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.check("finest")
+    answer.check("finest")
     link = tmp_path / "link"
     link.symlink_to(state)
     monkeypatch.setenv("FINEST_STATE", str(link))
-    store.check("finest")
+    answer.check("finest")
     assert "has moved" not in caplog.text
 
 
@@ -280,15 +280,15 @@ def test_an_experiment_that_is_not_there_is_what_has_to_be_corrected(
 ) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "999")
     with pytest.raises(FinestError, match="has no experiment of the id 999; correct MLFLOW_EXPERIMENT_ID"):
-        store.check("finest")
+        answer.check("finest")
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "x" * 600)
     with pytest.raises(FinestError, match="; correct MLFLOW_EXPERIMENT_NAME"):
-        store.check("finest")
+        answer.check("finest")
 
 
 def test_a_path_that_is_too_long_is_what_has_to_be_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("FINEST_STATE", str(tmp_path / ("x" * 300)))
     with pytest.raises(FinestError, match=r"File name too long.*shorter path"):
-        store.check("finest")
+        answer.check("finest")

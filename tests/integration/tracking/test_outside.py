@@ -12,7 +12,7 @@ import pytest
 
 from tests.canaries import in_process
 from tests.services.mlflow_server import STORE
-from tracking import promotion, registry, runs, store
+from tracking import answer, promotion, registry, runs, store
 from tracking.promotion import Before, Judged
 from tracking.sample import Sample
 
@@ -31,7 +31,7 @@ def promoted(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", shared_mlflow)
     monkeypatch.setenv("KFP_RUN_ID", tmp_path.name)
-    store.check("finest")
+    answer.check("finest")
     runs.open_parent({}, line="finest", source="s3://bucket/data", seed=0, tags={})
     name = f"finest-{tmp_path.name}"
     found = judged(3)
@@ -70,4 +70,4 @@ def test_a_user_who_asks_for_presigned_urls_is_sent_to_the_store(
     champion = registry.champion(promoted[0])
     assert champion is not None
     with pytest.raises(Exception, match=f"{STORE}.*the name does not resolve"):
-        store.asked(lambda: registry.download(champion, tmp_path / "download"))
+        answer.asked(lambda: registry.download(champion, tmp_path / "download"))

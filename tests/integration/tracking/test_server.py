@@ -13,7 +13,7 @@ import pytest
 
 from finest.errors import FinestError
 from tests.canaries import in_process
-from tracking import promotion, records, registry, runs, store
+from tracking import answer, promotion, records, registry, runs
 from tracking.outcome import Outcome, outcome
 from tracking.promotion import Before, Judged
 
@@ -74,7 +74,7 @@ def test_a_whole_run_through_a_server_promotes_and_comes_back(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    store.check("finest")
+    answer.check("finest")
     parent = runs.open_parent({}, line="finest", source="s3://bucket/day", seed=0, tags={})
     candidate = judged(0)
     (tmp_path / "report").write_text("<h1>report</h1>")

@@ -9,11 +9,11 @@ import pytest
 
 from finest.errors import FinestError
 from finest.secrets import masked
-from tracking import embedded, store
+from tracking import answer, embedded, store
 
 
 def checked_in_a_process(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", "from tracking import store; store.check('finest')"]
+    command = [sys.executable, "-c", "from tracking import answer; answer.check('finest')"]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
@@ -44,7 +44,7 @@ def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_se
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:hunter2@127.0.0.1:{port}/mlflow")
     started = time.monotonic()
     with pytest.raises(FinestError) as raised:
-        store.check("finest")
+        answer.check("finest")
     assert time.monotonic() - started < 15
     message = str(raised.value)
     cause = f"no connection to 127.0.0.1:{port}: refused; start the server"
@@ -53,14 +53,14 @@ def test_a_server_that_does_not_listen_is_one_line_without_credentials_within_se
 
 
 def test_a_server_that_accepts_and_never_answers_is_given_up(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(answer, "ANSWER_SECONDS", 1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         port = silent.getsockname()[1]
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
         with pytest.raises(FinestError, match=rf"no answer from 127.0.0.1:{port} in time"):
-            store.check("finest")
+            answer.check("finest")
 
 
 def test_a_traceback_of_the_failed_check_holds_no_credentials(tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ def test_a_state_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypa
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("FINEST_STATE", str(tmp_path / "file"))
     with pytest.raises(FinestError, match=r"mlflow.db cannot be used: .*FINEST_STATE"):
-        store.check("finest")
+        answer.check("finest")
 
 
 def test_a_store_that_answers_but_keeps_no_artifacts_is_refused(state: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     store.connect().create_experiment("finest", artifact_location=str(tmp_path / "file" / "artifacts"))
     with pytest.raises(FinestError, match=r"mlflow.db cannot be used: NotADirectoryError"):
-        store.check("finest")
+        answer.check("finest")
 
 
 @pytest.mark.parametrize(
