@@ -16,7 +16,7 @@ from finest.data.config import Columns, Ingest
 from finest.data.encoded import MARKS, decoded, decoding, mixed, plain, tabbed, write
 from finest.data.layout import Found, Layout, places
 from finest.data.opened import chunks, compression_of, require_text
-from finest.data.separators import WHITESPACE, Sample, guess, sample
+from finest.data.separators import WHITESPACE, Sample, guess, sample, with_blanks
 from finest.data.separators import start as begin
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
@@ -127,9 +127,11 @@ def _form(file: SourceFile, text: str, format: TextFormat, config: Ingest, named
             " like ingest.columns.user=0"
         )
     quote = _quote(format, config)
-    separator = "\t" if format == "inter" else config.separator or named
+    separator = "\t" if format == "inter" else config.separator
     if separator is not None:
         cut = sample(text, separator, quote)
+    elif named is not None:
+        cut = with_blanks(text, named, quote)
     else:
         cut = guess(
             text, quote, USUAL[format], lambda record: header and bool(names) and names <= set(map(str.strip, record))

@@ -113,10 +113,12 @@ def check(quarantine: pa.Table, source_rows: int, malformed: pa.Table, config: I
     value = f", value {row[role]!r}" if role in row and row[role] is not None else ""
     example = f"{row['file']}:{row['line']}{value}"
     if unusable == source_rows and worst == UNPARSABLE:
+        blanks = config.separator and isinstance(row[role], str) and row[role] != row[role].strip()
+        beside = "; there are blanks beside it: leave out ingest.separator, or set it to ' , '" if blanks else ""
         raise DataError(
             f"no row of the source has a readable timestamp: column {config.columns.timestamp!r}"
             " (ingest.columns.timestamp) must hold numbers (ingest.timestamp_unit), ISO 8601 times, or times as"
-            f" ingest.timestamp_format says; example: {example}"
+            f" ingest.timestamp_format says; example: {example}{beside}"
         )
     hint = ""
     if ENCODING in worst:

@@ -59,7 +59,7 @@ class Start(NamedTuple):
 def start(text: str) -> Start:
     r"""Passes over what stands before the first record.
 
-    A line that begins with # is a comment, unless it has as many fields as the first line that does not.
+    A line that begins with # is a comment, unless it has as many fields as the lines that do not.
 
     >>> start("sep=;\nuser;item\n"), start("\n# of today\nuser,item\n").lines, start("#user,item\n1,2\n").lines
     (Start(lines=1, comments=0, separator=';', text='user;item\n'), 2, 0)
@@ -68,19 +68,16 @@ def start(text: str) -> Start:
     named = EXCEL.match(left)
     if named:
         left = left[named.end() :]
-    first = re.search(r"^[^#\n].*$", left, re.MULTILINE)
+    first = re.search(r"^[^#\n]", left, re.MULTILINE) if left.startswith("#") else None
     comments = 0
-    while first and left.startswith("#"):
-        line, _, rest = left.partition("\n")
-        if any(_alike(line, first[0], separator) for separator in (*CANDIDATES, WHITESPACE)):
-            break
-        left, comments = re.sub(r"\A( *\n)+", "", rest), comments + 1
+    if first:
+        rest = guess(left[first.start() :], '"', CANDIDATES[0], lambda record: False)
+        while left.startswith("#"):
+            line, _, behind = left.partition("\n")
+            if rest.alike and len(next(records(line, rest.separator, '"'))) == rest.width:
+                break
+            left, comments = re.sub(r"\A( *\n)+", "", behind), comments + 1
     return Start(text[: len(text) - len(left)].count("\n"), comments, named[1] if named else None, left)
-
-
-def _alike(line: str, other: str, separator: str) -> bool:
-    one, another = (next(records(text, separator, '"'), []) for text in (line, other))
-    return len(one) == len(another) > 1
 
 
 def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) -> Sample:
@@ -95,7 +92,7 @@ def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) 
         usual: The separator that the file's name speaks of.
         fits: Tells whether a first record holds what is looked for.
     """
-    cuts = [_with_blanks(text, separator, quote) for separator in dict.fromkeys((usual, *CANDIDATES))]
+    cuts = [with_blanks(text, separator, quote) for separator in dict.fromkeys((usual, *CANDIDATES))]
     blanks = _blanks(text, quote)
     if fitting := next((cut for cut in (*cuts, blanks) if cut.records and fits(cut.records[0])), None):
         return fitting
@@ -104,7 +101,7 @@ def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) 
     return blanks if blanks.alike else cuts[0]
 
 
-def _with_blanks(text: str, separator: str, quote: str) -> Sample:
+def with_blanks(text: str, separator: str, quote: str) -> Sample:
     """Returns the records as a separator cuts them, and one blank before or behind it that is everywhere."""
     cut = sample(text, separator, quote)
     inner = [(left, right) for record in cut.records for left, right in pairwise(record)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from finest.data import forms
 from tests.fuzz import mutate
 from tests.fuzz.kind import Kind
 from tests.fuzz.sources import SECOND, Row, describe, known_fingerprint, plain_rows, prepare, read, sometimes_checked
@@ -114,7 +115,9 @@ def make_forms(draw: Random, folder: Path, prepared: Path) -> None:
         draw.shuffle(rows)
     order = draw.sample(range(3), 3)
     config: dict[str, Any] = {}
-    header, spelled = draw.random() < 0.7, draw.choice(("s", "ms", "us", "iso", "float", "zone"))
+    header, spelled = draw.random() < 0.7, draw.choice((*SPELLED, draw.choice(FORMS)))
+    if spelled in FORMS and draw.random() < 0.3:
+        config["timestamp_format"] = spelled
     fields = [[user, item, _time(time, spelled)] for user, item, time in rows]
     more = draw.random() < 0.3
     names = list(NAMES)
@@ -128,6 +131,10 @@ def make_forms(draw: Random, folder: Path, prepared: Path) -> None:
     ]
     separator = draw.choice((",", ";", "\t", "|", "::"))
     end = draw.choice(("\n", "\r\n"))
+    before = draw.choice(("", "", "", f"sep={separator}{end}", f"# exported{end}#{end}"))
+    # Without quotes around them, fields must not have the separator; and one that is set has its blanks with it.
+    blank = draw.choice(("", "", " ")) if not any(separator in field for row in table for field in row) else ""
+    blanks = separator if separator == "\t" else blank + separator + blank
     ending = draw.choice(("", "", ".gz", ".zst", ".bz2", ".zip"))
     encoding = draw.choice(("utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-32"))
     if encoding == "latin-1":
@@ -137,17 +144,29 @@ def make_forms(draw: Random, folder: Path, prepared: Path) -> None:
     body = table[len(begin) :]
     source = "data.csv" + ending
     for number in range(parts):
-        text = text_of(begin + body[number::parts], separator, draw.random() < 0.3, end)
+        quoted = draw.random() < 0.3 and not blank
+        text = (
+            before
+            + text_of(begin, blanks, quoted, draw.choice((end, "\r\n")))
+            + text_of(body[number::parts], blanks, quoted, end)
+        )
         name = source if parts == 1 else f"feed/part-{number}.csv{ending}"
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(compressed(text.encode(encoding), ending))
     if draw.random() < 0.4:
-        config["separator"] = separator
+        config["separator"] = blanks
     describe(folder, source if parts == 1 else "feed", config, fingerprint=known_fingerprint(prepared))
+
+
+SPELLED = ("s", "ms", "us", "iso", "float", "zone")
+FORMS = tuple(form for form, _ in forms._guessed() if "%M" in form)
+"""How people write times, to the minute at least: the day of all rows can be no month."""
 
 
 def _time(micros: int, spelled: str) -> str:
     moment = datetime.fromtimestamp(micros // SECOND, UTC)
+    if spelled in FORMS:
+        return moment.strftime(spelled)
     return {
         "s": str(micros // SECOND),
         "ms": str(micros // 1000),

@@ -15,7 +15,7 @@ from finest.data.columns import format_of
 from finest.data.config import Ingest
 from finest.data.encoded import MARKS
 from finest.data.opened import COMPRESSED, chunks, compression_of, member, require_text
-from finest.data.separators import guess, sample
+from finest.data.separators import guess, sample, with_blanks
 from finest.data.separators import start as begin
 from finest.data.source import SourceFile
 from finest.errors import DISK_FULL, DataError, first_line
@@ -154,8 +154,13 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
     text = before.text
     quote = "" if format == "inter" or given.quote == "none" else given.quote
     usual = {"tsv": "\t", "inter": "\t"}.get(format, ",")
-    separator = "\t" if format == "inter" else given.separator or before.separator
-    cut = sample(text, separator, quote) if separator else guess(text, quote, usual, lambda record: False)
+    separator = "\t" if format == "inter" else given.separator
+    if separator is not None:
+        cut = sample(text, separator, quote)
+    elif before.separator is not None:
+        cut = with_blanks(text, before.separator, quote)
+    else:
+        cut = guess(text, quote, usual, lambda record: False)
     records = cut.records
     if not records:
         return Look(format, None, [], cut.separator, encoding)

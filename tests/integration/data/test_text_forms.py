@@ -133,8 +133,10 @@ def test_any_text_comes_through_any_separator_encoding_and_compression(
 BEGINNINGS: dict[str, tuple[str, Callable[[str], str]]] = {
     "excel": ("fields are separated by ';'", lambda text: "sep=;\n" + text.replace(",", ";")),
     "excel, quoted": ("fields are separated by '|'", lambda text: '"sep=|"\r\n' + text.replace(",", "|")),
+    "excel, blanks": ("fields are separated by ' | '", lambda text: "sep=|\n" + text.replace(",", " | ")),
     "excel, usual": ("", lambda text: "SEP=,\n" + text),
     "comments": ("its first 2 line(s) with #", lambda text: "\n# of today, by me\n#\n" + text),
+    "comment, words": ("its first 1 line(s) with #", lambda text: "# exported\n" + text.replace("\n", ",x y\n")),
     "padded": ("fields are separated by ', '", lambda text: text.replace(",", ", ")),
     "padded, quoted": (
         "fields are separated by ', '",
@@ -211,6 +213,13 @@ def test_times_in_a_usual_form_are_told_and_said(
         found, _ = ingested({name: content})
         assert found.fingerprint == plain.fingerprint and found.quarantined_rows == 0
         assert f"in the form {form} ({WRITTEN[form]}" in found.notes[0] and " is 2020-09-13" in found.notes[0]
+
+
+def test_a_separator_that_is_set_without_its_blanks_is_told(ingested: Ingested, clean_rows: list[Row]) -> None:
+    text = lines(clean_rows, " ; ")
+    with pytest.raises(DataError, match="value ' [0-9]+'; there are blanks beside it: leave out ingest.separator"):
+        ingested({"a.csv": text}, separator=";")
+    assert ingested({"a.csv": text}, separator=" ; ")[0].fingerprint == ingested({"a.csv": text})[0].fingerprint
 
 
 def test_a_day_that_could_be_a_month_is_asked_for_and_other_files_may_tell(
