@@ -217,7 +217,7 @@ def test_times_in_a_usual_form_are_told_and_said(
 
 def test_a_separator_that_is_set_without_its_blanks_is_told(ingested: Ingested, clean_rows: list[Row]) -> None:
     text = lines(clean_rows, " ; ")
-    with pytest.raises(DataError, match="value ' [0-9]+'; there are blanks beside it: leave out ingest.separator"):
+    with pytest.raises(DataError, match=r"value ' [0-9]+'; there are blanks beside it: leave out ingest\.separator"):
         ingested({"a.csv": text}, separator=";")
     assert ingested({"a.csv": text}, separator=" ; ")[0].fingerprint == ingested({"a.csv": text})[0].fingerprint
 
