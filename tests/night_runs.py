@@ -185,8 +185,9 @@ def check(over: Sequence[Ended]) -> None:
     assert found == last.night.verdict, f"{last.night.title}: {found}: {last.verdict['reason']}"
     assert last.code == {"pass": 0, "skipped": 0, "fail": 3}[found], f"{last.night.title}: exit code {last.code}"
     assert last.night.says in told, f"{last.night.title}: the verdict does not say {last.night.says!r}"
+    meant = [(rule["status"], rule["value"]) for rule in last.verdict["rules"] if rule["name"] == last.night.fails]
     assert last.night.fails in broken or not last.night.fails, (
-        f"{last.night.title}: {broken} do not hold, {last.night.fails} does"
+        f"{last.night.title}: {broken} do not hold, {last.night.fails} is {meant}"
     )
     was, earlier = (before.champion, before.previous) if before else ("", "")
     if found == "pass":
