@@ -65,16 +65,20 @@ class Version:
 
 
 def champion(name: str) -> Version | None:
-    """Returns the version in production, by the ledger; None if there never was one.
+    """Returns the version in production, by the ledger; None if there never was one. Raises as `champion_by`."""
+    return champion_by(standing.stand(name))
+
+
+def champion_by(now: standing.Standing) -> Version | None:
+    """Returns the version in production by how a line stands; None if there never was one.
 
     Raises:
         FinestError: There was one, and it has vanished; or the ledger was changed.
     """
-    now = standing.stand(name)
     ledger.unbroken(now.log)
     if now.gone:
         raise FinestError(now.gone)
-    return get(name, now.champion) if now.champion else None
+    return get(now.log.line, now.champion) if now.champion else None
 
 
 def serving(name: str) -> Version | None:

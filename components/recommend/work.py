@@ -35,11 +35,12 @@ def champion_of(line: str, config: Recommend, some: bool = False) -> registry.Ve
     Raises:
         FinestError: The line has no champion, or the place holds lists that must not be replaced by these.
     """
-    champion = registry.champion(line)
+    now = standing.stand(line)
+    champion = registry.champion_by(now)
     if champion is None:
         raise FinestError(f"the line {line} has no champion yet, so there is nothing to recommend with: finest run")
-    if by_hand := standing.stand(line).moved:
-        logger.warning("the lists are version %s's: %s", champion.version, by_hand)
+    if now.moved:
+        logger.warning("the lists are version %s's: %s", champion.version, now.moved)
     with tempfile.TemporaryDirectory() as scratch:
         pointer(Shelf(storage.output(config.out), config.out, Path(scratch)), line, some)
     return champion

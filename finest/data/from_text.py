@@ -12,12 +12,12 @@ from typing import Literal, NamedTuple
 
 import pyarrow.fs as pafs
 
+from finest.data import separators
 from finest.data.config import Columns, Ingest
 from finest.data.encoded import MARKS, decoded, decoding, mixed, plain, tabbed, write
 from finest.data.layout import Found, Layout, places
 from finest.data.opened import chunks, compression_of, require_text
-from finest.data.separators import WHITESPACE, Sample, guess, sample, with_blanks
-from finest.data.separators import start as begin
+from finest.data.separators import WHITESPACE, Sample, Start
 from finest.data.source import SourceFile
 from finest.errors import ConfigError, DataError
 
@@ -54,13 +54,12 @@ def found(
     text = decoded(file.path, start, encoding)
     if not whole:
         text = text.rpartition("\n")[0]
-    before = begin(text)
-    content = before.text
-    if not content.strip(" \n"):
+    before = separators.start(text)
+    if not before.text.strip(" \n"):
         if whole:
             return Found(file, None, [], [])
         raise DataError(f"{file.path}: the first line does not end within {HEADER_BYTES:,} bytes; is it a text file?")
-    form = _form(file, content, format, config, before.separator)
+    form = _form(file, before, format, config)
     separator = form.sample.separator
     compression, copy = compression_of(file.path), None
     several = mixed(iter([start.decode(encoding, "replace").removesuffix("\r")])) or (
@@ -109,15 +108,14 @@ class _Form(NamedTuple):
     notes: list[str]
 
 
-def _form(file: SourceFile, text: str, format: TextFormat, config: Ingest, named: str | None) -> _Form:
+def _form(file: SourceFile, begin: Start, format: TextFormat, config: Ingest) -> _Form:
     """Tells separator and header from the text at a file's start, or takes those of the config.
 
     Args:
         file: The file.
-        text: Its start, from the first record on.
+        begin: Its start.
         format: Its format.
         config: What is known of it.
-        named: The separator, where the file names it.
     """
     names = {column for column in config.columns.roles.values() if isinstance(column, str)}
     header = config.header if config.header is not None else bool(names) or format == "inter"
@@ -127,15 +125,13 @@ def _form(file: SourceFile, text: str, format: TextFormat, config: Ingest, named
             " like ingest.columns.user=0"
         )
     quote = _quote(format, config)
-    separator = "\t" if format == "inter" else config.separator
-    if separator is not None:
-        cut = sample(text, separator, quote)
-    elif named is not None:
-        cut = with_blanks(text, named, quote)
-    else:
-        cut = guess(
-            text, quote, USUAL[format], lambda record: header and bool(names) and names <= set(map(str.strip, record))
-        )
+    cut = separators.cut(
+        begin,
+        "\t" if format == "inter" else config.separator,
+        quote,
+        USUAL[format],
+        lambda record: header and bool(names) and names <= set(map(str.strip, record)),
+    )
     notes = []
     if config.separator is None and format != "inter" and cut.separator != USUAL[format]:
         notes.append(f"fields are separated by {_said(cut.separator)} (ingest.separator says otherwise)")

@@ -114,7 +114,8 @@ def check(quarantine: pa.Table, source_rows: int, malformed: pa.Table, config: I
     example = f"{row['file']}:{row['line']}{value}"
     if unusable == source_rows and worst == UNPARSABLE:
         blanks = config.separator and isinstance(row[role], str) and row[role] != row[role].strip()
-        beside = "; there are blanks beside it: leave out ingest.separator, or set it to ' , '" if blanks else ""
+        like = f" {config.separator} "
+        beside = f"; there are blanks beside it: leave out ingest.separator, or set it to {like!r}" if blanks else ""
         raise DataError(
             f"no row of the source has a readable timestamp: column {config.columns.timestamp!r}"
             " (ingest.columns.timestamp) must hold numbers (ingest.timestamp_unit), ISO 8601 times, or times as"

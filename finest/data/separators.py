@@ -71,7 +71,7 @@ def start(text: str) -> Start:
     first = re.search(r"^[^#\n]", left, re.MULTILINE) if left.startswith("#") else None
     comments = 0
     if first:
-        rest = guess(left[first.start() :], '"', CANDIDATES[0], lambda record: False)
+        rest = guess(left[first.start() :], '"', CANDIDATES[0])
         while left.startswith("#"):
             line, _, behind = left.partition("\n")
             if rest.alike and len(next(records(line, rest.separator, '"'))) == rest.width:
@@ -80,7 +80,30 @@ def start(text: str) -> Start:
     return Start(text[: len(text) - len(left)].count("\n"), comments, named[1] if named else None, left)
 
 
-def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) -> Sample:
+def cut(
+    begin: Start,
+    separator: str | None,
+    quote: str,
+    usual: str,
+    fits: Callable[[list[str]], bool] = lambda record: False,
+) -> Sample:
+    """Returns the records as the separator that is given cuts them, or that the file names, or the likeliest.
+
+    Args:
+        begin: The file's start.
+        separator: The separator, where it is given.
+        quote: What may be around a field.
+        usual: As `guess`.
+        fits: As `guess`.
+    """
+    if separator is not None:
+        return sample(begin.text, separator, quote)
+    if begin.separator is not None:
+        return _with_blanks(begin.text, begin.separator, quote)
+    return guess(begin.text, quote, usual, fits)
+
+
+def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool] = lambda record: False) -> Sample:
     """Returns the records as the likeliest separator cuts them.
 
     That is one whose first record `fits`, as a header does that has all names; otherwise one that cuts all records into
@@ -92,7 +115,7 @@ def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) 
         usual: The separator that the file's name speaks of.
         fits: Tells whether a first record holds what is looked for.
     """
-    cuts = [with_blanks(text, separator, quote) for separator in dict.fromkeys((usual, *CANDIDATES))]
+    cuts = [_with_blanks(text, separator, quote) for separator in dict.fromkeys((usual, *CANDIDATES))]
     blanks = _blanks(text, quote)
     if fitting := next((cut for cut in (*cuts, blanks) if cut.records and fits(cut.records[0])), None):
         return fitting
@@ -101,7 +124,7 @@ def guess(text: str, quote: str, usual: str, fits: Callable[[list[str]], bool]) 
     return blanks if blanks.alike else cuts[0]
 
 
-def with_blanks(text: str, separator: str, quote: str) -> Sample:
+def _with_blanks(text: str, separator: str, quote: str) -> Sample:
     """Returns the records as a separator cuts them, and one blank before or behind it that is everywhere."""
     cut = sample(text, separator, quote)
     inner = [(left, right) for record in cut.records for left, right in pairwise(record)]

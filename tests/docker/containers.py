@@ -4,8 +4,10 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from components.events import Event, read
+from pipeline.containers import STATE_LABEL
 from tests.end_to_end.conftest import ROOT, Place
 from tests.services.images import docker
 
@@ -37,9 +39,17 @@ def finish(place: Place, state: str) -> subprocess.CompletedProcess[str]:
 
 def of(place: Place, state: str) -> list[str]:
     """Ids of the state's containers."""
-    return docker(
-        "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label=finest.state={place.folder / state}"
-    ).stdout.split()
+    return of_state(place.folder / state)
+
+
+def of_state(state: Path) -> list[str]:
+    """Ids of the containers of a state folder."""
+    return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={STATE_LABEL}={state}").stdout.split()
+
+
+def first_process(container: str) -> int:
+    """The number on this machine of a container's first process; 0 where it runs none."""
+    return int(docker("inspect", "--format", "{{.State.Pid}}", container).stdout.strip() or 0)
 
 
 def wait_for(ready: Callable[[], object], run: subprocess.Popen[str]) -> None:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.docker.conftest import Whole
-from tests.docker.containers import SECONDS, of, start, told, wait_for
+from tests.docker.containers import SECONDS, first_process, of, start, told, wait_for
 from tests.end_to_end.conftest import Place
 from tests.end_to_end.test_resume import champion_weights, same_lists, stable_part
 from tests.services.images import docker
@@ -28,7 +28,7 @@ def processes(place: Place, state: str, chosen: str) -> list[psutil.Process]:
     """Those of the state's container that are called so; empty while there are none."""
     if not (containers := of(place, state)):
         return []
-    pid = int(docker("inspect", "--format", "{{.State.Pid}}", containers[0]).stdout.strip() or 0)
+    pid = first_process(containers[0])
     try:
         found = [
             one

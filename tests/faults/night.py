@@ -17,8 +17,8 @@ from unittest.mock import patch
 import psutil
 
 from components import events
-from pipeline.containers import STATE_LABEL
 from tests.builders import write_walks
+from tests.docker.containers import first_process, of_state
 from tests.end_to_end.conftest import CONFIG, ROOT, plain_environment
 from tests.end_to_end.test_resume import same_lists, stable_part
 
@@ -166,20 +166,8 @@ def _with_children(pid: int) -> list[psutil.Process]:
 
 def _containers(night: Night) -> list[int]:
     """Returns the first process of each of a night's containers, by its number on this machine."""
-    if night.runner == "subprocess":
-        return []
-    listed = subprocess.run(
-        ["docker", "ps", "--quiet", "--filter", f"label={STATE_LABEL}={night.state}"], capture_output=True, text=True
-    ).stdout.split()
-    return [
-        int(pid)
-        for one in listed
-        if (pid := _output("docker", "inspect", "--format", "{{.State.Pid}}", one).strip()) not in ("", "0")
-    ]
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True).stdout
+    listed = of_state(night.state) if night.runner == "docker" else []
+    return [pid for one in listed if (pid := first_process(one))]
 
 
 def step_process(night: Night, step: str) -> psutil.Process | None:

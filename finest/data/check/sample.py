@@ -15,7 +15,7 @@ from finest.data.columns import format_of
 from finest.data.config import Ingest
 from finest.data.encoded import MARKS
 from finest.data.opened import COMPRESSED, chunks, compression_of, member, require_text
-from finest.data.separators import guess, sample, with_blanks
+from finest.data.separators import cut
 from finest.data.separators import start as begin
 from finest.data.source import SourceFile
 from finest.errors import DISK_FULL, DataError, first_line
@@ -151,27 +151,20 @@ def look(file: SourceFile, format: str, given: Ingest) -> Look:
     if len(start) >= 1 << 20:
         text = text.rpartition("\n")[0]
     before = begin(text)
-    text = before.text
     quote = "" if format == "inter" or given.quote == "none" else given.quote
     usual = {"tsv": "\t", "inter": "\t"}.get(format, ",")
-    separator = "\t" if format == "inter" else given.separator
-    if separator is not None:
-        cut = sample(text, separator, quote)
-    elif before.separator is not None:
-        cut = with_blanks(text, before.separator, quote)
-    else:
-        cut = guess(text, quote, usual, lambda record: False)
-    records = cut.records
+    found = cut(before, "\t" if format == "inter" else given.separator, quote, usual)
+    records = found.records
     if not records:
-        return Look(format, None, [], cut.separator, encoding)
+        return Look(format, None, [], found.separator, encoding)
     if format == "inter":
         return Look(format, [name.rpartition(":")[0] or name for name in records[0]], records[1:], "\t", encoding)
     header = given.header
     if header is None:
         header = not any(re.fullmatch(r"-?[0-9][0-9.:TZ +-]*", field) for field in records[0])
     if not header:
-        return Look(format, None, records, cut.separator, encoding)
-    return Look(format, list(map(str.strip, records[0])), records[1:], cut.separator, encoding)
+        return Look(format, None, records, found.separator, encoding)
+    return Look(format, list(map(str.strip, records[0])), records[1:], found.separator, encoding)
 
 
 def encoding_of(start: bytes) -> str:
