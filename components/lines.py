@@ -9,6 +9,8 @@ from finest.data.opened import COMPRESSED
 NAME = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 """What a line may be called: what MLflow takes for a registered model and an experiment, whatever case its database
 tells apart, and Kubernetes for a label."""
+WORDS = "lower-case letters, digits, '-' and '_', with a letter or a digit at both ends, like shop-de"
+"""The same for a person who has it wrong."""
 LONGEST = 50
 """Number of characters of the longest name."""
 ENDINGS = (".parquet", ".csv", ".tsv", ".inter")

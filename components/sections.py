@@ -1,6 +1,7 @@
 """Config sections as pipeline parameters and back, with errors that name the full key."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -175,11 +176,17 @@ def _keys_alone(error: ErrorDetails, values: Any) -> list[str]:
 
 
 def _wrong(path: str, found: list[ErrorDetails]) -> str:
-    said = [one["msg"].removeprefix("Value error, ").removeprefix("Input should be ") for one in found]
-    must = "must be " if found[0]["msg"].startswith("Input should be ") else ""
+    said = [_said(one["msg"]) for one in found]
+    if all(one.startswith("must be ") for one in said):
+        said[1:] = [one.removeprefix("must be ") for one in said[1:]]
     value = found[0]["input"]
     shown = "" if isinstance(value, (dict, BaseModel)) else f" = {_as_yaml(value)}"
-    return f"{path or 'config'}{shown}: {must}{' or '.join(said)}"
+    return f"{path or 'config'}{shown}: {' or '.join(said)}"
+
+
+def _said(message: str) -> str:
+    """Returns pydantic's message as what follows a key."""
+    return re.sub(r"^\w+ should ", "must ", message.removeprefix("Value error, ")).replace(" after validation", "")
 
 
 def _as_yaml(value: Any) -> str:

@@ -1,8 +1,12 @@
 """The base of every config section, and the types of keys that sections share."""
 
-from typing import Annotated, Literal, TypeVar
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from finest.secrets import has_credentials
 
@@ -16,6 +20,29 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Written:
+    """Says how the text under a key is written: to a program by a pattern, to a person by words."""
+
+    pattern: str
+    """Regular expression of the whole text."""
+    words: str
+    """What the text must be, like `a whole number`."""
+
+    def _checked(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"must be {self.words}")
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Returns pydantic's schema of the text, checked."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Returns the JSON schema of the text, with its pattern."""
+        return {**handler(schema), "pattern": self.pattern}
 
 
 def _off_as_yaml_has_it(value: object) -> object:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, Field, field_validator
@@ -13,7 +13,7 @@ import storage
 from components import lines, packages
 from components.config import Sections, Steps
 from components.sections import parse
-from finest.section import Address, Section
+from finest.section import Address, Section, Written
 from finest.tuning.config import Tune
 from pipeline import config_file, settings
 from pipeline.keep import Retention
@@ -30,7 +30,7 @@ QUICKSTART, NIGHTLY = READY_MADE / "quickstart.yaml", READY_MADE / "nightly.yaml
 class Run(Section):
     """Holds what a run is about: its line, its data, its moment, its seed, and where it keeps its checkpoints."""
 
-    name: str = Field(default="", max_length=lines.LONGEST, pattern=rf"{lines.NAME}|^$")
+    name: Annotated[str, Written(rf"{lines.NAME}|^$", lines.WORDS)] = Field(default="", max_length=lines.LONGEST)
     """Name of the line, one model in production: of its registered model and its experiment in MLflow, and of its
     schedule on a cluster. Empty: the source's own short name, its file's or folder's."""
 

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from finest.section import Section
+from finest.section import Section, Written
 
-Cpu = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")]
+Cpu = Annotated[str, Written(r"^[0-9]+(\.[0-9]+)?m?$", "CPUs as Kubernetes writes them, like 3 or 500m")]
 """CPUs as Kubernetes writes them, like `3` or `500m`."""
 MEMORY = r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$"
 """Pattern of bytes as Kubernetes writes them."""
-Memory = Annotated[str, Field(pattern=MEMORY)]
+Memory = Annotated[str, Written(MEMORY, "bytes as Kubernetes writes them, like 600Mi or 10Gi")]
 """Bytes as Kubernetes writes them, like `10Gi`."""
 
 
@@ -24,7 +24,7 @@ class Placement(Section):
 
     accelerator: str = "nvidia.com/gpu"
     """Resource name of the GPUs of training steps; empty for none."""
-    accelerators: str = Field(default="1", pattern=r"^[0-9]+$")
+    accelerators: Annotated[str, Written(r"^[0-9]+$", "a whole number, like 1")] = "1"
     """Number of GPUs of a training step: one group trains on one."""
     cpu: Cpu = "3"
     """CPUs of a training step."""

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from kfp import dsl, kubernetes
 from kfp.dsl import PipelineTask
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from components.config import Steps
 from finest.models.signature import PRIVATE, PUBLIC
-from finest.section import Section
+from finest.section import Section, Written
 
 
 class Policy(NamedTuple):
@@ -65,13 +65,16 @@ BACKOFF_SECONDS = 60
 """Time before the second attempt; doubles with each."""
 
 
+QUEUE = "a queue's name: lower-case letters, digits and '-', with a letter or a digit at both ends"
+
+
 class Cluster(Section):
     """Holds what the compiled pipeline takes for granted on a cluster.
 
     A KFP backend takes most of it from the compiled file alone.
     """
 
-    queue: str = Field(default="", max_length=63, pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$")
+    queue: Annotated[str, Written(r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", QUEUE)] = Field(default="", max_length=63)
     """Kueue's local queue that admits the steps; empty where there is no Kueue."""
     endpoints: str = Field(default="finest-endpoints", min_length=1)
     """ConfigMap of addresses: MLFLOW_TRACKING_URI, and those of ADDRESSES that are needed."""
@@ -90,7 +93,7 @@ class Cluster(Section):
     """Secret whose `url` is told of every verdict; may be missing."""
     user: int = Field(default=10001, ge=1)
     """User and group that steps run as; the image's own."""
-    shared_memory: str = Field(default="2Gi", pattern=r"^[0-9]+[KMG]i$")
+    shared_memory: Annotated[str, Written(r"^[0-9]+[KMG]i$", "a whole number of Ki, Mi or Gi, like 2Gi")] = "2Gi"
     """Size of /dev/shm of training steps, part of their memory."""
     deadline_hours: int = Field(default=36, ge=1)
     """Longest time that a run may take, in hours, so that one that hangs cannot keep the next nights from starting."""

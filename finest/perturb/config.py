@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from finest.perturb.registry import EDITS, FAMILIES, Options
 from finest.registry import NAME, Named
-from finest.section import Address, Section
+from finest.section import Address, Section, Written
 
 CONTROLS = ("clean", "identity", "rounding", "seed")
 """Names of variants that no scenario can have."""
@@ -97,7 +97,7 @@ class EditFile(Section):
     """Which of the file's scenarios; it may be left out where the file has a single one."""
     name: str = ""
     """The scenario's name everywhere. Left out: the file's, without its ending, and `scenario`."""
-    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+    sha256: Annotated[str, Written("^([0-9a-f]{64})?$", "the 64 hex digits, in lower case, of a SHA-256")] = ""
     """Digest that the file must have. Empty: whatever preflight finds, which it writes into the run's config."""
     training_seed: TrainingSeed = "shared"
     """`fresh` trains the probe under another seed too: edits and seed noise together."""

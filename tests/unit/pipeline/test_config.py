@@ -280,3 +280,20 @@ def test_every_setting_of_the_paper_that_is_not_known_is_a_key_and_is_left_at_it
     for keys in unknown:
         ours, its = (reduce(getattr, keys, section) for section in (config, default))
         assert ours == its, keys
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("name=ML-100k", "name = 'ML-100k': must be lower-case letters, digits, '-' and '_'"),
+        (f"name={'a' * 51}", f"name = '{'a' * 51}': must have at most 50 characters"),
+        ("placement.memory=10 GB", "placement.memory = '10 GB': must be bytes as Kubernetes writes them, like 600Mi"),
+        ("placement.cpu=three", "placement.cpu = 'three': must be CPUs as Kubernetes writes them, like 3 or 500m"),
+        ("perturb.scenarios=[]", "perturb.scenarios = []: must have at least 1 item, not 0"),
+        ("notify.webhook_variable=https://hooks.example.com/x", "must be the name of an environment variable"),
+    ],
+)
+def test_a_text_that_is_written_wrongly_is_told_in_words_how_it_is_written(setting: str, text: str) -> None:
+    error = error_of(setting)
+    assert text in error
+    assert " should " not in error
