@@ -27,7 +27,7 @@ from components.promote.component import promote
 from components.sections import parameters
 from components.skip.component import skip
 from pipeline.config import NIGHTLY, load
-from tests.night_runs import FIRST, Ended, Feed, Night, check, ended, simulate, world
+from tests.night_runs import FIRST, Ended, Feed, Night, ended, simulate, world, wrong
 from tests.services import s3
 from tests.services.process import UnavailableError
 
@@ -139,9 +139,10 @@ def nightly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steps]:
 @pytest.fixture(scope="module")
 def over(nightly: Steps) -> list[Ended]:
     bucket = nightly.state.parent / "s3" / "finest"
-    return simulate(
-        PLAN, Feed(bucket / "interactions", world(len(PLAN), WINDOW, users=120, items=220), WINDOW), nightly
-    )
+    feed = Feed(bucket / "interactions", world(len(PLAN), WINDOW, users=120, items=220), WINDOW)
+    nights = list(simulate(PLAN, feed, nightly))
+    assert not [words for night, before in zip(nights, [None, *nights], strict=False) for words in wrong(night, before)]
+    return nights
 
 
 def test_each_night_keeps_the_lists_of_the_champion_before_and_is_judged_on_what_that_has_not_seen(
@@ -157,9 +158,10 @@ def test_each_night_keeps_the_lists_of_the_champion_before_and_is_judged_on_what
 
 def test_the_same_night_again_is_skipped_once_its_model_is_champion(over: list[Ended], nightly: Steps) -> None:
     again = nightly.run(Night("again", verdict="skipped", says="made from this very data"), over[-1].as_of)
-    check([over[-1], again])
+    assert not wrong(again, over[-1])
     assert again.verdict["data"]["fingerprint"] == over[-1].verdict["data"]["fingerprint"]
 
 
 def test_an_earlier_night_does_not_take_production_back(over: list[Ended], nightly: Steps) -> None:
-    check([over[-1], nightly.run(Night("earlier", verdict="skipped", says="made from newer data"), FIRST)])
+    earlier = nightly.run(Night("earlier", verdict="skipped", says="made from newer data"), FIRST)
+    assert not wrong(earlier, over[-1])
