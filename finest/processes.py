@@ -131,7 +131,10 @@ def _work(connection: Connection, parent: int, setup: Callable[[], object]) -> N
 
     def send(message: Any) -> None:
         with lock:
-            connection.send(message)
+            try:
+                connection.send(message)
+            except BrokenPipeError:  # the one that it works for was killed, and hears nothing any more
+                sys.exit(1)
 
     # One whose step was killed must not go on training: it holds locks of checkpoints.
     guard()

@@ -45,6 +45,12 @@ def fails(tell: Tell) -> None:
     raise FinestError("what went wrong")
 
 
+def tells_later(tell: Tell) -> None:
+    tell("ready")
+    time.sleep(0.5)
+    tell("done")
+
+
 def waits(tell: Tell) -> None:
     tell(os.getpid())
     time.sleep(600)
@@ -88,6 +94,15 @@ def test_one_that_is_left_at_work_is_ended() -> None:
         worker.hear()
         raise RuntimeError
     assert worker.process.exitcode == -signal.SIGTERM
+
+
+def test_one_that_nobody_hears_any_more_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    with Worker("a worker", nothing) as worker:
+        worker.give(tells_later)
+        assert worker.hear() == Told("ready")
+        worker.connection.close()
+        worker.process.join(60)
+    assert worker.process.exitcode == 1 and capfd.readouterr().err == ""
 
 
 def test_a_team_with_large_jobs_is_told_of_a_death_while_others_are_at_work() -> None:
