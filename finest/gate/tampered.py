@@ -64,10 +64,11 @@ class Tonight:
 
     @cached_property
     def listed(self) -> Ints:
-        """Returns the codes of all items that these files list."""
+        """Returns the codes of all items that the night's trainings list, at any stage."""
         there = np.zeros(len(self.evidence.vocabulary) + 1, bool)  # by code + 1, so that -1 has a place
-        for listed in self.tuned.values():
-            there[listed.items + 1] = True
+        for slot, listed in self.evidence.files.items():
+            if slot.role in TRAINED:
+                there[listed.items + 1] = True
         return np.flatnonzero(there[1:])
 
     @property

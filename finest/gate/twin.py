@@ -42,7 +42,9 @@ def twins(night: Tonight) -> Iterator[Files]:
         yield _variants(night, base, root, SHARES[1])
         yield _variants(night, base, little, SHARES[1])
     if champion := evidence.other("champion"):
-        yield _variants(night, _half(night, tuned, champion), little, SHARES[1])
+        for of in (tuned, base):
+            if of is not None:
+                yield _variants(night, _half(night, of, champion), little, SHARES[1])
 
 
 def _as_they_are(night: Tonight, to: Floats) -> Files:
@@ -55,16 +57,16 @@ def _as_they_are(night: Tonight, to: Floats) -> Files:
     }
 
 
-def _half(night: Tonight, tuned: Listed, champion: Listed) -> Listed:
-    """Returns the candidate's lists, every other user's the champion's where these are as long."""
-    whole = (champion.items >= 0).sum(1) == (tuned.items >= 0).sum(1)
+def _half(night: Tonight, of: Listed, champion: Listed) -> Listed:
+    """Returns the lists `of`, every other user's the champion's where these are as long."""
+    whole = (champion.items >= 0).sum(1) == (of.items >= 0).sum(1)
     whole &= np.isin(champion.items, np.append(night.listed, -1)).all(1)
     rows = whole & (night.evidence.codes % 2 == 0)
-    items = np.where(rows[:, None], champion.items, tuned.items)
+    items = np.where(rows[:, None], champion.items, of.items)
     place = places(items, night.target)
-    rank = np.where(rows, np.where(place >= 0, place + 1.0, tuned.target_rank), tuned.target_rank)
+    rank = np.where(rows, np.where(place >= 0, place + 1.0, of.target_rank), of.target_rank)
     behind = np.maximum(rank, (items >= 0).sum(1) + 1.0)
-    return made(tuned, items, np.where(rows & (place < 0), behind, rank), "half")
+    return made(of, items, np.where(rows & (place < 0), behind, rank), "half")
 
 
 def _variants(night: Tonight, of: Listed, to: Floats, share: float) -> Files:

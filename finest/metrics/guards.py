@@ -19,6 +19,19 @@ def coverage_at(lists: Lists, catalogue: int, k: int = HEAD) -> float:
     return float(np.count_nonzero(shown >= 0) / catalogue)
 
 
+def users_shown(user: npt.NDArray[np.int64], lists: Lists, items: int, k: int = HEAD) -> npt.NDArray[np.int64]:
+    """Returns how many users are shown each item in the first k of any of their lists [I].
+
+    `user` [M] holds the user's code of each of the `lists` [M, D], and `items` is I: the lists' codes are below it.
+
+    >>> users_shown(np.array([0, 0, 1]), np.array([[1, 2], [1, 0], [1, -1]]), items=3, k=2).tolist()
+    [1, 2, 1]
+    """
+    head = lists[:, :k]
+    pairs = np.unique((user[:, None] * items + head)[head >= 0])
+    return np.bincount(pairs % items, minlength=items)
+
+
 def last_of_user(user: npt.NDArray[Any], position: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Returns the row of each user's last instance [U], in order of the users.
 

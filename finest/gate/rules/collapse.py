@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
@@ -10,9 +12,13 @@ from finest.gate.registry import RULES, rule
 from finest.gate.roles import BASE, CANDIDATE, POPULARITY, REPEAT_LAST
 from finest.gate.statistic import sure
 from finest.gate.verdict import RuleResult
+from finest.metrics import guards
 
 TRIVIALS = ("popularity", "repeat_last")
 COVERAGE = "See in the report which items everybody gets; a model that is trained longer, or with less decay, spreads."
+OFTEN = 0.01
+"""Share of users from which on an item is shown often."""
+VANISHED = "Look for what leaves such an item out: a filter, a join by its id, a catalogue that lacks it."
 TRIVIAL = "The model has learned next to nothing: train it longer (pretrain.steps: auto), and look at its loss."
 UNTRAINED = (
     "A network that loses to what followed the last item is not trained enough for this data: pretrain.steps: auto, or "
@@ -24,50 +30,81 @@ WORSE = "Serve the better of network and counts (pretrain.memory.serve: best), t
 @RULES.register("collapse")
 @rule(needs=[CANDIDATE, BASE, POPULARITY, REPEAT_LAST])
 def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Checks coverage and overlap between users against the base model's, and MRR against the simple recommenders'."""
+    """Checks what is shown and to whom against the base model, and MRR against the simple recommenders'."""
     candidate, base = measured.accuracy["candidate"], measured.accuracy["base"]
-    results = []
+    return [
+        _coverage(candidate.coverage_at_10, base.coverage_at_10, config),
+        _overlap(candidate.overlap, base.overlap, config),
+        _vanished(evidence, config),
+        *_baselines(measured),
+    ]
 
-    least = config.min_coverage_ratio * base.coverage_at_10
-    covers = candidate.coverage_at_10 >= least and candidate.coverage_at_10 > 0
+
+def _coverage(candidate: float, base: float, config: Gate) -> RuleResult:
+    """Checks how much of the catalogue is shown."""
+    covers = candidate >= config.min_coverage_ratio * base and candidate > 0
     sentence = (
-        f"The top 10 of all lists show {candidate.coverage_at_10:.1%} of the catalogue, "
-        f"{'at least' if covers else 'less than'} "
-        f"{config.min_coverage_ratio:.0%} of the base model's {base.coverage_at_10:.1%}."
+        f"The top 10 of all lists show {candidate:.1%} of the catalogue, {'at least' if covers else 'less than'} "
+        f"{config.min_coverage_ratio:.0%} of the base model's {base:.1%}."
     )
-    value = candidate.coverage_at_10 / base.coverage_at_10 if base.coverage_at_10 else None
-    results.append(
-        decide(
-            "collapse.coverage",
-            covers,
-            sentence,
-            value=value,
-            bound=config.min_coverage_ratio,
-            option="min_coverage_ratio",
-            todo=COVERAGE,
-        )
+    return decide(
+        "collapse.coverage",
+        covers,
+        sentence,
+        value=candidate / base if base else None,
+        bound=config.min_coverage_ratio,
+        option="min_coverage_ratio",
+        todo=COVERAGE,
     )
 
-    differs = candidate.overlap <= config.max_overlap_ratio * base.overlap
+
+def _overlap(candidate: float, base: float, config: Gate) -> RuleResult:
+    """Checks that users' lists differ."""
+    differs = candidate <= config.max_overlap_ratio * base
     sentence = (
-        f"Two users' top 10 share {candidate.overlap:.1%} of their items on average, "
-        f"{'at most' if differs else 'more than'} "
-        f"{config.max_overlap_ratio:g} times the base model's {base.overlap:.1%}."
+        f"Two users' top 10 share {candidate:.1%} of their items on average, {'at most' if differs else 'more than'} "
+        f"{config.max_overlap_ratio:g} times the base model's {base:.1%}."
     )
-    value = candidate.overlap / base.overlap if base.overlap else None
-    results.append(
-        decide(
-            "collapse.overlap",
-            differs,
-            sentence,
-            value=value,
-            bound=config.max_overlap_ratio,
-            option="max_overlap_ratio",
-            todo=COVERAGE,
-        )
+    return decide(
+        "collapse.overlap",
+        differs,
+        sentence,
+        value=candidate / base if base else None,
+        bound=config.max_overlap_ratio,
+        option="max_overlap_ratio",
+        todo=COVERAGE,
     )
 
-    return [*results, *_baselines(measured)]
+
+def _vanished(evidence: Evidence, config: Gate) -> RuleResult:
+    """Checks that no item that many users were shown is shown to next to none.
+
+    One that today's data no longer favour is shown by the champion alone, and one that they favour anew by the base
+    model alone: only what both show is looked for.
+    """
+    name, option, bound = "collapse.vanished", "min_item_ratio", config.min_item_ratio
+    base = evidence.find("clean", None, "base", evidence.group)
+    if bound == "off" or base is None:
+        return not_applicable(name, f"gate.{option} is off.", option)
+    others = [base, *filter(None, [evidence.other("champion")])]
+    items = len(evidence.vocabulary)
+    usual = np.min([guards.users_shown(evidence.codes, each.items, items) for each in others], axis=0)
+    now = guards.users_shown(evidence.codes, evidence.candidate.items, items)
+    least = max(config.min_users, int(np.ceil(OFTEN * (evidence.codes.max() + 1))))
+    often = np.flatnonzero(usual >= least)
+    whose = "the base model and the champion show" if len(others) > 1 else "the base model shows"
+    of = f"items that {whose} to {least} users or more in a top 10"
+    if not len(often):
+        return not_applicable(name, f"There are no {of}.", option)
+    ratio = now[often] / usual[often]
+    lost, worst = int((ratio < bound).sum()), often[ratio.argmin()]
+    title = next(item for item, code in evidence.vocabulary.items() if code == worst)
+    sentence = (
+        f"Of {len(often)} {of}, {lost or 'none'} {'is' if lost < 2 else 'are'} shown to fewer than {bound:.0%} as many "
+        f"by the candidate; {title!r} has lost most: {now[worst]} users instead of {usual[worst]}."
+    )
+    value = float(ratio.min())
+    return decide(name, not lost, sentence, value=value, bound=bound, option=option, todo=VANISHED)
 
 
 def _baselines(measured: Measured) -> Iterator[RuleResult]:

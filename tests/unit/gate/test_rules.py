@@ -1,5 +1,6 @@
 """A run in which every rule holds passes; each rule alone refuses what it is there to refuse."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,6 +208,42 @@ def test_collapse_refuses_users_that_get_the_same_lists(tmp_path: Path) -> None:
         run.scores[variant, "tuned"][:, :4] += 1
     run.config |= {"max_accuracy_drop_base": 0.5, "min_plasticity": 0.5}
     assert failed(judged(run, tmp_path)) == {"collapse.overlap"}
+
+
+def without(run: Run, item: int, variants: Sequence[str] = TUNED, stage: str = "tuned") -> Run:
+    """The run with an item that stands in no list of some variants, as a filter leaves it out."""
+    for variant in variants:
+        run.scores[variant, stage][:, item] -= 100
+    run.config |= {"max_accuracy_drop_base": 0.5, "max_accuracy_drop_champion": 0.5, "max_segment_drop": 0.9}
+    run.config |= {"max_churn_over_seed": "off", "max_flips_above_seed": 0.5, "min_users": 10}
+    return run
+
+
+@pytest.mark.parametrize("champion", [False, True])
+def test_collapse_refuses_lists_from_which_an_item_has_vanished_that_many_were_shown(
+    tmp_path: Path, champion: bool
+) -> None:
+    verdict = judged(without(made_up(champion), item=2), tmp_path)
+    assert failed(verdict) == {"collapse.vanished"}
+    found = rule(verdict, "collapse.vanished")
+    assert (found.value, found.bound) == (0.0, 0.25) and "1 is shown to fewer than 25% as many" in found.sentence
+    assert "'i2' has lost most: 0 users instead of " in found.sentence and "a filter" in found.todo
+
+
+def test_an_item_that_the_champion_does_not_show_or_few_were_shown_may_vanish(tmp_path: Path) -> None:
+    new = without(without(made_up(champion=True), item=2), 2, ["champion"])
+    assert rule(judged(new, tmp_path), "collapse.vanished").status == "pass"
+    old = without(without(made_up(champion=True), item=2), 2, TUNED, "base")
+    assert rule(judged(old, tmp_path), "collapse.vanished").status == "pass"
+    few = without(made_up(), item=2)
+    few.config |= {"min_users": 90}
+    assert rule(judged(few, tmp_path), "collapse.vanished").status == "not applicable"
+
+
+def test_that_an_item_vanishes_can_be_left_out_of_the_rule(tmp_path: Path) -> None:
+    run = without(made_up(), item=2)
+    run.config["min_item_ratio"] = "off"
+    assert not failed(judged(run, tmp_path))
 
 
 @pytest.mark.parametrize("baseline", ["popularity", "repeat_last"])
