@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from finest.data.layout import shown
 from finest.gate.config import Gate
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
@@ -83,10 +84,9 @@ def _vanished(evidence: Evidence, config: Gate) -> RuleResult:
     model alone: only what both show is looked for.
     """
     name, option, bound = "collapse.vanished", "min_item_ratio", config.min_item_ratio
-    base = evidence.find("clean", None, "base", evidence.group)
-    if bound == "off" or base is None:
+    if bound == "off":
         return not_applicable(name, f"gate.{option} is off.", option)
-    others = [base, *filter(None, [evidence.other("champion")])]
+    others = [evidence.clean(evidence.group, "base"), *filter(None, [evidence.other("champion")])]
     items = len(evidence.vocabulary)
     usual = np.min([guards.users_shown(evidence.codes, each.items, items) for each in others], axis=0)
     now = guards.users_shown(evidence.codes, evidence.candidate.items, items)
@@ -101,7 +101,7 @@ def _vanished(evidence: Evidence, config: Gate) -> RuleResult:
     title = next(item for item, code in evidence.vocabulary.items() if code == worst)
     sentence = (
         f"Of {len(often)} {of}, {lost or 'none'} {'is' if lost < 2 else 'are'} shown to fewer than {bound:.0%} as many "
-        f"by the candidate; {title!r} has lost most: {now[worst]} users instead of {usual[worst]}."
+        f"by the candidate; item {shown(title)} has lost most: {now[worst]} users instead of {usual[worst]}."
     )
     value = float(ratio.min())
     return decide(name, not lost, sentence, value=value, bound=bound, option=option, todo=VANISHED)

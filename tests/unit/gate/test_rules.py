@@ -227,7 +227,7 @@ def test_collapse_refuses_lists_from_which_an_item_has_vanished_that_many_were_s
     assert failed(verdict) == {"collapse.vanished"}
     found = rule(verdict, "collapse.vanished")
     assert (found.value, found.bound) == (0.0, 0.25) and "1 is shown to fewer than 25% as many" in found.sentence
-    assert "'i2' has lost most: 0 users instead of " in found.sentence and "a filter" in found.todo
+    assert "item i2 has lost most: 0 users instead of " in found.sentence and "a filter" in found.todo
 
 
 def test_an_item_that_the_champion_does_not_show_or_few_were_shown_may_vanish(tmp_path: Path) -> None:
