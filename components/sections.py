@@ -1,7 +1,6 @@
 """Config sections as pipeline parameters and back, with errors that name the full key."""
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from finest.documents import worded
 from finest.errors import ConfigError
 from finest.models import config as models
 from finest.registry import Name, Named, Registry
@@ -176,17 +176,12 @@ def _keys_alone(error: ErrorDetails, values: Any) -> list[str]:
 
 
 def _wrong(path: str, found: list[ErrorDetails]) -> str:
-    said = [_said(one["msg"]) for one in found]
+    said = [worded(one["msg"]) for one in found]
     if all(one.startswith("must be ") for one in said):
         said[1:] = [one.removeprefix("must be ") for one in said[1:]]
     value = found[0]["input"]
     shown = "" if isinstance(value, (dict, BaseModel)) else f" = {_as_yaml(value)}"
     return f"{path or 'config'}{shown}: {' or '.join(said)}"
-
-
-def _said(message: str) -> str:
-    """Returns pydantic's message as what follows a key."""
-    return re.sub(r"^\w+ should ", "must ", message.removeprefix("Value error, ")).replace(" after validation", "")
 
 
 def _as_yaml(value: Any) -> str:

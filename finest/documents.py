@@ -1,5 +1,6 @@
 """Reads the JSON files that steps hand on: one that is damaged is one line with its path and what to do."""
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,6 +9,9 @@ from pydantic import BaseModel, RootModel, ValidationError
 from finest.errors import DataError
 
 M = TypeVar("M", bound=BaseModel)
+
+LONGEST = 300
+"""Number of characters that are shown of what is wrong."""
 
 
 def read(path: Path, kind: type[M], instead: str) -> M:
@@ -25,15 +29,30 @@ def read(path: Path, kind: type[M], instead: str) -> M:
     try:
         return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        why = f"{f'{where}: ' if where else ''}{' '.join(first['msg'].split())}"
-        raise DataError(f"{path}: damaged, or of another version ({why[:300]}); {instead}") from error
+        raise DataError(f"{path}: damaged, or of another version ({fault(error)}); {instead}") from error
 
 
 def read_facts(path: Path, instead: str) -> dict[str, Any]:
     """Returns the JSON object that a file holds; takes and raises what `read` does."""
     return read(path, _Facts, instead).root
+
+
+def fault(error: ValidationError) -> str:
+    """Returns the first thing that is wrong on one line, with where it stands: `a.b: must be a valid number`."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{f'{where}: ' if where else ''}{' '.join(worded(first['msg']).split())}"[:LONGEST]
+
+
+def worded(message: str) -> str:
+    """Returns what pydantic says as what follows a name.
+
+    >>> worded("Input should be a valid number"), worded("Value error, must be named"), worded("Field required")
+    ('must be a valid number', 'must be named', 'is missing')
+    """
+    if message == "Field required":
+        return "is missing"
+    return re.sub(r"^\w+ should ", "must ", message.removeprefix("Value error, ")).replace(" after validation", "")
 
 
 class _Facts(RootModel[dict[str, Any]]):

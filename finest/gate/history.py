@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from finest.documents import fault
 from finest.errors import DataError
 from finest.gate.config import Gate, digest
 from finest.gate.evidence import Evidence
@@ -59,11 +60,9 @@ def read_history(path: Path) -> list[Night]:
     except OSError as error:
         raise DataError(f"{path}: the history cannot be read ({error.strerror}); give a JSON list of nights") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
         raise DataError(
-            f"{path}: no history of nights{f', at {where}' if where else ''}: {first['msg']}; give a JSON list of "
-            "what verdict.json has as `night`, oldest first"
+            f"{path}: no history of nights: {fault(error)}; give a JSON list of what verdict.json has as `night`, "
+            "oldest first"
         ) from error
 
 

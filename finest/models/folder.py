@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from finest.documents import fault
 from finest.errors import DataError
 
 WEIGHTS, FACTS, ITEMS, COUNTS = "weights.safetensors", "model.json", "items.json", "counts.safetensors"
@@ -18,7 +19,7 @@ def read_items(folder: Path) -> list[str]:
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({ITEMS} is missing)") from error
     except ValidationError as error:
-        raise DataError(damaged(folder / ITEMS, error.errors()[0]["msg"])) from error
+        raise DataError(damaged(folder / ITEMS, fault(error))) from error
 
 
 def damaged(path: Path, why: str) -> str:

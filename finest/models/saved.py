@@ -13,6 +13,7 @@ from pydantic import ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from finest.documents import fault
 from finest.errors import DataError, first_line
 from finest.histories import SECOND, UNKNOWN, Histories, Ints
 from finest.memory.features import Memory
@@ -123,8 +124,7 @@ def read_facts(folder: Path) -> Facts:
     except FileNotFoundError as error:
         raise DataError(f"{folder}: not a saved model ({FACTS} is missing)") from error
     except ValidationError as error:
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise DataError(f"{folder / FACTS}: not a model that this installation can read: {said}") from error
+        raise DataError(f"{folder / FACTS}: not a model that this installation can read: {fault(error)}") from error
 
 
 def load(folder: Path, device: str = "cpu") -> SavedModel:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from finest import atomic, sealed
+from finest.documents import fault
 from finest.errors import DataError
 from finest.ranklists import agreement
 from finest.ranklists.schema import METADATA_KEY, RANK_LISTS_SCHEMA, Description, RankLists
@@ -133,11 +134,7 @@ def _description(path: Path, schema: pa.Schema) -> Description:
     try:
         description = Description.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DataError(
-            f"{path}: metadata {METADATA_KEY.decode()!r}: {place + ': ' if place else ''}{_line(first['msg'])}"
-        ) from None
+        raise DataError(f"{path}: metadata {METADATA_KEY.decode()!r}: {fault(error)}") from None
     if description.depth < 1:
         raise DataError(
             f"{path}: metadata {METADATA_KEY.decode()!r}: depth: must be at least 1, is {description.depth}"

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from pydantic import ValidationError
 
+from finest.documents import fault
 from finest.errors import FinestError
 from finest.peak import peak_bytes
 from finest.sealed import sha256
@@ -224,8 +225,8 @@ def pointer(shelf: Shelf, line: str, some: bool) -> Pointer | None:
         found = Pointer.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise FinestError(
-            f"{shelf.where}: {CURRENT} there is not what finest writes ({error.errors()[0]['msg']}); give another "
-            "folder, or remove it"
+            f"{shelf.where}: {CURRENT} there is not what finest writes ({fault(error)}); give another folder, or "
+            "remove it"
         ) from None
     if found.of.line != line:
         raise FinestError(

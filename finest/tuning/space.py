@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from finest.documents import fault
 from finest.errors import ConfigError
 from finest.training.config import Finetune, Pretrain
 from finest.tuning.config import SPACE, TUNED, Range, Tune, flat
@@ -98,9 +99,7 @@ def with_values(config: Pair, values: Mapping[str, Value]) -> Pair:
     try:
         return Pair(Pretrain.model_validate(plain["pretrain"]), Finetune.model_validate(plain["finetune"]))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(word) for word in first["loc"])
-        raise ConfigError(f"is refused ({where}: {first['msg'].removeprefix('Value error, ')})") from None
+        raise ConfigError(f"is refused ({fault(error)})") from None
 
 
 def placed(sections: Mapping[str, Any], values: Mapping[str, Value]) -> dict[str, Any]:

@@ -145,7 +145,9 @@ def test_a_saved_model_that_nothing_here_knows_is_one_line(tmp_path: Path) -> No
     facts = Facts(model=CONFIG, seed=0, data_fingerprint="", depth=10, exclude_seen=True, stage="tuned")
     save(tmp_path, model, facts, ["", "a", "b", "c"])
     (tmp_path / FACTS).write_text((tmp_path / FACTS).read_text().replace('"plain"', '"gone"'))
-    with pytest.raises(DataError, match="not a model that this installation can read: there is no model called gone"):
+    with pytest.raises(
+        DataError, match="not a model that this installation can read: model: there is no model called gone"
+    ):
         load(tmp_path)
 
 

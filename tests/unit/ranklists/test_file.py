@@ -189,10 +189,10 @@ def test_a_file_that_breaks_the_contract_is_refused_in_one_line_saying_where(
     [
         (b"", "not a rank-list file (its schema's metadata has no 'rank_lists')"),
         (b"{", "metadata 'rank_lists': Invalid JSON"),
-        ({"model": "mine"}, "metadata 'rank_lists': catalogue: Field required"),
+        ({"model": "mine"}, "metadata 'rank_lists': catalogue: is missing"),
         (
             {**json.loads(DESCRIPTION.model_dump_json()), "role": "boss"},
-            "metadata 'rank_lists': role: Input should be 'clean'",
+            "metadata 'rank_lists': role: must be 'clean'",
         ),
         (
             {**json.loads(DESCRIPTION.model_dump_json()), "depht": 3},

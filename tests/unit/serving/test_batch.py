@@ -189,7 +189,7 @@ def test_a_place_of_another_line_or_of_a_choice_of_users_is_left_alone(world: Wo
     with pytest.raises(FinestError, match="expects those of all users; give those of some of them another folder"):
         world.batch(some)
     (world.out / CURRENT).write_text('{"folder": "mine"}')
-    with pytest.raises(FinestError, match=r"current.json there is not what finest writes \(Field required\)"):
+    with pytest.raises(FinestError, match=r"current.json there is not what finest writes \(manifest: is missing\)"):
         world.batch()
     (world.out / CURRENT).write_bytes(before[CURRENT])
     assert world.files() == before
