@@ -17,7 +17,7 @@ import matplotlib
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
-from tests.night_runs import Command, Ended, Feed, Night, simulate, world, wrong
+from tests.night_runs import Command, Ended, Feed, Night, all_wrong, simulate, world
 from tests.services import s3
 
 WINDOW, USERS, ITEMS = 10, 800, 300
@@ -61,7 +61,7 @@ def main() -> None:
     for one in ended:
         print(f"| {' | '.join(cells(one))} |")
     draw(ended)
-    if problems := [words for one, before in zip(ended, [None, *ended], strict=False) for words in wrong(one, before)]:
+    if problems := all_wrong(ended):
         sys.exit("\n".join(problems))
 
 

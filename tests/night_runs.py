@@ -200,6 +200,11 @@ def wrong(last: Ended, before: Ended | None = None) -> list[str]:
     return [f"{last.night.title}: {words}" for words, holds in says.items() if not holds]
 
 
+def all_wrong(nights: Sequence[Ended]) -> list[str]:
+    """In what any of the nights that followed each other did not end as it should."""
+    return [words for night, before in zip(nights, [None, *nights], strict=False) for words in wrong(night, before)]
+
+
 def world(count: int, window: int, users: int, items: int) -> list[tuple[date, pa.Table]]:
     """The days that `count` nights over a window can see, the first ones before the first night."""
     return list(nights.days(FIRST - timedelta(days=window), window + count - 1, users, items, seed=0))

@@ -87,10 +87,10 @@ def _vanished(evidence: Evidence, config: Gate) -> RuleResult:
     if bound == "off":
         return not_applicable(name, f"gate.{option} is off.", option)
     others = [evidence.clean(evidence.group, "base"), *filter(None, [evidence.other("champion")])]
-    items = len(evidence.vocabulary)
-    usual = np.min([guards.users_shown(evidence.codes, each.items, items) for each in others], axis=0)
-    now = guards.users_shown(evidence.codes, evidence.candidate.items, items)
-    least = max(config.min_users, int(np.ceil(OFTEN * (evidence.codes.max() + 1))))
+    codes, items = evidence.codes, len(evidence.vocabulary)
+    usual = np.min([guards.users_shown(codes, each.items, items) for each in others], axis=0)
+    now = guards.users_shown(codes, evidence.candidate.items, items)
+    least = max(config.min_users, int(np.ceil(OFTEN * (codes[-1] + 1))))
     often = np.flatnonzero(usual >= least)
     whose = "the base model and the champion show" if len(others) > 1 else "the base model shows"
     of = f"items that {whose} to {least} users or more in a top 10"
