@@ -1,5 +1,6 @@
 """Runs kfp.local in a process of its own: it prints without end, and leaves a wrapper around `print` behind."""
 
+import contextlib
 import sys
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ from components.image import IMAGE
 from components.orphan import die_with_parent
 from finest.secrets import guard
 from pipeline import config as configs
-from pipeline import containers
+from pipeline import containers, warm
 from pipeline.pipelines import PipelineName, builder
 from pipeline.state import State
 
@@ -29,6 +30,11 @@ def main(which: PipelineName, folder: Path, state: Path, image: str, memory: str
         0, or 1 where kfp says that a step failed.
     """
     guard()
+    with contextlib.nullcontext() if image or sys.platform != "linux" else warm.steps():
+        return _run(which, folder, state, image, memory)
+
+
+def _run(which: PipelineName, folder: Path, state: Path, image: str, memory: str) -> int:
     die_with_parent(before=(lambda: containers.remove(state, folder.name)) if image else lambda: None)
     warnings.filterwarnings("ignore", message=".*non-Python base image.*")
     config = configs.load(folder / configs.FILE)

@@ -62,11 +62,7 @@ def connect() -> "MlflowClient":
     Creates the embedded database on first use, and upgrades an older one. The environment is left as it was, but for
     DEFAULTS. The client waits for a store that is away as long as `finest.patience` says.
     """
-    for name, value in DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    if patience.limit():  # ours are the waits, with a line each; MLflow's would be silent
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    _set_defaults()
     import mlflow
 
     for name in (
@@ -85,6 +81,21 @@ def connect() -> "MlflowClient":
     if before is None:  # a later call must see a moved state folder, not what this one resolved
         os.environ.pop("MLFLOW_TRACKING_URI", None)
     return cast("MlflowClient", Patient(mlflow.MlflowClient(tracking_uri=address), service()))
+
+
+def load() -> None:
+    """Imports what `connect` needs of MLflow, which takes seconds, for processes that are forked from this one."""
+    _set_defaults()
+    import mlflow.store.model_registry.sqlalchemy_store
+    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
+
+def _set_defaults() -> None:
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if patience.limit():  # ours are the waits, with a line each; MLflow's would be silent
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
 
 
 def service() -> str:

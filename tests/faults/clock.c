@@ -1,6 +1,8 @@
-/* Shifts the clock of processes that load it by the seconds that a file says; FINEST_TESTS_CLOCK names the file. */
+/* Shifts the clock of processes that load it, by the seconds that a file says as they start or are forked.
+   FINEST_TESTS_CLOCK names the file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -8,13 +10,18 @@
 
 static long shift;
 
-__attribute__((constructor)) static void look(void) {
+static void look(void) {
     const char *name = getenv("FINEST_TESTS_CLOCK");
     FILE *file = name ? fopen(name, "r") : NULL;
     if (file) {
         if (fscanf(file, "%ld", &shift) != 1) shift = 0;
         fclose(file);
     }
+}
+
+__attribute__((constructor)) static void start(void) {
+    look();
+    pthread_atfork(NULL, NULL, look);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {

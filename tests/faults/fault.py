@@ -158,7 +158,7 @@ def library(folder: Path) -> Path:
     """Returns the library that moves the clock, built by the C compiler of this machine."""
     built = folder / "clock.so"
     if not built.exists():
-        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(built), str(CLOCK), "-ldl"], check=True)
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", str(built), str(CLOCK), "-ldl", "-pthread"], check=True)
     return built
 
 

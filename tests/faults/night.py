@@ -174,8 +174,8 @@ def step_process(night: Night, step: str) -> psutil.Process | None:
     """Returns the process of a step of a night's run."""
     for process in night.processes():
         with contextlib.suppress(psutil.NoSuchProcess):
-            command = process.cmdline()
-            if "kfp.dsl.executor_main" in command and command[-1:] != [] and step in command:
+            command = process.cmdline()  # in a container, kfp's own; on this machine, a fork's that has the step's name
+            if process.name() == step or ("kfp.dsl.executor_main" in command and step in command):
                 return process
     return None
 
