@@ -19,7 +19,7 @@ import psutil
 from components import events
 from tests.builders import write_walks
 from tests.docker.containers import first_process, of_state
-from tests.end_to_end.conftest import CONFIG, ROOT, plain_environment
+from tests.end_to_end.conftest import CONFIG, ROOT, plain_environment, verdict
 from tests.end_to_end.test_resume import same_lists, stable_part
 
 STEPS = (
@@ -183,7 +183,7 @@ def step_process(night: Night, step: str) -> psutil.Process | None:
 def differences(night: Night, reference: Night) -> list[str]:
     """Returns in what the result of a night is not that of another one."""
     run, whole, found = night.run, reference.run, list[str]()
-    if stable_part(run)["verdict"] != "skipped":  # as it is once the first run has promoted: nothing is new then
+    if verdict(run)["verdict"] != "skipped":  # as it is once the first run has promoted: nothing is new then
         if not same_lists(run, whole):
             found.append("rank lists differ")
         ours, theirs = stable_part(run), stable_part(whole)
