@@ -15,14 +15,16 @@ import docker
 from docker.errors import DockerException, ImageNotFound
 from docker.types import DeviceRequest, Mount
 from kubernetes.utils.quantity import parse_quantity
+from pydantic import TypeAdapter, ValidationError
 
 from components import events, orphan
 from components.image import GPU_IMAGE, IMAGE
+from finest import documents
 from finest.errors import ConfigError, FinestError, first_line
 from finest.models.signature import PEM, PRIVATE, PUBLIC
 from finest.perturb.config import EditFile
 from pipeline.config import Config
-from pipeline.placement import MEMORY
+from pipeline.placement import Memory
 from pipeline.state import State
 from storage import demo_data
 from tracking.describe import code_tags
@@ -82,8 +84,11 @@ def find(name: str | None, memory: str = "") -> Image:
         FinestError: No engine answers.
         ConfigError: The engine lacks the image, the image names its user by a word, or `memory` is no amount.
     """
-    if memory and not re.fullmatch(MEMORY, memory):
-        raise ConfigError(f"--memory {memory}: write it as Kubernetes does, like 600Mi or 3Gi")
+    if memory:
+        try:
+            TypeAdapter(Memory).validate_python(memory)
+        except ValidationError as error:
+            raise ConfigError(f"--memory {memory}: {documents.fault(error)}") from error
     with contextlib.closing(connect()) as engine:
         gpu = "nvidia" in engine.info().get("Runtimes", {})
         for wanted in [name] if name else [GPU_IMAGE, IMAGE] if gpu else [IMAGE]:

@@ -8,9 +8,9 @@ from finest.section import Section, Written
 
 Cpu = Annotated[str, Written(r"^[0-9]+(\.[0-9]+)?m?$", "CPUs as Kubernetes writes them, like 3 or 500m")]
 """CPUs as Kubernetes writes them, like `3` or `500m`."""
-MEMORY = r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$"
-"""Pattern of bytes as Kubernetes writes them."""
-Memory = Annotated[str, Written(MEMORY, "bytes as Kubernetes writes them, like 600Mi or 10Gi")]
+Memory = Annotated[
+    str, Written(r"^[0-9]+(E|Ei|P|Pi|T|Ti|G|Gi|M|Mi|K|Ki)?$", "bytes as Kubernetes writes them, like 600Mi or 10Gi")
+]
 """Bytes as Kubernetes writes them, like `10Gi`."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from finest import documents
 from finest.errors import ConfigError, first_line
 from finest.experiments.compare import BY, COLUMNS, compared
 from finest.experiments.record import ImpossibleError
@@ -66,7 +67,9 @@ def under(bench: Bench, what: dict[str, Any]) -> Bench:
         scenario = Scenario.model_validate({name: what[name] for name in ("family", "kind", "share")})
         own = bench.sibling(bench.given.model_copy(update={"perturb": Perturb(scenarios=[scenario])}))
         _ = own.probes
-    except (ValidationError, ConfigError) as error:
+    except ValidationError as error:
+        raise ImpossibleError(f"{label(what)}: {documents.fault(error)}") from error
+    except ConfigError as error:
         raise ImpossibleError(f"{label(what)}: {first_line(error)}") from error
     return own
 

@@ -93,7 +93,7 @@ def test_a_containers_memory_is_what_was_asked_for_and_no_swap_beside_it(
 
 
 def test_memory_that_is_no_quantity_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match="--memory 3GB: write it as Kubernetes does"):
+    with pytest.raises(ConfigError, match="--memory 3GB: must be bytes as Kubernetes writes them, like 600Mi or 10Gi"):
         containers.find(None, "3GB")
 
 
