@@ -140,8 +140,8 @@ def _measure(
     from pipeline.local import signals_interrupt
     from storage import checkpoint_store
     from tracking import cells, links
+    from tracking.closing import close_parent
     from tracking.describe import code_tags
-    from tracking.runs import close_parent
 
     began, cpu_began = time.monotonic(), cpu_seconds()
     folder = state.root / "experiments" / config.line

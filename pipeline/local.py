@@ -18,7 +18,6 @@ from rich.console import Console
 
 from components import events, orphan
 from components.step import cpu_seconds
-from finest import documents, sealed
 from finest.durations import duration
 from finest.errors import FinestError
 from finest.gate.verdict_file import read_verdict
@@ -29,6 +28,7 @@ from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
 from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unapproved, unchanged
+from pipeline.kept import keep
 from pipeline.plain import say
 from pipeline.progress import renderer, title
 from pipeline.retention import retain
@@ -36,10 +36,10 @@ from pipeline.state import State, temporary
 from pipeline.table import show
 from tracking import links
 from tracking.answer import check
+from tracking.closing import close_parent
 from tracking.embedded import file_of, replaced
 from tracking.outcome import outcome
 from tracking.records import log_file
-from tracking.runs import close_parent
 from tracking.store import uri
 
 POLL_SECONDS = 0.2
@@ -275,41 +275,6 @@ def _close(line: str, status: str) -> None:
     with contextlib.suppress(FinestError):
         check(line)
         close_parent(status)  # type: ignore[arg-type]
-
-
-def keep(folder: Path) -> None:
-    """Moves what is worth keeping out of KFP's folder: verdict, report, tables, and rank lists for `gate --lists`."""
-    kfp = folder / "kfp"
-    for facts in kfp.rglob("tuned/group.json"):
-        group = f"group-{documents.read_facts(facts, 'run again')['group']}"
-        _move(facts.parent / "lists", folder / "lists" / group)
-        for trace in facts.parent.glob(f"{FOLDER}/*-trace.json.gz"):
-            _move(trace, folder / FOLDER / group / trace.name)
-    for task, name, kept in (
-        ("champion", "lists", "lists/baselines"),
-        ("perturb", "edits", "edits"),
-        ("gate", "verdict/verdict.json", "verdict.json"),
-        ("gate", "verdict/report.html", "report.html"),
-        ("skip", "verdict/verdict.json", "verdict.json"),
-        ("skip", "verdict/report.html", "report.html"),
-        ("ingest", "interactions/manifest.json", "data/manifest.json"),
-        ("ingest", "interactions/users.parquet", "data/users.parquet"),
-        ("ingest", "interactions/items.parquet", "data/items.parquet"),
-        ("ingest", "interactions/segments.parquet", "data/segments.parquet"),
-        ("ingest", f"interactions/{sealed.NAME}", f"data/{sealed.NAME}"),
-        ("gate", f"verdict/{NUMBERS}", f"{FOLDER}/{NUMBERS}"),
-        ("ingest", "interactions/quarantine.parquet", "data/quarantine.parquet"),
-        ("tune", "found", "tune"),
-    ):
-        for path in kfp.glob(f"*/{task}/{name}"):
-            _move(path, folder / kept)
-    if sealed.sealed(folder / "data"):
-        sealed.forget_missing(folder / "data")
-
-
-def _move(path: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(to)
 
 
 def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> int:

@@ -103,7 +103,7 @@ def repair(state: StateFolder = None) -> None:
     What is damaged or missing stays so: `finest state check` names it.
     """
     here = states.existing(state)
-    from tracking import health, runs
+    from tracking import closing, health
     from tracking.answer import asked
     from tracking.store import connect
 
@@ -111,7 +111,7 @@ def repair(state: StateFolder = None) -> None:
         if broken := health.database():
             raise FinestError(f"{broken}; put a backup in its place: nothing was changed")
         asked(connect)
-        closed = runs.close_dead(lambda tags: tags.get("place", "").endswith(f":{here.root}"))
+        closed = closing.close_dead(lambda tags: tags.get("place", "").endswith(f":{here.root}"))
         taken = here.clear() + sum(map(states.size, health.probes()))
         health.mend()
     print(f"{here.root}: {amount(taken)} of leftovers removed, {len(closed)} runs ended in MLflow that were killed")

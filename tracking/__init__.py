@@ -27,9 +27,13 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
     find_parent() -> run id
     log_plan(plan) -> None                          the group plan as params of the parent
     step_run(step, group=None) -> context manager of Run
+
+closing   what no step ends
     close_steps(why) -> None                        what lost steps have left open; why(step, group) -> cause or None
     close_parent(status) -> None                    FINISHED, FAILED or KILLED, and what steps have left open
     close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
+
+outcome   what came of a run
     outcome(kfp_run, model) -> Outcome              .verdict .failed_step .error .promoted_version
 
 history   pipeline runs of the past

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from finest.experiments.record import Record
 from tracking.answer import check
+from tracking.closing import close_dead
 from tracking.describe import log_params, short_name
-from tracking.runs import children, close_dead, open_child, open_parent
+from tracking.runs import children, open_child, open_parent
 from tracking.store import connect, state_folder
 
 if TYPE_CHECKING:

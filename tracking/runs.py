@@ -1,14 +1,11 @@
-"""Opens and ends MLflow runs: a parent for a pipeline run, a child for a step.
-
-None stays RUNNING after its process has ended.
-"""
+"""Opens MLflow runs: a parent for a pipeline run, a child for a step, which ends with the step."""
 
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -243,52 +240,6 @@ def _end(client: "MlflowClient", id: str, status: Status, error: str) -> None:
         logger.warning("the step's MLflow run %s could not be closed as %s: %s", id, status, one_line(away))
 
 
-LOST = "its process ended without closing it"
-
-
-def close_steps(why: Callable[[str, str | None], str | None] = lambda step, group: None) -> None:
-    """Ends as KILLED what steps have left open whose process was lost.
-
-    Args:
-        why: Gets a step's name and group; returns what is known of its end, or None.
-    """
-    client, parent = connect(), find_parent()
-    _close_children(client, parent, LOST, why)
-
-
-def close_parent(status: Status) -> None:
-    """Ends the parent, and what steps have left open."""
-    close_steps()
-    client, parent = connect(), find_parent()
-    if status != "FINISHED" and "verdict" not in client.get_run(parent).data.tags:
-        name_ending(client, parent, "failed" if status == "FAILED" else "cancelled")
-    client.set_terminated(parent, status)
-
-
-def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
-    """Ends other pipeline runs' parents that are RUNNING though their process is gone, with their children.
-
-    Args:
-        is_dead: Tells by a parent's tags (`kfp_run_id` among them) whether its process is gone; it must be sure.
-
-    Returns:
-        Ids of the parents that were closed.
-    """
-    client = connect()
-    closed = []
-    for run in find_runs(client, "attributes.status = 'RUNNING'"):
-        tags = run.data.tags
-        if KFP_RUN in tags and tags[KFP_RUN] != os.environ.get("KFP_RUN_ID") and is_dead(tags):
-            why = "its pipeline run ended without closing it; closed by the next one"
-            _close_children(client, run.info.run_id, why, lambda step, group: None)
-            client.set_tag(run.info.run_id, "closed", why)
-            if "verdict" not in tags:
-                name_ending(client, run.info.run_id, "lost")
-            client.set_terminated(run.info.run_id, "KILLED")
-            closed.append(run.info.run_id)
-    return closed
-
-
 def _found(client: "MlflowClient") -> str | None:
     """Returns the parent of this pipeline run, which gets its tag here if KFP has made it; None if there is none."""
     if (tagged := parent_of(client, kfp_run_id())) is not None:
@@ -314,18 +265,6 @@ def children(client: "MlflowClient", parent: str) -> list[Any]:
     return list(
         client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{parent}'", order_by=["attributes.start_time DESC"])
     )
-
-
-def _close_children(
-    client: "MlflowClient", parent: str, closed: str, why: Callable[[str, str | None], str | None]
-) -> None:
-    for child in children(client, parent):
-        if child.info.status == "RUNNING":
-            tags = child.data.tags
-            if error := why(tags.get("step", ""), tags.get("group")):
-                client.set_tag(child.info.run_id, "error", error)
-            client.set_tag(child.info.run_id, "closed", closed)
-            client.set_terminated(child.info.run_id, "KILLED")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from finest import patience
 from finest.errors import FinestError, UnavailableError, one_line
 from finest.report.form import churn
 from finest.secrets import hide_variable, masked_all
-from tracking import links, runs
+from tracking import closing, links
 from tracking.answer import check
 from tracking.outcome import Outcome, outcome
 from tracking.runs import kfp_run_id
@@ -45,10 +45,10 @@ def finish(config: Notify, line: str, checkpoints: str, state: str) -> None:
     def close() -> None:
         nonlocal found, page
         check(line)
-        runs.close_steps(lambda step, group: "cancelled" if cancelled else pods.explained(step, group))
+        closing.close_steps(lambda step, group: "cancelled" if cancelled else pods.explained(step, group))
         found = outcome(kfp_run_id(), line)
         well = state in ENDED_WELL and not found.failed_step
-        runs.close_parent("KILLED" if cancelled else "FINISHED" if well else "FAILED")
+        closing.close_parent("KILLED" if cancelled else "FINISHED" if well else "FAILED")
         page = (links.served() and links.run(kfp_run_id())) or ""
 
     attempt("closing the run in MLflow", close)

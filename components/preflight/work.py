@@ -22,7 +22,7 @@ from finest.errors import ConfigError, DamagedError, DataError, FinestError, fir
 from finest.gate.config import OnDamage
 from finest.metrics.registry import METRICS, SIMILARITIES
 from finest.models.registry import MODELS
-from tracking import answer, ledger, registry, runs, standing, store
+from tracking import answer, closing, ledger, registry, runs, standing, store
 from tracking.promotion import Before
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def check(
         storage.probe_output(sections.recommend.out)
     answer.check(line)
     here = place()
-    runs.close_dead(lambda tags: bool(here) and tags.get("place") == here)
+    closing.close_dead(lambda tags: bool(here) and tags.get("place") == here)
     ledger.begin(line)
     log = standing.check(line).log
     now = registry.get(line, log.champion) if log.champion else None

@@ -20,7 +20,7 @@ from pipeline.config import load
 from tests.services import fake_kubernetes, recorded
 from tests.services.fake_kfp import FakeKfp, serve
 from tests.services.fake_kubernetes import FakeKubernetes
-from tracking import runs
+from tracking import closing, runs
 from tracking.ledger import CHAMPION
 from tracking.store import connect
 
@@ -182,7 +182,7 @@ def record(run: str, verdict: str | Verdict | None, failed: tuple[str, str] | No
             whole = judged(verdict) if isinstance(verdict, str) else verdict
             client.set_tag(parent, "verdict", whole.verdict)
             client.log_text(parent, whole.model_dump_json(), "verdict.json")
-        runs.close_parent("FAILED" if failed else "FINISHED")
+        closing.close_parent("FAILED" if failed else "FINISHED")
         return parent
 
 

@@ -10,7 +10,7 @@ from mlflow.entities import Run
 
 from finest.errors import FinestError
 from finest.perturb.plan import Group, Plan, Variant
-from tracking import runs, store
+from tracking import closing, runs, store
 from tracking.outcome import Outcome, outcome
 
 CONFIG = {
@@ -51,7 +51,7 @@ def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_f
 
 def test_a_retried_preflight_reopens_the_same_parent(state: Path) -> None:
     first = runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={})
-    runs.close_parent("FAILED")
+    closing.close_parent("FAILED")
     assert runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={}) == first
     assert run_of(first).info.status == "RUNNING"
 
@@ -63,17 +63,17 @@ def test_a_runs_name_says_what_it_came_to_after_its_night(state: Path) -> None:
     def name() -> str:
         return str(run_of(id).info.run_name)
 
-    runs.close_parent("FAILED")
+    closing.close_parent("FAILED")
     assert name() == "2026-11-02 failed gru4rec a seed 3"
     runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags=night)
     assert name() == "2026-11-02 gru4rec a seed 3"
-    runs.close_parent("KILLED")
+    closing.close_parent("KILLED")
     assert name() == "2026-11-02 cancelled gru4rec a seed 3"
     for verdict in ("fail", "pass"):  # a gate that is retried
         runs.name_ending(store.connect(), id, verdict)
         assert name() == f"2026-11-02 {verdict} gru4rec a seed 3"
     store.connect().set_tag(id, "verdict", "pass")
-    runs.close_parent("KILLED")
+    closing.close_parent("KILLED")
     assert name() == "2026-11-02 pass gru4rec a seed 3"
 
 
@@ -168,10 +168,10 @@ def test_what_kill_9_leaves_open_the_next_run_closes_and_only_what_is_dead(
     def is_dead(tags: Mapping[str, str]) -> bool:
         return tags["kfp_run_id"] == "run-1"
 
-    assert runs.close_dead(is_dead) == [dead]
+    assert closing.close_dead(is_dead) == [dead]
     assert [run_of(id).info.status for id in (dead, step, alive, own)] == ["KILLED", "KILLED", "RUNNING", "RUNNING"]
     assert "closed by the next one" in run_of(dead).data.tags["closed"]
-    assert runs.close_dead(is_dead) == []
+    assert closing.close_dead(is_dead) == []
     assert outcome("run-1", "model").failed_step == "pretrain"
 
 
@@ -180,10 +180,10 @@ def test_closing_the_parent_closes_steps_that_lost_their_process_with_what_is_kn
     process = step_in_a_process(state)
     process.kill()
     process.wait(20)
-    runs.close_steps(lambda step, group: f"{step} {group} was lost")
+    closing.close_steps(lambda step, group: f"{step} {group} was lost")
     assert run_of(parent).info.status == "RUNNING"
     assert (child("pretrain").info.status, child("pretrain").data.tags["error"][:9]) == ("KILLED", "pretrain ")
-    runs.close_parent("FAILED")
+    closing.close_parent("FAILED")
     assert (run_of(parent).info.status, child("pretrain").info.status) == ("FAILED", "KILLED")
 
 

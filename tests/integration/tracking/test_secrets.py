@@ -7,7 +7,7 @@ import pytest
 from finest.errors import FinestError
 from finest.secrets import MASK
 from tests.planted import PLANTED, plant
-from tracking import ledger, runs
+from tracking import closing, ledger, runs
 
 
 def test_a_step_that_fails_with_all_secrets_leaves_none_in_the_store(
@@ -20,7 +20,7 @@ def test_a_step_that_fails_with_all_secrets_leaves_none_in_the_store(
     runs.open_parent(config, line="finest", source=uri, seed=0, tags={"host": "here"})
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError(f"cannot be read: {said}")
-    runs.close_parent("FAILED")
+    closing.close_parent("FAILED")
     kept = b"".join(file.read_bytes() for file in state.rglob("*") if file.is_file())
     assert MASK.encode() in kept and b"LEAK" not in kept
     assert "LEAK" not in ledger.entry("promotion", f"by {said}").why

@@ -13,7 +13,7 @@ import pytest
 
 from finest.errors import FinestError
 from tests.canaries import in_process
-from tracking import answer, promotion, records, registry, runs
+from tracking import answer, closing, promotion, records, registry, runs
 from tracking.outcome import Outcome, outcome
 from tracking.promotion import Before, Judged
 
@@ -85,7 +85,7 @@ def test_a_whole_run_through_a_server_promotes_and_comes_back(
         made = promotion.promote(run, "finest-test", candidate, Before("", 0), in_process)
     with pytest.raises(FinestError), runs.step_run("ingest"):
         raise FinestError("a.csv: empty")
-    runs.close_parent("FINISHED")
+    closing.close_parent("FINISHED")
     assert outcome("run-1", "finest-test") == Outcome("pass", "ingest", "a.csv: empty", made.version)
     assert (registry.download(made, tmp_path / "download") / "weights.safetensors").exists()
     assert {item.path for item in run.client.list_artifacts(parent)} == {"config.yaml", "model_card.md", "report.html"}
