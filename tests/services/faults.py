@@ -94,7 +94,7 @@ def before(endpoint: str) -> Iterator[Faulty]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.body()
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
             faulty.seen.append(request)
             fault = faulty.fault(request)
@@ -111,7 +111,8 @@ def before(endpoint: str) -> Iterator[Faulty]:
                 return
             connection = http.client.HTTPConnection(upstream, timeout=60)
             try:  # the Host header, which is signed, goes on as it came
-                connection.request(self.command, self.path, body, dict(self.headers.items()))
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "transfer-encoding"}
+                connection.request(self.command, self.path, body, headers)
                 response = connection.getresponse()
                 content = response.read()
                 self.send_response(response.status)
@@ -131,7 +132,18 @@ def before(endpoint: str) -> Iterator[Faulty]:
             finally:
                 connection.close()
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+        do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = answer
+
+        def body(self) -> bytes:
+            if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            parts = []
+            while size := int(self.rfile.readline().partition(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            while self.rfile.readline().strip():  # trailers, and the line that ends them
+                pass
+            return b"".join(parts)
 
         def refuse(self, fault: Refusal) -> None:
             error = f"<Error><Code>{fault.code}</Code><Message>no</Message>{fault.more}</Error>"
