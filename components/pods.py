@@ -52,10 +52,15 @@ def explained(step: str, group: str | None, least: int = 1) -> str | None:
     if len(limits) < least:
         return None
     times = "" if len(limits) == 1 else f" {len(limits)} times"
-    key = MEMORY_OF.get(step, "placement.small_memory")
     return (
-        f"out of memory{times}: {limits[-1]}, the limit of its container ({OUT_OF_MEMORY}), is too little; raise {key}"
+        f"out of memory{times}: {limits[-1]}, the limit of its container ({OUT_OF_MEMORY}), is too little; "
+        f"raise {memory_key(step)}"
     )
+
+
+def memory_key(step: str) -> str:
+    """Returns the config key of a step's memory."""
+    return MEMORY_OF.get(step, "placement.small_memory")
 
 
 def _is_of(pod: Any, step: str, group: str | None) -> bool:

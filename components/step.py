@@ -15,9 +15,9 @@ from components.logs import configure
 from components.orphan import die_with_parent
 from components.pace import Pace
 from components.supervised import Work, supervised
-from finest.causes import disk_full
+from finest.causes import Short, shortage
 from finest.durations import duration
-from finest.errors import FinestError, OutOfMemoryError, first_line, one_line
+from finest.errors import FinestError, OutOfMemoryError, one_line
 from finest.training.progress import LINE_SECONDS, Progress
 from tracking.records import Curves
 from tracking.runs import Run, step_run
@@ -76,7 +76,7 @@ def running(name: str, group: str | None = None, checkpoints: str = "") -> Itera
         checkpoints: Folder or URI where errors that are final are remembered, so that another attempt ends with them at
             once.
     """
-    with watched(name, group, checkpoints), step_run(name, group) as run, _disk_full_explained(name):
+    with watched(name, group, checkpoints), step_run(name, group) as run, _shortage_explained(name):
         yield StepAtWork(name, group, run)
 
 
@@ -96,7 +96,7 @@ def watched(name: str, group: str | None = None, checkpoints: str = "") -> Itera
     configure(name, group)
     emit("start", name, group)
     try:
-        with _disk_full_explained(name), failing_once(checkpoints, name, group):
+        with _shortage_explained(name), failing_once(checkpoints, name, group):
             yield
     except BaseException as error:
         emit("failure", name, group, text=one_line(error), cpu=cpu_seconds(), exit_code=getattr(error, "exit_code", 1))
@@ -105,17 +105,25 @@ def watched(name: str, group: str | None = None, checkpoints: str = "") -> Itera
 
 
 @contextmanager
-def _disk_full_explained(name: str) -> Iterator[None]:
+def _shortage_explained(name: str) -> Iterator[None]:
     try:
         yield
     except FinestError:
         raise
     except Exception as error:
-        if disk_full(error):
-            raise FinestError(
-                f"{name}: the disk is full ({first_line(error)}); free some space and run again"
-            ) from error
-        raise
+        if (short := shortage(error)) is None:
+            raise
+        raise FinestError(f"{name}: {_said(short, name).format(one_line(error))}") from error
+
+
+def _said(short: Short, step: str) -> str:
+    """Returns a step's line where the machine has too little of something, with a place for the error's own."""
+    if short == "disk":
+        return "the disk is full ({}); free some space and run again"
+    if short == "GPU memory":
+        return "the GPU has too little memory ({}); lower pretrain.batch_size, or take a GPU with more"
+    more = f"raise {pods.memory_key(step)} (of --runner docker: --memory)"
+    return f"not enough memory ({{}}); end what else needs it on this machine, or {more}"
 
 
 def cpu_seconds() -> float:

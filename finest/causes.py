@@ -1,5 +1,6 @@
-"""Why a server gave no answer: the cause in a chain of exceptions, with the address that was tried."""
+"""Why something failed, by its chain of exceptions: why a server gave no answer, what the machine lacks."""
 
+import errno
 import re
 import socket
 import ssl
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from finest.errors import DISK_FULL
 
 Kind = Literal["name", "certificate", "tls", "refused", "time", "closed", "route", "other"]
+Short = Literal["disk", "memory", "GPU memory"]
 
 
 class Sign(NamedTuple):
@@ -52,6 +54,21 @@ SIGNS = (
 """All causes that are recognised; the first that fits counts."""
 POOL = re.compile(r"host='([^']+)', port=([0-9]+)")
 """Finds the address in what urllib3 writes."""
+SHORT: tuple[tuple[Short, tuple[int, ...], re.Pattern[str]], ...] = (
+    ("disk", DISK_FULL, re.compile("no space left on device|disk is full", re.IGNORECASE)),
+    ("GPU memory", (), re.compile("(CUDA|HIP|GPU).* out of memory")),
+    (
+        "memory",
+        (errno.ENOMEM,),
+        re.compile(
+            "MemoryError|can(no|')t allocate memory|unable to allocate|failed to allocate|malloc of size|bad.alloc"
+            "|can't start new thread|thread creation failed|out of memory",
+            re.IGNORECASE,
+        ),
+    ),
+)
+"""Kinds of shortages, with the system's numbers of them, and what Python, NumPy, Arrow, PyTorch, DuckDB, SQLite and C++
+write; the first that fits counts."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -130,14 +147,14 @@ def _more(link: BaseException) -> str:
     return f" ({said})" if said else ""
 
 
-def disk_full(error: BaseException | None) -> bool:
-    """Tells whether the error, or one that led to it, is for want of disk space.
+def shortage(error: BaseException) -> Short | None:
+    """Returns what this machine has too little of, where that led to the error.
 
-    Libraries wrap such an error, some as text alone.
+    Libraries have errors of their own for it, some wrap one as text, and one that comes from another process is a text.
     """
-    while error is not None:
-        text = str(error).lower()
-        if getattr(error, "errno", None) in DISK_FULL or "no space left on device" in text or "disk is full" in text:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    for link in chain(error):
+        number, text = getattr(link, "errno", None), f"{type(link).__name__}: {link}"
+        for kind, numbers, pattern in SHORT:
+            if number in numbers or pattern.search(text):
+                return kind
+    return None

@@ -28,7 +28,7 @@ from pipeline import config as configs
 from pipeline import containers
 from pipeline.config import Config
 from pipeline.ending import EXIT_CODES, NOT_PROMOTED, CancelledError, unapproved, unchanged
-from pipeline.kept import keep
+from pipeline.outputs import keep
 from pipeline.plain import say
 from pipeline.progress import renderer, title
 from pipeline.retention import retain

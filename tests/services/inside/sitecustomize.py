@@ -37,7 +37,7 @@ if failing := os.environ.get("FINEST_TESTS_FAILING"):
 
             def patched(module: Any) -> None:
                 execute(module)
-                explained = module._disk_full_explained
+                explained = module._shortage_explained
 
                 @contextmanager
                 def fails(step: str) -> Iterator[None]:
@@ -50,7 +50,7 @@ if failing := os.environ.get("FINEST_TESTS_FAILING"):
                             except ValueError as error:
                                 raise RuntimeError(f"no answer: {known}") from error
 
-                module._disk_full_explained = fails
+                module._shortage_explained = fails
 
             spec.loader.exec_module = patched  # type: ignore[method-assign]
             return spec

@@ -5,7 +5,7 @@ import pytest
 
 from components import events
 from components.step import watched
-from finest.causes import disk_full
+from finest.causes import shortage
 from finest.errors import ConfigError, DataError, FinestError
 
 
@@ -58,6 +58,29 @@ def test_a_full_disk_is_found_behind_another_error() -> None:
         except OSError as error:
             raise ValueError("cannot write Parquet") from error
     except ValueError as outer:
-        assert disk_full(outer)
-    assert disk_full(RuntimeError("database or disk is full"))
-    assert not disk_full(OSError(errno.EACCES, "Permission denied"))
+        assert shortage(outer) == "disk"
+    assert shortage(RuntimeError("database or disk is full")) == "disk"
+    assert shortage(OSError(errno.EACCES, "Permission denied")) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (RuntimeError("can't start new thread"), "memory"),
+        (RuntimeError("ArrowMemoryError: malloc of size 64 failed"), "memory"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (RuntimeError("OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."), "GPU memory"),
+        (ValueError("no column of the name out_of"), None),
+    ],
+)
+def test_what_the_machine_has_too_little_of_is_told_by_what_libraries_say(error: Exception, short: str | None) -> None:
+    assert shortage(error) == short
+
+
+def test_a_step_that_is_short_of_memory_says_which_key_gives_it_more(heard: Path) -> None:
+    line = "gate: not enough memory .MemoryError.; end what else needs it .*, or raise placement.data_memory"
+    with pytest.raises(FinestError, match=line), watched("gate"):
+        raise MemoryError
+    assert "placement.data_memory" in events.read(heard)[0][-1].text
