@@ -192,21 +192,22 @@ def _follow(
     _end_containers(state, folder, image)
     # A container's time is not in that of our child processes.
     spent = RunCost(time.monotonic() - began, cpu_seconds() - cpu_began + (cpu if image else 0.0))
-    if code and (silent := _silent(running.values(), failure)):
+    if silent := _silent(running.values(), failure, bool(code)):
         _end(child)
         _close(line, "FAILED")
         failure = silent
     return failure, spent
 
 
-def _silent(last: Iterable[events.Event], failure: events.Event | None) -> events.Event | None:
+def _silent(last: Iterable[events.Event], failure: events.Event | None, broke_off: bool) -> events.Event | None:
     """Returns a failure that no step has told of.
 
-    A killed step says nothing more, and the next one then lacks its outputs.
+    A killed step says nothing more, and the next one then lacks its outputs; where it was the last, kfp sees no failure.
 
     Args:
         last: The last event of every step.
         failure: The first failure that a step has told of, if any.
+        broke_off: Whether the pipeline's process says that the run has failed.
 
     Returns:
         The failure that came before it, or instead of it; None where the one that was told of came first.
@@ -217,6 +218,8 @@ def _silent(last: Iterable[events.Event], failure: events.Event | None) -> event
         default=None,
     )
     if failure and not (cut_off and cut_off.time < failure.time):
+        return None
+    if not (cut_off or broke_off):
         return None
     text = (
         "ended without a word, most often killed for want of memory" if cut_off else "the pipeline's process broke off"

@@ -153,15 +153,21 @@ def test_a_step_that_was_killed_is_named_and_not_the_one_that_missed_its_outputs
         event("progress", "pretrain", 5),
         event("failure", "finetune", 9, "no such file"),
     ]
-    found = _silent(said, said[-1])
+    found = _silent(said, said[-1], broke_off=True)
     assert found is not None and found.step == "pretrain" and "ended without a word" in found.text
 
 
 def test_a_step_that_said_why_it_failed_is_named_though_another_was_cut_off_later() -> None:
     failure = event("failure", "pretrain", 5, "the disk is full")
-    assert _silent([failure, event("progress", "finetune", 9)], failure) is None
+    assert _silent([failure, event("progress", "finetune", 9)], failure, broke_off=True) is None
 
 
 def test_a_run_that_broke_off_between_steps_is_nobodys_failure() -> None:
-    found = _silent([event("finish", "ingest", 1)], None)
+    found = _silent([event("finish", "ingest", 1)], None, broke_off=True)
     assert found is not None and found.step == "run"
+    assert _silent([event("finish", "notify", 1)], None, broke_off=False) is None
+
+
+def test_a_last_step_that_ends_without_a_word_is_a_failure_though_the_run_is_none() -> None:
+    found = _silent([event("finish", "recommend", 1), event("start", "notify", 2)], None, broke_off=False)
+    assert found is not None and found.step == "notify" and "ended without a word" in found.text
