@@ -202,7 +202,7 @@ def _follow(
 def _silent(last: Iterable[events.Event], failure: events.Event | None, broke_off: bool) -> events.Event | None:
     """Returns a failure that no step has told of.
 
-    A killed step says nothing more, and the next one then lacks its outputs; where it was the last, kfp sees no failure.
+    A killed step says nothing more, and the next one then lacks its outputs; where it was the last, kfp sees none.
 
     Args:
         last: The last event of every step.
