@@ -170,8 +170,9 @@ def words(line: str) -> list[str]:
 
 @cache
 def _field(separator: str, quote: str) -> re.Pattern[str]:
-    cut, around = re.escape(separator), re.escape(quote)
-    plain = rf"((?:(?!{cut})[^\n])*+)"
+    # Without possessive repeats: Python 3.11.0 to 3.11.4, Debian's among them, match them wrongly.
+    cut, first, around = re.escape(separator), re.escape(separator[0]), re.escape(quote)
+    plain = rf"([^\n{first}]*(?:(?!{cut}){first}[^\n{first}]*)*)"
     if not quote:
         return re.compile("(?!)()|" + plain)
-    return re.compile(rf"{around}((?:[^{around}]|{around}{around})*+){around}(?={cut}|\n|\Z)|{plain}")
+    return re.compile(rf"{around}([^{around}]*(?:{around}{around}[^{around}]*)*){around}(?={cut}|\n|\Z)|{plain}")
