@@ -104,7 +104,10 @@ def check(folder: Path, remedy: str = AGAIN) -> None:
         was, raw = None, b""
     if not isinstance(was, dict) or text_of(was).encode(errors="surrogatepass") != raw:
         raise DamagedError(f"{folder / NAME}: not as it was written: {remedy}")
-    there = digests(folder, _own)
+    try:
+        there = digests(folder, _own)
+    except OSError as error:
+        raise DamagedError(f"{error.filename}: cannot be read ({error.strerror}): {remedy}") from error
     if said := difference(was, there):
         raise DamagedError(f"{folder}: {said}, says {NAME}: {remedy}")
 

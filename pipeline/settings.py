@@ -51,7 +51,7 @@ def _value(setting: str, text: str, types: set[Any]) -> Any:
         return parsed(text, f"--set {_short(setting)}", lines=False)
     if int in types and NUMBER.fullmatch(text.strip()):
         return int(text)
-    return None if NoneType in types and text.strip() in ("null", "~", "") else text
+    return None if NoneType in types and (not text or text.strip() in ("null", "~")) else text
 
 
 def _short(setting: str) -> str:
@@ -72,13 +72,19 @@ def _types(section: type[BaseModel], path: list[str], values: Any) -> set[Any]:
             return {kind for one in inner for kind in _flat(get_args(one)[0])}
         found = [one.model_fields[name] for one in sections if name in one.model_fields]
         if not found:
-            return set()
+            return _of_values(field)
         field, values = found[0], values.get(name) if isinstance(values, dict) else None
         try:
             sections = sections_of(field, values)
         except ConfigError:  # of a name that there is not
             return set()
     return set(_flat(field)) if field is not None else set()
+
+
+def _of_values(field: FieldInfo | None) -> set[Any]:
+    """Returns the types of a map's values; none where a key holds no map."""
+    kinds: list[Any] = _flat(field) if field is not None else []
+    return {kind for one in kinds if get_origin(one) is dict for kind in _flat(get_args(one)[1])}
 
 
 def _flat(annotation: Any) -> list[Any]:

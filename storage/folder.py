@@ -8,7 +8,7 @@ from pathlib import Path
 
 import filelock
 
-from finest import atomic
+from finest import atomic, tree
 from finest.atomic import PARTIAL
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class FolderStore:
         return FolderLock(self.folder / LOCKS / name.replace("/", "."))
 
     def _names(self, prefix: str) -> Sequence[str]:
-        names = sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        names = [path.relative_to(self.folder).as_posix() for path in tree.files(self.folder)]
         return [name for name in names if name.startswith(prefix) and not name.startswith(f"{LOCKS}/")]
 
 

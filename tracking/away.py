@@ -46,8 +46,9 @@ def _away(link: BaseException) -> str | None:
     if isinstance(link, (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)):
         return "its answer was cut off"
     if isinstance(link, sqlalchemy.exc.OperationalError):
-        passes = not isinstance(link.orig, sqlite3.Error) or "locked" in str(link)
-        return "its database does not answer" if passes else None
+        if not isinstance(link.orig, sqlite3.Error):
+            return "its database does not answer"
+        return "its database is locked by another program" if "locked" in str(link) else None
     if isinstance(link, MlflowException) and link.error_code == "TEMPORARILY_UNAVAILABLE" and link.__cause__ is None:
         return "its server's database does not answer"
     return None

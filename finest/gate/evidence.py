@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from finest import tree
 from finest.errors import DataError
 from finest.gate.roles import BASELINES, Need, Slot, missing
 from finest.ranklists import file
@@ -196,7 +197,7 @@ def _parquet(folders: list[Path]) -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give the folder that holds the rank-list files")
-        yield from sorted(folder.rglob("*.parquet"))
+        yield from (path for path in tree.files(folder) if path.suffix == ".parquet")
 
 
 def _holds_rank_lists(path: Path) -> bool:

@@ -32,6 +32,8 @@ RANK_LISTS_SCHEMA = pa.schema(
 """Columns of a rank-list file: a row an instance, sorted by user (as the data set orders them) and position. A target
 cannot be ranked where it is outside the catalogue or, with exclude_seen, in the history: null, reciprocal rank 0."""
 
+MOST = 2**53
+"""Largest number that the metadata may name: all numbers to here are exact as floats too."""
 Role = Literal["clean", "probe", "control", "champion", "popularity", "repeat_last", "baseline"]
 TRAINED = ("clean", "probe", "control")
 """Roles of the variants, which a run trains. Their lists are whole; a champion lacks new items, and a baseline may know
@@ -43,7 +45,7 @@ Served = Literal["network", "stack", "memory"]
 class Catalogue(Section):
     """Identifies the items that a model can rank."""
 
-    items: int
+    items: int = Field(le=MOST)
     """Number of items."""
     digest: str
     """Any text that is equal where the catalogues are; ours is sha256 over the sorted item ids."""
@@ -62,7 +64,7 @@ class Description(Section):
     group: str = "0"
     scenario: str | None = None
     """Name of a probe's scenario; of a control: identity, rounding or seed."""
-    depth: int
+    depth: int = Field(le=MOST)
     exclude_seen: bool
     seed: int | None = None
     protocol: Literal["anchored", "independent"] | None = None

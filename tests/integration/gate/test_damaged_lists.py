@@ -54,6 +54,24 @@ def test_a_file_that_no_longer_says_that_it_holds_rank_lists_is_not_passed_over(
         read_evidence([tmp_path], {})
 
 
+def test_files_behind_a_link_are_read_and_none_is_passed_over_in_silence(written: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "lists").mkdir()
+    copy = tmp_path / "elsewhere" / "damaged.parquet"
+    copy.write_bytes(written.read_bytes()[:-9])
+    (tmp_path / "lists" / "linked").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"linked/damaged.parquet: cannot be read as Parquet"):
+        read_evidence([tmp_path / "lists"], {})
+    copy.unlink()
+    copy.symlink_to(tmp_path / "gone.parquet")
+    with pytest.raises(DataError, match=r"linked/damaged.parquet: the link leads nowhere; mend it, or move it away"):
+        read_evidence([tmp_path / "lists"], {})
+    copy.unlink()
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "lists")
+    with pytest.raises(DataError, match=r"back: the link leads to a folder that it lies in; move it away"):
+        read_evidence([tmp_path / "lists"], {})
+
+
 def test_whoever_writes_a_file_anew_is_believed(written: Path, tmp_path: Path) -> None:
     table = pq.read_table(written)
     pq.write_table(table.slice(0, 5), tmp_path / "five.parquet")

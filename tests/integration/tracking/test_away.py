@@ -1,6 +1,7 @@
 """MLflow's server, its database or its store is away for a moment: every call waits, nothing is twice or lost."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -211,6 +212,10 @@ UNTRUSTED = requests.exceptions.SSLError("HTTPSConnectionPool(host='mlflow', por
         (
             sqlalchemy.exc.OperationalError("SELECT 1", {}, Exception("server closed the connection")),
             "its database does not answer",
+        ),
+        (
+            sqlalchemy.exc.OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked")),
+            "its database is locked by another program",
         ),
         (
             sqlalchemy.exc.OperationalError(

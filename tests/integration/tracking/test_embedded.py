@@ -223,6 +223,15 @@ def test_one_that_another_program_has_locked_is_named(state: Path, monkeypatch: 
             answer.check("finest")
 
 
+@pytest.mark.slow
+def test_one_that_is_ready_and_that_another_program_has_locked_is_named_after_a_minute(state: Path) -> None:
+    answer.check("finest")
+    with closing(sqlite3.connect(database(state), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(FinestError, match="is locked by another program; end the program that has locked"):
+            answer.check("finest")
+
+
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

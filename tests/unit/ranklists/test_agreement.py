@@ -100,6 +100,15 @@ def about(**changes: Any) -> Description:
         (changed(target_rank=np.array([2.0, 5.0])), "is not in the list of 5 items, but target_rank is 5"),
         (changed(target_rank=np.array([2.0, 13.0])), "target_rank 13 in a catalogue of 12 items"),
         (changed(target_rank=np.array([np.nan, 8.0])), "in place 2 of the list, but target_rank is null"),
+        (
+            changed(target_rank=np.array([np.nan, 8.0]), description=about(role="champion")),
+            "in place 2 of the list, but target_rank is null",
+        ),
+        (changed(description=about(depth=2**63)), "metadata 'rank_lists': depth: must be less than or equal to"),
+        (
+            changed(description=about(catalogue=Catalogue.model_construct(items=10**30, digest="x"))),
+            "catalogue.items: must be less than or equal to 9007199254740992",
+        ),
         (changed(target=np.array(["i5", "i4"], object)), "is not in the list of 5 items, but target_rank is 2"),
         (changed(items=items(0, 1, 9)), "is not in the list of 5 items, but target_rank is 2"),
         (changed(scores=scores(1, 3, 11.5)), "the score rises along the list, from 10 in place 3 to 11.5"),
@@ -121,6 +130,16 @@ def test_a_rank_within_a_tie_is_read_by_whatever_convention(tmp_path: Path) -> N
     for rank in (3.0, 4.0, 5.0, 4.5):
         lists = replace(ranked(SCORES, np.array([3, 4])), target_rank=np.array([rank, 8.0]))
         assert written(lists, tmp_path).target_rank[0] == rank
+
+
+@pytest.mark.parametrize("longest", [1, 0])
+def test_lists_of_one_item_or_of_none_are_read(longest: int, tmp_path: Path) -> None:
+    lists = changed(
+        items=ranked(SCORES, TARGET).items[:, :1] if longest else np.full((2, 1), -1),
+        scores=ranked(SCORES, TARGET).scores[:, :1] if longest else np.full((2, 1), np.nan, np.float32),
+        description=about(role="champion", depth=1),
+    )
+    assert (written(lists, tmp_path).items >= 0).sum() == 2 * longest
 
 
 def test_a_page_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
