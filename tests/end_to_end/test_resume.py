@@ -107,6 +107,31 @@ def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(
     assert not list((place.folder / state).glob("runs/*/kfp"))
 
 
+@pytest.mark.parametrize("depth", [1, 2], ids=["pipeline", "warm"])
+def test_a_run_whose_own_process_is_killed_ends_with_a_line_and_leaves_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    state = f"killed-{depth}"
+    run = subprocess.Popen(
+        place.command("run", "--source", str(place.source)),
+        cwd=ROOT,
+        env=place.environment(state),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: list((place.folder / state).glob("runs/*/kfp/*/ingest")), run)
+    family = psutil.Process(run.pid).children(recursive=True)
+    victim = psutil.Process(run.pid)
+    for _ in range(depth):
+        victim = victim.children()[0]
+    victim.kill()
+    _, said = run.communicate(timeout=ENDING_SECONDS)
+    assert run.returncode == 1 and said.startswith("error: ") and said.count("\n") == 1
+    assert psutil.wait_procs(family, timeout=ENDING_SECONDS)[1] == []
+    assert "RUNNING" not in {found.info.status for found in runs_in(place, state, monkeypatch)}
+
+
 def runs_in(place: Place, state: str, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """All MLflow runs of a state."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
