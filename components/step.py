@@ -113,7 +113,7 @@ def _shortage_explained(name: str) -> Iterator[None]:
     except Exception as error:
         if (short := shortage(error)) is None:
             raise
-        raise FinestError(f"{name}: {_said(short, name).format(one_line(error))}") from error
+        raise FinestError(f"{name}: {_said(short.of, name).format(one_line(short.error))}") from error
 
 
 def _said(short: Short, step: str) -> str:

@@ -147,14 +147,27 @@ def _more(link: BaseException) -> str:
     return f" ({said})" if said else ""
 
 
-def shortage(error: BaseException) -> Short | None:
+class Shortage(NamedTuple):
+    """Says what this machine has too little of."""
+
+    of: Short
+    error: BaseException
+    """The error that says so in the fewest words: the first of the chain, which others have wrapped."""
+
+
+def shortage(error: BaseException) -> Shortage | None:
     """Returns what this machine has too little of, where that led to the error.
 
     Libraries have errors of their own for it, some wrap one as text, and one that comes from another process is a text.
     """
-    for link in chain(error):
+    for link in reversed(list(chain(error))):
         number, text = getattr(link, "errno", None), f"{type(link).__name__}: {link}"
         for kind, numbers, pattern in SHORT:
             if number in numbers or pattern.search(text):
-                return kind
+                return Shortage(kind, link)
     return None
+
+
+def disk_full(error: BaseException) -> bool:
+    """Tells whether a want of disk space led to the error."""
+    return (short := shortage(error)) is not None and short.of == "disk"

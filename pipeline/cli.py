@@ -229,8 +229,8 @@ def _main() -> int:
         full = "; free some space and run again" if error.errno in DISK_FULL else ""
         return _fail(f"{what}{where}{full}{_log(error)}", 1)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback is for the log, not for the terminal
-        if shortage(error) == "memory":
-            return _fail(f"not enough memory ({one_line(error)}); end what else needs it{_log(error)}", 1)
+        if (short := shortage(error)) and short.of == "memory":
+            return _fail(f"not enough memory ({one_line(short.error)}); end what else needs it{_log(error)}", 1)
         return _fail(f"{one_line(error)}{_log(error)}", 1)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from finest.causes import shortage
+from finest.causes import disk_full
 from finest.data.dataset import load
 from finest.data.schema import Manifest
 from finest.errors import ConfigError, FinestError, UnavailableError, one_line
@@ -148,7 +148,7 @@ def run(
     try:
         _measure(todo, _at_once(name, given), choose(given.pretrain.device), heard)
     except OSError as error:
-        if shortage(error) != "disk":
+        if not disk_full(error):
             raise
         why = f"the disk is full ({one_line(error)}); free some space and run again: cells that are finished are kept"
         raise FinestError(why) from error
@@ -176,7 +176,7 @@ def measured(work: Work, told: Callable[[str], None]) -> Record:
         except UnavailableError:
             raise
         except Exception as error:
-            if shortage(error) == "disk":
+            if disk_full(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), work.cell.name) from error
             logger.exception("%s is broken", work.cell.name)
             found = {"state": "broken", "reason": one_line(error)}

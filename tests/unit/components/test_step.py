@@ -5,7 +5,7 @@ import pytest
 
 from components import events
 from components.step import watched
-from finest.causes import shortage
+from finest.causes import disk_full, shortage
 from finest.errors import ConfigError, DataError, FinestError
 
 
@@ -58,9 +58,10 @@ def test_a_full_disk_is_found_behind_another_error() -> None:
         except OSError as error:
             raise ValueError("cannot write Parquet") from error
     except ValueError as outer:
-        assert shortage(outer) == "disk"
-    assert shortage(RuntimeError("database or disk is full")) == "disk"
-    assert shortage(OSError(errno.EACCES, "Permission denied")) is None
+        assert disk_full(outer)
+        assert str(shortage(outer).error).endswith("No space left on device")  # type: ignore[union-attr]
+    assert disk_full(RuntimeError("database or disk is full"))
+    assert not disk_full(OSError(errno.EACCES, "Permission denied"))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,8 @@ def test_a_full_disk_is_found_behind_another_error() -> None:
     ],
 )
 def test_what_the_machine_has_too_little_of_is_told_by_what_libraries_say(error: Exception, short: str | None) -> None:
-    assert shortage(error) == short
+    found = shortage(error)
+    assert (found and found.of) == short
 
 
 def test_a_step_that_is_short_of_memory_says_which_key_gives_it_more(heard: Path) -> None:
