@@ -13,6 +13,7 @@ from typing import get_args
 
 import psutil
 
+from components import events
 from tests.damage import flipped
 from tests.faults.night import STEPS, Night, Runner, step_process
 
@@ -137,10 +138,22 @@ def _starve(struck: Struck) -> None:
 
 
 def _second_run(struck: Struck) -> None:
+    first = struck.night.run if struck.step != STEPS[0] else None
     second = replace(struck.night, process=None).whole()
+    if second.code == 0 and first and _last(first).time < _first(struck.night.run).time:
+        struck.said = "the first run had ended before the second looked"
+        return
     if second.code != 1 or "another run is using this state" not in second.said or second.said.count("\n") != 1:
         struck.wrong = f"the second run ended with {second.code}: {second.said}"
     struck.said = second.said.strip()
+
+
+def _first(run: Path) -> events.Event:
+    return events.read(run / "events.jsonl")[0][0]
+
+
+def _last(run: Path) -> events.Event:
+    return events.read(run / "events.jsonl")[0][-1]
 
 
 def _damaging(change: Callable[[bytes], bytes]) -> Callable[[Struck], None]:
