@@ -36,7 +36,7 @@ from pipeline.state import State, temporary
 from pipeline.table import show
 from tracking import links
 from tracking.answer import check
-from tracking.closing import close_parent
+from tracking.closing import close_left_open, close_parent
 from tracking.embedded import file_of, replaced
 from tracking.outcome import outcome
 from tracking.records import log_file
@@ -284,6 +284,7 @@ def _report(config: Config, folder: Path, spent: RunCost, console: Console) -> i
     """Prints the verdict and where everything is. What came of the run is MLflow's word, not KFP's."""
     name = config.line
     found = outcome(folder.name, name)
+    close_left_open("FAILED" if found.failed_step else "FINISHED")
     if found.verdict is None or found.failed_step:
         why = f"{found.failed_step or 'no step'} failed: {found.error}"
         raise FinestError(f"the run has no verdict ({why}); log: {folder / 'kfp.log'}")

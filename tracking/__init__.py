@@ -31,6 +31,7 @@ runs      a parent a pipeline run (found by KFP_RUN_ID), a child a step
 closing   what no step ends
     close_steps(why) -> None                        what lost steps have left open; why(step, group) -> cause or None
     close_parent(status) -> None                    FINISHED, FAILED or KILLED, and what steps have left open
+    close_left_open(status) -> None                 where the run's last step could not
     close_dead(is_dead) -> list of run ids          is_dead(tags of a parent) -> bool
 
 outcome   what came of a run

@@ -32,6 +32,12 @@ def close_parent(status: Status) -> None:
     client.set_terminated(parent, status)
 
 
+def close_left_open(status: Status) -> None:
+    """Ends the parent as `close_parent` does, if it is open: the run's last step could not end it."""
+    if connect().get_run(find_parent()).info.status == "RUNNING":
+        close_parent(status)
+
+
 def close_dead(is_dead: Callable[[Mapping[str, str]], bool]) -> list[str]:
     """Ends other pipeline runs' parents that are RUNNING though their process is gone, with their children.
 

@@ -77,6 +77,14 @@ def test_a_runs_name_says_what_it_came_to_after_its_night(state: Path) -> None:
     assert name() == "2026-11-02 pass gru4rec a seed 3"
 
 
+def test_a_run_that_its_last_step_could_not_end_is_ended_and_one_that_has_ended_stays_as_it_is(state: Path) -> None:
+    id = runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={})
+    closing.close_left_open("FINISHED")
+    assert run_of(id).info.status == "FINISHED"
+    closing.close_left_open("FAILED")
+    assert run_of(id).info.status == "FINISHED"
+
+
 def test_the_group_plan_becomes_params_of_the_parent(state: Path) -> None:
     id = runs.open_parent(CONFIG, line="finest", source="a.csv", seed=3, tags={})
     clean, probe = Variant(name="clean", role="clean", seed=3), Variant(name="identity", role="control", seed=3)
