@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -43,8 +44,8 @@ class Command(NamedTuple):
 def steps() -> Iterator[None]:
     """Has kfp.local's steps forked from a process that is warm, while this context lasts.
 
-    It is forked itself, so this process must have one thread alone. kfp runs one step at a time. Linux alone: libraries
-    of macOS do not survive a fork.
+    It is forked itself, so this process must have one thread alone. kfp has a thread for each turn of a loop; their
+    steps, which take all the cores that they may, take turns. Linux alone: libraries of macOS do not survive a fork.
 
     Raises:
         RuntimeError: kfp would run something else than its executor.
@@ -54,12 +55,15 @@ def steps() -> Iterator[None]:
     server.start()
     theirs.close()
 
+    turn = threading.Lock()
+
     def run(full_command: Sequence[str], env_vars: Mapping[str, str] | None = None) -> int:
         _, _, program, source, *arguments = full_command
         if PROGRAM not in " ".join(program.split()):
             raise RuntimeError(f"this version of kfp starts steps in another way: {program}")
-        connection.send(Command(source, arguments, {"_KFP_RUNTIME": "true", **(env_vars or {})}))
-        return int(connection.recv())
+        with turn:
+            connection.send(Command(source, arguments, {"_KFP_RUNTIME": "true", **(env_vars or {})}))
+            return int(connection.recv())
 
     cold = subprocess_task_handler.run_local_subprocess
     subprocess_task_handler.run_local_subprocess = run

@@ -25,6 +25,7 @@ def ends(text: str) -> str:
     atexit.register(print, "the step's last word")
     print("modules", "torch" in sys.modules, "mlflow" in sys.modules, os.environ["_KFP_RUNTIME"])
     print("name", Path("/proc/self/comm").read_text().strip())
+    print("text", text)
     return text.upper()
 
 @dsl.component(base_image="python:3.11", install_kfp_package=False)
@@ -43,12 +44,20 @@ def is_left(text: str) -> str:
 
 @dsl.pipeline
 def whole(text: str) -> str:
-    return globals()[sys.argv[1]](text=text).output
+    return globals().get(sys.argv[1], ends)(text=text).output
+
+@dsl.pipeline
+def loops():
+    with dsl.ParallelFor(["a", "bb", "ccc", "dddd"]) as text:
+        ends(text=ends(text=text).output)
 
 with warm.steps():
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])
-    task = whole(text="a word; of 'several' $signs")
-    print("came", task.output)
+    if sys.argv[1] == "loops":
+        loops()
+    else:
+        task = whole(text="a word; of 'several' $signs")
+        print("came", task.output)
 print("left", multiprocessing.active_children())
 '''
 
@@ -77,6 +86,13 @@ def test_a_step_has_the_libraries_a_name_and_its_last_word(program: Path) -> Non
     lines = found.stdout.splitlines()
     assert "modules True True true" in lines and "name ends" in lines and "the step's last word" in lines
     assert "came A WORD; OF 'SEVERAL' $SIGNS" in lines and lines[-1] == "left []"
+
+
+def test_each_turn_of_a_loop_gets_its_own_steps_outputs(program: Path) -> None:
+    found = ran(program, "loops")
+    assert found.returncode == 0, found.stderr
+    said = [line.split()[1] for line in found.stdout.splitlines() if line.startswith("text ")]
+    assert sorted(said) == sorted(text for one in ("a", "bb", "ccc", "dddd") for text in (one, one.upper()))
 
 
 @pytest.mark.parametrize(("step", "said"), [("fails", "ValueError: a word"), ("is_killed", "")])
