@@ -27,15 +27,8 @@ def wait_for(ready: Callable[[], object], process: subprocess.Popen[str]) -> Non
 def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
     place: Place, promoted: Ran, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state, arguments = "killed", ["run", "--source", str(place.source)]
-    first = subprocess.Popen(
-        place.command(*arguments),
-        cwd=ROOT,
-        env=place.environment(state),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    state = "killed"
+    first = started(place, state)
     checkpoints = place.folder / state / "checkpoints" / "finest"
     wait_for(lambda: list(checkpoints.glob("*.safetensors")), first)
 
@@ -87,16 +80,7 @@ def test_an_interrupted_run_ends_its_steps_and_closes_its_mlflow_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = "interrupted"
-    run = subprocess.Popen(
-        place.command("run", "--source", str(place.source)),
-        cwd=ROOT,
-        env=place.environment(state),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # As a terminal starts it: tests that run in a shell's background inherit that SIGINT is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    run = started(place, state)
     wait_for(lambda: list((place.folder / state).glob("runs/*/kfp/*/ingest")), run)
     steps = psutil.Process(run.pid).children(recursive=True)
     run.send_signal(signal.SIGINT)
@@ -112,14 +96,7 @@ def test_a_run_whose_own_process_is_killed_ends_with_a_line_and_leaves_nothing(
     place: Place, monkeypatch: pytest.MonkeyPatch, depth: int
 ) -> None:
     state = f"killed-{depth}"
-    run = subprocess.Popen(
-        place.command("run", "--source", str(place.source)),
-        cwd=ROOT,
-        env=place.environment(state),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    run = started(place, state)
     wait_for(lambda: list((place.folder / state).glob("runs/*/kfp/*/ingest")), run)
     family = psutil.Process(run.pid).children(recursive=True)
     victim = psutil.Process(run.pid)
@@ -130,6 +107,20 @@ def test_a_run_whose_own_process_is_killed_ends_with_a_line_and_leaves_nothing(
     assert run.returncode == 1 and said.startswith("error: ") and said.count("\n") == 1
     assert psutil.wait_procs(family, timeout=ENDING_SECONDS)[1] == []
     assert "RUNNING" not in {found.info.status for found in runs_in(place, state, monkeypatch)}
+
+
+def started(place: Place, state: str) -> subprocess.Popen[str]:
+    """A run that goes on by itself, as a terminal starts it."""
+    return subprocess.Popen(
+        place.command("run", "--source", str(place.source)),
+        cwd=ROOT,
+        env=place.environment(state),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run in a shell's background inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def runs_in(place: Place, state: str, monkeypatch: pytest.MonkeyPatch) -> list[Run]:
