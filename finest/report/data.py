@@ -43,6 +43,13 @@ def earlier(one: Found) -> str:
 
 
 def written(one: Found, value: float | None) -> str:
-    """Returns a number of the data for people."""
+    """Returns a number of the data for people.
+
+    >>> one = Found(name="gap_days", words="days without a row", value=0)
+    >>> written(one, 0), written(one, 48.7)
+    ('0', '48.7')
+    """
     share = MEASURES[one.name].form == "share" if one.name in MEASURES else one.name == "kept_rows"
-    return percent(value) if share else number(value)
+    if share or value is None:
+        return percent(value)
+    return f"{value:,.0f}" if value == round(value) else number(value)
