@@ -88,7 +88,8 @@ class Gate(Section):
     min_item_ratio: OrOff[Fraction] = 0.25
     """Least number of users who are shown an item in a top 10, in multiples of how many are shown it by the base model
     and by the champion, whichever shows it to fewer; of every item that these show to 1% of the users, and to
-    `min_users`, or more. Of 21 candidates on three kinds of data no item was below .68: docs/choices.md."""
+    `min_users`, or more. The other way round, what the candidate shows to so many must be shown to as large a share of
+    them by one of these. Of 21 candidates on three kinds of data no item was below .68: docs/choices.md."""
     min_plasticity: float = Field(default=0.9, ge=0, le=1)
     """Least plasticity, as a share of the base model's. Plasticity is the mean of 1 - rbo between a user's lists at one
     interaction and at the next: how far lists move when the history grows."""

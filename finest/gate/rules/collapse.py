@@ -1,12 +1,14 @@
 """Rule `collapse`: the lists are still a recommender's, not the same popular items for everybody."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from finest.data.layout import shown
 from finest.gate.config import Gate
-from finest.gate.evidence import Evidence
+from finest.gate.evidence import Evidence, Listed
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide, interval, not_applicable
 from finest.gate.registry import RULES, rule
@@ -15,10 +17,13 @@ from finest.gate.statistic import sure
 from finest.gate.verdict import RuleResult
 from finest.metrics import guards
 
+Users = npt.NDArray[np.int64]
+"""Number of users who are shown an item [I]."""
 TRIVIALS = ("popularity", "repeat_last")
 COVERAGE = "See in the report which items everybody gets; a model that is trained longer, or with less decay, spreads."
 OFTEN = 0.01
 """Share of users from which on an item is shown often."""
+PUSHED = "Look for what puts such an item in: a campaign, a fixed place, rows of a few users that are not people's."
 VANISHED = "Look for what leaves such an item out: a filter, a join by its id, a catalogue that lacks it."
 TRIVIAL = "The model has learned next to nothing: train it longer (pretrain.steps: auto), and look at its loss."
 UNTRAINED = (
@@ -26,6 +31,18 @@ UNTRAINED = (
     "pretrain.memory.serve: best, which takes the counts where they are better."
 )
 WORSE = "Serve the better of network and counts (pretrain.memory.serve: best), train longer, or serve {name} itself."
+
+
+class _Exposure(NamedTuple):
+    """Holds how many users are shown each item, by one that shows it to many and by another."""
+
+    name: str
+    show: str
+    """Who shows items to many."""
+    many: Users
+    other: str
+    few: Users
+    todo: str
 
 
 @RULES.register("collapse")
@@ -36,7 +53,7 @@ def collapse(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
     return [
         _coverage(candidate.coverage_at_10, base.coverage_at_10, config),
         _overlap(candidate.overlap, base.overlap, config),
-        _vanished(evidence, config),
+        *_exposures(evidence, config),
         *_baselines(measured),
     ]
 
@@ -77,34 +94,47 @@ def _overlap(candidate: float, base: float, config: Gate) -> RuleResult:
     )
 
 
-def _vanished(evidence: Evidence, config: Gate) -> RuleResult:
-    """Checks that no item that many users were shown is shown to next to none.
+def _exposures(evidence: Evidence, config: Gate) -> Iterator[RuleResult]:
+    """Checks that no item that many users were shown is shown to next to none, and the other way round.
 
     One that today's data no longer favour is shown by the champion alone, and one that they favour anew by the base
-    model alone: only what both show is looked for.
+    model alone: only what both show can vanish, and only what neither shows is pushed.
     """
-    name, option, bound = "collapse.vanished", "min_item_ratio", config.min_item_ratio
+    others = [evidence.clean(evidence.group, "base"), *filter(None, [evidence.other("champion")])]
+    users = [_users(evidence, each) for each in others]
+    now, usual = _users(evidence, evidence.candidate), "the base model" + " and the champion" * (len(others) > 1)
+    show = f"{usual} {'show' if len(others) > 1 else 'shows'}"
+    for each in (
+        _Exposure("collapse.vanished", show, np.min(users, axis=0), "the candidate", now, VANISHED),
+        _Exposure("collapse.pushed", "the candidate shows", now, usual, np.max(users, axis=0), PUSHED),
+    ):
+        yield _exposed(each, evidence, config)
+
+
+def _users(evidence: Evidence, listed: Listed) -> Users:
+    return guards.users_shown(evidence.codes, listed.items, len(evidence.vocabulary))
+
+
+def _exposed(exposure: _Exposure, evidence: Evidence, config: Gate) -> RuleResult:
+    """Checks that none of the items that many users are shown by one is shown to next to none by the other."""
+    name, option, bound = exposure.name, "min_item_ratio", config.min_item_ratio
     if bound == "off":
         return not_applicable(name, f"gate.{option} is off.", option)
-    others = [evidence.clean(evidence.group, "base"), *filter(None, [evidence.other("champion")])]
-    codes, items = evidence.codes, len(evidence.vocabulary)
-    usual = np.min([guards.users_shown(codes, each.items, items) for each in others], axis=0)
-    now = guards.users_shown(codes, evidence.candidate.items, items)
-    least = max(config.min_users, int(np.ceil(OFTEN * (codes[-1] + 1))))
-    often = np.flatnonzero(usual >= least)
-    whose = "the base model and the champion show" if len(others) > 1 else "the base model shows"
-    of = f"items that {whose} to {least} users or more in a top 10"
+    least = max(config.min_users, int(np.ceil(OFTEN * (evidence.codes[-1] + 1))))
+    often = np.flatnonzero(exposure.many >= least)
+    of = f"items that {exposure.show} to {least} users or more in a top 10"
     if not len(often):
         return not_applicable(name, f"There are no {of}.", option)
-    ratio = now[often] / usual[often]
-    lost, worst = int((ratio < bound).sum()), often[ratio.argmin()]
-    title = next(item for item, code in evidence.vocabulary.items() if code == worst)
+    many, few = exposure.many[often], exposure.few[often]
+    ratio = few / many
+    beyond, worst = int((ratio < bound).sum()), ratio.argmin()
+    title = next(item for item, code in evidence.vocabulary.items() if code == often[worst])
     sentence = (
-        f"Of {len(often)} {of}, {lost or 'none'} {'is' if lost < 2 else 'are'} shown to fewer than {bound:.0%} as many "
-        f"by the candidate; item {shown(title)} has lost most: {now[worst]} users instead of {usual[worst]}."
+        f"Of {len(often)} {of}, {beyond or 'none'} {'is' if beyond < 2 else 'are'} shown to fewer than {bound:.0%} as "
+        f"many by {exposure.other}; furthest apart is item {shown(title)}: {many[worst]} users, and {few[worst]} by "
+        f"{exposure.other}."
     )
-    value = float(ratio.min())
-    return decide(name, not lost, sentence, value=value, bound=bound, option=option, todo=VANISHED)
+    return decide(name, not beyond, sentence, value=float(ratio[worst]), bound=bound, option=option, todo=exposure.todo)
 
 
 def _baselines(measured: Measured) -> Iterator[RuleResult]:
