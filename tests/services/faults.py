@@ -1,4 +1,4 @@
-"""A proxy in front of an S3 server that answers some requests itself, or breaks them off.
+"""A proxy in front of a server, as of S3, that answers some requests itself, or breaks them off.
 
 It is for what a healthy server never does.
 """
@@ -6,6 +6,8 @@ It is for what a healthy server never does.
 import contextlib
 import http.client
 import random
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +64,12 @@ class Added:
     headers: dict[str, str]
 
 
-Fault = Callable[[Request], Refusal | Answer | CutOff | Added | None]
+@dataclass(frozen=True)
+class Reset:
+    """No answer: the connection is reset."""
+
+
+Fault = Callable[[Request], Refusal | Answer | CutOff | Added | Reset | None]
 
 
 @dataclass
@@ -98,6 +105,12 @@ def before(endpoint: str) -> Iterator[Faulty]:
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
             faulty.seen.append(request)
             fault = faulty.fault(request)
+            if isinstance(fault, Reset):
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.rfile.close()  # which keeps the connection open
+                self.connection.close()
+                self.close_connection = True
+                return
             if isinstance(fault, Refusal):
                 self.refuse(fault)
                 return
