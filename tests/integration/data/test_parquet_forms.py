@@ -138,6 +138,31 @@ def test_a_column_of_another_name_is_never_read(ingested: Ingested) -> None:
         assert ingested({"a.parquet": mapped}, columns={"user": name})[0].fingerprint == plain.fingerprint
 
 
+MAPPED = {"user": "user_id", "item": "item_id", "timestamp": "timestamp", "segments": "country"}
+
+
+def with_twin(rows: pa.Table, role: str, theirs: str, place: int) -> tuple[pa.Table, dict[str, Any]]:
+    """Rows whose column of the role is called so, with a twin whose name differs in case alone, and what is mapped."""
+    name = MAPPED[role]
+    wrong = pa.array([2_000_000_000] * len(rows) if role == "timestamp" else ["WRONG"] * len(rows))
+    renamed = rows.rename_columns([theirs if column == name else column for column in rows.column_names])
+    mapped = {"segments": ["country"]} | {role: [theirs] if role == "segments" else theirs}
+    return renamed.add_column(place, theirs.swapcase(), wrong), mapped
+
+
+@pytest.mark.parametrize(("role", "name"), MAPPED.items())
+def test_of_columns_that_differ_in_case_alone_the_mapped_one_is_read(ingested: Ingested, role: str, name: str) -> None:
+    rows = table().append_column("country", pa.array(["NO", "SE"] * (ROWS // 2)))
+    plain, folder = ingested({"a.parquet": rows}, columns={"segments": ["country"]})
+    segments = pq.read_table(folder / schema.SEGMENTS).columns
+    for theirs, place in ((name, 0), (name.upper(), 0), (name.title(), rows.num_columns)):
+        twins, columns = with_twin(rows, role, theirs, place)
+        found, folder = ingested({"a.parquet": twins}, columns=columns)
+        assert pq.read_table(folder / schema.SEGMENTS).columns == segments
+        if role != "segments":  # their names are in the fingerprint
+            assert found.fingerprint == plain.fingerprint, theirs
+
+
 def test_columns_of_one_name_go_by_number(ingested: Ingested) -> None:
     plain, _ = ingested({"a.parquet": table()})
     twice = table().append_column("user_id", pa.array(["WRONG"] * ROWS))

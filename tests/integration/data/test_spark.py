@@ -30,6 +30,7 @@ from finest.data.source import SourceFile
 from finest.data.times import iso_8601, written
 from finest.errors import ConfigError, DataError
 from finest.memory import counts
+from tests.integration.data.test_parquet_forms import MAPPED, table, with_twin
 from tests.unit.data.test_forms import EACH
 
 ROWS = 100_000
@@ -178,6 +179,28 @@ def test_spark_and_duckdb_write_the_same_files(
     assert {path.name for path in tmp_path.iterdir()} == {"in", "spark", "duckdb"}  # nothing is left behind
     workers = set(re.findall(r"Launching executor \S+ on worker (\S+)", cluster.log.read_text()))
     assert len(workers) == 2
+
+
+def test_of_columns_that_differ_in_case_alone_spark_reads_the_mapped_one(
+    cluster: Cluster, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.driver.host=127.0.0.1 pyspark-shell")
+    rows = table().append_column("country", pa.array(["NO", "SE"] * (len(table()) // 2)))
+    config = {**CONFIG, "spark_master": cluster.url, "spark_folder": str(tmp_path)}
+
+    def read(rows: pa.Table, columns: dict[str, Any], engine: str) -> Path:
+        path = tmp_path / "twins.parquet"
+        pq.write_table(rows, path)
+        given = Ingest.model_validate({**config, "engine": engine, "columns": columns})
+        ingest(pafs.LocalFileSystem(), [SourceFile(str(path), path.stat().st_size, "")], given, tmp_path / engine)
+        return tmp_path / engine
+
+    plain = read(rows, {"segments": ["country"]}, "duckdb")
+    for role, name in MAPPED.items():
+        twins, columns = with_twin(rows, role, name, 0)
+        found = read(twins, columns, "spark")
+        for file in (*FILES, "segments.parquet"):
+            assert (found / file).read_bytes() == (plain / file).read_bytes(), (role, file)
 
 
 def test_spark_and_duckdb_count_the_same_bit_for_bit(cluster: Cluster, tmp_path: Path, monkeypatch: Any) -> None:
