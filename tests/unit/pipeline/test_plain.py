@@ -10,9 +10,10 @@ from rich.console import Console
 from components.events import Event
 from finest.gate.verdict import Accuracy, RuleResult, ScenarioResult, Verdict
 from finest.report.markdown import markdown, text
-from pipeline import options, progress
+from pipeline import cli, options, progress
 from pipeline.plain import Table, say
 from pipeline.table import show
+from tests.unit.gate.made_up_run import PROBES, made_up
 
 ODD = ["[/red]deletion", "[link=http://evil]x[/link]", "[bold]b[/]", ":smile: a", "a\x1b[2Jb", "\u202egnp.exe", "\\[x]"]
 
@@ -62,6 +63,26 @@ def test_a_verdict_shows_it(odd: str) -> None:
     one, out = console()
     show(one, verdict)
     assert out.getvalue().count(printed(odd)) >= 3  # scenario, note, reason
+
+
+def test_gate_says_of_odd_scenarios_what_it_says_of_plain_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd, plain = ["[/red]deletion", "[bold]x"], ["Z/red-deletion", "Zbold-x"]  # as long, and sorted alike
+    said = []
+    for names in (odd, plain):
+        run, folder = made_up(), tmp_path / names[1]
+        for probe, name in zip(PROBES, names, strict=False):
+            run.described |= {(probe, stage): {"scenario": name} for stage in ("base", "tuned")}
+        run.write(folder)
+        command = ["gate", "--lists", str(folder), "--set", "gate.self_test=false", "--set", "gate.min_rls_rbo=1"]
+        monkeypatch.setattr("sys.argv", ["finest", *command])
+        code, (out, err) = cli.main(), capsys.readouterr()
+        assert code == 3 and err == "" and all(name in out for name in names)
+        said.append(out)
+    for name, other in zip(odd, plain, strict=True):
+        said[1] = said[1].replace(other, name)
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("odd", ODD)
