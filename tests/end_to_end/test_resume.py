@@ -1,5 +1,6 @@
 """kill -9 of a run: its steps end, the state is free, and the same command goes on to the very same result."""
 
+import contextlib
 import signal
 import subprocess
 import time
@@ -56,6 +57,27 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
     assert len([run for run in found if run.info.status in ("FAILED", "KILLED") and "kfp_run_id" in run.data.tags]) == 1
 
 
+def test_reference_lists_of_a_killed_fine_tuning_lie_in_its_run_alone_and_the_next_run_removes_them(
+    place: Place, tmp_path: Path
+) -> None:
+    state, outside = place.folder / "killed-in-finetune", tmp_path / "temporary"
+    outside.mkdir()
+    run = started(place, state.name, "--set", "finetune.epochs=100", TMPDIR=str(outside))
+    wait_for(lambda: list(state.rglob("lists.npy")), run)
+    for process in [*psutil.Process(run.pid).children(recursive=True), psutil.Process(run.pid)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    run.communicate()
+    (left,) = state.rglob("lists.npy")
+    assert left.is_relative_to(place.last(state.name) / "tmp")
+    assert [path.name for path in outside.rglob("*") if path.suffix == ".npy"] == []
+
+    refused = place.run("--set", "ingest.columns.user=nobody", state=state.name, TMPDIR=str(outside))
+    assert refused.returncode == 1 and "no column 'nobody'" in refused.stderr, refused.stderr
+    assert not list(state.rglob("lists.npy"))
+    assert not [path for run in state.glob("runs/*") for path in run.iterdir() if path.name in ("kfp", "tmp")]
+
+
 def champion_weights(state: Path) -> bytes:
     """The weights in the package of the state's first version."""
     packages = (state / "mlflow" / "artifacts").rglob("weights.safetensors")
@@ -109,12 +131,12 @@ def test_a_run_whose_own_process_is_killed_ends_with_a_line_and_leaves_nothing(
     assert "RUNNING" not in {found.info.status for found in runs_in(place, state, monkeypatch)}
 
 
-def started(place: Place, state: str) -> subprocess.Popen[str]:
+def started(place: Place, state: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """A run that goes on by itself, as a terminal starts it."""
     return subprocess.Popen(
-        place.command("run", "--source", str(place.source)),
+        place.command("run", "--source", str(place.source), *arguments),
         cwd=ROOT,
-        env=place.environment(state),
+        env=place.environment(state, **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
