@@ -37,7 +37,7 @@ def counted(*arguments):
 migration.HeadMaintainer.update_to_step = counted
 answer.check('finest')
 """
-"""A first start that is killed at the n-th step of the tables' making."""
+"""A start that is killed at the n-th step of the tables' making, or of their upgrade."""
 
 
 def process(state: Path, code: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -124,32 +124,42 @@ def older(state: Path, steps: int = 1) -> str:
     return str(all_of(file, "SELECT version_num FROM alembic_version")[0][0])
 
 
-def cut_off(file: Path) -> None:
+HALF = {
+    "451aebb31d03": "table experiment_tags already exists",
+    "3da73c924c2f": "table jobs already exists",
+    "400f98739977": "duplicate column name: step",
+    "6f8d9c3b2a1e": "index index_trace_info_timestamp_ms_request_id already exists",
+}
+"""By the last step whose end MLflow has recorded, what the next ones meet where some of them have been made."""
+
+
+def cut_off(file: Path, revision: str) -> None:
     """Leaves the database as a step of an upgrade does that was killed."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE _alembic_tmp_experiments (experiment_id INTEGER)")
         connection.execute("DROP TABLE latest_metrics")
-        connection.execute("UPDATE alembic_version SET version_num = '451aebb31d03'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
         connection.commit()
 
 
-def test_a_half_made_one_of_an_older_release_that_holds_nothing_is_made_anew(state: Path) -> None:
+@pytest.mark.parametrize("revision", HALF)
+def test_a_half_made_one_of_an_older_release_that_holds_nothing_is_made_anew(state: Path, revision: str) -> None:
     database(state).with_name("mlflow.db.json").unlink(missing_ok=True)
-    cut_off(database(state))
+    cut_off(database(state), revision)
     answer.check("finest")
     assert not all_of(database(state), "SELECT name FROM sqlite_master WHERE name LIKE '_alembic_tmp%'")
 
 
-def test_a_half_made_one_that_holds_a_run_is_named_and_left_as_it_is(
-    state: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize("revision", HALF)
+def test_a_half_made_one_that_holds_a_run_is_named_and_left_as_it_is(state: Path, revision: str) -> None:
     runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
     database(state).with_name("mlflow.db.json").unlink()
-    cut_off(database(state))
+    cut_off(database(state), revision)
     before = all_of(database(state), "SELECT * FROM runs")
     for _ in range(2):
-        with pytest.raises(FinestError, match=r"left half made .* holds 1 runs and models; nothing was changed; put a"):
+        with pytest.raises(FinestError, match=r"holds 1 runs and models; nothing was changed; put a") as raised:
             answer.check("finest")
+        assert "left half made" in str(raised.value) and HALF[revision] in str(raised.value)
     assert all_of(database(state), "SELECT * FROM runs") == before
     assert not list(database(state).parent.glob("*.partial-*"))
 
@@ -185,6 +195,21 @@ def test_an_older_one_is_upgraded_on_a_copy_and_kept(state: Path, caplog: pytest
     found = store.connect().get_run(parent)
     assert not log or found.info.run_name == "in the log"
     assert caplog.text.count(f"was brought from revision {revision} to {head}") == 1
+
+
+@pytest.mark.parametrize("step", [1, 3, 6])
+def test_an_upgrade_that_is_killed_leaves_the_older_one_and_the_next_command_ends_it(state: Path, step: int) -> None:
+    parent = runs.open_parent({}, line="finest", source="data.csv", seed=0, tags={})
+    database(state).with_name("mlflow.db.json").unlink()
+    head, revision = embedded._revision(database(state)), older(state, steps=6)
+    before = database(state).read_bytes()
+    code, _ = ended(process(state, CUT_OFF, str(step)))
+    assert code == -signal.SIGKILL and database(state).read_bytes() == before
+    code, said = ended(process(state, CHECK))
+    assert code == 0 and f"was brought from revision {revision} to {head}" in said, said
+    assert store.connect().get_run(parent).data.tags["line"] == "finest"
+    assert embedded.replaced(database(state))[0].read_bytes() == before
+    assert not list(database(state).parent.glob("*.partial-*"))
 
 
 def test_one_of_a_newer_mlflow_is_named(state: Path) -> None:
