@@ -1,6 +1,7 @@
 """Describes a run in MLflow: its config as params, the code that it ran, a name for its source."""
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -12,6 +13,12 @@ from finest.secrets import masked
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+LONGEST = 100
+"""Number of characters of a source's name that names of runs have: MLflow's databases take 250 for all of it."""
+CUT = "..."
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -33,19 +40,33 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def log_params(client: "MlflowClient", run: str, params: Mapping[str, str]) -> None:
-    """Logs params that the run lacks: MLflow refuses to change one, and a retried step logs them again."""
+    """Logs params that the run lacks: MLflow refuses to change one, and a retried step logs them again.
+
+    One that is longer than MLflow takes is cut, which its end and the log say.
+    """
     from mlflow.entities import Param
     from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
     there = client.get_run(run).data.params
-    new = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in params.items() if key not in there]
+    new = [Param(key, cut(value, MAX_PARAM_VAL_LENGTH)) for key, value in params.items() if key not in there]
+    if long := [param.key for param in new if len(params[param.key]) > MAX_PARAM_VAL_LENGTH]:
+        logger.warning("MLflow keeps %d characters of a param; cut are %s", MAX_PARAM_VAL_LENGTH, ", ".join(long))
     for first in range(0, len(new), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run, params=new[first : first + MAX_PARAMS_TAGS_PER_BATCH])
 
 
+def cut(text: str, length: int) -> str:
+    """Returns a text of so many characters at most, whose end says where something is missing.
+
+    >>> cut("abcdef", 6), cut("abcdef", 5)
+    ('abcdef', 'ab...')
+    """
+    return text if len(text) <= length else text[: length - len(CUT)] + CUT
+
+
 def short_name(source: str) -> str:
-    """Returns a name for the source in run names: the last part of its path or URI, without the suffix."""
-    return re.sub(r"\.[a-z]+$", "", masked(source).rstrip("/").rsplit("/", 1)[-1])
+    """Returns a name for the source in run names: the last part of its path or URI, without the suffix, cut."""
+    return cut(re.sub(r"\.[a-z]+$", "", masked(source).rstrip("/").rsplit("/", 1)[-1]), LONGEST)
 
 
 def code_tags() -> dict[str, str]:

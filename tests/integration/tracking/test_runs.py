@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -6,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from mlflow.entities import Run
 
+from finest.data.schema import Manifest
 from finest.errors import FinestError
 from finest.perturb.plan import Group, Plan, Variant
-from tracking import closing, runs, store
+from tracking import closing, records, runs, store
 from tracking.outcome import Outcome, outcome
 
 CONFIG = {
@@ -47,6 +50,40 @@ def test_the_parent_has_a_readable_name_the_flattened_config_and_the_tags_that_f
     expected = {"kfp_run_id": "run-1", "protocol": "anchored", "reference": "base", "image_digest": "sha256:1"}
     assert expected.items() <= run.data.tags.items()
     assert runs.find_parent() == id
+
+
+def test_texts_longer_than_mlflow_keeps_are_cut_and_said(
+    state: Path,
+    shared_mlflow: str,
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared_mlflow)  # its database takes no more than it has room for
+    segments, source = (
+        [f"column {number} {'x' * 200}" for number in range(40)],
+        f"s3://bucket/{'long/' * 1200}{'n' * 900}",
+    )
+    variants = [Variant(name=f"{number}{'x' * 170}", role="probe", seed=0) for number in range(40)]
+    id = runs.open_parent(
+        {"ingest": {"columns": {"segments": segments}}}, line="finest", source=source, seed=0, tags={}
+    )
+    runs.log_plan(Plan(seed=0, groups=[Group(id="0", variants=variants)], edit_files={}))
+    with runs.step_run("ingest") as step:
+        records.log_dataset(step, manifest, source)
+    runs.name_ending(store.connect(), id, "suspicious")
+    found = run_of(id)
+    assert found.inputs is not None and found.info.run_name is not None
+    assert re.fullmatch(r"\S+ suspicious model n{97}\.\.\. seed 0", found.info.run_name)
+    for key, whole in (("source", source), ("ingest.columns.segments", ", ".join(segments))):
+        assert found.data.params[key] == whole[:5997] + "..."
+    assert found.inputs.dataset_inputs[0].dataset.name == "n" * 497 + "..."
+    (cut, of_plan) = [
+        line for line in caplog.messages if line.startswith("MLflow keeps 6000 characters of a param; cut are ")
+    ]
+    assert cut.endswith(" ingest.columns.segments, source") and of_plan.endswith(" plan/group 0")
+    config = Path(store.connect().download_artifacts(id, "config.yaml", str(state))).read_text()
+    assert yaml.safe_load(config)["ingest"]["columns"]["segments"] == segments
 
 
 def test_a_retried_preflight_reopens_the_same_parent(state: Path) -> None:
