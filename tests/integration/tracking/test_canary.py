@@ -8,14 +8,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 import pytest
 
+from finest.data import dataset
+from finest.data.config import Ingest
+from finest.data.ingest import ingest
+from finest.data.source import SourceFile
 from finest.errors import FinestError
 from finest.models import manifest as manifests
+from finest.models import saved
+from finest.models.registry import build
+from finest.ranklists import champion
+from finest.ranklists import file as list_file
+from tests.builders import ODD_IDS
 from tests.integration.tracking import conftest
 from tests.integration.tracking.conftest import NAME
 from tracking import ledger, production, promotion, registry, runs, store
@@ -109,6 +122,38 @@ def test_a_good_package_passes_and_is_measured_and_nothing_is_written_into_it(
     measured = check(package, Bounds(max_slowdown=5.0), sample, package)
     assert 0 < measured.p50_ms <= measured.p95_ms and measured.load_s > 0.1 and 100 < measured.memory_mb < 2000
     assert {path: path.stat().st_mtime_ns for path in package.rglob("*")} == before
+
+
+def test_ids_of_any_text_go_through_ingest_lists_and_package_as_they_are(
+    state: Path, judged: Callable[..., Judged], tmp_path: Path
+) -> None:
+    turned = [ODD_IDS[place:] + ODD_IDS[:place] for place in range(len(ODD_IDS))]
+    rows = [(items[0], item, time) for items in turned for time, item in enumerate(items)]
+    source = tmp_path / "rows.parquet"
+    columns = zip(("user_id", "item_id", "timestamp"), zip(*rows, strict=True), strict=True)
+    pq.write_table(pa.table(dict(columns)), source)
+    config = Ingest.model_validate({"evaluation": {"depth": 10, "exclude_seen": False}})
+    files = [SourceFile(str(source), source.stat().st_size, "")]
+    ingest(pafs.LocalFileSystem(), files, config, tmp_path / "data", threads=1)
+    data = dataset.load(tmp_path / "data")
+    assert set(data.user_ids) == set(data.item_ids[1:]) == set(ODD_IDS)
+
+    facts = saved.read_facts(judged(0).model).model_copy(update={"exclude_seen": False})
+    model = build(facts.model, data.items)
+    model.initialise(0, scale=0.5)
+    saved.save(tmp_path / "model", model, facts, list(data.item_ids))
+    champion.write_cut(data, tmp_path / "model")
+    lists, _ = champion.score(tmp_path / "model", data, "1")
+    list_file.write(lists, tmp_path / "champion.parquet")
+    lists = list_file.read(tmp_path / "champion.parquet")
+    assert set(lists.user) == set(ODD_IDS) >= set(lists.target)
+    sample = samples.take(lists, data)
+    assert saved.recommend(saved.load(tmp_path / "model"), sample.histories, 10)[0] == sample.items
+
+    runs.open_parent({}, line="finest", source=str(source), seed=0, tags={})
+    with runs.step_run("promote") as run:
+        version = promotion.register(run, NAME, replace(judged(0), model=tmp_path / "model", sample=sample))
+    assert check(registry.package(version, tmp_path / "download"), Bounds(), sample).p50_ms > 0
 
 
 def test_a_package_of_earlier_versions_without_judged_lists_is_tried_too(package: Path) -> None:
