@@ -14,10 +14,10 @@ from finest.data.schema import Manifest
 USERS, ITEMS = 60, 250
 """Size of the file that `write_walks` writes."""
 ODD_IDS = [
-    *("\U0001f600", "a'b\"c`d", "two\nlines\r\n", "{{$.inputs}}", "${HOME} $(id)", "<b>&amp;</b>", "[bold]", "a,b;c|d"),
-    *("NULL", "nan", "None", "true", "\\N", "7", "007", "7.0", "1e3", "-0", " before", "after ", "\ttabs\t", "a  b"),
-    *("\u200frtl\u202e", "\u2028", "\x1b[2J", "\x7f", "a\u0301", "\xe1", "\ufb01", "fi", "FI", "a/../b", "%00%41"),
-    "x" * 2000,
+    *("\U0001f600", "a'b\"c`d", "two\nlines", "{{$.inputs}}", "${HOME} $(id)", "<b>&amp;</b>", "[bold]", "a,b;c|d"),
+    *("NULL", "NA", "nan", "None", "true", "\\N", "7", "007", "7.0", "1e3", "0x10", "-0", "-", "'", 'say "hi"', "#1"),
+    *(" before", "after ", "\ttabs\t", "a  b", "\u200frtl\u202e", "\u2028", "\x1b[2J", "\x7f", "a/../b", "%00%41"),
+    *("a\u0301", "\xe1", "\ufb01", "fi", "FI", "Z\u00fcrich", "\u65e5\u672c", "x" * 2000),
 ]
 """Ids that programs take for something else, or for each other."""
 

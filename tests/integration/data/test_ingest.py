@@ -3,6 +3,8 @@
 import csv
 import io
 import random
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -26,10 +28,8 @@ from finest.data.ingest import ingest
 from finest.data.packed import Packing, packing
 from finest.data.source import SourceFile
 from finest.errors import FinestError
+from tests.builders import ODD_IDS
 from tests.integration.data.conftest import Csv, Ingested, Row, csv_of
-
-ODD_IDS = ["007", "7", "NA", "null", "nan", "1e3", "0x10", " x", "x ", "a,b", 'say "hi"', "two\nlines", "Z\u00fcrich"]
-ODD_IDS += ["\u65e5\u672c", "'", "-", "#1", "True"]
 
 
 def delimited(rows: list[Row], delimiter: str) -> str:
@@ -96,6 +96,35 @@ def test_any_layout_of_the_same_rows_gives_the_same_files(
     assert Counter(zip(*(result[name].to_pylist() for name in ("user", "item", "timestamp")), strict=True)) == Counter(
         rows
     )
+
+
+READ = """
+import sys, time
+from pathlib import Path
+from finest.data.config import Ingest
+from finest.data.ingest import ingest
+from finest.peak import peak_bytes
+from storage import resolve
+
+found = resolve(sys.argv[1])
+config = Ingest.model_validate({"evaluation": {"depth": 10, "exclude_seen": False}, "min_user_interactions": 1})
+manifest = ingest(found.filesystem, found.files, config, Path(sys.argv[2]), threads=1)
+print(len(found.files), manifest.fingerprint, peak_bytes(), time.process_time())
+"""
+
+
+def test_a_folder_of_thousands_of_files_is_what_one_file_of_their_rows_is(
+    ingested: Ingested, plain_csv: Csv, tmp_path: Path
+) -> None:
+    rows: list[Row] = [(f"u{row % 50}", f"i{row * 7 % 90}", 1_600_000_000 + row) for row in range(9000)]
+    for number in range(3000):
+        file = tmp_path / "many" / f"a{number % 10}" / f"b{number % 300}" / f"part-{number}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(plain_csv(rows[number::3000]))
+    command = [sys.executable, "-c", READ, str(tmp_path / "many"), str(tmp_path / "read")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert told[:2] == ["3000", ingested({"one.csv": plain_csv(rows)})[0].fingerprint]
+    assert int(told[2]) < 500_000_000 and float(told[3]) < 30  # bytes, most of them of libraries, and CPU seconds
 
 
 def test_one_changed_value_changes_the_fingerprint(ingested: Ingested, plain_csv: Csv, clean_rows: list[Row]) -> None:

@@ -127,7 +127,8 @@ def test_a_good_package_passes_and_is_measured_and_nothing_is_written_into_it(
 def test_ids_of_any_text_go_through_ingest_lists_and_package_as_they_are(
     state: Path, judged: Callable[..., Judged], tmp_path: Path
 ) -> None:
-    turned = [ODD_IDS[place:] + ODD_IDS[:place] for place in range(len(ODD_IDS))]
+    ids = [*ODD_IDS, "ends in\r\n"]
+    turned = [ids[place:] + ids[:place] for place in range(len(ids))]
     rows = [(items[0], item, time) for items in turned for time, item in enumerate(items)]
     source = tmp_path / "rows.parquet"
     columns = zip(("user_id", "item_id", "timestamp"), zip(*rows, strict=True), strict=True)
@@ -136,7 +137,7 @@ def test_ids_of_any_text_go_through_ingest_lists_and_package_as_they_are(
     files = [SourceFile(str(source), source.stat().st_size, "")]
     ingest(pafs.LocalFileSystem(), files, config, tmp_path / "data", threads=1)
     data = dataset.load(tmp_path / "data")
-    assert set(data.user_ids) == set(data.item_ids[1:]) == set(ODD_IDS)
+    assert set(data.user_ids) == set(data.item_ids[1:]) == set(ids)
 
     facts = saved.read_facts(judged(0).model).model_copy(update={"exclude_seen": False})
     model = build(facts.model, data.items)
@@ -146,7 +147,7 @@ def test_ids_of_any_text_go_through_ingest_lists_and_package_as_they_are(
     lists, _ = champion.score(tmp_path / "model", data, "1")
     list_file.write(lists, tmp_path / "champion.parquet")
     lists = list_file.read(tmp_path / "champion.parquet")
-    assert set(lists.user) == set(ODD_IDS) >= set(lists.target)
+    assert set(lists.user) == set(ids) >= set(lists.target)
     sample = samples.take(lists, data)
     assert saved.recommend(saved.load(tmp_path / "model"), sample.histories, 10)[0] == sample.items
 
