@@ -7,9 +7,12 @@ import pytest
 from mlflow.entities import Run
 
 from finest.data.schema import Manifest
+from finest.gate.rls import HEADLINE
 from finest.gate.verdict import Served, Verdict
+from finest.perturb.config import LONGEST
 from finest.report.markdown import markdown
 from finest.training.history import schema
+from tests.unit.gate.made_up_run import PROBES, judged, made_up
 from tracking import records, runs, store
 
 HISTORY = pa.table(
@@ -130,6 +133,18 @@ def test_the_verdict_is_on_the_parent_and_every_variant_has_its_run_with_curves(
     assert curve("train/loss") == [(10, 3.0), (20, 2.0), (25, 1.5)]
     assert (curve("train/order"), curve("train/top")) == ([(25, 0.25)], [(25, 0.5)])
     assert curve("train/near") == [(25, 0.75)]
+
+
+def test_the_longest_name_that_a_scenario_may_have_leaves_room_in_those_of_metrics(parent: str, tmp_path: Path) -> None:
+    run, name = made_up(), "x" * LONGEST
+    for stage in ("base", "tuned"):
+        run.scores[name, stage] = run.scores[PROBES[0], stage]
+        run.described[name, stage] = {"role": "probe", "scenario": name}
+    with runs.step_run("gate") as step:
+        records.log_verdict(step, judged(run, tmp_path), {}, {name: HISTORY})
+    found = step.client.get_run(parent).data.metrics
+    assert {f"{of}/{metric}/{name}" for of in ("rls", "rls_unstabilised") for metric in HEADLINE} <= found.keys()
+    assert variants(parent)[name].data.metrics["train/loss"] == 1.5
 
 
 def test_what_is_served_and_its_weights_are_on_the_parent_so_that_they_plot_over_nights(
