@@ -57,6 +57,7 @@ def test_a_killed_run_is_taken_up_again_and_ends_like_one_that_was_not(
     assert len([run for run in found if run.info.status in ("FAILED", "KILLED") and "kfp_run_id" in run.data.tags]) == 1
 
 
+@pytest.mark.slow
 def test_reference_lists_of_a_killed_fine_tuning_lie_in_its_run_alone_and_the_next_run_removes_them(
     place: Place, tmp_path: Path
 ) -> None:
