@@ -85,9 +85,10 @@ def test_an_input_depends_on_its_kind_and_seed_alone(tmp_path: Path) -> None:
 
 
 def test_what_goes_wrong_is_said_and_kept_and_the_next_input_is_tried(tmp_path: Path) -> None:
-    jobs = [(name, seed) for seed in (1, 2) for name in KINDS]
+    jobs = [*((name, 1) for name in KINDS), ("lies", 2)]
     ended = list(pool.run(jobs, tmp_path, tmp_path / "kept", 1, seconds=5, most_mb=1000, module=__name__))
-    assert [(one.kind, one.word) for one in ended] == [(read.__name__, word) for read, word in ENDS.items()] * 2
+    words = {read.__name__: word for read, word in ENDS.items()}
+    assert [(one.kind, one.word) for one in ended] == [(name, words[name]) for name, _ in jobs]
     assert len({(tmp_path / "kept" / "lies" / seed / "input" / "input").read_text() for seed in "12"}) == 2
     note = (tmp_path / "kept" / "raises" / "1" / "ended.txt").read_text()
     assert note.startswith("python -m tests.fuzz --only raises --seed 1 --count 1\nexception: Traceback")
