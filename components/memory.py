@@ -12,6 +12,8 @@ OWN = Path("/proc/self/cgroup")
 """File that names this process's group."""
 UNLIMITED = 2**60
 """Least limit, in bytes, that the first version of cgroups gives for a group without a limit."""
+COUNTS = Path("/proc/vmstat")
+"""File with what the kernel counts for all of this machine, whatever group and container it is in."""
 SCORE = Path("/proc/self/oom_score_adj")
 """File that says how soon the kernel ends this process where memory is short."""
 
@@ -51,6 +53,16 @@ def look(root: Path = ROOT, own: Path = OWN) -> Memory:
     limit = min(limits, default=0)
     killed = dict(line.split() for line in _text(folders[0] / names[2]).splitlines()).get("oom_kill", "0")
     return Memory(limit or psutil.virtual_memory().total, bool(limit), _number(folders[0] / names[1]), int(killed))
+
+
+def killed_here(counts: Path = COUNTS) -> int | None:
+    """Returns how many processes of this machine the kernel has killed for want of memory; None where it does not say.
+
+    Args:
+        counts: File with the kernel's counts.
+    """
+    found = dict(line.split() for line in _text(counts).splitlines()).get("oom_kill")
+    return None if found is None else int(found)
 
 
 def go_first(score: Path = SCORE) -> None:

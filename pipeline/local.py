@@ -17,6 +17,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from components import events, orphan
+from components.memory import killed_here
 from components.step import cpu_seconds
 from finest.durations import duration
 from finest.errors import FinestError
@@ -143,7 +144,7 @@ def _follow(
     line: str, folder: Path, state: State, console: Console, image: containers.Image | None, searches: bool
 ) -> tuple[events.Event | None, RunCost]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
-    began, cpu_began = time.monotonic(), cpu_seconds()
+    began, cpu_began, killed = time.monotonic(), cpu_seconds(), killed_here()
     file = folder / "events.jsonl"
     os.environ |= {
         "KFP_RUN_ID": folder.name,
@@ -192,14 +193,30 @@ def _follow(
     _end_containers(state, folder, image)
     # A container's time is not in that of our child processes.
     spent = RunCost(time.monotonic() - began, cpu_seconds() - cpu_began + (cpu if image else 0.0))
-    if silent := _silent(running.values(), failure, bool(code)):
+    if silent := _silent(running.values(), failure, bool(code), without_a_word(killed, killed_here())):
         _end(child)
         _close(line, "FAILED")
         failure = silent
     return failure, spent
 
 
-def _silent(last: Iterable[events.Event], failure: events.Event | None, broke_off: bool) -> events.Event | None:
+def without_a_word(killed: int | None, since: int | None) -> str:
+    """Says how a step has ended that says nothing more.
+
+    Args:
+        killed: How many processes of this machine the kernel had killed for want of memory before; None: unknown.
+        since: Likewise by now.
+    """
+    if killed is None or since is None:
+        return "ended without a word, most often killed for want of memory"
+    if since > killed:
+        return "ended without a word, most likely killed for want of memory, as the kernel has done meanwhile"
+    return "ended without a word: killed, or crashed; the kernel has killed nothing for want of memory meanwhile"
+
+
+def _silent(
+    last: Iterable[events.Event], failure: events.Event | None, broke_off: bool, how: str
+) -> events.Event | None:
     """Returns a failure that no step has told of.
 
     A killed step says nothing more, and the next one then lacks its outputs; where it was the last, kfp sees none.
@@ -208,6 +225,7 @@ def _silent(last: Iterable[events.Event], failure: events.Event | None, broke_of
         last: The last event of every step.
         failure: The first failure that a step has told of, if any.
         broke_off: Whether the pipeline's process says that the run has failed.
+        how: How a step has ended that says nothing more.
 
     Returns:
         The failure that came before it, or instead of it; None where the one that was told of came first.
@@ -221,9 +239,7 @@ def _silent(last: Iterable[events.Event], failure: events.Event | None, broke_of
         return None
     if not (cut_off or broke_off):
         return None
-    text = (
-        "ended without a word, most often killed for want of memory" if cut_off else "the pipeline's process broke off"
-    )
+    text = how if cut_off else "the pipeline's process broke off"
     return events.Event(kind="failure", step=cut_off.step if cut_off else "run", time=time.time(), text=text)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from components.memory import Memory, go_first, look, mebibytes
+from components.memory import Memory, go_first, killed_here, look, mebibytes
 
 
 def files(root: Path, folder: str, **values: str) -> None:
@@ -71,3 +71,10 @@ def test_a_kernel_that_is_not_told_who_goes_first_is_a_line_in_the_log(
     with caplog.at_level(logging.INFO):
         go_first(tmp_path / "nowhere" / "oom_score_adj")
     assert "is the kernel's choice" in caplog.text
+
+
+def test_what_the_kernel_has_killed_on_all_of_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "vmstat").write_text("nr_free_pages 12\noom_kill 3\n")
+    assert killed_here(tmp_path / "vmstat") == 3
+    (tmp_path / "vmstat").write_text("nr_free_pages 12\n")
+    assert killed_here(tmp_path / "vmstat") is killed_here(tmp_path / "nowhere") is None

@@ -12,7 +12,7 @@ from components.orphan import VARIABLE
 from finest.errors import ConfigError, FinestError
 from pipeline import containers
 from pipeline.config import Config
-from pipeline.local import _silent
+from pipeline.local import _silent, without_a_word
 from pipeline.state import State
 
 IMAGE = containers.Image("finest:1", "sha256:0123", "", "10001:10001", gpu=False)
@@ -147,27 +147,40 @@ def event(kind: Kind, step: str, time: float, text: str = "") -> Event:
     return Event(kind=kind, step=step, time=time, text=text)
 
 
+HOW = without_a_word(None, None)
+
+
+@pytest.mark.parametrize(
+    ("killed", "since", "said"),
+    [(None, 3, "most often"), (3, None, "most often"), (3, 3, "nothing for want of memory"), (3, 4, "most likely")],
+)
+def test_how_a_step_ended_that_says_nothing_is_what_the_kernel_counts(
+    killed: int | None, since: int | None, said: str
+) -> None:
+    assert said in without_a_word(killed, since)
+
+
 def test_a_step_that_was_killed_is_named_and_not_the_one_that_missed_its_outputs() -> None:
     said = [
         event("finish", "ingest", 1),
         event("progress", "pretrain", 5),
         event("failure", "finetune", 9, "no such file"),
     ]
-    found = _silent(said, said[-1], broke_off=True)
-    assert found is not None and found.step == "pretrain" and "ended without a word" in found.text
+    found = _silent(said, said[-1], broke_off=True, how=HOW)
+    assert found is not None and found.step == "pretrain" and found.text == HOW
 
 
 def test_a_step_that_said_why_it_failed_is_named_though_another_was_cut_off_later() -> None:
     failure = event("failure", "pretrain", 5, "the disk is full")
-    assert _silent([failure, event("progress", "finetune", 9)], failure, broke_off=True) is None
+    assert _silent([failure, event("progress", "finetune", 9)], failure, broke_off=True, how=HOW) is None
 
 
 def test_a_run_that_broke_off_between_steps_is_nobodys_failure() -> None:
-    found = _silent([event("finish", "ingest", 1)], None, broke_off=True)
+    found = _silent([event("finish", "ingest", 1)], None, broke_off=True, how=HOW)
     assert found is not None and found.step == "run"
-    assert _silent([event("finish", "notify", 1)], None, broke_off=False) is None
+    assert _silent([event("finish", "notify", 1)], None, broke_off=False, how=HOW) is None
 
 
 def test_a_last_step_that_ends_without_a_word_is_a_failure_though_the_run_is_none() -> None:
-    found = _silent([event("finish", "recommend", 1), event("start", "notify", 2)], None, broke_off=False)
-    assert found is not None and found.step == "notify" and "ended without a word" in found.text
+    found = _silent([event("finish", "recommend", 1), event("start", "notify", 2)], None, broke_off=False, how=HOW)
+    assert found is not None and found.step == "notify" and found.text == HOW
