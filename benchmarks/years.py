@@ -108,7 +108,7 @@ def live(world: World, creep: float, trend: bool, years: int, seed: int = 0) -> 
         if trend:
             noise = monitor.pooled_noise(np.nansum(controls, axis=1), np.count_nonzero(~np.isnan(controls), axis=1))
             alarm = _alarm(np.column_stack([ratio, ratios]), noise, alarmed, world, nights)
-        controls[:, night % LOOK_BACK] = np.where(refused & ~alarm, np.nan, _control(world, random, years))
+        controls[:, night % LOOK_BACK] = _control(world, random, years)
         refused |= alarm
         by_trend += int(np.count_nonzero(alarm))
         never = refusals == 0
@@ -174,7 +174,7 @@ def table(results: list[Result]) -> str:
             "with `trend`" if one.trend else "without",
             f"{one.refused:.2f} [{one.interval[0]:.2f}, {one.interval[1]:.2f}]",
             f"{one.by_trend:.2f}" if one.trend else "",
-            "never" if never else f"{one.nights:g}, {'never' if one.late >= NIGHTS else f'{one.late:g}'}",
+            "never" if never else f"{one.nights:.0f}, {'never' if one.late >= NIGHTS else f'{one.late:.0f}'}",
             lost,
             "-" if one.creep == 0 else f"{one.lost_in_a_year:.0%}",
         ]

@@ -1,8 +1,9 @@
 """The nights of a line: tonight's entry, and a file of past ones."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -13,7 +14,7 @@ from finest.gate.config import Gate, digest
 from finest.gate.evidence import Evidence
 from finest.gate.measure import Measured
 from finest.gate.statistic import Statistic, quantile
-from finest.gate.verdict import Night
+from finest.gate.verdict import Night, RuleResult
 from finest.gate.verdict_file import finite
 from finest.metrics.accuracy import reciprocal_rank
 
@@ -47,6 +48,17 @@ def entry(evidence: Evidence, measured: Measured, config: Gate, ids: dict[str, A
         config=digest(config),
         candidate=candidate.digest,
     )
+
+
+def ended(night: Night, verdict: Literal["pass", "fail"], results: Sequence[RuleResult]) -> Night:
+    """Returns a night's entry with what came of it.
+
+    What its controls say of the noise of training is left out where `sanity` failed: they may be what was wrong. Any
+    other refused night keeps it: nights with much noise are refused more often, so those that pass say too little.
+    """
+    failed = {result.rule for result in results if result.status == "fail"}
+    known: dict[str, Any] = {"noise": None, "training_noise": {}} if "sanity" in failed else {}
+    return night.model_copy(update={"verdict": verdict, "alarm": "trend" in failed, **known})
 
 
 def read_history(path: Path) -> list[Night]:

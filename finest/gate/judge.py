@@ -15,7 +15,7 @@ from finest.gate.config import Gate
 from finest.gate.evidence import Evidence, read_evidence
 from finest.gate.examples import examples
 from finest.gate.harm import parts
-from finest.gate.history import entry
+from finest.gate.history import ended, entry
 from finest.gate.measure import Measured, measure
 from finest.gate.monitor import attempts, confidence_of_attempt, follow, others
 from finest.gate.noise import pooled
@@ -89,12 +89,7 @@ def judge(
     results = check(evidence, measured, config)
     trials = self_test(evidence, measured, config, again) if config.self_test and results else []
     word, reason = decision(results, trials)
-    alarm = any(result.rule == "trend" and result.status == "fail" for result in results)
-    night = (
-        None
-        if word == "broken"
-        else tonight.model_copy(update={"verdict": "pass" if word == "pass" else "fail", "alarm": alarm})
-    )
+    night = None if word == "broken" else ended(tonight, "pass" if word == "pass" else "fail", results)
     metrics = {name: value for name, value in verdict_metrics(measured).items() if np.isfinite(value)}
     return Verdict(
         verdict=word,

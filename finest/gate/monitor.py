@@ -150,11 +150,8 @@ def bound(false_alarm_nights: float, alarmed: bool | npt.NDArray[np.bool_]) -> F
 
 
 def training_noise(history: Sequence[Night]) -> float:
-    """Returns the standard deviation of log MRR between equal trainings, by the controls of past nights.
-
-    Nights that another rule refused are left out: their controls may be what was wrong.
-    """
-    found = [night.noise for night in history if (night.verdict == "pass" or night.alarm) and night.noise is not None]
+    """Returns the standard deviation of log MRR between equal trainings, by the controls of past nights."""
+    found = [night.noise for night in history if night.noise is not None]
     return float(pooled_noise(np.array(sum(found)), np.array(len(found))))
 
 

@@ -38,14 +38,11 @@ def training_noise(evidence: Evidence, pairs: Pairs) -> Noise:
 
 
 def pooled(noise: Noise, history: Sequence[Night]) -> Noise:
-    """Returns tonight's noise with that of earlier nights of the line: the variances' mean, by degrees of freedom.
-
-    Nights that were refused are left out: their controls may be what was wrong.
-    """
-    passed = [night.training_noise for night in history if night.verdict == "pass"]
+    """Returns tonight's noise with that of earlier nights of the line: the variances' mean, by degrees of freedom."""
+    nights = [night.training_noise for night in history]
     return {
         stage: {
-            name: _pool([(error.standard, error.degrees), *_known(passed, f"{stage}/{name}")])
+            name: _pool([(error.standard, error.degrees), *_known(nights, f"{stage}/{name}")])
             for name, error in found.items()
         }
         for stage, found in noise.items()

@@ -1,4 +1,4 @@
-"""A candidate that is too good to be true, and the noise of training that a line's nights pool."""
+"""A candidate that is too good to be true."""
 
 import math
 from pathlib import Path
@@ -8,8 +8,6 @@ import pytest
 
 from finest.gate.config import Gate
 from finest.gate.judge import judge
-from finest.gate.noise import pooled
-from finest.gate.statistic import Error
 from finest.gate.verdict import Night, RuleResult, Verdict
 from finest.gate.verdict_file import read_verdict, write_verdict
 from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, made_up, rule
@@ -58,15 +56,3 @@ def test_nights_that_were_refused_do_not_say_what_is_usual(tmp_path: Path) -> No
 def test_few_nights_say_nothing(tmp_path: Path, nights: int) -> None:
     history = [night(number, 1.01) for number in range(nights)]
     assert jumped(tmp_path, history, better=3).status == "not applicable"
-
-
-def test_the_nights_of_a_line_pool_their_noise_by_degrees_of_freedom() -> None:
-    tonight = {"tuned": {"rbo": Error(0.001, 1)}}
-    past = [
-        Night(run=str(number), verdict=verdict, training_noise={"tuned/rbo": (sd, 1)})
-        for number, (sd, verdict) in enumerate([(0.01, "pass"), (0.02, "pass"), (0.9, "fail")])
-    ]
-    found = pooled(tonight, past)["tuned"]["rbo"]
-    assert found.standard == pytest.approx((0.000501 / 3) ** 0.5) and found.degrees == 3
-    assert pooled(tonight, []) == tonight
-    assert found.margin(0.95) < Error(0.013, 1).margin(0.95)
