@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from finest.experiments.record import Cell, Given, Row
 
 PARTS = {
+    "none": "no fine-tuning",
     "cross_entropy": "neither",
     "simulation": "simulation without rank loss",
     "rank_loss": "rank loss without simulation",
@@ -22,12 +23,12 @@ PARTS = {
 
 @EXPERIMENTS.register("ablation")
 class Ablation(Experiment):
-    """Fine-tunes the same base models with both parts of FINEST, with one, and with neither."""
+    """Fine-tunes the same base models with both parts of FINEST, with one, with neither, and not at all."""
 
     question = "Which part of FINEST does what?"
     told = (
-        "Every row fine-tunes the same base models for the same epochs; `neither` is the loss alone. Without the rank "
-        "loss nothing is shared between trainings but the seed.",
+        "Every row but the one without fine-tuning fine-tunes the same base models for the same epochs; `neither` is "
+        "the loss alone. Without the rank loss nothing is shared between trainings but the seed.",
     )
     columns = COLUMNS
     by = BY

@@ -75,7 +75,7 @@ def test_grids_have_whatever_is_registered() -> None:
 
 def test_some_cells_are_chosen_by_their_names_and_none_is_an_error() -> None:
     assert {cell.what["treatment"] for cell in chosen("ablation", GIVEN, ["simulation"])} == {"simulation"}
-    with pytest.raises(ConfigError, match="no cell is called so; there are 'ablation cross_entropy s0'"):
+    with pytest.raises(ConfigError, match="no cell is called so; there are 'ablation none s0'"):
         chosen("ablation", GIVEN, ["nothing"])
     with pytest.raises(ConfigError, match="there is no experiment called ablatoin; did you mean ablation"):
         chosen("ablatoin", GIVEN)
