@@ -144,7 +144,8 @@ def _follow(
     line: str, folder: Path, state: State, console: Console, image: containers.Image | None, searches: bool
 ) -> tuple[events.Event | None, RunCost]:
     """Starts the pipeline's process and shows its steps until it ends. Returns the first failure, if any."""
-    began, cpu_began, killed = time.monotonic(), cpu_seconds(), killed_here()
+    began, cpu_began = time.monotonic(), cpu_seconds()
+    killed = None if image else killed_here()  # an engine may be another machine's
     file = folder / "events.jsonl"
     os.environ |= {
         "KFP_RUN_ID": folder.name,
