@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow.fs as pafs
 
@@ -12,6 +13,8 @@ from finest.data.opened import chunks
 from finest.data.separators import words
 from finest.errors import DataError
 
+LONGEST = 1 << 22
+"""Number of characters from which on a line, such as one with a quote that is never closed, is cut where it may."""
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which it begins with
@@ -74,29 +77,52 @@ def write(parts: Iterator[str], target: Path) -> None:
             out.write(text.encode(errors="surrogateescape"))
 
 
-def mixed(parts: Iterator[str]) -> bool:
-    """Tells whether lines end in more than one of the usual ways."""
-    return len(set[str]().union(*map(_ends, _unsplit(parts)))) > 1
+class Fields(NamedTuple):
+    """Says what is between fields, and what they may be quoted by; an empty text: nothing."""
+
+    separator: str
+    quote: str
+
+    @property
+    def tokens(self) -> re.Pattern[str]:
+        """Returns what a line's end is told by: quoted fields, one that is not over yet, and line ends outside."""
+        if not self.quote:
+            return re.compile(r"(?P<end>\r\n?|\n)")
+        quote, end = re.escape(self.quote), rf"(?={re.escape(self.separator)}|[\r\n]|\Z)"
+        begun = (
+            rf"(?:(?<=\n)|(?<=\r)|(?<={re.escape(self.separator)})|\A){quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*"
+        )
+        return re.compile(rf"{begun}{quote}{end}|(?P<open>{begun}\Z)|(?P<end>\r\n?|\n)")
 
 
-def _ends(text: str) -> set[str]:
-    both = text.count("\r\n")
-    counted = {"\r\n": both, "\n": text.count("\n") - both, "\r": text.count("\r") - both}
-    return {end for end, count in counted.items() if count}
+def mixed(parts: Iterator[str], fields: Fields) -> bool:
+    """Tells whether lines end in more than one of the usual ways; what is quoted is no line's end."""
+    found: set[str] = set()
+    for text in _lines(parts, fields):
+        found |= {match["end"] for match in fields.tokens.finditer(text) if match["end"]}
+    return len(found) > 1
 
 
-def plain(parts: Iterator[str]) -> Iterator[str]:
-    """Yields a text with line feeds for line ends."""
-    return (re.sub(r"\r\n?", "\n", text) for text in _unsplit(parts))
+def plain(parts: Iterator[str], fields: Fields) -> Iterator[str]:
+    """Yields a text with line feeds for line ends; what is quoted stays as it is."""
+    for text in _lines(parts, fields):
+        yield fields.tokens.sub(lambda match: "\n" if match["end"] else match[0], text)
 
 
-def _unsplit(parts: Iterator[str]) -> Iterator[str]:
-    """Yields a text in parts that split no line end."""
+def _lines(parts: Iterator[str], fields: Fields) -> Iterator[str]:
+    """Yields a text in parts of whole lines, as long as these are not longer than LONGEST."""
     rest = ""
-    for part in chain(parts, [""]):
-        text = rest + part
-        rest = "\r" if part and text.endswith("\r") else ""
-        yield text.removesuffix("\r") if rest else text
+    for part in parts:
+        rest += part
+        whole = 0
+        for match in fields.tokens.finditer(rest):
+            if match["end"] and match.end() < len(rest):  # behind a last CR may come an LF
+                whole = match.end()
+        if len(rest) - whole > LONGEST:
+            whole = len(rest) - rest.endswith("\r")
+        yield rest[:whole]
+        rest = rest[whole:]
+    yield rest
 
 
 def tabbed(parts: Iterator[str]) -> Iterator[str]:

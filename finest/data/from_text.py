@@ -14,7 +14,7 @@ import pyarrow.fs as pafs
 
 from finest.data import separators
 from finest.data.config import Columns, Ingest
-from finest.data.encoded import MARKS, decoded, decoding, mixed, plain, tabbed, write
+from finest.data.encoded import MARKS, Fields, decoded, decoding, mixed, plain, tabbed, write
 from finest.data.layout import Found, Layout, places
 from finest.data.opened import chunks, compression_of, require_text
 from finest.data.separators import WHITESPACE, Sample, Start
@@ -62,8 +62,9 @@ def found(
     form = _form(file, before, format, config)
     separator = form.sample.separator
     compression, copy = compression_of(file.path), None
-    several = mixed(iter([start.decode(encoding, "replace").removesuffix("\r")])) or (
-        copied and mixed(decoding(filesystem, file.path, encoding))
+    fields = Fields(separator, "" if separator == WHITESPACE else _quote(format, config))
+    several = mixed(iter([start.decode(encoding, "replace").removesuffix("\r")]), fields) or (
+        copied and mixed(decoding(filesystem, file.path, encoding), fields)
     )
     if (
         codecs.lookup(encoding).name not in ("utf-8", "ascii")
@@ -73,13 +74,13 @@ def found(
     ):
         copy = copies / f"{hashlib.sha256(file.path.encode()).hexdigest()}.txt"
         parts = decoding(filesystem, file.path, encoding)
-        write(tabbed(parts) if separator == WHITESPACE else plain(parts) if several else parts, copy)
+        write(tabbed(parts) if separator == WHITESPACE else plain(parts, fields) if several else parts, copy)
     layout = Layout(
         "text",
         tuple((role, str(place)) for role, place in form.places.items()),
         width=form.width,
         delimiter="\t" if separator == WHITESPACE else separator,
-        quote="" if separator == WHITESPACE else _quote(format, config),
+        quote=fields.quote,
         header=form.header,
         skip=before.lines,
         compression=compression if copy is None and compression in ("gzip", "zstd") else "none",

@@ -317,6 +317,19 @@ def test_line_ends_of_several_kinds_end_a_line_each(
     assert any("line ends of several kinds" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("ends", [["\n"], ["\n", "\r\n"]], ids=["alike", "several"])
+@pytest.mark.parametrize("id", ["a\rb", "a\r\nb", "\r", 'say "\r"'])
+def test_a_line_end_that_is_quoted_ends_no_line_and_stays_as_it_is(
+    ingested: Ingested, clean_rows: list[Row], ends: list[str], id: str
+) -> None:
+    lines = ["user_id,item_id,timestamp", *(f"{user},{item},{time}" for user, item, time in clean_rows)]
+    lines += [f'u0,"{id.replace(chr(34), 2 * chr(34))}",5'] * 3
+    text = "".join(line + ends[number % len(ends)] for number, line in enumerate(lines))
+    found, folder = ingested({"a.csv": text.encode()})
+    assert id in pq.read_table(folder / schema.ITEMS)["item"].to_pylist()
+    assert any("line ends of several kinds" in note for note in found.notes) == (len(ends) > 1)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
