@@ -21,10 +21,12 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
         DataError: It cannot be read, or a page of it is not what was written.
     """
     try:
-        return pq.read_table(path, columns=columns, page_checksum_verification=True)
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
+        _ = table.schema.names  # bytes until they are asked for
+        return table
     except FileNotFoundError:
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}); let the step that wrote it run again"
         ) from error
