@@ -17,6 +17,7 @@ from finest import causes, errors, patience
 from finest.errors import FinestError, UnavailableError
 from tracking import embedded
 from tracking.away import away
+from tracking.describe import cut
 from tracking.store import PRESIGNED, connect, experiment_id, service, uri
 
 if TYPE_CHECKING:
@@ -228,5 +229,4 @@ def _reason(error: BaseException) -> str:
 
 def one_line(error: BaseException, length: int = 300) -> str:
     """Returns an error's line without secrets, cut to so many characters."""
-    text = errors.one_line(error)
-    return text if len(text) <= length else text[: length - 3] + "..."
+    return cut(errors.one_line(error), length)

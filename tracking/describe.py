@@ -66,7 +66,12 @@ def cut(text: str, length: int) -> str:
 
 def short_name(source: str) -> str:
     """Returns a name for the source in run names: the last part of its path or URI, without the suffix, cut."""
-    return cut(re.sub(r"\.[a-z]+$", "", masked(source).rstrip("/").rsplit("/", 1)[-1]), LONGEST)
+    return cut(re.sub(r"\.[a-z]+$", "", last_part(source)), LONGEST)
+
+
+def last_part(source: str) -> str:
+    """Returns the last part of a path or URI, without secrets."""
+    return masked(source).rstrip("/").rsplit("/", 1)[-1]
 
 
 def code_tags() -> dict[str, str]:

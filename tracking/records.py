@@ -24,7 +24,7 @@ from finest.secrets import masked
 from finest.training.history import metrics_of
 from tracking.answer import one_line
 from tracking.away import away
-from tracking.describe import cut
+from tracking.describe import cut, last_part
 from tracking.runs import NIGHT_DATA, NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
 from tracking.store import connect
 
@@ -174,7 +174,7 @@ def dataset_name(source: str) -> str:
     """Returns the data set's name in MLflow: the last part of its URI, cut to what MLflow takes."""
     from mlflow.utils.validation import MAX_DATASET_NAME_SIZE
 
-    return cut(masked(source).rstrip("/").rsplit("/", 1)[-1] or "interactions", MAX_DATASET_NAME_SIZE)
+    return cut(last_part(source) or "interactions", MAX_DATASET_NAME_SIZE)
 
 
 def _log_variants(run: Run, verdict: Verdict, histories: Mapping[str, pa.Table]) -> None:

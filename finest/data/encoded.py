@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import pyarrow.fs as pafs
 
 from finest.data.opened import chunks
-from finest.data.separators import words
+from finest.data.separators import inside, words
 from finest.errors import DataError
 
 LONGEST = 1 << 22
@@ -83,45 +84,53 @@ class Fields(NamedTuple):
     separator: str
     quote: str
 
-    @property
-    def tokens(self) -> re.Pattern[str]:
-        """Returns what a line's end is told by: quoted fields, one that is not over yet, and line ends outside."""
-        if not self.quote:
-            return re.compile(r"(?P<end>\r\n?|\n)")
-        quote, end = re.escape(self.quote), rf"(?={re.escape(self.separator)}|[\r\n]|\Z)"
-        begun = (
-            rf"(?:(?<=\n)|(?<=\r)|(?<={re.escape(self.separator)})|\A){quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*"
-        )
-        return re.compile(rf"{begun}{quote}{end}|(?P<open>{begun}\Z)|(?P<end>\r\n?|\n)")
-
 
 def mixed(parts: Iterator[str], fields: Fields) -> bool:
     """Tells whether lines end in more than one of the usual ways; what is quoted is no line's end."""
     found: set[str] = set()
     for text in _lines(parts, fields):
-        found |= {match["end"] for match in fields.tokens.finditer(text) if match["end"]}
+        ends = _ends(text)
+        if len(found | ends) > 1:  # so they are looked at, which takes a hundred times as long
+            ends = {match["end"] for match in _tokens(fields).finditer(text) if match["end"]}
+        found |= ends
     return len(found) > 1
+
+
+def _ends(text: str) -> set[str]:
+    """Returns the ways in which lines end, those of quoted ones among them."""
+    both = text.count("\r\n")
+    counted = {"\r\n": both, "\n": text.count("\n") - both, "\r": text.count("\r") - both}
+    return {end for end, count in counted.items() if count}
 
 
 def plain(parts: Iterator[str], fields: Fields) -> Iterator[str]:
     """Yields a text with line feeds for line ends; what is quoted stays as it is."""
     for text in _lines(parts, fields):
-        yield fields.tokens.sub(lambda match: "\n" if match["end"] else match[0], text)
+        yield _tokens(fields).sub(lambda match: "\n" if match["end"] else match[0], text)
+
+
+@cache
+def _tokens(fields: Fields) -> re.Pattern[str]:
+    """Returns what a line's end is told by: quoted fields, one that is not over yet, and line ends outside."""
+    if not fields.quote:
+        return re.compile(r"(?P<end>\r\n?|\n)")
+    quote, separator = re.escape(fields.quote), re.escape(fields.separator)
+    begun = rf"(?:(?<=\n)|(?<=\r)|(?<={separator})|\A){quote}{inside(fields.quote)}"
+    return re.compile(rf"{begun}{quote}(?={separator}|[\r\n]|\Z)|{begun}\Z|(?P<end>\r\n?|\n)")
 
 
 def _lines(parts: Iterator[str], fields: Fields) -> Iterator[str]:
     """Yields a text in parts of whole lines, as long as these are not longer than LONGEST."""
     rest = ""
     for part in parts:
-        rest += part
         whole = 0
-        for match in fields.tokens.finditer(rest):
+        for match in _tokens(fields).finditer(rest):
             if match["end"] and match.end() < len(rest):  # behind a last CR may come an LF
                 whole = match.end()
         if len(rest) - whole > LONGEST:
             whole = len(rest) - rest.endswith("\r")
         yield rest[:whole]
-        rest = rest[whole:]
+        rest = rest[whole:] + part
     yield rest
 
 

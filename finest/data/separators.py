@@ -168,11 +168,17 @@ def words(line: str) -> list[str]:
     return re.split(r"[ \t]+", line.strip(" \t"))
 
 
+def inside(quote: str) -> str:
+    """Returns the pattern of what may stand between the quotes of a field, in which one quote is two."""
+    # Without possessive repeats: Python 3.11.0 to 3.11.4, Debian's among them, match them wrongly.
+    around = re.escape(quote)
+    return rf"[^{around}]*(?:{around}{around}[^{around}]*)*"
+
+
 @cache
 def _field(separator: str, quote: str) -> re.Pattern[str]:
-    # Without possessive repeats: Python 3.11.0 to 3.11.4, Debian's among them, match them wrongly.
     cut, first, around = re.escape(separator), re.escape(separator[0]), re.escape(quote)
     plain = rf"([^\n{first}]*(?:(?!{cut}){first}[^\n{first}]*)*)"
     if not quote:
         return re.compile("(?!)()|" + plain)
-    return re.compile(rf"{around}([^{around}]*(?:{around}{around}[^{around}]*)*){around}(?={cut}|\n|\Z)|{plain}")
+    return re.compile(rf"{around}({inside(quote)}){around}(?={cut}|\n|\Z)|{plain}")

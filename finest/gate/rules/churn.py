@@ -9,7 +9,7 @@ from finest.gate.roles import CANDIDATE
 from finest.gate.statistic import sure
 from finest.gate.verdict import RuleResult
 
-TODO = (
+LOW = (
     "Keep the champion's lists (finetune.reference: champion), give FINEST more weight (finetune.alpha), or, where "
     "users are to see a new recommender, set gate.max_churn_over_seed: off for this run."
 )
@@ -41,7 +41,7 @@ def churn(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
         name = "churn.rbo"
         option = options[name]
         results.append(
-            at_least(name, lead, -margin, sentence, option=option, low=TODO, wide=WIDE, equal=0.0, shown=mine.value)
+            at_least(name, lead, -margin, sentence, option=option, low=LOW, wide=WIDE, equal=0.0, shown=mine.value)
         )
     if (bound := config.min_churn_rbo) is not None:
         holds = mine.low >= bound
@@ -50,7 +50,7 @@ def churn(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
             f"{'not below' if holds else 'below'} the bound of {bound:.3f}."
         )
         name = "churn.absolute"
-        results.append(at_least(name, mine, bound, sentence, option=options[name], low=TODO, wide=WIDE))
+        results.append(at_least(name, mine, bound, sentence, option=options[name], low=LOW, wide=WIDE))
     if not results:
         sentence = f"{said}; no bound is set."
         return [not_applicable("churn.rbo", sentence, options["churn.rbo"])]
