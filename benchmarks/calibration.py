@@ -150,7 +150,7 @@ def of_accuracy(users: Users, ratio: float, against: str) -> Measured:
     candidate, other = users.mrr(ratio, RETRAINED[against])
     if against == "base":
         return _measured(mrr={"candidate": candidate, "base": other})
-    newer = Newer(candidate, None, other, int(users.instances.sum()), 0, 0)
+    newer = Newer(candidate, None, other, int(users.instances.sum()), 0, 0, 0, told=True)
     return _measured(mrr={"candidate": candidate, "base": candidate}, newer=newer)
 
 

@@ -73,14 +73,17 @@ class Gate(Section):
     pass: under three standard errors of the ratio, many do not."""
     max_accuracy_drop_champion: float = Field(default=0.06, ge=0, lt=1)
     """Largest drop in MRR against the champion, as a share of the champion's MRR, by the lower bound of the ratio; on
-    instances after the champion's own cut, with targets that both catalogues hold."""
+    instances after the champion's own cut, with targets that both catalogues hold; one that the candidate does not rank
+    is one that it does not find."""
     false_alarm_nights: float = Field(default=60, ge=1)
     """Least average number of nights until a line of equal models is refused for a decline over nights. Candidates are
     held against the last 30 champions by the nightly ratios of MRR, which are added up along the promotions; how soon a
     decline is seen: docs/error_rates.md."""
     max_jump: OrOff[Fraction] = 0.05
     """How far the candidate's MRR against the champion's may be proven to be beyond that of all past nights of the
-    line; above it the verdict is `suspicious`, and a person decides. It applies from five past nights on."""
+    line; above it the verdict is `suspicious`, and a person decides. With fewer than five past nights, half as much
+    again as the champion's is the bound; without a champion, three times the best simple recommender's; and in any
+    case a fifth above the base model's. `off` asks none of this."""
     min_coverage_ratio: float = Field(default=0.8, ge=0, le=1)
     """Least catalogue coverage of all top 10s, as a share of the base model's coverage."""
     max_overlap_ratio: float = Field(default=1.25, ge=1)
@@ -89,7 +92,8 @@ class Gate(Section):
     """Least number of users who are shown an item in a top 10, in multiples of how many are shown it by the base model
     and by the champion, whichever shows it to fewer; of every item that these show to 1% of the users, and to
     `min_users`, or more. The other way round, what the candidate shows to so many must be shown to as large a share of
-    them by one of these. Of 21 candidates on three kinds of data no item was below .68: docs/choices.md."""
+    them by one of these. Of 21 candidates on three kinds of data no item was below .68: docs/choices.md. Of the items
+    that these show to 5 users or more, 1% at most may be in no list of the candidate. `off` asks neither."""
     min_plasticity: float = Field(default=0.9, ge=0, le=1)
     """Least plasticity, as a share of the base model's. Plasticity is the mean of 1 - rbo between a user's lists at one
     interaction and at the next: how far lists move when the history grows."""
@@ -105,9 +109,11 @@ class Gate(Section):
     min_segment_users: int = Field(default=30, ge=2)
     """Least number of users for a segment to be held to `max_segment_drop`; smaller ones are reported alone."""
     max_odd_users: float = Field(default=0.01, ge=0, lt=1)
-    """Largest share of users whose lists are odd with the candidate and not with the base model, less those of whom it
-    is the other way round: they stand still while those of the base model move, are a simple recommender's or the
-    champion's own, or have next to nothing in common with the base model's. It refuses where more are proven."""
+    """Largest share of a user's lists that are odd with the candidate and not with the base model, in the mean over
+    users and less the share of which it is the other way round: they stand still while those of the base model move,
+    are a simple recommender's, the champion's own or the same user's one before, or have next to nothing in common with
+    the base model's. Also the largest share of users whose lists have next to nothing in common with the champion's,
+    unless `max_churn_over_seed` is off. It refuses where more are proven."""
     max_flips_above_seed: float = Field(default=0.05, ge=0, le=1)
     """Largest share of hits in the top 10 that the candidate may lose beyond those that another seed loses, by the
     lower bound of the difference: hits of the champion on instances after its own cut, or without one, of the base

@@ -4,6 +4,7 @@ A file of rank lists says what it is; here that is held against what other files
 alike, but not the same to the last item and rank, unless it is what they are served with: counts know no seed.
 """
 
+import math
 from collections.abc import Iterator
 from itertools import combinations
 
@@ -16,6 +17,7 @@ from finest.gate.outcome import decide
 from finest.gate.rls import same
 from finest.gate.roles import Slot
 from finest.gate.verdict import RuleResult
+from finest.gate.verdict_metrics import verdict_metrics
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.similarity import rbo
 from finest.ranklists.schema import TRAINED
@@ -28,8 +30,26 @@ EDITED = 0.5
 
 
 def controlled(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
-    """Returns whether files that must differ do, whether floor and ceiling are honest, and whether users are enough."""
-    return [_copies(evidence), _yardsticks(evidence, measured), _users(evidence, config)]
+    """Returns whether numbers are numbers, files differ that must, floor and ceiling are honest, and users enough."""
+    return [
+        _finite(evidence, measured),
+        _copies(evidence),
+        _yardsticks(evidence, measured),
+        _users(evidence, config),
+    ]
+
+
+def _finite(evidence: Evidence, measured: Measured) -> RuleResult:
+    files = sorted(str(slot) for slot, listed in evidence.files.items() if not listed.finite)
+    numbers = sorted(name for name, value in verdict_metrics(measured).items() if not math.isfinite(value))
+    todo = "Look at the loss of these trainings (it diverged, or overflowed), lower the learning rate, train anew."
+    if files:
+        sentence = f"Scores that are no finite numbers are in the lists of: {'; '.join(files)}."
+        return decide("sanity.finite", False, sentence, todo=todo)
+    if numbers:
+        sentence = f"Metrics that are no finite numbers: {', '.join(numbers)}."
+        return decide("sanity.finite", False, sentence, todo=todo)
+    return decide("sanity.finite", True, "Every score and every metric is a finite number.")
 
 
 def _users(evidence: Evidence, config: Gate) -> RuleResult:
@@ -45,8 +65,14 @@ def _users(evidence: Evidence, config: Gate) -> RuleResult:
 
 def _copies(evidence: Evidence) -> RuleResult:
     found = next(_pairs(evidence), None)
+    counts_alone = _counts_alone(evidence)
     if found is None:
-        return decide("sanity.copies", True, "No two trainings, and no two stages of one, have the same lists.")
+        said = (
+            "No two trainings of the network have the same lists, and the counts, which are served alone, follow edits."
+            if counts_alone
+            else "No two trainings, and no two stages of one, have the same lists."
+        )
+        return decide("sanity.copies", True, said)
     one, other = found
     sentence = (
         f"The lists of ({one}) and of ({other}) are the same, which those of two trainings never are: "
@@ -67,7 +93,7 @@ def _pairs(evidence: Evidence) -> Iterator[tuple[Slot, Slot]]:
     files = evidence.files
     trained = [slot for slot in files if slot.role in TRAINED and slot.scenario != "identity"]
     plain = "network" if any(slot.stage == "network" for slot in trained) else "base"
-    counts_alone = plain == "network" and evidence.candidate.description.served == "memory"
+    counts_alone = _counts_alone(evidence)
     for one, other in combinations(trained, 2):
         # A training may be too short for rounding to move a list, but its scores are others.
         alike = same if "rounding" not in (one.scenario, other.scenario) else _same_scores
@@ -77,6 +103,16 @@ def _pairs(evidence: Evidence) -> Iterator[tuple[Slot, Slot]]:
     for slot, listed in files.items():
         if slot.role not in TRAINED and same(evidence.candidate, listed):
             yield candidate, slot
+    probes = [slot for slot in trained if slot.role == "probe" and slot.stage == "base"]
+    cleans = {slot.group: slot for slot in trained if slot.role == "clean" and slot.stage == "base"}
+    # Counts know no seed, but they know their rows: edits may move no list, but of so many scores some.
+    if counts_alone and probes and all(_same_scores(files[cleans[slot.group]], files[slot]) for slot in probes):
+        yield cleans[probes[0].group], probes[0]
+
+
+def _counts_alone(evidence: Evidence) -> bool:
+    there = any(slot.role in TRAINED and slot.stage == "network" for slot in evidence.files)
+    return there and evidence.candidate.description.served == "memory"
 
 
 def _same_scores(one: Listed, other: Listed) -> bool:

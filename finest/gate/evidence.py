@@ -181,6 +181,9 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
     candidate = min(clean, key=lambda slot: (group_order(slot.group), slot.protocol == "independent"))
     _agree(files, candidate)
     _one_catalogue(files, candidate)
+    for slot, listed in files.items():
+        if slot.role == "champion":
+            _whole(listed, first[1].position)
     headline = {
         Need(slot.role, slot.stage, slot.scenario) for slot in files if slot.protocol in (candidate.protocol, None)
     }
@@ -243,6 +246,8 @@ def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
         if slot.role != "champion":
             pairs.append(("the number of items in the catalogue", ours.catalogue.items, theirs.catalogue.items))
             pairs.append(("the catalogue's digest", ours.catalogue.digest, theirs.catalogue.digest))
+        if slot.role == "control":
+            _seed(files, slot)
         if slot.role in TRAINED:
             pairs.append(("model", ours.model, theirs.model))
             if ours.data_fingerprint and theirs.data_fingerprint:
@@ -256,6 +261,37 @@ def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
                 raise DataError(
                     f"{both} do not belong together: {name} is {mine} and {other}; give lists of one run alone"
                 )
+
+
+def _seed(files: dict[Slot, Listed], control: Slot) -> None:
+    """Checks that a control is of the seed that it is there for, where it says of which it is.
+
+    What another seed changes is the noise floor, and what rounding changes under the same seed the ceiling.
+    """
+    wanted = "clean", "tuned", control.group
+    clean = next((files[slot] for slot in files if (slot.role, slot.stage, slot.group) == wanted), None)
+    ours, theirs = clean.description.seed if clean else None, files[control].description.seed
+    if clean is None or ours is None or theirs is None or (ours != theirs) == (control.scenario == "seed"):
+        return
+    which = "another one than" if control.scenario == "seed" else "that of"
+    raise DataError(
+        f"{files[control].path}: the seed of the control `{control.scenario}` must be {which} the clean variant "
+        f"({clean.path}), and they are {theirs} and {ours}; train the control anew"
+    )
+
+
+def _whole(listed: Listed, position: npt.NDArray[np.int64]) -> None:
+    """Checks that a champion's lists are as long as its own catalogue allows; of trainings, reading has."""
+    about, length = listed.description, (listed.items >= 0).sum(1)
+    rankable = about.catalogue.items - (position if about.exclude_seen else 0)
+    short = length < np.minimum(about.depth, rankable)
+    if short.any():
+        row = int(np.flatnonzero(short)[0])
+        raise DataError(
+            f"{listed.path}: {np.count_nonzero(short)} of {len(short)} lists are too short (the first has "
+            f"{length[row]} items, at position {position[row]} of a user); write all of the depth {about.depth} that "
+            f"the champion can rank of its {about.catalogue.items} items"
+        )
 
 
 def _one_catalogue(files: dict[Slot, Listed], candidate: Slot) -> None:

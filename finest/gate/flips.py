@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from finest.gate.evidence import Evidence, Listed
 from finest.gate.rls import ByUser
-from finest.gate.segments import comparable
 from finest.gate.statistic import Ratio, Statistic
 from finest.metrics.overlaps import HEAD
 
@@ -39,11 +38,11 @@ class Flips:
     """What the candidate loses beyond it, with one-sided 95% bounds by users; None where that cannot be said."""
 
 
-def flips(evidence: Evidence, by_user: ByUser) -> Flips:
+def flips(evidence: Evidence, by_user: ByUser, comparable_M: Mask) -> Flips:
     """Compares the candidate's hits with the champion's where the two can be compared, or without one, with base's."""
     candidate, champion = evidence.candidate, evidence.other("champion")
     old = champion or evidence.clean(evidence.group, "base")
-    among_M = comparable(candidate, champion) if champion else np.ones(len(candidate.items), bool)
+    among_M = comparable_M if champion else np.ones(len(candidate.items), bool)
     had_M, has_M = _hit(old) & among_M, _hit(candidate) & among_M
     lost_M, hits = had_M & ~has_M, int(had_M.sum())
     had_U, has_U = (np.bincount(evidence.codes, each) for each in (had_M, has_M))
@@ -60,11 +59,16 @@ def flips(evidence: Evidence, by_user: ByUser) -> Flips:
 
 
 def _seed(evidence: Evidence, by_user: ByUser, among_M: Mask) -> Ratio | None:
-    """Returns the share of hits lost between two seeds, both directions together; None where nothing tells."""
-    other = evidence.find("control", "seed", "base")
+    """Returns the share of hits lost between two seeds, both directions together; None where nothing tells.
+
+    Counts know no seed: where they are served alone, the seeds are the network's.
+    """
+    stages = ("network", "base") if evidence.candidate.description.served == "memory" else ("base",)
+    other = next(filter(None, (evidence.find("control", "seed", stage) for stage in stages)), None)
     if other is None:
         return None
-    one_M, other_M = _hit(evidence.clean(other.description.group, "base")) & among_M, _hit(other) & among_M
+    clean = evidence.clean(other.description.group, other.description.stage)
+    one_M, other_M = _hit(clean) & among_M, _hit(other) & among_M
     if not (one_M | other_M).any():
         return None
     return _share(by_user, one_M != other_M, one_M.astype(np.int64) + other_M, among_M)

@@ -9,7 +9,7 @@ from finest.gate.config import Gate
 from finest.gate.measure import Measured
 from finest.gate.outcome import interval
 from finest.gate.segments import EVERYONE, Against, Kind, Measurement
-from finest.gate.significance import below_zero, holm, more_than, proves
+from finest.gate.significance import below_zero, exceeds, holm, more_than, proves
 from finest.gate.verdict import Ratio, Segment
 from finest.gate.verdict_file import finite
 
@@ -38,12 +38,14 @@ class Family(NamedTuple):
 
     segments: list[Test]
     odd: float | None
-    """The corrected p-value of users with odd lists; None where users are too few."""
+    """The corrected p-value of odd lists; None where users are too few."""
+    apart: float | None
+    """The same of users whose lists have nothing in common with the champion's; None also where that is no matter."""
 
     @property
     def size(self) -> int:
         """Returns the number of tests, for which the p-values are corrected."""
-        return len(self.segments) + (self.odd is not None)
+        return len(self.segments) + (self.odd is not None) + (self.apart is not None)
 
 
 def tests(measured: Measured, config: Gate) -> Family:
@@ -57,12 +59,17 @@ def tests(measured: Measured, config: Gate) -> Family:
     ]
     compared = [segment.compared[kind] for kind, segment in chosen]
     p = [below_zero(each.own - share * each.other) for each in compared]
-    tells_odd = odd is not None and len(odd.excess_U) >= least
-    if odd is not None and tells_odd:
+    many = odd is not None and len(odd.excess_U) >= least
+    if odd is not None and many:
         p.append(more_than(odd.excess, odd.excess_U, config.max_odd_users))
+    # A night that is to bring users a new recommender says so by `max_churn_over_seed`.
+    tells_apart = odd is not None and odd.apart_U is not None and many and config.max_churn_over_seed != "off"
+    if odd is not None and odd.apart_U is not None and tells_apart:
+        p.append(exceeds(int(odd.apart_U.sum()), len(odd.apart_U), config.max_odd_users))
     p = holm(p)
     found = [Test(*each, corrected) for each, corrected in zip(chosen, p, strict=False)]
-    return Family(found, p[-1] if tells_odd else None)
+    rest = iter(p[len(chosen) :])
+    return Family(found, next(rest) if many else None, next(rest) if tells_apart else None)
 
 
 def parts(measured: Measured, config: Gate) -> list[Segment]:

@@ -15,7 +15,7 @@ from finest.gate.flips import Flips, flips
 from finest.gate.monitor import Trend
 from finest.gate.noise import Noise, training_noise
 from finest.gate.rls import ByUser, Compared, Pairs, compare, means
-from finest.gate.segments import Measurement, Odd, by_segment, odd
+from finest.gate.segments import Measurement, Odd, by_segment, comparable, odd
 from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic
 from finest.gate.verdict import Accuracy
 from finest.metrics import guards
@@ -28,7 +28,8 @@ from finest.ranklists.schema import Catalogue, describe_catalogue
 class Newer:
     """Holds MRR on the instances where candidate and champion can be compared.
 
-    Those are after the champion's cut, with a target that both catalogues hold.
+    Those are after the champion's cut, with a target that both catalogues hold; one that the candidate does not rank is
+    one that it does not find.
     """
 
     candidate: Statistic
@@ -38,7 +39,11 @@ class Newer:
     before_cut: int
     """Number of instances left out since the champion may have been trained on them."""
     unranked: int
-    """Number of later instances left out since one of the two cannot rank the target."""
+    """Number of later instances left out since the target is not in both catalogues."""
+    missed: int
+    """Number of the compared instances whose target the candidate alone does not rank."""
+    told: bool
+    """Whether the champion's lists say what is after its cut; otherwise all instances are taken for that."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,8 @@ def measure(
     reference = champion if evidence.reference != "base" else base
     second = evidence.protocol != "independent"
     probes = compare(evidence, by_user, pairs, "probe")
+    counts_I = None if data is None else _counts(data, evidence)
+    comparable_M = comparable(evidence, champion, counts_I) if champion else np.zeros(len(candidate.items), bool)
     return Measured(
         by_user=by_user,
         models=given,
@@ -197,14 +204,14 @@ def measure(
             name: str(listed.description.extra.get("label", name.replace("_", "-")))
             for name, listed in evidence.baselines.items()
         },
-        newer=_newer(candidate, champion, reciprocal, by_user) if champion else None,
-        accuracy=_accuracy(evidence, given, plasticity, None if data is None else _counts(data, evidence)),
+        newer=_newer(candidate, champion, comparable_M, reciprocal, by_user) if champion else None,
+        accuracy=_accuracy(evidence, given, plasticity, counts_I),
         plasticity=plasticity,
         catalogue=_catalogue(champion) if champion else {},
         near_reference=by_user.means([pairs.values(candidate, reference)["rbo"]])[0] if reference else None,
-        segments=by_segment(evidence, harm, probes, least_users, data),
-        odd=odd(evidence, harm) if base else None,
-        flips=flips(evidence, harm) if base else None,
+        segments=by_segment(evidence, harm, probes, least_users, data, comparable_M),
+        odd=odd(evidence, harm, pairs) if base else None,
+        flips=flips(evidence, harm, comparable_M) if base else None,
         manifest=manifest,
         fingerprint=manifest.fingerprint if manifest else candidate.description.data_fingerprint,
         newest=newest,
@@ -222,18 +229,25 @@ def _catalogue(champion: Listed) -> dict[str, int]:
     return {name: int(count) for name, count in stated.items() if count is not None}
 
 
-def _newer(candidate: Listed, champion: Listed, reciprocal: dict[str, Floats], by_user: ByUser) -> Newer:
+def _newer(
+    candidate: Listed,
+    champion: Listed,
+    comparable_M: npt.NDArray[np.bool_],
+    reciprocal: dict[str, Floats],
+    by_user: ByUser,
+) -> Newer:
     after = np.ones(len(candidate.items), bool) if champion.after_cut is None else champion.after_cut
-    ranked = ~np.isnan(candidate.target_rank) & ~np.isnan(champion.target_rank)
     names = [name for name in ("candidate", "champion", "base") if name in reciprocal]
-    found = dict(zip(names, by_user.means([reciprocal[name] for name in names], after & ranked), strict=True))
+    found = dict(zip(names, by_user.means([reciprocal[name] for name in names], comparable_M), strict=True))
     return Newer(
         candidate=found["candidate"],
         base=found.get("base"),
         champion=found["champion"],
-        instances=int(np.count_nonzero(after & ranked)),
+        instances=int(np.count_nonzero(comparable_M)),
         before_cut=int(np.count_nonzero(~after)),
-        unranked=int(np.count_nonzero(after & ~ranked)),
+        unranked=int(np.count_nonzero(after & ~comparable_M)),
+        missed=int(np.count_nonzero(comparable_M & np.isnan(candidate.target_rank))),
+        told=champion.after_cut is not None,
     )
 
 

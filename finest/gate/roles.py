@@ -8,6 +8,9 @@ from finest.ranklists.schema import TRAINED
 BASELINES = ("popularity", "repeat_last", "baseline")
 """Roles of simple recommenders: the two that are roles of their own, and any other, which has its name as `model`."""
 
+TRIVIAL = BASELINES[:2]
+"""Those two: what any model is better than."""
+
 
 class Slot(NamedTuple):
     """Tells one file's place in a run; no two files have the same."""

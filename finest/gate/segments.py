@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from finest.gate.cuts import Mask, Segment, segments
 from finest.gate.evidence import Evidence, Listed
-from finest.gate.rls import ByUser, Compared
+from finest.gate.rls import ByUser, Compared, Pairs
 from finest.gate.statistic import Floats, Ratio, Statistic
 from finest.metrics import guards
 from finest.metrics.accuracy import reciprocal_rank
@@ -26,6 +27,10 @@ EACH_USER = "each user once"
 FAR_BELOW = 0.1
 """Share of another model's number under which one user's own is no matter of training any more: lists that move a tenth
 as far, or agree a tenth as much."""
+
+
+NEAR = 0.9
+"""Share of places with the same items from which on a list is another one but for some changes."""
 
 
 class Against(NamedTuple):
@@ -64,8 +69,8 @@ class Lists:
     by_user: ByUser
     mrr: dict[str, Floats]
     """Reciprocal ranks by model: `candidate`, `base` and maybe `champion`."""
-    comparable_M: Mask | None
-    """Whether candidate and champion can be compared there; None without a champion."""
+    comparable_M: Mask
+    """Whether candidate and champion can be compared there; nowhere without a champion."""
     rls: dict[str, Floats]
     """Mean rbo over the probes, by stage: `tuned` and maybe `base`; empty without probes."""
     churn_M: Floats | None
@@ -73,7 +78,12 @@ class Lists:
 
 
 def by_segment(
-    evidence: Evidence, by_user: ByUser, probes: list[Compared], least: int, data: Path | None
+    evidence: Evidence,
+    by_user: ByUser,
+    probes: list[Compared],
+    least: int,
+    data: Path | None,
+    comparable_M: Mask,
 ) -> list[Measurement]:
     """Measures everyone, by instance and by user, and every segment; nothing where there are no base lists.
 
@@ -83,10 +93,11 @@ def by_segment(
         probes: The probes, compared with their clean variants.
         least: Number of users that the bins at both ends of a cut have at least.
         data: Folder that ingest wrote.
+        comparable_M: Where candidate and champion can be compared; nowhere without a champion.
     """
     if evidence.find("clean", None, "base", evidence.group) is None:
         return []
-    lists = _lists(evidence, by_user, probes)
+    lists = _lists(evidence, by_user, probes, comparable_M)
     all_M = np.ones(len(by_user.user), bool)
     return [
         _measured(Segment(EVERYONE, "each instance once", all_M), lists),
@@ -102,23 +113,38 @@ def each_once(by_user: ByUser) -> Floats:
     return weights
 
 
-def _lists(evidence: Evidence, by_user: ByUser, probes: list[Compared]) -> Lists:
+def _lists(evidence: Evidence, by_user: ByUser, probes: list[Compared], comparable_M: Mask) -> Lists:
     candidate, champion = evidence.candidate, evidence.other("champion")
     models = {"candidate": candidate, "base": evidence.clean(evidence.group, "base"), "champion": champion}
     stages = [stage for stage in ("tuned", "base") if probes and all(stage in probe.values for probe in probes)]
     return Lists(
         by_user=by_user,
         mrr={name: reciprocal_rank(listed.target_rank) for name, listed in models.items() if listed is not None},
-        comparable_M=comparable(candidate, champion) if champion else None,
+        comparable_M=comparable_M,
         rls={stage: np.mean([probe.values[stage]["rbo"] for probe in probes], axis=0) for stage in stages},
         churn_M=rbo(candidate.items, champion.items) if champion else None,
     )
 
 
-def comparable(candidate: Listed, champion: Listed) -> Mask:
-    """Tells where candidate and champion can be compared: after its cut, with a target that both can rank [M]."""
-    after = np.ones(len(candidate.items), bool) if champion.after_cut is None else champion.after_cut
-    return after & ~np.isnan(candidate.target_rank) & ~np.isnan(champion.target_rank)
+def comparable(evidence: Evidence, champion: Listed, counts: npt.NDArray[np.int64] | None) -> Mask:
+    """Tells where candidate and champion can be compared [M].
+
+    That is after the champion's cut, where the champion can rank the target and today's catalogue has it. A target of
+    today's catalogue that the candidate does not rank is one that it does not find.
+
+    Args:
+        evidence: The rank lists.
+        champion: The champion's.
+        counts: Training interactions by code, -1 outside today's catalogue; None where it is not known, and a target
+            may be in it wherever the champion can rank it.
+    """
+    after = np.ones(len(champion.items), bool) if champion.after_cut is None else champion.after_cut
+    both = after & ~np.isnan(champion.target_rank)
+    if counts is None:
+        return both
+    gone = {item: counts[code] < 0 for item, code in evidence.vocabulary.items()}
+    in_catalogue = np.array([not gone.get(item, True) for item in evidence.target], bool)
+    return both & (in_catalogue | ~np.isnan(evidence.candidate.target_rank))
 
 
 def _measured(segment: Segment, lists: Lists, weights_M: Floats | None = None) -> Measurement:
@@ -133,7 +159,7 @@ def _measured(segment: Segment, lists: Lists, weights_M: Floats | None = None) -
         return Against(*lists.by_user.means([own_M * weights_M, other_M * weights_M], where_M))
 
     compared: dict[Kind, Against] = {"base": against(mrr["candidate"], mrr["base"])}
-    if lists.comparable_M is not None and (both := among & lists.comparable_M).any():
+    if (both := among & lists.comparable_M).any():
         compared["champion"] = against(mrr["candidate"], mrr["champion"], both)
     if "base" in lists.rls:
         compared["stability"] = against(lists.rls["tuned"], lists.rls["base"])
@@ -151,48 +177,52 @@ def _measured(segment: Segment, lists: Lists, weights_M: Floats | None = None) -
 
 @dataclass(frozen=True)
 class Odd:
-    """Tells which users have odd lists with the candidate, and not with the base model. Shapes [U]."""
+    """Tells which users and instances have odd lists with the candidate, and not with the base model."""
 
     still_U: Mask
     """Lists stand still from one interaction to the next, and those of the base model move."""
-    copied_U: Mask
-    """Top 10s are all one simple recommender's, or lists all the champion's, and those of the base model are not."""
     strange_U: Mask
     """Lists have next to nothing in common with the base model's, and those under another seed have."""
+    copied_M: Mask
+    """A list is somebody else's (a simple recommender's top 10, or the champion's whole list) or the same user's one
+    before, and that of the base model is not."""
     excess_U: Floats
-    """1 where that is so, -1 where it is so with the base model alone, else 0."""
+    """Share of a user's lists that are odd, less the share of those that are so with the base model alone."""
     excess: Statistic
     """Its mean over users."""
-
-    @property
-    def users(self) -> Mask:
-        """Returns the users with odd lists, of whatever kind."""
-        return self.still_U | self.copied_U | self.strange_U
+    apart_U: Mask | None
+    """Lists have next to nothing in common with the champion's, and those under another seed have; None where there is
+    no champion, or no other seed. A fault that the base model shares shows here alone."""
 
 
-def odd(evidence: Evidence, by_user: ByUser) -> Odd:
-    """Finds the users with odd lists."""
-    candidate, base = evidence.candidate, evidence.clean(evidence.group, "base")
+def odd(evidence: Evidence, by_user: ByUser, pairs: Pairs) -> Odd:
+    """Finds the users and lists that are odd."""
+    candidate, base, champion = evidence.candidate, evidence.clean(evidence.group, "base"), evidence.other("champion")
     own, other = _copies(evidence, candidate), _copies(evidence, base)
-    still = _far_below(_moves(evidence, candidate), _moves(evidence, base))
     copied = np.stack([(own & ~other).any(axis=0), (other & ~own).any(axis=0)])
-    strange = _strange(evidence, candidate, base)
-    either = np.any([still, copied, strange], axis=0)
-    excess_U = either[0].astype(np.float64) - either[1]
+    still = _far_below(_moves(evidence, candidate), _moves(evidence, base))
+    seeds_U = _between_seeds(evidence, pairs, "base")
+    if seeds_U is None:
+        strange = np.zeros_like(still)
+    else:
+        strange = _far_below(_mean(evidence, pairs.values(candidate, base)["rbo"]), seeds_U)
+    either = np.maximum(still | strange, [_mean(evidence, each.astype(np.float64)) for each in copied])
+    excess_U = either[0] - either[1]
     (excess,) = by_user.means([excess_U[evidence.codes] * each_once(by_user)])
-    return Odd(still[0], copied[0], strange[0], excess_U, excess)
+    counts_alone = candidate.description.served == "memory"  # which know no seed: the network's says what is usual
+    usual_U = _between_seeds(evidence, pairs, "network") if counts_alone else seeds_U
+    apart_U = None
+    if champion is not None and usual_U is not None:
+        apart_U = _far_below(_mean(evidence, pairs.values(candidate, champion)["rbo"]), usual_U)[0]
+    return Odd(still[0], strange[0], copied[0], excess_U, excess, apart_U)
 
 
-def _strange(evidence: Evidence, candidate: Listed, base: Listed) -> Mask:
-    """Tells of which users candidate and base model agree far less than two seeds do, and the other way round [2, U].
-
-    Nobody is strange where there is no other seed.
-    """
-    seed = evidence.find("control", "seed", "base")
+def _between_seeds(evidence: Evidence, pairs: Pairs, stage: str) -> Floats | None:
+    """Returns each user's mean rbo between two seeds [U]; None where there is no other seed."""
+    seed = evidence.find("control", "seed", stage)
     if seed is None:
-        return np.zeros((2, int(evidence.codes[-1]) + 1), bool)
-    clean = evidence.clean(seed.description.group, "base")
-    return _far_below(_mean(evidence, rbo(candidate.items, base.items)), _mean(evidence, rbo(clean.items, seed.items)))
+        return None
+    return _mean(evidence, pairs.values(evidence.clean(seed.description.group, stage), seed)["rbo"])
 
 
 def _far_below(own_U: Floats, other_U: Floats) -> Mask:
@@ -214,15 +244,13 @@ def _moves(evidence: Evidence, listed: Listed) -> Floats:
 
 
 def _copies(evidence: Evidence, listed: Listed) -> Mask:
-    """Tells, for each other model, of which users all lists are that model's [models, U].
+    """Tells, for each way to copy, which lists are copies [ways, M].
 
-    Top 10s of a simple recommender are compared, and whole lists of a champion: whoever keeps its lists on purpose has
-    some of its top 10s.
+    Of a simple recommender the top 10 is compared; of a champion most places, or the whole list where the candidate was
+    told to keep it; and of the same user's list before this one, the whole.
     """
-    others = [(each, HEAD) for each in evidence.baselines.values()]
-    if (champion := evidence.other("champion")) is not None and evidence.reference == "base":
-        others.append((champion, listed.items.shape[1]))
-    alike = [
-        _mean(evidence, (listed.items[:, :depth] == other.items[:, :depth]).all(axis=1)) == 1 for other, depth in others
-    ]
-    return np.array(alike, bool).reshape(len(alike), int(evidence.codes[-1]) + 1)
+    alike = [(listed.items[:, :HEAD] == each.items[:, :HEAD]).all(axis=1) for each in evidence.baselines.values()]
+    if (champion := evidence.other("champion")) is not None:
+        alike.append((listed.items == champion.items).mean(axis=1) >= (NEAR if evidence.reference == "base" else 1))
+    before = (listed.items[1:] == listed.items[:-1]).all(axis=1) & (evidence.codes[1:] == evidence.codes[:-1])
+    return np.array([*alike, np.r_[False, before]], bool)

@@ -22,19 +22,23 @@ def _below_zero(value: float, mean: Statistic) -> float:
 
 
 def more_than(mean: Statistic, excess_U: Floats, share: float) -> float:
-    """Returns the p-value of no more than a share of users with 1, less those with -1. Small: it is proven to be more.
+    """Returns the p-value of a mean over users that is no more than a share. Small: it is proven to be more.
 
-    It is exact where nobody has -1, by the binomial distribution: a t test of so rare a thing is far too careful.
+    It is exact where all have 0 or 1, by the binomial distribution: a t test of so rare a thing is far too careful.
 
     Args:
         mean: The mean of `excess_U` over users.
-        excess_U: 1, 0 or -1 of each user [U].
+        excess_U: -1 to 1 of each user [U].
         share: The share.
     """
-    if (excess_U < 0).any():
+    if not np.isin(excess_U, (0, 1)).all():
         return _below_zero(share - mean.value, mean)
-    users, found = len(excess_U), int(np.count_nonzero(excess_U))
-    return float(bdtrc(found - 1, users, share)) if found else 1.0
+    return exceeds(int(np.count_nonzero(excess_U)), len(excess_U), share)
+
+
+def exceeds(found: int, of: int, share: float) -> float:
+    """Returns the p-value of `found` of so many, each with a probability of no more than a share, by the binomial."""
+    return float(bdtrc(found - 1, of, share)) if found else 1.0
 
 
 def holm(p_values: list[float]) -> list[float]:

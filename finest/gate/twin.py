@@ -58,11 +58,13 @@ def _as_they_are(night: Tonight, to: Floats) -> Files:
 
 
 def _half(night: Tonight, of: Listed, champion: Listed) -> Listed:
-    """Returns the lists `of`, every other user's the champion's where these are as long."""
+    """Returns the lists `of`, every other user's the champion's where these are as long, but for some places."""
     whole = (champion.items >= 0).sum(1) == (of.items >= 0).sum(1)
     whole &= np.isin(champion.items, np.append(night.listed, -1)).all(1)
     rows = whole & (night.evidence.codes % 2 == 0)
-    items = np.where(rows[:, None], champion.items, of.items)
+    near = champion.items.copy()
+    near[:, 4:10] = np.roll(near[:, 4:10], 1, axis=1)
+    items = np.where(rows[:, None], near, of.items)
     place = places(items, night.target)
     rank = np.where(rows, np.where(place >= 0, place + 1.0, of.target_rank), of.target_rank)
     behind = np.maximum(rank, (items >= 0).sum(1) + 1.0)

@@ -54,13 +54,13 @@ def _all(measured: Measured) -> Iterator[tuple[str, float]]:
 
 
 def _of_users(measured: Measured) -> Iterator[tuple[str, float]]:
-    """Yields who is hurt: means in which every user counts once, users with odd lists, and lost hits."""
+    """Yields who is hurt: means in which every user counts once, the share of odd lists, and lost hits."""
     for segment in measured.segments:
         if segment.value == EACH_USER:
             for name, value in segment.mrr.items():
                 yield f"accuracy{'' if name == 'candidate' else f'_{name}'}/mrr_by_user", value
     if measured.odd is not None:
-        yield "odd_users", float(measured.odd.users.mean())
+        yield "odd_users", measured.odd.excess.value
     if (found := measured.flips) is not None and found.hits:
         yield "flips/of_hits", found.of_hits
         yield "flips/of_users", found.of_users

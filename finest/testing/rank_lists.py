@@ -53,7 +53,7 @@ class Run:
                 "scenario": variant if role in ("probe", "control") else None,
                 "protocol": "anchored" if stage == "tuned" else None,
                 "reference": "champion/3" if variant == "champion" else "base",
-                "seed": 0,
+                "seed": int(variant == "seed"),
                 "data_fingerprint": "yesterday" if variant == "champion" else "today",
             }
             lists = RankLists(

@@ -36,12 +36,14 @@ def accuracy(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleR
     if newer.candidate.users < config.min_users:
         sentence = (
             f"{newer.instances} instances of {newer.candidate.users} users are after the champion's own cut with a "
-            f"target that both models can rank, and with fewer than {config.min_users} users (gate.min_users) nothing "
+            f"target that both catalogues hold, and with fewer than {config.min_users} users (gate.min_users) nothing "
             "is decided."
         )
         todo = "Judge on newer data, or on more users."
         return [*results, decide("accuracy.champion", False, sentence, option=option, todo=todo)]
-    whose = f"the champion's on {newer.instances} instances after its cut"
+    after = "after its cut" if newer.told else "that are all taken for later than its cut, which its lists do not tell"
+    missed = f", {newer.missed} of which the candidate does not rank" if newer.missed else ""
+    whose = f"the champion's on {newer.instances} instances {after}{missed}"
     drop = config.max_accuracy_drop_champion
     return [*results, _ratio("champion", whose, newer.candidate, newer.champion, drop, newer.instances)]
 

@@ -21,6 +21,11 @@ WORDS: dict[Kind, tuple[str, str]] = {
 }
 """What is compared, and with what."""
 OPTION = "max_segment_drop"
+ODD = "Look at how such lists are made (a fallback, a cache), and take them anew."
+APART = (
+    "See whether these users' lists are somebody else's, or of another moment, as where users and lists are joined by "
+    "place. If users are to get a new recommender, set gate.max_churn_over_seed to off for this night."
+)
 
 
 @RULES.register("segments")
@@ -28,7 +33,8 @@ OPTION = "max_segment_drop"
 def segments(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResult]:
     """Checks every segment's MRR and RLS, and the users with odd lists, in one family of tests."""
     family = tests(measured, config)
-    return [*(_compared(kind, family, measured, config) for kind in WORDS), _odd(family, measured, config)]
+    compared = [_compared(kind, family, measured, config) for kind in WORDS]
+    return [*compared, _odd(family, measured, config), _apart(family, measured, config)]
 
 
 def _compared(kind: Kind, family: Family, measured: Measured, config: Gate) -> RuleResult:
@@ -85,14 +91,15 @@ def _odd(family: Family, measured: Measured, config: Gate) -> RuleResult:
     if found is None or family.odd is None:
         few = f"There are fewer than {config.min_segment_users} users, too few to tell who has odd lists."
         return not_applicable(name, few, option)
-    users, odd, proven = len(found.excess_U), int(found.users.sum()), proves(family.odd)
+    proven = proves(family.odd)
     sentence = (
-        f"{odd} of {users} users ({odd / users:.1%}) have odd lists with the candidate alone: "
-        f"of {found.still_U.sum()} they stand still from one interaction to the next where the base model's move, of "
-        f"{found.copied_U.sum()} they are a simple recommender's or the champion's own, of "
-        f"{found.strange_U.sum()} they have next to nothing in common with the base model's; "
-        f"{'proven' if proven else 'not proven'} to be more than {config.max_odd_users:.1%} of users beyond those with "
-        f"the base model alone (p = {family.odd:.2g}, corrected for {family.size} tests)."
+        f"{max(found.excess.value, 0):.1%} of a user's lists are odd with the candidate beyond those with the base "
+        f"model: of {counted(found.still_U.sum(), 'user')} they stand still from one interaction to the next where the "
+        f"base model's move, of {counted(found.strange_U.sum(), 'user')} they have next to nothing in common with the "
+        f"base model's, and {counted(found.copied_M.sum(), 'list')} of {len(found.copied_M)} are a simple "
+        "recommender's, the champion's or the same user's one before; "
+        f"{'proven' if proven else 'not proven'} to be more than {config.max_odd_users:.1%} "
+        f"(p = {family.odd:.2g}, corrected for {family.size} tests)."
     )
     return decide(
         name,
@@ -103,5 +110,23 @@ def _odd(family: Family, measured: Measured, config: Gate) -> RuleResult:
         interval=interval(found.excess),
         confidence=found.excess.confidence,
         option=option,
-        todo="Look at how lists of such users are made (a fallback, a cache), and take them anew.",
+        todo=ODD,
     )
+
+
+def _apart(family: Family, measured: Measured, config: Gate) -> RuleResult:
+    """Checks the share of users whose lists have nothing in common with the champion's."""
+    name, option, found = "segments.apart", "max_odd_users", measured.odd
+    if found is None or found.apart_U is None:
+        return not_applicable(name, "There is no champion, or no other seed that says how far lists move.", option)
+    if family.apart is None:
+        few = f"There are fewer than {config.min_segment_users} users."
+        wanted = "gate.max_churn_over_seed is off: users are to get a new recommender."
+        return not_applicable(name, wanted if config.max_churn_over_seed == "off" else few, option)
+    proven, share = proves(family.apart), float(found.apart_U.mean())
+    sentence = (
+        f"{counted(found.apart_U.sum(), 'user')} of {len(found.apart_U)} ({share:.1%}) have lists that have next to "
+        f"nothing in common with the champion's, {'proven' if proven else 'not proven'} to be more than "
+        f"{config.max_odd_users:.1%} (p = {family.apart:.2g}, corrected for {family.size} tests)."
+    )
+    return decide(name, not proven, sentence, value=share, bound=config.max_odd_users, option=option, todo=APART)

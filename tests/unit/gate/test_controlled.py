@@ -191,3 +191,18 @@ def test_counts_of_the_champions_own_rows_are_nothing_new_and_that_is_said(claim
     sentence = rule(judged(run, tmp_path), "sanity.copies").sentence
     assert ("There is nothing new to promote" in sentence) == (claimed == "memory")
     assert ("one was copied, or both were taken" in sentence) == (claimed == "stack")
+
+
+def test_counts_that_do_not_follow_the_probes_edits_are_copies(tmp_path: Path) -> None:
+    run = of_counts(made_up())
+    for variant in PROBES:
+        for stage in ("base", "tuned"):
+            run.scores[variant, stage] = run.scores["clean", "base"]
+    assert "sanity.copies" in failed(judged(run, tmp_path))
+
+
+def test_scores_that_are_no_numbers_are_refused_under_any_rules(tmp_path: Path) -> None:
+    run = made_up()
+    run.scores["clean", "tuned"][0, :] = np.inf
+    run.config["rules"] = ["collapse"]
+    assert "sanity.finite" in failed(judged(run, tmp_path))

@@ -16,7 +16,7 @@ from finest.gate.evidence import read_evidence
 from finest.gate.judge import judge
 from finest.ranklists import file
 from finest.ranklists.schema import RankLists
-from tests.unit.gate.made_up_run import PROBES, data_folder, failed, judged, made_up, noise
+from tests.unit.gate.made_up_run import EACH, PROBES, USERS, data_folder, failed, judged, made_up, noise
 
 GATE = Gate()
 
@@ -79,6 +79,8 @@ def test_descriptions_that_contradict_each_other_are_refused(
 ) -> None:
     run = made_up()
     run.described[PROBES[1], "tuned"] = change
+    for row in range(USERS * EACH):  # what a user chose before is in no list: the file itself is in order
+        run.scores[PROBES[1], "tuned"][row, run.target[row - row % EACH : row]] = -np.inf
     run.write(tmp_path)
     message = refusal(tmp_path)
     assert said in message and f"{PROBES[1]}.parquet" in message and "clean.parquet" in message
@@ -300,3 +302,20 @@ def test_so_it_is_where_the_digest_is_not_ours(tmp_path: Path) -> None:
     data = data_folder(tmp_path / "data", of=[f"i{code}" for code in range(60) if code != 3] + ["another"])
     with pytest.raises(DataError, match="of the list is item 'i3', which is not in the catalogue of"):
         judge([tmp_path / "lists"], GATE, data=data)
+
+
+@pytest.mark.parametrize(("control", "seed", "says"), [("rounding", 1, "that of"), ("seed", 0, "another one than")])
+def test_a_control_of_the_wrong_seed_is_refused(control: str, seed: int, says: str, tmp_path: Path) -> None:
+    run = made_up()
+    run.described[control, "base"] = {"seed": seed}
+    run.write(tmp_path)
+    assert f"the seed of the control `{control}` must be {says} the clean variant" in refusal(tmp_path)
+
+
+def test_a_champions_lists_are_whole(tmp_path: Path) -> None:
+    made_up(champion=True).write(tmp_path)
+    path = tmp_path / "tuned" / "champion.parquet"
+    lists = file.read(path)
+    none = np.full_like(lists.items, -1), np.full(lists.scores.shape, np.nan, np.float32)
+    file.write(replace(lists, items=none[0], scores=none[1]), path)
+    assert "300 of 300 lists are too short (the first has 0 items" in refusal(tmp_path)

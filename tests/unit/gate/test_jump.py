@@ -1,6 +1,7 @@
 """A candidate that is too good to be true."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.gate.verdict import Night, RuleResult, Verdict
 from finest.gate.verdict_file import read_verdict, write_verdict
-from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, made_up, rule
+from finest.ranklists import file
+from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, made_up, noise, rule
 
 CONFIG = {"rules": ["jump", "accuracy"]}
 
@@ -53,6 +55,40 @@ def test_nights_that_were_refused_do_not_say_what_is_usual(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("nights", [0, 4])
-def test_few_nights_say_nothing(tmp_path: Path, nights: int) -> None:
+def test_where_few_nights_say_what_is_usual_half_as_much_again_is_a_jump(tmp_path: Path, nights: int) -> None:
     history = [night(number, 1.01) for number in range(nights)]
-    assert jumped(tmp_path, history, better=3).status == "not applicable"
+    found = jumped(tmp_path, history, better=3)
+    assert found.status == "fail" and "50% above it" in found.sentence
+    assert jumped(tmp_path / "less", history, better=0.2).status == "pass"
+
+
+def leaked(folder: Path, users: int, stages: tuple[str, ...] = ("tuned",), simple: bool = False) -> Verdict:
+    """The verdict on a first candidate that, of some users, has the target in every first place."""
+    run, honest = made_up(), made_up()
+    rows = np.arange(users * EACH)
+    for variant, stage in run.scores:
+        if stage in stages and variant in ("clean", *PROBES, *CONTROLS):
+            run.scores[variant, stage][rows, run.target[rows]] += 99
+    run.write(folder)
+    if simple:
+        honest.scores["clean", "base"] += noise(1.5)
+        honest.write(folder.parent / "honest")
+        lists = file.read(folder.parent / "honest" / "base" / "clean.parquet")
+        told = lists.description.model_copy(update={"role": "baseline", "model": "markov", "stage": "tuned"})
+        file.write(replace(lists, description=told), folder / "tuned" / "markov.parquet")
+    return judge([folder], Gate.model_validate(CONFIG))
+
+
+def test_fine_tuning_that_learns_too_much_needs_a_person(tmp_path: Path) -> None:
+    verdict = leaked(tmp_path / "leaked", users=40)
+    assert verdict.verdict == "suspicious" and {each.name for each in verdict.rules if each.status == "fail"} == {
+        "jump.base"
+    }
+    assert leaked(tmp_path / "not", users=0).verdict == "pass"
+
+
+def test_a_first_model_that_is_far_above_simple_ones_needs_a_person(tmp_path: Path) -> None:
+    verdict = leaked(tmp_path / "leaked", USERS, ("base", "tuned"), simple=True)
+    assert {each.name for each in verdict.rules if each.status == "fail"} == {"jump.simple"}
+    assert "simple recommender (markov), proven to be more than 3 times it" in rule(verdict, "jump.simple").sentence
+    assert leaked(tmp_path / "not", 0, simple=True).verdict == "pass"

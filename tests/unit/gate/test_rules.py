@@ -12,7 +12,7 @@ from finest.errors import DataError
 from finest.gate.config import Gate
 from finest.gate.judge import judge
 from finest.ranklists import file
-from finest.testing.rank_lists import Run
+from finest.testing.rank_lists import ITEMS, Run
 from tests.unit.gate.made_up_run import CONTROLS, EACH, PROBES, USERS, failed, judged, made_up, noise, rule
 
 TUNED = ("clean", *PROBES, *CONTROLS)
@@ -22,8 +22,16 @@ def test_a_first_model_passes_and_rules_about_a_champion_do_not_apply(tmp_path: 
     verdict = judged(made_up(), tmp_path)
     assert verdict.verdict == "pass"
     absent = {result.name for result in verdict.rules if result.status == "not applicable"}
-    about_a_champion = {"jump", "accuracy.champion", "frozen.new_data", "churn.rbo", "trend", "segments.champion"}
-    assert absent == about_a_champion | {"sanity.age", "sanity.new_data", "collapse.baselines"}
+    about_a_champion = {
+        "segments.apart",
+        "jump",
+        "accuracy.champion",
+        "frozen.new_data",
+        "churn.rbo",
+        "trend",
+        "segments.champion",
+    }
+    assert absent == about_a_champion | {"sanity.age", "sanity.new_data", "collapse.baselines", "jump.simple"}
     assert any("There is no champion" in note for note in verdict.notes)
     assert not any(name.startswith("churn") for name in verdict.metrics)
 
@@ -36,7 +44,7 @@ def test_a_model_after_a_champion_passes_all_rules(tmp_path: Path) -> None:
         "sanity.new_data",
         "collapse.baselines",
         "trend",  # no history was given
-        "jump",
+        "jump.simple",
     }
     assert 0 < verdict.metrics["churn/rbo"] < 1
 
@@ -246,6 +254,16 @@ def unknown(item: int) -> Run:
     return run
 
 
+def test_collapse_refuses_lists_that_have_lost_several_items_which_few_users_were_shown(tmp_path: Path) -> None:
+    run = made_up()
+    shown = np.bincount(np.argsort(-run.scores["clean", "base"], axis=1)[:, :10].ravel(), minlength=ITEMS)
+    for variant in TUNED:
+        run.scores[variant, "tuned"][:, np.argsort(shown)[:4]] -= 100
+    found = rule(judged(run, tmp_path), "collapse.lost")
+    assert found.status == "fail" and "4 are in no top 10 of the candidate" in found.sentence
+    assert found.option == "gate.min_item_ratio"
+
+
 def test_collapse_refuses_lists_into_which_an_item_was_pushed(tmp_path: Path) -> None:
     found = rule(judged(pushed(unknown(2), 2), tmp_path), "collapse.pushed")
     assert (found.status, found.value, found.bound) == ("fail", 0.0, 0.25)
@@ -349,7 +367,7 @@ def test_frozen_refuses_a_candidate_that_copies_the_champion_it_keeps_the_lists_
     run.scores["champion", "tuned"] = run.scores["clean", "tuned"]
     run.described = {(variant, "tuned"): {"reference": "champion/3"} for variant in TUNED}
     verdict = judged(run, tmp_path)
-    assert failed(verdict) == {"frozen.reference", "sanity.copies"}
+    assert failed(verdict) == {"frozen.reference", "sanity.copies", "segments.odd"}
     assert "champion/3" in verdict.reason
 
 
@@ -400,7 +418,8 @@ def test_a_copy_of_the_champion_is_refused_where_plasticity_is_not_applicable(tm
     run = made_up(champion=True)
     run.scores["champion", "tuned"] = run.scores["clean", "tuned"]
     run.described = {(variant, "tuned"): {"reference": "champion/3"} for variant in TUNED}
-    assert failed(judged(of_one_instance(run), tmp_path)) == {"frozen.reference", "sanity.copies"}
+    refused = failed(judged(of_one_instance(run), tmp_path))
+    assert refused == {"frozen.reference", "sanity.copies", "segments.odd"}
 
 
 def test_variants_that_copy_each_other_are_refused_where_plasticity_is_not_applicable(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Rules `segments` and `flips`: harm to some is refused though the mean hides it, and honest trainings pass."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import pytest
 
 from finest.data import schema
 from finest.errors import DataError
+from finest.gate.config import Gate
 from finest.gate.evidence import read_evidence
+from finest.gate.judge import judge
 from finest.gate.measure import measure
 from finest.gate.rls import ByUser
 from finest.gate.significance import below_zero, holm, more_than
 from finest.gate.statistic import Statistic
 from finest.gate.verdict import Segment, Verdict
+from finest.ranklists import file
 from finest.testing.rank_lists import EACH, PROBES, USERS, Run, made_up
 from tests.unit.gate.made_up_run import CONTROLS, data_folder, failed, judged, noise, rule
 
@@ -121,9 +125,9 @@ def test_a_drop_against_the_champion_counts_on_comparable_instances_alone(tmp_pa
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("still", "of 12 they stand still"),
-        ("copied", "of 12 they are a simple recommender's"),
-        ("strange", "of 12 they have next to nothing in common"),
+        ("still", "of 12 users they stand still"),
+        ("copied", "36 lists of 300 are a simple recommender's"),
+        ("strange", "of 12 users they have next to nothing in common"),
     ],
 )
 def test_users_with_odd_lists_are_refused_wherever_they_are(tmp_path: Path, kind: str, says: str) -> None:
@@ -145,6 +149,96 @@ def test_users_with_odd_lists_are_refused_wherever_they_are(tmp_path: Path, kind
     assert verdict.metrics["odd_users"] == pytest.approx(0.12)
 
 
+def a_tenth(run: Run) -> np.ndarray:
+    """Instances of many users, of none of them all."""
+    return np.arange(0, len(run.target), 10)
+
+
+def cached(run: Run) -> None:
+    rows = a_tenth(run)
+    run.scores["clean", "tuned"][rows] = run.scores["champion", "tuned"][rows]
+
+
+def cached_but_for_the_last_place(run: Run) -> None:
+    cached(run)
+    rows = a_tenth(run)
+    order = np.argsort(-run.scores["clean", "tuned"][rows], axis=1)
+    last, behind = order[:, [19]], order[:, [20]]
+    scores = run.scores["clean", "tuned"][rows]
+    np.put_along_axis(scores, last, np.take_along_axis(scores, behind, 1) - 1e-3, 1)
+    run.scores["clean", "tuned"][rows] = scores
+
+
+def kept_from_the_champion(run: Run) -> None:
+    cached(run)
+    run.described = {(variant, "tuned"): {"reference": "champion/3"} for variant in TUNED}
+
+
+def not_refreshed(run: Run) -> None:
+    rows = a_tenth(run)
+    rows = rows[rows % EACH > 0]
+    run.scores["clean", "tuned"][rows] = run.scores["clean", "tuned"][rows - 1]
+
+
+def falls_back(run: Run) -> None:
+    rows = a_tenth(run)
+    run.scores["clean", "tuned"][rows] = run.scores["popularity", "tuned"][rows]
+
+
+@pytest.mark.parametrize(
+    "attack", [cached, cached_but_for_the_last_place, kept_from_the_champion, not_refreshed, falls_back]
+)
+def test_odd_lists_are_refused_though_no_user_has_them_alone(attack: Callable[[Run], None], tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    attack(run)
+    found = rule(judged_by(run, tmp_path, "segments"), "segments.odd")
+    assert found.status == "fail" and found.value is not None and 0.05 < found.value < 0.11
+    assert "the champion's or the same user's one before" in found.sentence
+
+
+def test_lists_that_have_nothing_of_the_champions_are_told_though_every_stage_has_them(tmp_path: Path) -> None:
+    run = made_up(champion=True)
+    for variant in TUNED:
+        for stage in ("base", "tuned"):
+            run.scores[variant, stage][SOME[: 8 * EACH]] *= -1
+    verdict = judged_by(run, tmp_path, "segments")
+    found = rule(verdict, "segments.apart")
+    assert found.status == "fail" and "8 users of 100 (8.0%)" in found.sentence and "joined by place" in found.todo
+    new = judged_by(run, tmp_path, "segments", max_churn_over_seed="off")
+    assert rule(new, "segments.apart").status == "not applicable"
+    assert rule(judged_by(made_up(champion=True), tmp_path, "segments"), "segments.apart").status == "pass"
+
+
+def unranked(run: Run, folder: Path, *rules: str) -> Verdict:
+    """The verdict where no stage ranks a tenth of the targets, and no list has them."""
+    rows = a_tenth(run)
+    for variant in TUNED:
+        for stage in ("base", "tuned"):
+            run.scores[variant, stage][rows, run.target[rows]] = -np.inf
+    lists = folder / "lists"
+    run.write(lists)
+    for path in sorted(lists.glob("*/*.parquet")):
+        if path.stem in TUNED:
+            one = file.read(path)
+            rank = one.target_rank.copy()
+            rank[rows] = np.nan
+            file.write(replace(one, target_rank=rank), path)
+    return judge([lists], Gate.model_validate(run.config | {"rules": list(rules)}), data=run.data)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_target_that_the_candidate_alone_does_not_rank_is_one_that_it_does_not_find(
+    known: bool, tmp_path: Path
+) -> None:
+    run = made_up(champion=True)
+    run.data = data_folder(tmp_path / "data") if known else None
+    verdict = unranked(run, tmp_path, "accuracy")
+    assert "30 of which the candidate does not rank" in rule(verdict, "accuracy.champion").sentence
+    ranked = rule(judged_by(made_up(champion=True), tmp_path, "accuracy"), "accuracy.champion").value
+    found = rule(verdict, "accuracy.champion").value
+    assert ranked is not None and found is not None and found == pytest.approx(0.9 * ranked, rel=0.05)
+
+
 def test_users_whose_lists_are_odd_with_the_base_model_too_do_not_count(tmp_path: Path) -> None:
     run = made_up()
     for stage in ("base", "tuned"):
@@ -159,7 +253,7 @@ def test_what_is_not_there_is_not_applicable_and_the_rest_is_decided(tmp_path: P
         del run.scores[name]
     verdict = judged_by(run, tmp_path, "segments", "flips")
     absent = {each.name for each in verdict.rules if each.status == "not applicable"}
-    assert absent == {"segments.champion", "segments.stability", "flips"}
+    assert absent == {"segments.champion", "segments.stability", "segments.apart", "flips"}
     assert rule(verdict, "segments.base").status == "pass"
     assert "add the control `seed`" in rule(verdict, "flips").sentence
 

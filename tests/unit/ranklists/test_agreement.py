@@ -24,14 +24,14 @@ def ranked(scores: np.ndarray, target: np.ndarray, exclude_seen: bool = False) -
     rank = mean_rank(scores, target)
     rank[np.isneginf(scores[np.arange(len(scores)), target])] = np.nan
     about = {
-        "catalogue": Catalogue(items=ITEMS, digest="mine"),
+        "catalogue": Catalogue(items=scores.shape[1], digest="mine"),
         "model": "mine",
         "role": "clean",
         "stage": "tuned",
         "depth": DEPTH,
         "exclude_seen": exclude_seen,
     }
-    names = np.array([f"i{code}" for code in range(ITEMS)], dtype=object)
+    names = np.array([f"i{code}" for code in range(scores.shape[1])], dtype=object)
     return RankLists(
         user=np.array([f"u{row}" for row in range(len(scores))], dtype=object),
         position=np.full(len(scores), 9),
@@ -130,6 +130,58 @@ def test_a_rank_within_a_tie_is_read_by_whatever_convention(tmp_path: Path) -> N
     for rank in (3.0, 4.0, 5.0, 4.5):
         lists = replace(ranked(SCORES, np.array([3, 4])), target_rank=np.array([rank, 8.0]))
         assert written(lists, tmp_path).target_rank[0] == rank
+
+
+def many(levels: int, catalogue: int = ITEMS, each: int = 1) -> RankLists:
+    """Honest lists of a recommender that tells so many levels of scores apart, for 300 instances."""
+    random = np.random.default_rng(0)
+    scores = random.integers(0, levels, (300, catalogue)).astype(float)
+    lists = ranked(scores, random.integers(0, catalogue, 300))
+    users = np.array([f"u{row // each}" for row in range(300)], dtype=object)
+    position = np.arange(300) % each + 300
+    return replace(lists, user=users, position=position)
+
+
+@pytest.mark.parametrize("place", ["best", "worst"])
+def test_the_best_or_worst_rank_of_ties_throughout_a_file_is_refused(place: str, tmp_path: Path) -> None:
+    lists = many(levels=6)
+    written(lists, tmp_path)
+    code = {name: number for number, name in enumerate(lists.vocabulary)}
+    target = np.array([code[item] for item in lists.target])
+    own = np.where(lists.items == target[:, None], lists.scores, np.nan)
+    tied = lists.scores == np.nanmax(np.where(np.isnan(own), -1, own), axis=1, keepdims=True)
+    last = tied.shape[1] - tied[:, ::-1].argmax(1)
+    closed = tied.any(1) & (last < tied.shape[1])
+    rank = np.where(closed, tied.argmax(1) + 1 if place == "best" else last, lists.target_rank)
+    with pytest.raises(DataError, match=r"is the mean over the places|the mean over the places .* write mean ranks"):
+        written(replace(lists, target_rank=rank.astype(float)), tmp_path)
+
+
+def test_scores_without_levels_do_not_make_every_listed_target_the_first(tmp_path: Path) -> None:
+    lists = many(levels=1)
+    inside = (lists.items == np.array([int(item[1:]) for item in lists.target])[:, None]).any(1)
+    with pytest.raises(DataError, match=r"target_rank is 1, and the mean .* is 3 \(or more\)"):
+        written(replace(lists, target_rank=np.where(inside, 1.0, lists.target_rank)), tmp_path)
+
+
+def test_one_rank_for_all_that_is_behind_the_lists_is_refused(tmp_path: Path) -> None:
+    lists = many(levels=10**6, catalogue=300)
+    written(lists, tmp_path)
+    with pytest.raises(DataError, match=r"targets that are not in their lists, .* have target_rank 6; write the rank"):
+        written(replace(lists, target_rank=np.minimum(lists.target_rank, DEPTH + 1)), tmp_path)
+
+
+def test_what_a_user_chose_before_is_in_no_list_that_leaves_out_what_is_seen(tmp_path: Path) -> None:
+    lists = many(levels=10**6, catalogue=900, each=3)
+    hidden = lists.description.model_copy(update={"exclude_seen": True})
+    written(replace(lists, description=hidden), tmp_path)
+    items, row = lists.items.copy(), 4  # a user's second instance
+    items[row, 2] = int(lists.target[row - 1][1:])
+    seen = replace(lists, items=items)
+    written(seen, tmp_path)  # of a recommender that may repeat
+    with pytest.raises(DataError, match=r'user "u1", position 301: place 3 of the list is what .* at position 300'):
+        written(replace(seen, description=hidden), tmp_path)
+    written(replace(seen, description=hidden.model_copy(update={"role": "repeat_last"})), tmp_path)
 
 
 @pytest.mark.parametrize("longest", [1, 0])
