@@ -281,10 +281,13 @@ def _seed(files: dict[Slot, Listed], control: Slot) -> None:
 
 
 def _whole(listed: Listed, position: npt.NDArray[np.int64]) -> None:
-    """Checks that a champion's lists are as long as its own catalogue allows; of trainings, reading has."""
+    """Checks that a champion's lists are as long as its own catalogue allows; of trainings, reading has.
+
+    Where it knows nothing of a history, there is no list.
+    """
     about, length = listed.description, (listed.items >= 0).sum(1)
     rankable = about.catalogue.items - (position if about.exclude_seen else 0)
-    short = length < np.minimum(about.depth, rankable)
+    short = (length > 0) & (length < np.minimum(about.depth, rankable))
     if short.any():
         row = int(np.flatnonzero(short)[0])
         raise DataError(

@@ -14,6 +14,12 @@ LOW = (
     "users are to see a new recommender, set gate.max_churn_over_seed: off for this run."
 )
 SEEDLESS = "Give these lists too, or set gate.max_churn_over_seed: off and gate.min_churn_rbo."
+EMPTY = 0.5
+"""Share of the champion's lists from which on, if they are empty, what users see change cannot be told."""
+UNKNOWN = (
+    "Look at what took its lists; where it knows next to nothing of what users chose, set gate.max_churn_over_seed to "
+    "off for this run."
+)
 WIDE = "The number holds, too few users prove it: hold out more rows or more days."
 
 
@@ -27,7 +33,11 @@ def churn(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
         return [not_applicable("churn.rbo", sentence, options["churn.rbo"])]
     results, mine = [], measured.churn["rbo"]
     said = f"Mean rbo with the champion's lists, what users see change, is {mine.value:.3f}"
-    if config.max_churn_over_seed != "off" and not measured.churn_seed:
+    empty = float((measured.models["champion"].items < 0).all(axis=1).mean())
+    if config.max_churn_over_seed != "off" and empty > EMPTY:
+        sentence = f"{empty:.0%} of the champion's lists are empty, so what users see change cannot be told."
+        results.append(decide("churn.rbo", False, sentence, option=options["churn.rbo"], todo=UNKNOWN))
+    elif config.max_churn_over_seed != "off" and not measured.churn_seed:
         sentence = f"{said}; what another seed leaves of it is not known, without base lists of the control `seed`."
         results.append(decide("churn.rbo", False, sentence, option=options["churn.rbo"], todo=SEEDLESS))
     elif config.max_churn_over_seed != "off":

@@ -312,10 +312,35 @@ def test_a_control_of_the_wrong_seed_is_refused(control: str, seed: int, says: s
     assert f"the seed of the control `{control}` must be {says} the clean variant" in refusal(tmp_path)
 
 
-def test_a_champions_lists_are_whole(tmp_path: Path) -> None:
-    made_up(champion=True).write(tmp_path)
-    path = tmp_path / "tuned" / "champion.parquet"
+def shortened(folder: Path, length: int, share: float) -> None:
+    """Leaves a share of the champion's lists with so many items."""
+    path = folder / "tuned" / "champion.parquet"
     lists = file.read(path)
-    none = np.full_like(lists.items, -1), np.full(lists.scores.shape, np.nan, np.float32)
-    file.write(replace(lists, items=none[0], scores=none[1]), path)
-    assert "300 of 300 lists are too short (the first has 0 items" in refusal(tmp_path)
+    behind = np.arange(lists.items.shape[1]) >= length
+    cut = behind & (np.arange(len(lists)) < share * len(lists))[:, None]
+    inside = (np.where(cut, -1, lists.items) == _codes(lists)[:, None]).any(1)
+    rank = np.where(inside, lists.target_rank, np.maximum(lists.target_rank, lists.items.shape[1] + 1.0))
+    scores = np.where(cut, np.float32(np.nan), lists.scores)
+    file.write(replace(lists, items=np.where(cut, -1, lists.items), scores=scores, target_rank=rank), path)
+
+
+def _codes(lists: RankLists) -> np.ndarray:
+    code = {item: number for number, item in enumerate(lists.vocabulary)}
+    return np.array([code[item] for item in lists.target])
+
+
+def test_a_champions_lists_are_whole_or_there_is_none(tmp_path: Path) -> None:
+    made_up(champion=True).write(tmp_path)
+    shortened(tmp_path, length=3, share=0.1)
+    assert "30 of 300 lists are too short (the first has 3 items" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.1, False), (0.6, True), (1.0, True)])
+def test_where_most_of_a_champions_lists_are_empty_churn_cannot_be_told(
+    share: float, refused: bool, tmp_path: Path
+) -> None:
+    made_up(champion=True).write(tmp_path)
+    shortened(tmp_path, length=0, share=share)
+    verdict = judge([tmp_path], Gate.model_validate({"self_test": False, "rules": ["churn"]}))
+    assert ("churn.rbo" in failed(verdict)) == refused
+    assert (f"{share:.0%} of the champion's lists are empty" in verdict.rules[0].sentence) == refused
