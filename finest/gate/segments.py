@@ -251,6 +251,8 @@ def _copies(evidence: Evidence, listed: Listed) -> Mask:
     """
     alike = [(listed.items[:, :HEAD] == each.items[:, :HEAD]).all(axis=1) for each in evidence.baselines.values()]
     if (champion := evidence.other("champion")) is not None:
-        alike.append((listed.items == champion.items).mean(axis=1) >= (NEAR if evidence.reference == "base" else 1))
+        places, least = listed.items >= 0, NEAR if evidence.reference == "base" else 1
+        same = places & (listed.items == champion.items)
+        alike.append(same.sum(axis=1) >= least * np.maximum(places.sum(axis=1), 1))
     before = (listed.items[1:] == listed.items[:-1]).all(axis=1) & (evidence.codes[1:] == evidence.codes[:-1])
     return np.array([*alike, np.r_[False, before]], bool)

@@ -21,7 +21,7 @@ CONVENTION = 0.01
 digits than a file's may tell apart what is tied in it. More is a way to count."""
 ONE_RANK, BEHIND = 0.2, 100
 """Largest share of the targets behind their lists that may have one and the same rank, where there are so many targets,
-and ranks that they may have. Of honest lists on six kinds of data it is under .03."""
+and ranks that they may have. Of honest lists on four kinds of data it is under .01."""
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
