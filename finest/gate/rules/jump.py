@@ -16,7 +16,7 @@ NIGHTS = 5
 UNUSUAL = 0.5
 """What no night of a line that has shown fewer may gain on its champion without a person: half as much again."""
 FINE_TUNED = 0.2
-"""What fine-tuning, which keeps lists, may add to its base model's MRR. Measured on four kinds of data: .6% and less."""
+"""What fine-tuning, which keeps lists, may bring to the MRR. Measured, on four kinds of data: .6% at most."""
 SIMPLE = 3.0
 """How many times the MRR of the best simple recommender a line may begin with. Measured: 1.0 to 1.5."""
 TODO = (
