@@ -162,7 +162,18 @@ def _compared(name: str, role: str, **stages: Statistic) -> Compared:
 def _measured(**found: Any) -> Measured:
     """Returns what rules read, with nothing in all other places."""
     nothing = dict.fromkeys(Measured.__dataclass_fields__)
-    return Measured(**{**nothing, "probes": [], "controls": [], "noise": {}, "churn": {}, "churn_seed": {}, **found})
+    return Measured(
+        **{
+            **nothing,
+            "unlisted": 0.0,
+            "probes": [],
+            "controls": [],
+            "noise": {},
+            "churn": {},
+            "churn_seed": {},
+            **found,
+        }
+    )
 
 
 class _Instances:

@@ -73,6 +73,8 @@ class Measured:
     """The candidate's base model against the champion: what users would see change without FINEST."""
     churn_seed: dict[str, Statistic]
     """The same under another seed: what a retraining without FINEST would leave of what users see."""
+    unlisted: float
+    """Share of the champion's lists that are empty, as those of users are of whom it knows nothing."""
     mrr: dict[str, Statistic]
     """By model."""
     baselines: dict[str, str]
@@ -199,6 +201,7 @@ def measure(
         churn=_churn(candidate, champion, by_user, pairs),
         churn_base=_churn(base, champion, by_user, pairs),
         churn_seed=_churn(evidence.find("control", "seed", "base"), champion, by_user, pairs),
+        unlisted=float((champion.items < 0).all(axis=1).mean()) if champion else 0.0,
         mrr=dict(zip(reciprocal, by_user.means(list(reciprocal.values())), strict=True)),
         baselines={
             name: str(listed.description.extra.get("label", name.replace("_", "-")))

@@ -33,9 +33,10 @@ def churn(evidence: Evidence, measured: Measured, config: Gate) -> list[RuleResu
         return [not_applicable("churn.rbo", sentence, options["churn.rbo"])]
     results, mine = [], measured.churn["rbo"]
     said = f"Mean rbo with the champion's lists, what users see change, is {mine.value:.3f}"
-    empty = float((measured.models["champion"].items < 0).all(axis=1).mean())
-    if config.max_churn_over_seed != "off" and empty > EMPTY:
-        sentence = f"{empty:.0%} of the champion's lists are empty, so what users see change cannot be told."
+    if config.max_churn_over_seed != "off" and measured.unlisted > EMPTY:
+        sentence = (
+            f"{measured.unlisted:.0%} of the champion's lists are empty, so what users see change cannot be told."
+        )
         results.append(decide("churn.rbo", False, sentence, option=options["churn.rbo"], todo=UNKNOWN))
     elif config.max_churn_over_seed != "off" and not measured.churn_seed:
         sentence = f"{said}; what another seed leaves of it is not known, without base lists of the control `seed`."
