@@ -62,6 +62,8 @@ class Fault:
     """Whether it strikes before the step's process is there: once the step before has ended."""
     killed: bool = False
     """Whether the command dies of it, and has no word to say."""
+    passes: bool = False
+    """Whether the run goes on through it to its end, and so can be struck at several steps."""
     steps: tuple[str, ...] = STEPS
     """Where it can strike."""
     why_not: str = ""
@@ -116,14 +118,16 @@ def _terminate(struck: Struck) -> None:
 
 def _mount(night: Night) -> None:
     night.state.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(night.state)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m", "tmpfs", str(night.state)], check=True)
 
 
 def _fill(struck: Struck) -> None:
     ballast = struck.night.state / "ballast"
-    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(b"x" * 4096)
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
     struck.undo.append(lambda: ballast.unlink(missing_ok=True))
 
 
@@ -207,7 +211,7 @@ LOCAL = (
     _damage("truncate", "half of a file that the step reads is gone", lambda content: content[: len(content) // 2]),
     Fault("clock ahead", "the clock jumps a day ahead", _shifted(DAY), early=True, prepare=_clocked, runners=CLOCKED),
     Fault("clock back", "the clock jumps a day back", _shifted(-DAY), early=True, prepare=_clocked, runners=CLOCKED),
-    Fault("two runs", "the same command is started once more", _second_run),
+    Fault("two runs", "the same command is started once more", _second_run, passes=True),
 )
 """Those that need no service."""
 

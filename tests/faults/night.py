@@ -59,6 +59,8 @@ class Night:
     runner: Runner = "subprocess"
     """What its steps run in: processes of this machine, or containers of the engine on it."""
     process: subprocess.Popen[str] | None = None
+    before: frozenset[Path] = frozenset()
+    """Folders of the runs that were there when the command started."""
 
     @property
     def source(self) -> Path:
@@ -71,7 +73,13 @@ class Night:
     @property
     def run(self) -> Path:
         """The folder of the newest run."""
-        return max((self.state / "runs").iterdir())
+        return max(self.runs)
+
+    @property
+    def runs(self) -> frozenset[Path]:
+        """The folders of all runs."""
+        folder = self.state / "runs"
+        return frozenset(folder.iterdir() if folder.exists() else ())
 
     def prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -85,6 +93,7 @@ class Night:
         with_config = [sys.executable, "-m", "pipeline", command, "--config", str(self.folder / "config.yaml")]
         if command == "run":
             with_config += ["--runner", self.runner]
+        self.before = self.runs
         self.process = subprocess.Popen(
             [*with_config, *sets, *more],
             cwd=ROOT,
@@ -100,19 +109,21 @@ class Night:
         )
         return psutil.Process(self.process.pid)
 
-    def happened(self, step: str, kind: str, after: float) -> bool:
-        """Tells whether a step of the run that began after a time has said something."""
+    def happened(self, step: str, kind: str) -> bool:
+        """Tells whether a step has said something, of the run that the command began."""
+        if not (new := self.runs - self.before):
+            return False
         try:
-            found = events.read(self.run / "events.jsonl")[0]
+            found = events.read(min(new) / "events.jsonl")[0]
         except (OSError, ValueError):
             return False
-        return any((event.step, event.kind) == (step, kind) and event.time >= after for event in found)
+        return any((event.step, event.kind) == (step, kind) for event in found)
 
-    def until(self, step: str, kind: str, after: float) -> bool:
+    def until(self, step: str, kind: str) -> bool:
         """Waits for a moment; tells whether it came before the run had ended."""
         assert self.process is not None
         while self.process.poll() is None:
-            if self.happened(step, kind, after):
+            if self.happened(step, kind):
                 return True
             time.sleep(POLL_SECONDS)
         return False

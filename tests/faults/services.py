@@ -16,7 +16,6 @@ from tests.services.outage import BUCKET, Installation, installed
 
 SLOW_SECONDS = 1.0
 """Time by which each request is late."""
-SERVICES = ("mlflow", "s3")
 
 
 class Setting:
@@ -27,6 +26,7 @@ class Setting:
         self.folder, self.stack, self.seconds = folder, stack, seconds
         self.installation: Installation | None = None
         self.proxies: dict[str, proxies.Faulty] = {}
+        self.outages: dict[str, Outage] = {}
         self.nights = 0
 
     def place(self, night: Night) -> None:
@@ -40,6 +40,16 @@ class Setting:
             }
             self.proxies = {
                 name: self.stack.enter_context(proxies.before(endpoint)) for name, endpoint in behind.items()
+            }
+            services = {"mlflow": self.installation.mlflow, "s3": self.installation.store}
+            self.outages = {
+                f"{name} {kind}": Outage(begin, end)
+                for name, proxy in self.proxies.items()
+                for kind, (begin, end) in {
+                    "away": (services[name].down, services[name].up),
+                    "slow": _changes(proxy, _slow),
+                    "500": _changes(proxy, _refusing),
+                }.items()
             }
         self.nights += 1
         _current = self
@@ -57,41 +67,44 @@ class Setting:
         }
 
 
-_current: Setting | None = None
-"""Where the night is that is struck now."""
+class Outage:
+    """Something that a service is for a while, and for longer where it strikes again meanwhile."""
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[], None]):
+        """Takes what begins it and what ends it."""
+        self.begin, self.end = begin, end
+        self.until = 0.0
+        self.lock = threading.Lock()
+        self.thread: threading.Thread | None = None
+
+    def strike(self, seconds: float) -> None:
+        """Has it last for so long from now."""
+        with self.lock:
+            self.until = time.monotonic() + seconds
+            if self.thread is None:
+                self.begin()
+                self.thread = threading.Thread(target=self._pass, daemon=True)
+                self.thread.start()
+
+    def over(self) -> None:
+        """Ends it now, where it is not over yet."""
+        with self.lock:
+            self.until, thread = 0.0, self.thread
+        if thread:
+            thread.join()
+
+    def _pass(self) -> None:
+        while True:
+            with self.lock:
+                if time.monotonic() >= self.until:
+                    self.end()
+                    self.thread = None
+                    return
+            time.sleep(0.1)
 
 
-def _setting() -> Setting:
-    assert _current is not None
-    return _current
-
-
-def _away(name: str) -> Callable[[Struck], None]:
-    def act(struck: Struck) -> None:
-        setting = _setting()
-        assert setting.installation is not None
-        service = setting.installation.services["store" if name == "s3" else name]
-        thread = threading.Thread(target=service.away, args=(setting.seconds,), daemon=True)
-        thread.start()
-        struck.undo.append(thread.join)
-
-    return act
-
-
-def _answering(name: str, fault: proxies.Fault) -> Callable[[Struck], None]:
-    def act(struck: Struck) -> None:
-        setting = _setting()
-        proxy = setting.proxies[name]
-        proxy.fault = fault
-
-        def whole() -> None:
-            proxy.fault = lambda request: None
-
-        timer = threading.Timer(setting.seconds, whole)
-        timer.start()
-        struck.undo += [timer.cancel, whole]
-
-    return act
+def _changes(proxy: proxies.Faulty, fault: proxies.Fault) -> tuple[Callable[[], None], Callable[[], None]]:
+    return lambda: setattr(proxy, "fault", fault), lambda: setattr(proxy, "fault", lambda request: None)
 
 
 def _slow(request: proxies.Request) -> None:
@@ -102,14 +115,25 @@ def _refusing(request: proxies.Request) -> proxies.Refusal:
     return proxies.Refusal(500, "InternalError")
 
 
+_current: Setting | None = None
+"""Where the night is that is struck now."""
+
+
+def _strike(name: str) -> Callable[[Struck], None]:
+    def act(struck: Struck) -> None:
+        assert _current is not None
+        outage = _current.outages[name]
+        outage.strike(_current.seconds)
+        struck.undo.append(outage.over)
+
+    return act
+
+
 WORDS = {"mlflow": "MLflow", "s3": "S3"}
+KINDS = {"away": "is away for a while", "slow": "answers a second late", "500": "answers 500"}
 FAULTS = tuple(
-    fault
-    for name in SERVICES
-    for fault in (
-        Fault(f"{name} away", f"{WORDS[name]} is away for a while", _away(name)),
-        Fault(f"{name} slow", f"{WORDS[name]} answers a second late", _answering(name, _slow)),
-        Fault(f"{name} 500", f"{WORDS[name]} answers 500", _answering(name, _refusing)),
-    )
+    Fault(f"{name} {kind}", f"{WORDS[name]} {title}", _strike(f"{name} {kind}"), passes=True)
+    for name in WORDS
+    for kind, title in KINDS.items()
 )
 NAMES = {fault.name for fault in FAULTS}
