@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.row import GIB
 from finest.data import schema
 from finest.data.dataset import Dataset
 from finest.data.schema import Manifest
@@ -31,6 +30,7 @@ from finest.memory.features import NETWORK, POPULARITY, Memory
 from finest.models.config import SASRecConfig
 from finest.models.registry import build
 from finest.models.saved import Facts, save
+from finest.peak import GIB
 from finest.serving.batch import Shelf, serve
 from finest.serving.lists import Of
 from finest.serving.users import everybody

@@ -16,10 +16,10 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from finest.errors import FinestError
+from finest.peak import GIB
 from finest.section import Section
 
 Quantity = Literal["cpu_s", "wall_s", "peak_gib"]
-GIB = 2**30
 
 
 class Spent(NamedTuple):

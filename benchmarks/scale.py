@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.row import GIB, peak_gib
+from benchmarks.row import peak_gib
 from benchmarks.validation import base_model, fine_tune
 from finest.data.config import Ingest
 from finest.data.dataset import load
 from finest.data.ingest import ingest
+from finest.peak import GIB
 from finest.training import references
 from finest.training.config import Finetune, Pretrain
 from storage import resolve

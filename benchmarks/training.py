@@ -18,9 +18,10 @@ import torch
 
 from benchmarks.leave_one_out import leave_one_out, write_inter
 from benchmarks.peers import RECBOLE_SEED, recbole_training
-from benchmarks.row import GIB, Row, Spent, in_process, in_python, peak_gib, row
+from benchmarks.row import Row, Spent, in_process, in_python, peak_gib, row
 from benchmarks.validation import CPU, alone, base_model, clean, fine_tune, ml_100k
 from finest.data.dataset import Dataset
+from finest.peak import GIB
 from finest.training import references
 from finest.training.checkpoint import Checkpoint
 from finest.training.config import Finetune, Pretrain

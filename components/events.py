@@ -41,6 +41,8 @@ class Event(BaseModel):
     wrong."""
     cpu: float = 0.0
     """Finish and failure: CPU seconds of the step, its children included."""
+    peak_bytes: int = 0
+    """Finish and failure: most memory of the step's process, or of the largest that it started."""
     exit_code: int = 1
     """Failure: exit code of `run`."""
 
@@ -82,5 +84,5 @@ def costs(file: Path) -> list["StepCost"]:
             started[key] = event.time
         elif event.kind in ("finish", "failure"):
             name = event.step if event.group is None else f"{event.step}, group {event.group}"
-            found.append(StepCost(name, event.time - started[key], event.cpu))
+            found.append(StepCost(name, event.time - started[key], event.cpu, event.peak_bytes))
     return found

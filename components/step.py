@@ -18,6 +18,7 @@ from components.supervised import Work, supervised
 from finest.causes import Short, shortage
 from finest.durations import duration
 from finest.errors import FinestError, OutOfMemoryError, one_line
+from finest.peak import family_peak_bytes
 from finest.training.progress import LINE_SECONDS, Progress
 from tracking.records import Curves
 from tracking.runs import Run, step_run
@@ -99,9 +100,13 @@ def watched(name: str, group: str | None = None, checkpoints: str = "") -> Itera
         with _shortage_explained(name), failing_once(checkpoints, name, group):
             yield
     except BaseException as error:
-        emit("failure", name, group, text=one_line(error), cpu=cpu_seconds(), exit_code=getattr(error, "exit_code", 1))
+        emit("failure", name, group, text=one_line(error), exit_code=getattr(error, "exit_code", 1), **_taken())
         raise
-    emit("finish", name, group, done=1.0, cpu=cpu_seconds())
+    emit("finish", name, group, done=1.0, **_taken())
+
+
+def _taken() -> dict[str, Any]:
+    return {"cpu": cpu_seconds(), "peak_bytes": family_peak_bytes()}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.text import Text
 from components.events import Event
 from components.pace import Pace
 from finest.durations import duration
+from finest.peak import GIB
 from pipeline.plain import say, shown
 from pipeline.policy import POLICIES
 
@@ -35,9 +36,8 @@ def said(event: Event, pace: Pace) -> str:
 
 def ended(event: Event, started: float) -> str:
     """Returns how a step ended, and what it took."""
-    return (
-        f"{'done' if event.kind == 'finish' else 'failed'} in {duration(event.time - started)} ({event.cpu:.1f} CPU s)"
-    )
+    how, took = "done" if event.kind == "finish" else "failed", duration(event.time - started)
+    return f"{how} in {took} ({event.cpu:.1f} CPU s, {event.peak_bytes / GIB:.2f} GiB)"
 
 
 class Plain:

@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from finest.durations import duration
 from finest.errors import ConfigError, FinestError
+from finest.peak import GIB
 from finest.plural import counted
 from pipeline import config as configs
 from pipeline import state as states
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 30
 """Time between two lines on how far it is, where the output is no terminal."""
-GIB = 2**30
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from finest import parquet
+from finest.peak import GIB
 
 PAGE, NUMBERS = "profile.txt", "profile.json"
 """File of the page, and file of the numbers that it is made from beside the steps."""
@@ -27,6 +28,8 @@ class StepCost(NamedTuple):
     """Wall seconds."""
     cpu_seconds: float
     """CPU seconds, of its child processes too."""
+    peak_bytes: int
+    """Most memory of its process, or of the largest that it started."""
 
 
 def measured(groups: Mapping[str, Path]) -> list[dict[str, Any]]:
@@ -53,11 +56,13 @@ def page(steps: list[StepCost], groups: list[dict[str, Any]]) -> str:
     """
     lines = []
     if steps:
-        total = StepCost("all", sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps))
-        lines += [f"{'Steps':<38}{'wall s':>10}{'CPU s':>10}{'of CPU':>8}"]
+        seconds, cpu_seconds = sum(step.seconds for step in steps), sum(step.cpu_seconds for step in steps)
+        total = StepCost("all", seconds, cpu_seconds, max(step.peak_bytes for step in steps))
+        lines += [f"{'Steps':<38}{'wall s':>10}{'CPU s':>10}{'of CPU':>8}{'peak GiB':>10}"]
         for step in (*sorted(steps, key=lambda one: -one.cpu_seconds), total):
             share = step.cpu_seconds / total.cpu_seconds if total.cpu_seconds else 0.0
-            lines.append(f"  {step.name:<36}{step.seconds:>10.1f}{step.cpu_seconds:>10.1f}{share:>8.1%}")
+            spent = f"{step.seconds:>10.1f}{step.cpu_seconds:>10.1f}{share:>8.1%}{step.peak_bytes / GIB:>10.2f}"
+            lines.append(f"  {step.name:<36}{spent}")
         lines.append("")
     for group in groups:
         lines.append(f"{'Trainings of group ' + group['group']:<38}{'wall s':>10}{'CPU s':>10}{'times':>8}")

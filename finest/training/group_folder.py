@@ -1,11 +1,11 @@
 """What a training step leaves in its group's folder beside the models: facts and costs in `group.json`."""
 
 import json
-import resource
 from pathlib import Path
 from typing import Any
 
 from finest import documents
+from finest.peak import family_peak_bytes
 
 FACTS = "group.json"
 """File of the group's facts."""
@@ -14,9 +14,9 @@ CANDIDATE = "candidate"
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Writes `group.json`, with this process tree's largest memory."""
-    kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    (folder / FACTS).write_text(json.dumps({**facts, "peak_memory_mb": kilobytes // 1024}, indent=2, sort_keys=True))
+    """Writes `group.json`, with the memory of this process's largest one."""
+    megabytes = family_peak_bytes() >> 20
+    (folder / FACTS).write_text(json.dumps({**facts, "peak_memory_mb": megabytes}, indent=2, sort_keys=True))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

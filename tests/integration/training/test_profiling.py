@@ -77,9 +77,12 @@ def test_a_profiled_training_has_the_same_weights_and_a_page_of_its_parts(tmp_pa
     assert found["parts"]["checkpoints"]["times"] == 4  # looked for once, saved three times
     (group / FOLDER / "finetune.json").write_text(json.dumps({"operators": [], "parts": {}}))
     write_history(group, "clean", history, {})
-    text = page([StepCost("pretrain, group 0", 2.0, 3.0), StepCost("gate", 1.0, 1.0)], measured({"0": group}))
-    lines = {line.strip()[:36].strip(): line.split()[-3:] for line in text.splitlines() if line}
-    assert lines["pretrain, group 0"] == ["2.0", "3.0", "75.0%"]
+    text = page(
+        [StepCost("pretrain, group 0", 2.0, 3.0, 3 << 29), StepCost("gate", 1.0, 1.0, 1 << 29)], measured({"0": group})
+    )
+    lines = {line.strip()[:36].strip(): line[38:].split() for line in text.splitlines() if line}
+    assert lines["pretrain, group 0"] == ["2.0", "3.0", "75.0%", "1.50"]
+    assert "all 3.0 4.0 100.0% 1.50" in " ".join(text.split())
     assert lines["pretraining epochs"][2] == "3" and lines["checkpoints, pretraining"][2] == "4"
     assert "aten::addmm" in text and "fine-tuning, group 0: not traced" in text
     assert pq.read_table(group / "history" / "clean.parquet").num_rows == 3

@@ -46,10 +46,10 @@ def test_steps_are_told_by_their_events_and_groups_apart(tmp_path: Path) -> None
         Event(kind="start", step="pretrain", group="0", time=10),
         Event(kind="start", step="pretrain", group="1", time=11),
         Event(kind="progress", step="pretrain", group="0", time=12),
-        Event(kind="finish", step="pretrain", group="1", time=15, cpu=3),
-        Event(kind="failure", step="pretrain", group="0", time=17, cpu=9),
+        Event(kind="finish", step="pretrain", group="1", time=15, cpu=3, peak_bytes=5),
+        Event(kind="failure", step="pretrain", group="0", time=17, cpu=9, peak_bytes=7),
         Event(kind="start", step="gate", time=18),
     ]
     file.write_text("".join(event.model_dump_json() + "\n" for event in said))
     found: list[Any] = list(costs(file))
-    assert found == [("pretrain, group 1", pytest.approx(4), 3), ("pretrain, group 0", pytest.approx(7), 9)]
+    assert found == [("pretrain, group 1", pytest.approx(4), 3, 5), ("pretrain, group 0", pytest.approx(7), 9, 7)]

@@ -23,9 +23,9 @@ def lines(*events: Event) -> list[str]:
 
 
 def test_a_step_has_a_line_when_it_starts_and_one_when_it_ends() -> None:
-    assert lines(event("start", 100), event("finish", 161.5, cpu=118.25)) == [
+    assert lines(event("start", 100), event("finish", 161.5, cpu=118.25, peak_bytes=3 << 29)) == [
         "Train, group 0: started",
-        "Train, group 0: done in 1 min 1 s (118.2 CPU s)",
+        "Train, group 0: done in 1 min 1 s (118.2 CPU s, 1.50 GiB)",
     ]
 
 
@@ -52,8 +52,8 @@ def test_what_is_waited_for_is_a_line_at_once_on_a_terminal_too() -> None:
 
 def test_a_failure_is_not_called_done() -> None:
     assert (
-        lines(event("start", 0), event("failure", 2, cpu=1.0, text="no memory"))[-1]
-        == "Train, group 0: failed in 2.0 s (1.0 CPU s)"
+        lines(event("start", 0), event("failure", 2, cpu=1.0, peak_bytes=1 << 28, text="no memory"))[-1]
+        == "Train, group 0: failed in 2.0 s (1.0 CPU s, 0.25 GiB)"
     )
 
 
@@ -112,7 +112,7 @@ def test_a_terminal_shows_a_line_a_step_with_what_it_took() -> None:
         for each in (
             event("start", 0),
             event("progress", 5, done=0.5, text="clean 6/12"),
-            event("finish", 10, cpu=19.0),
+            event("finish", 10, cpu=19.0, peak_bytes=1 << 30),
         ):
             live.show(each)
-    assert "Train, group 0" in out.getvalue() and "done in 10.0 s (19.0 CPU s)" in out.getvalue()
+    assert "Train, group 0" in out.getvalue() and "done in 10.0 s (19.0 CPU s, 1.00 GiB)" in out.getvalue()
