@@ -24,7 +24,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Night:
     ("fault", "steps"),
     [
         ("kill all", ["promote"]),
-        ("flip", ["perturb", "gate"]),
+        ("flip", ["gate"]),
+        ("terminate", ["perturb", "gate"]),
         ("disk full", ["finetune"]),
         ("clock back", ["gate"]),
     ],
