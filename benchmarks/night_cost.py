@@ -1,4 +1,4 @@
-"""The hours that a night trains, by the formula of docs/operations.md: `python -m benchmarks.night_cost`, at once.
+"""The hours that a night trains, by the formula of docs/sizing.md: `python -m benchmarks.night_cost`, at once.
 
 Nothing is measured here. The CPU's time a target is fitted to what `benchmarks.scale` measured. A GPU is held back by
 two things: reading and writing the scores of all items, in float32, and starting a batch.
@@ -6,10 +6,11 @@ two things: reading and writing the scores of all items, in float32, and startin
 
 from typing import NamedTuple
 
+from finest.perturb.config import Perturb
 from finest.training.config import EPOCHS, Finetune, Pretrain
 
-TRAININGS = 7
-"""Number of trainings of a night with one group: the candidate, three probes, three controls."""
+TRAININGS = len(Perturb().scenarios) + 4
+"""Number of trainings of a night with one group: the candidate, a probe a scenario, three controls."""
 SCORE_BYTES = 24
 """Bytes of memory traffic a score and step.
 

@@ -2,8 +2,9 @@
 
 Each size is `finest run` on made-up interactions, 200 a user, of which the last one (`--split last_fraction`: the last
 tenth) is held out. Every step is a process of its own, whose peak the run's own events tell: resident memory of the
-step's process, or of the largest that it started. A small network, one epoch and three scenarios, so that seven trainings
-of 20 million rows end within an hour of two cores; what a larger network and catalogue take is in docs/operations.md.
+step's process, or of the largest that it started. A small network, one epoch and three scenarios, so that seven
+trainings of 20 million rows end within an hour of two cores; what a larger network and catalogue take is in
+docs/sizing.md.
 """
 
 import argparse

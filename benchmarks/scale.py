@@ -2,7 +2,7 @@
 
 Made-up interactions (100 a user, items by Zipf's law), default config, float32 on CPU. Columns: CPU seconds and peak
 memory of ingest; microseconds of CPU that a training target takes in an epoch of pretraining, in one of fine-tuning,
-and in the one pass that takes reference lists. Everything that docs/operations.md computes for larger windows follows
+and in the one pass that takes reference lists. Everything that docs/sizing.md computes for larger windows follows
 from these.
 """
 

@@ -40,7 +40,7 @@ StateFolder = Annotated[
     Path | None, typer.Option("--state", help="Folder for everything written; FINEST_STATE or ./state if not given.")
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON and nothing else; docs/operations.md says which keys it has.")
+    bool, typer.Option("--json", help="Print JSON and nothing else; docs/programs.md says which keys it has.")
 ]
 
 

@@ -29,7 +29,7 @@ class Placement(Section):
     cpu: Cpu = "3"
     """CPUs of a training step."""
     memory: Memory = "10Gi"
-    """Memory of a training step, /dev/shm included; docs/operations.md says from how many interactions on it takes
+    """Memory of a training step, /dev/shm included; docs/sizing.md says from how many interactions on it takes
     more."""
     tolerations: list[dict[str, Any]] = Field(default=[])
     """Tolerations of training steps, as in a pod's `tolerations`."""

@@ -1,4 +1,4 @@
-"""`--json`: keys that programs rely on, and nothing else on standard output. docs/operations.md says the same."""
+"""`--json`: keys that programs rely on, and nothing else on standard output. docs/programs.md says the same."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.services.fake_kfp import FakeKfp
 from tests.services.recorded import Recorded
 from tracking.store import connect
 
-GUIDE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+GUIDE = (Path(__file__).parents[3] / "docs" / "programs.md").read_text()
 
 
 def documented(command: str) -> Any:
