@@ -9,6 +9,8 @@ import yaml
 from rich.console import Console
 
 from finest.data.check.checked import merged
+from finest.data.schema import Manifest
+from finest.training.config import EPOCHS
 from pipeline import config as configs
 from pipeline.config import Config
 from pipeline.options import Json, Sets, console, examples, print_json
@@ -74,7 +76,6 @@ def examined(uri: str, loaded: Config) -> dict[str, Any]:
     """
     from components import source as sources
     from finest.data.check import check as checks
-    from finest.data.check.cost import cost
 
     resolved = sources.resolve(uri)
     found = checks.check(resolved.filesystem, resolved.root, resolved.files, loaded.ingest)
@@ -99,16 +100,7 @@ def examined(uri: str, loaded: Config) -> dict[str, Any]:
         )
         if found.whole and manifest.description is not None:
             counts["measures"] = manifest.description.measures
-        steps = loaded.pretrain.epochs, loaded.finetune.epochs
-        about = cost(
-            manifest.source_rows / found.share,
-            manifest.train_interactions / found.share,
-            manifest.items,
-            manifest.instances / found.share,
-            loaded.ingest.evaluation.depth,
-            sum(epochs for epochs in steps if isinstance(epochs, int)),
-            len(loaded.perturb.scenarios) + 4,
-        )._asdict()
+        about = _cost(loaded, manifest, found.share)
     return {
         "source": uri,
         "table": resolved.table,
@@ -131,6 +123,34 @@ def examined(uri: str, loaded: Config) -> dict[str, Any]:
         "mistakes": found.mistakes,
         "config": overrides,
     }
+
+
+def _cost(loaded: Config, manifest: Manifest, share: float) -> dict[str, Any]:
+    """Returns about what a run takes of a source, of which this share was looked at."""
+    from finest.data.check.cost import cost
+    from finest.data.check.memory import Size, steps_gib
+    from finest.ranklists.yardsticks import YARDSTICKS
+
+    pretrain, variants = loaded.pretrain, len(loaded.perturb.scenarios) + 4
+    rows, train_rows, instances = (
+        number / share for number in (manifest.source_rows, manifest.train_interactions, manifest.instances)
+    )
+    depth, counted = loaded.ingest.evaluation.depth, pretrain.memory != "off"
+    size = Size(
+        rows=rows,
+        train_rows=train_rows,
+        items=manifest.items,
+        instances=instances,
+        depth=depth,
+        lists=variants * (3 if counted else 2) + 3 + len(list(YARDSTICKS)),
+        top_k=loaded.finetune.top_k,
+        neighbours=pretrain.memory.neighbours if pretrain.memory != "off" else 0,
+    )
+    memory = steps_gib(size)
+    largest = max(memory, key=lambda step: memory[step])
+    epochs = (pretrain.epochs or EPOCHS) + loaded.finetune.epochs
+    spent = cost(rows, train_rows, manifest.items, instances, depth, epochs, variants)
+    return {**spent._asdict(), "memory_gib": memory[largest], "largest_step": largest}
 
 
 def show(out: Console, found: dict[str, Any]) -> None:
@@ -170,8 +190,8 @@ def show(out: Console, found: dict[str, Any]) -> None:
     if found["cost"]:
         about = found["cost"]
         lines["a run"] = (
-            f"about {about['cpu_minutes']:,.0f} CPU minutes, {about['memory_gib']:.1f} GiB of memory, "
-            f"{about['disk_gb']:.1f} GB of disk (from docs/benchmarks.md)"
+            f"about {about['cpu_minutes']:,.0f} CPU minutes, {about['memory_gib']:.1f} GiB of memory "
+            f"({about['largest_step']}), {about['disk_gb']:.1f} GB of disk (docs/sizing.md)"
         )
     for name, text in lines.items():
         say(out, f"  {name:<10}{text}", indent=12)

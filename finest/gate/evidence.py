@@ -23,7 +23,7 @@ class Listed:
 
     path: Path
     description: Description
-    items: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
     """Codes of the evidence's vocabulary [M, D], best first; -1 behind a short list."""
     target_rank: npt.NDArray[np.float64]
     """Ranks of the targets [M], from 1; NaN where a target cannot be ranked."""

@@ -256,7 +256,9 @@ def _ours(rule: str) -> bool:
 
 
 def _untold(trial: Trial, why: Untold, sentence: str) -> Trial:
-    return trial.model_copy(update={"untold": why, "sentence": f"{sentence[0].upper()}{sentence[1:]}."})
+    return trial.model_copy(
+        update={"untold": why, "sentence": f"{sentence[0].upper()}{sentence[1:].removesuffix('.')}."}
+    )
 
 
 def _outcome(trial: Trial, by: str = "") -> Trial:

@@ -21,6 +21,7 @@ from finest.gate.roles import Slot
 from finest.keys import numpy_generator
 from finest.ranklists.schema import TRAINED
 
+Codes = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Files = dict[Slot, Listed]
@@ -105,7 +106,7 @@ class Tonight:
 Maker = Callable[[Tonight], Files | str]
 
 
-def places(items: Ints, target: Ints) -> Ints:
+def places(items: Codes, target: Ints) -> Ints:
     """Returns the place of `target` [M], from 0, in each list [M, D]; -1 where it is not in it.
 
     >>> places(np.array([[4, 2], [7, 5]]), np.array([2, 9])).tolist()
@@ -115,7 +116,7 @@ def places(items: Ints, target: Ints) -> Ints:
     return np.where(inside.any(1), inside.argmax(1), -1)
 
 
-def made(listed: Listed, items: Ints, target_rank: Floats, digest: str) -> Listed:
+def made(listed: Listed, items: Codes, target_rank: Floats, digest: str) -> Listed:
     """Returns lists in the place of others."""
     return replace(listed, items=items, target_rank=target_rank, finite=True, digest=digest)
 
@@ -273,7 +274,7 @@ def rounding_frozen(night: Tonight) -> Files | str:
 def _exchanged(night: Tonight, listed: Listed, rows: npt.NDArray[np.bool_], digest: str, use: str) -> Listed:
     """Returns the lists with each item of these rows exchanged for another one, by one permutation of all items."""
     random = night.random(use)
-    other = np.arange(-1, len(night.evidence.vocabulary))  # by code + 1, so that -1 stays
+    other = np.arange(-1, len(night.evidence.vocabulary), dtype=np.int32)  # by code + 1, so that -1 stays
     other[night.listed + 1] = random.permutation(night.listed)
     items = np.where(rows[:, None], other[listed.items + 1], listed.items)
     length = np.count_nonzero(items >= 0, axis=1)
@@ -282,7 +283,7 @@ def _exchanged(night: Tonight, listed: Listed, rows: npt.NDArray[np.bool_], dige
     return made(listed, items, np.where(rows, rank, listed.target_rank), digest)
 
 
-def _ranked(items: Ints, target: Ints, behind: Floats) -> Floats:
+def _ranked(items: Codes, target: Ints, behind: Floats) -> Floats:
     """Returns the target's rank [M] in lists [M, D], or what is given for targets that are not in them."""
     place = places(items, target)
     return np.where((place >= 0) & ~np.isnan(behind), place + 1.0, behind)

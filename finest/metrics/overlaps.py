@@ -21,7 +21,7 @@ HEAD = 10
 ROWS = 512
 """Most rows of a chunk."""
 
-Lists = npt.NDArray[np.int64]
+Lists = npt.NDArray[np.signedinteger]
 Values = npt.NDArray[np.float64]
 Depths = npt.NDArray[np.signedinteger]
 
@@ -101,9 +101,6 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
 
     M, D = X.shape
     short = bool((X[:, -1:] < 0).any() or (Y[:, -1:] < 0).any())  # then column 0 is for -1
-    X_codes, Y_codes = (
-        torch.from_numpy(np.require(codes + 1 if short else codes, np.int64, ["C", "W"])) for codes in (X, Y)
-    )
     vocabulary = int(max(X.max(initial=-1), Y.max(initial=-1))) + 1 + short
     rows = min(int(np.clip(2**20 // (vocabulary + D), 64, ROWS)), max(M, 1))
     narrow = 2 * D < 2**15
@@ -114,7 +111,7 @@ def _since(X: Lists, Y: Lists) -> Iterator[tuple[Depths, Lists, Lists]]:
     table, since = torch.full((rows, vocabulary), top, dtype=places.dtype), torch.empty_like(places)
     base = top
     for start in range(0, M, rows):
-        x, y = X_codes[start : start + rows], Y_codes[start : start + rows]
+        x, y = (torch.from_numpy(np.array(codes[start : start + rows], np.int64) + short) for codes in (X, Y))
         count = len(x)
         if base < 2 * D:
             table[:], base = top, top

@@ -100,11 +100,13 @@ def read(path: Path, vocabulary: dict[str, int] | None = None) -> RankLists:
 
 
 def widened(lists: npt.NDArray[np.generic], width: int, padding: float = -1) -> npt.NDArray[Any]:
-    """Returns lists [M, `width`], padded behind.
+    """Returns lists [M, `width`], padded behind; the same ones where they are so wide.
 
     >>> widened(np.array([[4, 2]]), 3).tolist()
     [[4, 2, -1]]
     """
+    if lists.shape[1] == width:
+        return lists
     return np.pad(lists, ((0, 0), (0, width - lists.shape[1])), constant_values=padding)
 
 
@@ -156,7 +158,7 @@ def _part(path: Path, batch: pa.RecordBatch, depth: int, vocabulary: dict[str, i
             f"but the metadata's depth is {depth}"
         )
     held = np.arange(max(1, lengths.max())) < lengths[:, None]
-    codes = np.full(held.shape, -1, dtype=np.int64)
+    codes = np.full(held.shape, -1, dtype=np.int32)
     codes[held] = _codes(_cast(path, "items", items.flatten(), pa.string()), vocabulary)
     in_order = np.sort(codes, axis=1)
     twice = ((in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] >= 0)).any(axis=1)

@@ -87,7 +87,7 @@ class RankLists:
     target: npt.NDArray[np.object_]
     target_rank: npt.NDArray[np.float64]
     """NaN where the target cannot be ranked."""
-    items: npt.NDArray[np.int64]
+    items: npt.NDArray[np.int32]
     """[M, D]"""
     scores: npt.NDArray[np.float32]
     """[M, D]; NaN behind a short list."""
@@ -134,7 +134,7 @@ def build(
         position=instances.position,
         target=data.target_ids[instances.row],
         target_rank=target_rank.astype(np.float64),
-        items=items.astype(np.int64),
+        items=items.astype(np.int32),
         scores=scores.astype(np.float32),
         vocabulary=data.item_ids.astype(object),
         description=description,

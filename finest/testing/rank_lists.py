@@ -61,7 +61,7 @@ class Run:
                 position=position,
                 target=names[self.target],
                 target_rank=mean_rank(scores, self.target),
-                items=order,
+                items=order.astype(np.int32),
                 scores=np.take_along_axis(scores, order, axis=1).astype(np.float32),
                 vocabulary=names,
                 description=Description.model_validate(description | self.described.get((variant, stage), {})),

@@ -1,4 +1,4 @@
-"""About what a run takes, from what was measured (docs/benchmarks.md)."""
+"""About how long a run takes, and what it leaves, from what was measured (docs/benchmarks.md)."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,6 @@ CPU_S_ROW = 1.5e-5
 variants, 23 epochs and 89,561 rows."""
 ITEMS = 1_682
 """Items of that catalogue. About half of the time grows with the catalogue."""
-INGEST_GIB, INGEST_GIB_ROW = 0.45, 3.05e-8
-"""Peak of ingest: 1.05 GiB at 20 M rows and 2.27 GiB at 60 M."""
-TRAIN_GIB, ITEM_BYTES = 0.8, 64 * 4 * 4
-"""Peak of a training step without a model; bytes an item and variant: 64 numbers, gradients and two moments."""
 DISK_GB, LIST_BYTES = 0.05, 8
 """MLflow's store and the report; bytes of an item in a rank list, with its score."""
 
@@ -21,8 +17,6 @@ class Cost(NamedTuple):
     """Holds about what a run takes."""
 
     cpu_minutes: float
-    memory_gib: float
-    """Peak of the largest step."""
     disk_gb: float
     """What the run leaves (1e9 bytes)."""
 
@@ -46,7 +40,4 @@ def cost(
     """
     cpu_s = CPU_S_STEPS + CPU_S_ROW * train_rows * epochs * variants * (1 + items / ITEMS) / 2
     lists = 2 * variants * instances * depth * LIST_BYTES
-    train = TRAIN_GIB + (items * ITEM_BYTES * variants + train_rows * 200) / 2**30
-    return Cost(
-        cpu_s / 60, max(INGEST_GIB + INGEST_GIB_ROW * rows, train), DISK_GB + (lists + rows * 30 + items * 300) / 1e9
-    )
+    return Cost(cpu_s / 60, DISK_GB + (lists + rows * 30 + items * 300) / 1e9)

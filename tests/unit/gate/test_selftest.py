@@ -328,3 +328,4 @@ def test_a_night_without_enough_to_judge_is_no_fault_of_the_gate(tmp_path: Path)
     for run, folder in ((nothing_new, tmp_path), (two_scenarios, tmp_path / "few")):
         verdict = judged(run, folder)
         assert verdict.verdict == "fail" and tried(verdict)["twin"].status == "cannot be told"
+        assert all(trial.sentence.endswith(".") and ".." not in trial.sentence for trial in verdict.selftest)

@@ -89,6 +89,13 @@ def test_lists_of_other_lengths_are_extrapolated_and_other_instances_refused() -
 
 @given(pairs())
 @settings(max_examples=40, deadline=None)
+def test_codes_of_four_bytes_are_compared_as_those_of_eight(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    wide, narrow = similarities(*pair), similarities(*(codes.astype(np.int32) for codes in pair))
+    assert all(np.array_equal(wide[name], narrow[name]) for name in SIMILARITIES)
+
+
+@given(pairs())
+@settings(max_examples=40, deadline=None)
 def test_similarities_are_symmetric_and_between_0_and_1(pair: tuple[np.ndarray, np.ndarray]) -> None:
     X, Y = pair
     there, back = similarities(X, Y), similarities(Y, X)

@@ -101,6 +101,12 @@ def test_many_batches_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(parts.target_rank, whole.target_rank)
 
 
+def test_an_item_of_a_list_takes_four_bytes_and_what_is_wide_enough_is_not_copied(tmp_path: Path) -> None:
+    file.write(example(), tmp_path / "lists.parquet")
+    items = file.read(tmp_path / "lists.parquet").items
+    assert items.nbytes == 4 * items.size and file.widened(items, 3) is items
+
+
 def test_codes_agree_across_files_read_with_one_vocabulary(tmp_path: Path) -> None:
     first = foreign(tmp_path / "first.parquet")
     second = foreign(tmp_path / "second.parquet", items=[["new", "z"], ["z", "new"]], target=["new", "y"])
