@@ -11,6 +11,8 @@ SCORE_BYTES = 8
 """Bytes of a score that is being computed, its gradient among them."""
 TARGETS = 64
 """Targets whose scores are computed at a time where there are many items: a chunk of finest/training/chunked.py."""
+COUNTS_BYTES = 450 << 20
+"""Most that the engine takes for counts beside what is kept of them; beyond, it goes to disk."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ def steps_gib(of: Size) -> dict[str, float]:
     training = of.items * (WEIGHT_BYTES + of.neighbours * NEIGHBOUR_BYTES + TARGETS * SCORE_BYTES) / GIB
     bytes_more = {
         "ingest": 59 * of.rows,
-        "champion": 210 * of.train_rows + 2_100 * of.instances,
+        "champion": 113 * of.train_rows + min(97 * of.train_rows, COUNTS_BYTES) + 2_100 * of.instances,
         "perturb": 120 * of.train_rows,
-        "calibrate": 235 * of.train_rows,
+        "calibrate": 255 * of.train_rows,
         "pretrain": 293 * of.train_rows + 2_100 * of.instances,
         "finetune": (220 + 8 * of.top_k) * of.train_rows + 2_800 * of.instances,
-        "gate": (4 * of.depth * of.lists + 8_000) * of.instances,
+        "gate": (4 * of.depth * of.lists + 3_500) * of.instances,
     }
     least = {
         "ingest": 0.55,
@@ -59,6 +61,6 @@ def steps_gib(of: Size) -> dict[str, float]:
         "calibrate": 1.07,
         "pretrain": 0.60 + training,
         "finetune": 0.35 + training,
-        "gate": 0.65,
+        "gate": 0.6,
     }
     return {step: least[step] + more / GIB for step, more in bytes_more.items()}
