@@ -10,6 +10,7 @@ from rich.console import Console
 
 from finest.data.check.checked import merged
 from finest.data.schema import Manifest
+from finest.plural import counted
 from finest.training.config import EPOCHS
 from pipeline import config as configs
 from pipeline.config import Config
@@ -190,7 +191,7 @@ def show(out: Console, found: dict[str, Any]) -> None:
     if found["cost"]:
         about = found["cost"]
         lines["a run"] = (
-            f"about {about['cpu_minutes']:,.0f} CPU minutes, {about['memory_gib']:.1f} GiB of memory "
+            f"about {counted(round(about['cpu_minutes']), 'CPU minute')}, {about['memory_gib']:.1f} GiB of memory "
             f"({about['largest_step']}), {about['disk_gb']:.1f} GB of disk (docs/sizing.md)"
         )
     for name, text in lines.items():

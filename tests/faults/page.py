@@ -34,10 +34,10 @@ Where the first run had promoted its candidate already, the same command finds n
 Every file that a step reads is damaged by bits, cut off, removed and exchanged in
 `tests/integration/components/test_damage_between_steps.py`; here, it is one file in a run.
 
-With `--together`, a fault strikes step after step in one state: in one run where the run goes on through it (services,
-a second command), else by one command for each step, and the same command alone at the end. It costs a third, and is
-the harder trial: what one strike leaves is there at the next. Steps after promotion are struck in states of their own,
-and where anything is wrong, each step is struck alone.
+With `--together`, a fault strikes step after step in one state: in one run where the run goes on through it (a second
+command; services, whose minute begins anew with each step), else by one command for each step, and the same command
+alone at the end. It costs a third, and is the harder trial: what one strike leaves is there at the next. Steps after
+promotion are struck in states of their own, and where anything is wrong, each step is struck alone.
 """
 RUNNERS: dict[str, str] = {
     "subprocess": "Steps as processes of this machine (`--runner subprocess`)",
