@@ -11,7 +11,8 @@ from itertools import combinations
 import numpy as np
 
 from finest.gate.config import Gate
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide
 from finest.gate.rls import same

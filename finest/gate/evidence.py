@@ -1,6 +1,5 @@
 """The rank lists that a verdict is based on: found, checked to belong together, and looked up by what they are."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,28 +11,11 @@ import pyarrow.parquet as pq
 
 from finest import tree
 from finest.errors import DataError
+from finest.gate import belonging
+from finest.gate.listed import Listed, kept
 from finest.gate.roles import BASELINES, Need, Slot, missing
 from finest.ranklists import file
 from finest.ranklists.schema import METADATA_KEY, TRAINED, Description, RankLists
-
-
-@dataclass(frozen=True)
-class Listed:
-    """Holds one file's lists of M instances, D items deep."""
-
-    path: Path
-    description: Description
-    items: npt.NDArray[np.int32]
-    """Codes of the evidence's vocabulary [M, D], best first; -1 behind a short list."""
-    target_rank: npt.NDArray[np.float64]
-    """Ranks of the targets [M], from 1; NaN where a target cannot be ranked."""
-    after_cut: npt.NDArray[np.bool_] | None
-    """Whether each instance [M] is after the champion's cut; None of other models, and of a champion that
-    does not say."""
-    finite: bool
-    """Whether every listed item's score is a finite number."""
-    digest: str
-    """Digest of the scores: two trainings may list alike, but never score alike to the last bit."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +146,9 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
         slot = _slot(path, lists.description)
         if slot in files:
             raise DataError(f"{path} and {files[slot].path} both hold the lists of: {slot}; keep one of them")
-        files[slot] = _listed(path, lists)
-    width = max((listed.items.shape[1] for listed in files.values()), default=0)
-    files = {slot: replace(listed, items=file.widened(listed.items, width)) for slot, listed in files.items()}
+        files[slot] = kept(path, lists)
+    width = max((each.items.shape[1] for each in files.values()), default=0)
+    files = {slot: replace(each, items=file.widened(each.items, width)) for slot, each in files.items()}
     clean = [slot for slot in files if slot.role == "clean" and slot.stage == "tuned"]
     if first is None or not clean:
         hint = (
@@ -179,11 +161,7 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
         )
     # Where it was trained under both protocols, the anchored one is the candidate.
     candidate = min(clean, key=lambda slot: (group_order(slot.group), slot.protocol == "independent"))
-    _agree(files, candidate)
-    _one_catalogue(files, candidate)
-    for slot, listed in files.items():
-        if slot.role == "champion":
-            _whole(listed, first[1].position)
+    belonging.check(files, candidate, first[1].position)
     headline = {
         Need(slot.role, slot.stage, slot.scenario) for slot in files if slot.protocol in (candidate.protocol, None)
     }
@@ -191,7 +169,7 @@ def read_evidence(folders: list[Path], needs: Mapping[str, Sequence[Need]]) -> E
         raise DataError(
             f"{where}: rank lists are missing: {lacking}; add these files or drop the rules from gate.rules"
         )
-    _both_stages(files, candidate)
+    belonging.check_stages(files, candidate)
     lists = first[1]
     return Evidence(lists.user, lists.position, lists.target, vocabulary, files, candidate.group, candidate.protocol)
 
@@ -227,116 +205,6 @@ def _slot(path: Path, description: Description) -> Slot:
     scenario = None if description.role == "clean" else description.scenario
     protocol = description.protocol if description.stage == "tuned" else None
     return Slot(description.role, scenario, description.stage, description.group, protocol)
-
-
-def _listed(path: Path, lists: RankLists) -> Listed:
-    filled = lists.items >= 0
-    finite = bool(np.isfinite(lists.scores[filled]).all())
-    digest = hashlib.sha256(lists.scores.tobytes()).hexdigest()
-    return Listed(path, lists.description, lists.items, lists.target_rank, lists.after_cut, finite, digest)
-
-
-def _agree(files: dict[Slot, Listed], candidate: Slot) -> None:
-    """Checks that what the files say about themselves fits the candidate; an error names the first that does not."""
-    ours = files[candidate].description
-    for slot, listed in files.items():
-        theirs = listed.description
-        pairs: list[tuple[str, object, object]] = [("depth", ours.depth, theirs.depth)]
-        pairs.append(("exclude_seen", ours.exclude_seen, theirs.exclude_seen))
-        if slot.role != "champion":
-            pairs.append(("the number of items in the catalogue", ours.catalogue.items, theirs.catalogue.items))
-            pairs.append(("the catalogue's digest", ours.catalogue.digest, theirs.catalogue.digest))
-        if slot.role == "control":
-            _seed(files, slot)
-        if slot.role in TRAINED:
-            pairs.append(("model", ours.model, theirs.model))
-            if ours.data_fingerprint and theirs.data_fingerprint:
-                pairs.append(("data_fingerprint", ours.data_fingerprint, theirs.data_fingerprint))
-            if slot.stage == "tuned" and not _second(slot, candidate):
-                pairs.append(("protocol", candidate.protocol, theirs.protocol))
-                pairs.append(("reference", ours.reference, theirs.reference))
-        for name, mine, other in pairs:
-            if mine != other:
-                both = f"{files[candidate].path} and {listed.path}"
-                raise DataError(
-                    f"{both} do not belong together: {name} is {mine} and {other}; give lists of one run alone"
-                )
-
-
-def _seed(files: dict[Slot, Listed], control: Slot) -> None:
-    """Checks that a control is of the seed that it is there for, where it says of which it is.
-
-    What another seed changes is the noise floor, and what rounding changes under the same seed the ceiling.
-    """
-    wanted = "clean", "tuned", control.group
-    clean = next((files[slot] for slot in files if (slot.role, slot.stage, slot.group) == wanted), None)
-    ours, theirs = clean.description.seed if clean else None, files[control].description.seed
-    if clean is None or ours is None or theirs is None or (ours != theirs) == (control.scenario == "seed"):
-        return
-    which = "another one than" if control.scenario == "seed" else "that of"
-    raise DataError(
-        f"{files[control].path}: the seed of the control `{control.scenario}` must be {which} the clean variant "
-        f"({clean.path}), and they are {theirs} and {ours}; train the control anew"
-    )
-
-
-def _whole(listed: Listed, position: npt.NDArray[np.int64]) -> None:
-    """Checks that a champion's lists are as long as its own catalogue allows; of trainings, reading has.
-
-    Where it knows nothing of a history, there is no list.
-    """
-    about, length = listed.description, (listed.items >= 0).sum(1)
-    rankable = about.catalogue.items - (position if about.exclude_seen else 0)
-    short = (length > 0) & (length < np.minimum(about.depth, rankable))
-    if short.any():
-        row = int(np.flatnonzero(short)[0])
-        raise DataError(
-            f"{listed.path}: {np.count_nonzero(short)} of {len(short)} lists are too short (the first has "
-            f"{length[row]} items, at position {position[row]} of a user); write all of the depth {about.depth} that "
-            f"the champion can rank of its {about.catalogue.items} items"
-        )
-
-
-def _one_catalogue(files: dict[Slot, Listed], candidate: Slot) -> None:
-    """Checks that the lists of one catalogue hold no more items than it has, all of them together."""
-    seen = np.zeros(1 + max((int(each.items.max()) for each in files.values()), default=0), bool)
-    items = files[candidate].description.catalogue.items
-    for slot, each in sorted(files.items(), key=lambda pair: pair[0].role != "clean"):
-        if slot.role == "champion":
-            continue
-        seen[each.items[each.items >= 0]] = True
-        if (distinct := np.count_nonzero(seen)) > items:
-            raise DataError(
-                f"{each.path}: with this file, the lists of a catalogue of {items} items hold {distinct} different "
-                "ones; give lists of one run alone, with the catalogue that was ranked"
-            )
-
-
-def _second(slot: Slot, candidate: Slot) -> bool:
-    """Tells whether these are independent lists beside anchored ones, which are reported apart."""
-    return slot.protocol == "independent" and candidate.protocol != "independent"
-
-
-def _both_stages(files: dict[Slot, Listed], candidate: Slot) -> None:
-    """Checks that every group has a clean variant, and that where this has base lists, every variant has."""
-    trained = {slot for slot in files if slot.role in TRAINED and not _second(slot, candidate)}
-    wanted = {"tuned"} | {slot.stage for slot in trained if slot.role == "clean"}
-    for slot in sorted(trained, key=str):
-        stages = {
-            other.stage
-            for other in trained
-            if (other.role, other.scenario, other.group) == (slot.role, slot.scenario, slot.group)
-        }
-        if lacking := sorted(wanted - stages):
-            raise DataError(
-                f"{files[slot].path}: the same variant's lists of stage {lacking[0]} are missing ({slot}); add "
-                "that file"
-            )
-    for slot in sorted(trained, key=str):
-        if not any(other.role == "clean" and other.group == slot.group for other in trained):
-            raise DataError(
-                f"{files[slot].path}: group {slot.group} has no clean variant to compare with ({slot}); add its files"
-            )
 
 
 def _sorted_by_user(path: Path, lists: RankLists) -> None:

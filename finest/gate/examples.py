@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.measure import Measured
 from finest.gate.rls import Compared
 from finest.gate.verdict import Example

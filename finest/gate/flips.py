@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.rls import ByUser
 from finest.gate.statistic import Ratio, Statistic
 from finest.metrics.overlaps import HEAD

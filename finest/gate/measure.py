@@ -10,8 +10,9 @@ import numpy.typing as npt
 from finest import documents, parquet, sealed
 from finest.data import schema
 from finest.errors import DataError
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
 from finest.gate.flips import Flips, flips
+from finest.gate.listed import Listed
 from finest.gate.monitor import Trend
 from finest.gate.noise import Noise, training_noise
 from finest.gate.rls import ByUser, Compared, Pairs, compare, means

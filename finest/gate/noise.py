@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.rls import HEADLINE, Pairs, same
 from finest.gate.statistic import Error, Floats
 from finest.gate.verdict import Night

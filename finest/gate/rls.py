@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.statistic import CONFIDENCE, Error, Floats, Statistic, Uncertain, average, mean_of
 from finest.gate.verdict import ScenarioResult
 from finest.metrics.overlaps import Pair

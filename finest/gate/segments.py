@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.gate.cuts import Mask, Segment, segments
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.rls import ByUser, Compared, Pairs
 from finest.gate.statistic import Floats, Ratio, Statistic
 from finest.metrics import guards

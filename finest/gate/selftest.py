@@ -15,7 +15,8 @@ from finest.errors import DataError
 from finest.gate import power, tampered
 from finest.gate.checks import check
 from finest.gate.config import Gate
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide
 from finest.gate.registry import RULES

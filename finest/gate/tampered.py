@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.gate.config import Gate
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.measure import Measured
 from finest.gate.roles import Slot
 from finest.keys import numpy_generator

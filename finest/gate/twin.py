@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from finest.gate.evidence import Listed
+from finest.gate.listed import Listed
 from finest.gate.tampered import Files, Floats, Tonight, made, moved, places
 
 SHARES = (0.3, 0.02, 0.001)

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from finest.data.layout import shown
 from finest.gate.config import Gate
-from finest.gate.evidence import Evidence, Listed
+from finest.gate.evidence import Evidence
+from finest.gate.listed import Listed
 from finest.gate.measure import Measured
 from finest.gate.outcome import decide, interval, not_applicable
 from finest.gate.registry import RULES, rule
