@@ -151,9 +151,12 @@ def _explain(error: ValidationError, section: type[BaseModel], values: Mapping[s
     for one in sorted(needed, key=lambda one: one["type"] != "extra_forbidden"):
         path = " ".join(".".join(part for part in [name, *_keys_alone(one, values)] if part).split())[:LONGEST]
         by_path.setdefault(path, []).append(one)
+    # Of keys that are there, what else could stand in their place says nothing.
+    within = {path for path in by_path if path and any(other.startswith(f"{path}.") for other in by_path)}
     said = [
         _unknown(path, section, values, name) if found[0]["type"] == "extra_forbidden" else _wrong(path, found)
         for path, found in by_path.items()
+        if path not in within
     ]
     if len(said) == 1:
         return said[0]

@@ -49,10 +49,14 @@ def worded(message: str) -> str:
 
     >>> worded("Input should be a valid number"), worded("Value error, must be named"), worded("Field required")
     ('must be a valid number', 'must be named', 'is missing')
+    >>> worded("Input should be a valid dictionary or instance of Gate")
+    'must be keys with values'
     """
     if message == "Field required":
         return "is missing"
-    return re.sub(r"^\w+ should ", "must ", message.removeprefix("Value error, ")).replace(" after validation", "")
+    message = re.sub(r"^\w+ should ", "must ", message.removeprefix("Value error, "))
+    message = re.sub(r"a valid dictionary( or instance of \w+)?", "keys with values", message)
+    return message.replace(" after validation", "")
 
 
 class _Facts(RootModel[dict[str, Any]]):

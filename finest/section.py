@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from finest.secrets import has_credentials
 
 Number = TypeVar("Number")
+Keys = TypeVar("Keys", bound="Section")
 
 
 class Section(BaseModel):
@@ -46,14 +47,21 @@ class Written:
 
 
 def _off_as_yaml_has_it(value: object) -> object:
-    """Returns `off` for what YAML 1.1 makes of an unquoted `off`; a number would take False as 0."""
-    if value is True:
-        raise ValueError("must be a number or 'off'")
+    """Returns `off` for what YAML 1.1 makes of an unquoted `off`."""
     return "off" if value is False else value
 
 
-OrOff = Annotated[Number | Literal["off"], BeforeValidator(_off_as_yaml_has_it)]
+def _no_number(value: object) -> object:
+    """Refuses what a number would take as 1."""
+    if value is True:
+        raise ValueError("must be a number or 'off'")
+    return value
+
+
+OrOff = Annotated[Number | Literal["off"], BeforeValidator(_no_number), BeforeValidator(_off_as_yaml_has_it)]
 """A number, or the word `off` where a bound with a default can be switched off."""
+SectionOrOff = Annotated[Keys | Literal["off"], BeforeValidator(_off_as_yaml_has_it)]
+"""A section, or the word `off` where all that it says can be switched off."""
 
 
 def _without_credentials(value: str) -> str:

@@ -9,7 +9,7 @@ from finest.memory.config import MemoryConfig
 from finest.models.config import ModelConfig
 from finest.models.registry import MODELS
 from finest.registry import Named
-from finest.section import Section
+from finest.section import Section, SectionOrOff
 from finest.training.losses.base import LossConfig
 from finest.training.losses.registry import LOSSES
 from finest.training.regularisers.base import RegulariserConfig
@@ -78,7 +78,7 @@ class Pretrain(Section):
     alone; `auto`: on a GPU what a trial of a few steps finds faster by a quarter, each alone on a CPU. `group.json`
     and the log say what it found."""
 
-    memory: MemoryConfig | Literal["off"] = MemoryConfig()
+    memory: SectionOrOff[MemoryConfig] = MemoryConfig()
     """What is counted beside the network and served with it: what follows what, who uses what, each user's own history.
     Weights are fitted, and whether the network is worth its noise is decided, on a validation cut."""
 

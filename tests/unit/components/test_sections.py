@@ -108,6 +108,15 @@ def test_an_old_key_that_another_model_had_is_not_told_a_name_that_this_one_has_
         parse(Pretrain, {"model": {"name": "gru4rec", "heads": 3}}, "pretrain")
 
 
+def test_what_else_could_stand_in_place_of_keys_is_not_said_of_a_wrong_key_among_them() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Pretrain, {"memory": {"neighbors": 3}}, "pretrain")
+    known = "there is no such config key; did you mean pretrain.memory.neighbours?"
+    assert str(caught.value) == f"pretrain.memory.neighbors: {known}"
+    with pytest.raises(ConfigError, match=r"^pretrain\.memory = 5: must be keys with values or 'off'$"):
+        parse(Pretrain, {"memory": 5}, "pretrain")
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

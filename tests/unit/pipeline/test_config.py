@@ -123,11 +123,13 @@ def test_set_reads_yaml_where_a_key_holds_something_else_or_the_text_is_quoted()
             "rebase=on",
             "seed=7",
             "gate.min_rls_above_floor=off",
+            "pretrain.memory=off",
             "ingest.separator= ",
             "placement.node_selector.pool=on",
         ],
     )
     assert (config.ingest.separator, config.placement.node_selector) == (" ", {"pool": "on"})
+    assert (config.gate.min_rls_above_floor, config.pretrain.memory) == ("off", "off")
     assert load(None, ["ingest.separator=;", "ingest.separator="]).ingest.separator is None
     columns = config.ingest.columns
     assert (config.source, columns.user, columns.sequence) == ("a # b", "user #1", None)
