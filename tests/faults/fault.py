@@ -138,7 +138,8 @@ def _starve(struck: Struck) -> None:
         struck.said = "the step had ended already"
         return
     most = process.memory_info().vms + (4 << 20)
-    process.rlimit(psutil.RLIMIT_AS, (most, most))
+    owner = {"user": process.uids().real, "group": process.gids().real, "extra_groups": []}  # whoever else may not
+    subprocess.run(["prlimit", f"--pid={process.pid}", f"--as={most}"], check=True, **owner)
 
 
 def _second_run(struck: Struck) -> None:
