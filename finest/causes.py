@@ -62,13 +62,14 @@ SHORT: tuple[tuple[Short, tuple[int, ...], re.Pattern[str]], ...] = (
         (errno.ENOMEM,),
         re.compile(
             "MemoryError|can(no|')t allocate memory|unable to allocate|failed to allocate|malloc of size|bad.alloc"
-            "|can't start new thread|thread creation failed|out of memory",
+            "|can't start new thread|thread creation failed|out of memory"
+            "|failed to map segment from shared object(?!: (operation not|permission))",
             re.IGNORECASE,
         ),
     ),
 )
-"""Kinds of shortages, with the system's numbers of them, and what Python, NumPy, Arrow, PyTorch, DuckDB, SQLite and C++
-write; the first that fits counts."""
+"""Kinds of shortages, with the system's numbers of them, and what Python, NumPy, Arrow, PyTorch, DuckDB, SQLite, C++
+and the loader of libraries write; the first that fits counts."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 

@@ -70,6 +70,8 @@ def test_a_full_disk_is_found_behind_another_error() -> None:
         (MemoryError(), "memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
         (RuntimeError("can't start new thread"), "memory"),
+        (ImportError("/lib/a.so: failed to map segment from shared object"), "memory"),
+        (ImportError("/lib/a.so: failed to map segment from shared object: Operation not permitted"), None),
         (RuntimeError("ArrowMemoryError: malloc of size 64 failed"), "memory"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"), "memory"),
         (RuntimeError("OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."), "GPU memory"),
