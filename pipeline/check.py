@@ -136,16 +136,16 @@ def _cost(loaded: Config, manifest: Manifest, share: float) -> dict[str, Any]:
     rows, train_rows, instances = (
         number / share for number in (manifest.source_rows, manifest.train_interactions, manifest.instances)
     )
-    depth, counted = loaded.ingest.evaluation.depth, pretrain.memory != "off"
+    depth, beside = loaded.ingest.evaluation.depth, None if pretrain.memory == "off" else pretrain.memory
     size = Size(
         rows=rows,
         train_rows=train_rows,
         items=manifest.items,
         instances=instances,
         depth=depth,
-        lists=variants * (3 if counted else 2) + 3 + len(list(YARDSTICKS)),
+        lists=variants * (3 if beside else 2) + 3 + len(list(YARDSTICKS)),
         top_k=loaded.finetune.top_k,
-        neighbours=pretrain.memory.neighbours if pretrain.memory != "off" else 0,
+        neighbours=beside.neighbours if beside else 0,
     )
     memory = steps_gib(size)
     largest = max(memory, key=lambda step: memory[step])

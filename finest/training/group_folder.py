@@ -14,7 +14,7 @@ CANDIDATE = "candidate"
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
-    """Writes `group.json`, with the memory of this process's largest one."""
+    """Writes `group.json`, with the peak of this process or of the largest that it started."""
     megabytes = family_peak_bytes() >> 20
     (folder / FACTS).write_text(json.dumps({**facts, "peak_memory_mb": megabytes}, indent=2, sort_keys=True))
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-GIB = 2**30
+from finest.peak import GIB
+
 WEIGHT_BYTES = 64 * 4 * 5
 """Bytes an item of a training: 64 numbers, with their gradients, two moments and the average."""
 NEIGHBOUR_BYTES = 16
