@@ -181,7 +181,9 @@ def main(kind: type[Peer]) -> None:
     words.add_argument("answer", type=Path, help="gets lists and ranks (.npz), with what it took beside it (.json)")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--length", type=int, default=50, help="items of a history that a model reads")
-    words.add_argument("--epochs", type=int, help="train so long on all rows; without it, choose the number of epochs")
+    until = words.add_mutually_exclusive_group()  # on all rows; without it, the number of epochs is chosen on a cut
+    until.add_argument("--epochs", type=int)
+    until.add_argument("--seconds", type=float, help="CPU seconds, to the end of the epoch in which they are over")
     words.add_argument("--patience", type=int, default=20)
     words.add_argument("--most", type=int, default=300, help="epochs at most, where their number is chosen")
     given = words.parse_args()
@@ -200,14 +202,14 @@ def main(kind: type[Peer]) -> None:
         "versions": {name: version(name) for name in (*peer.packages, "torch")},
         "python": platform.python_version(),
     }
-    if given.epochs is None:
+    if given.epochs is None and given.seconds is None:
         rows, validating = cut(rows)
         chosen = Patience(validating, peer.length, exclude_seen, given.patience, given.most)
         with Watch(chosen) as watch:
             peer.train(rows, given.seed, watch.after_epoch)
         told |= {"epochs": chosen.best, "curve": chosen.curve}
     else:
-        with Watch(lambda score, epochs: epochs >= given.epochs) as watch:
+        with Watch(lambda _, epochs: epochs >= given.epochs if given.epochs else watch.cpu >= given.seconds) as watch:
             peer.train(rows, given.seed, watch.after_epoch)
         assert watch.score
         parts = list(ranked(watch.score, asked, peer.length, exclude_seen, depth))

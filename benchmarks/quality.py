@@ -45,17 +45,28 @@ def main() -> int:
     words.add_argument("--only", nargs="+", default=["counting", "ours", *PEERS], choices=["counting", "ours", *PEERS])
     words.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     words.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of `pretrain` or `finetune`")
+    words.add_argument(
+        "--peer-seconds", type=float, metavar="S", help="train peers for S CPU s, instead of to their best"
+    )
     words.add_argument("--work", type=Path, default=WORK, help="folder of finished cells")
     words.add_argument("--page", action="store_true", help="write the page from benchmarks/quality.json, and stop")
     given = words.parse_args()
     if not given.page:
         for name in given.sets:
-            measure(name, given.last, given.only, given.seeds, given.set, given.work)
+            measure(name, given.last, given.only, given.seeds, given.set, given.peer_seconds, given.work)
     write_page()
     return 0
 
 
-def measure(name: str, last: bool, only: list[str], seeds: list[int], sets: list[str], work: Path) -> None:
+def measure(
+    name: str,
+    last: bool,
+    only: list[str],
+    seeds: list[int],
+    sets: list[str],
+    peer_seconds: float | None,
+    work: Path,
+) -> None:
     """Measures what is not there yet of a data set, and writes it to benchmarks/quality.json."""
     data, split = opened(name, last)
     title = Path(name).stem + (", last items" if last else "")
@@ -70,9 +81,10 @@ def measure(name: str, last: bool, only: list[str], seeds: list[int], sets: list
             return quality_models.counting(data)
         if kind == "ours":
             return quality_models.ours(data, config, tuning, seed, work)
-        return {kind: quality_models.peer(kind, data, seed, work)}
+        return {kind: quality_models.peer(kind, data, seed, work, peer_seconds)}
 
-    settings = {"counting": None, "ours": trained, **dict.fromkeys(PEERS, quality_models.length_of(data))}
+    of_peers = [quality_models.length_of(data), peer_seconds] if peer_seconds else quality_models.length_of(data)
+    settings = {"counting": None, "ours": trained, **dict.fromkeys(PEERS, of_peers)}
     for kind in only:
         for seed in [0] if kind == "counting" else seeds:
             place = folder / f"{kind}-{seed}"

@@ -180,18 +180,31 @@ def weights_of(fitting: Fitting) -> dict[str, float]:
     return calibrate.fitted(fitting.only(fitted_on), fitting.only(~fitted_on), None, 0).weights
 
 
-def peer(name: str, data: Dataset, seed: int, work: Path) -> Answer:
-    """Returns a peer's answer; the number of its epochs is chosen once a data set, on a cut of the training rows."""
-    task = work / f"{name}-task.npz"
+def peer(name: str, data: Dataset, seed: int, work: Path, seconds: float | None = None) -> Answer:
+    """Returns a peer's answer.
+
+    Args:
+        name: Name of the peer.
+        data: The data set.
+        seed: Seed of its training.
+        work: Folder for what is made.
+        seconds: CPU seconds that it may train; if None, the number of its epochs is chosen once a data set, on a cut of
+            the training rows.
+    """
+    task, answer = work / f"{name}-task.npz", work / f"{name}-{seed}.npz"
     _write(data, task)
-    chosen = work / f"{name}-chosen.json"
-    if not chosen.is_file():
-        _train(name, data, task, work / f"{name}-choosing.npz")
-        (work / f"{name}-choosing.json").rename(chosen)
-    choosing = json.loads(chosen.read_text())
-    answer = work / f"{name}-{seed}.npz"
-    _train(name, data, task, answer, "--seed", str(seed), "--epochs", str(choosing["epochs"]))
-    told = json.loads(answer.with_suffix(".json").read_text())
+    if seconds is None:
+        chosen = work / f"{name}-chosen.json"
+        if not chosen.is_file():
+            _train(name, data, task, work / f"{name}-choosing.npz")
+            (work / f"{name}-choosing.json").rename(chosen)
+        choosing = json.loads(chosen.read_text())
+        how = f"chosen in {choosing['cpu_s']:.0f} CPU s more"
+        _train(name, data, task, answer, "--seed", str(seed), "--epochs", str(choosing["epochs"]))
+    else:
+        how = f"as many as take {seconds:.0f} CPU s, whether more would be better or not"
+        _train(name, data, task, answer, "--seed", str(seed), "--seconds", str(seconds))
+    told = json.loads(answer.with_suffix(".json").read_text()) | {"how long": how}
     with np.load(answer) as found:
         items, scores, rank = found["items"], found["scores"], found["target_rank"]
     answer.unlink()
@@ -205,7 +218,6 @@ def peer(name: str, data: Dataset, seed: int, work: Path) -> Answer:
         data_fingerprint=data.manifest.fingerprint,
     )
     spent = Spent(told.pop("cpu_s"), told.pop("wall_s"))
-    told["choosing the epochs, CPU s"] = choosing["cpu_s"]
     return Answer(build(data, data.instances(), items, scores, rank, about), spent, told)
 
 

@@ -200,10 +200,7 @@ def _notes(data: DataSet) -> list[str]:
             told = data.models[name].told[-1]
             versions = ", ".join(f"{package} {version}" for package, version in told["versions"].items())
             settings = ", ".join(f"{key} {value}" for key, value in told["settings"].items())
-            notes.append(
-                f"{label}: {versions}; {settings}; {told['epochs']} epochs, chosen in"
-                f" {told['choosing the epochs, CPU s']:.0f} CPU s more."
-            )
+            notes.append(f"{label}: {versions}; {settings}; {told['epochs']} epochs, {told['how long']}.")
     where = dict.fromkeys(f"{model.date}, {model.commit}, {model.hardware}" for model in data.models.values())
     notes.append(f"Measured: {'; '.join(where)}.")
     return [f"- {note}" for note in notes]

@@ -15,7 +15,8 @@ COSTS = {"wall_s": "wall s", "cpu_s": "CPU s", "peak_mb": "peak MB"}
 """Columns of costs, by name."""
 INTERVAL = (
     "Brackets are 95% intervals of the mean over seeds, by Student's t: what other seeds would give on the same data. "
-    "They do not cover other users, rows or data sets; without brackets there was one seed."
+    "They do not cover other users, rows or data sets; without brackets there was one seed. Differences between rows "
+    "are taken in pairs of a seed, and so are their intervals: what a seed does to both rows is not in them."
 )
 COST = (
     "Costs are of one model of the row, from nothing: wall and CPU seconds of its epochs and reference lists, mean "
@@ -53,6 +54,22 @@ class Table:
     without: list[Record]
     """Impossible and broken cells."""
 
+    @property
+    def compared_by(self) -> Sequence[str]:
+        """Returns the values by which rows are compared with ours; none where no row is ours."""
+        return self.experiment.by if self.experiment.ours else ()
+
+    def ours(self, of: str) -> Line | None:
+        """Returns our row of a sort of lists; None where there is none, or not yet."""
+        return next((line for line in self.lines if (line.row.label, line.row.of) == (self.experiment.ours, of)), None)
+
+    def beside_ours(self, line: Line, name: str) -> Mean | None:
+        """Returns a value of a row less that of our row, in pairs of a seed; None for our own row and without any."""
+        ours = self.ours(line.row.of)
+        if ours is None or ours is line:
+            return None
+        return difference(ours.values.get(name, {}), line.values.get(name, {}))
+
 
 def table(name: str, records: Sequence[Record]) -> Table:
     """Returns the table of an experiment; rows by the first of its values, largest first, where it compares by any."""
@@ -75,8 +92,7 @@ def sentences(of: Table) -> list[str]:
     """Returns what the table says of our row beside the others, those first that are above it."""
     found = []
     for sort in dict.fromkeys(line.row.of for line in of.lines):
-        lines = [line for line in of.lines if line.row.of == sort]
-        ours = next((line for line in lines if line.row.label == of.experiment.ours), None)
+        ours = of.ours(sort)
         if ours is None:
             if of.experiment.ours:
                 found.append(f"{of.experiment.ours} has no numbers yet, so nothing is compared with it.")
@@ -84,7 +100,8 @@ def sentences(of: Table) -> list[str]:
         where = "the network alone" if sort == "network" else "what is served"
         for name in of.experiment.by:
             label = next((one.label for one in of.experiment.columns if one.name == name), name)
-            found.append(_sentence(ours, [line for line in lines if line is not ours], name, label, where))
+            others = [line for line in of.lines if line.row.of == sort and line is not ours]
+            found.append(_sentence(ours, others, name, label, where))
     return sorted(dict.fromkeys(found), key=lambda one: not one.startswith("**"))
 
 
@@ -104,10 +121,19 @@ def _sentence(ours: Line, others: Sequence[Line], name: str, label: str, where: 
     compared = [one for line in others if (one := line.mean(name)) is not None]
     if not compared:
         return f"{ours.row.label} has {label} {own.value:.3f} of {where}; nothing is there to compare it with."
+    rest = f"No row is above {ours.row.label} ({own.value:.3f}) in {label} of {where}"
+    if own.seeds == 1:
+        return f"{rest}, of one seed."
     near = sum(not apart(own, one) for one in compared)
-    rest = f"; the intervals of {near} of {len(compared)} overlap with its own" if near else ", intervals apart"
-    rest = rest if own.seeds > 1 else ", of one seed"
-    return f"No row is above {ours.row.label} ({own.value:.3f}) in {label} of {where}{rest}."
+    if not near:
+        return f"{rest}, intervals apart."
+    gaps = {line.row.label: difference(ours.values[name], line.values.get(name, {})) for line in others}
+    even = ", ".join(other for other, gap in gaps.items() if gap and not gap.high < 0)
+    paired = f"hold 0 for {even}" if even else "are all below 0"
+    return (
+        f"{rest}; the intervals of {near} of {len(compared)} overlap with its own, those of differences in pairs of a "
+        f"seed {paired}."
+    )
 
 
 def markdown(of: Table, about: Sequence[str]) -> str:
@@ -119,11 +145,14 @@ def markdown(of: Table, about: Sequence[str]) -> str:
     """
     shown = [one for one in of.experiment.columns if any(one.name in line.values for line in of.lines)]
     more = list(dict.fromkeys(name for line in of.lines for name in line.row.more))
-    head = ["row", "lists of", *more, *(one.label for one in shown), *COSTS.values(), "seeds"]
+    less = f"less that of {of.experiment.ours}"
+    gaps = [Column(one.name, f"{one.label} {less}", one.digits + 1) for one in shown if one.name in of.compared_by]
+    head = ["row", "lists of", *more, *(one.label for one in (*shown, *gaps)), *COSTS.values(), "seeds"]
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for line in of.lines:
         labels = [line.row.label, line.row.of, *(line.row.more.get(name, "") for name in more)]
         values = [_cell(line.mean(one.name), one) for one in shown]
+        values += [_cell(of.beside_ours(line, one.name), one, "+") for one in gaps]
         costs = [_cost(line.cost(name)) for name in COSTS]
         seeds = str(len(line.costs)) if line.costs else "published"
         rows.append(f"| {' | '.join([*map(text, labels), *values, *costs, seeds])} |")
@@ -146,11 +175,12 @@ def as_csv(of: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     ends = [end for name in names for end in (name, f"{name}_low", f"{name}_high")]
+    gaps = [name for name in of.compared_by if name in names]
+    ends += [f"{name}_less_ours{end}" for name in gaps for end in ("", "_low", "_high")]
     writer.writerow(["row", "lists_of", *more, *ends, *COSTS, "seeds"])
     for line in of.lines:
         numbers: list[object] = []
-        for name in names:
-            one = line.mean(name)
+        for one in (*(line.mean(name) for name in names), *(of.beside_ours(line, name) for name in gaps)):
             numbers += ["", "", ""] if one is None else [_plain(one.value), _plain(one.low), _plain(one.high)]
         costs = [_plain(cost) if (cost := line.cost(name)) is not None else "" for name in COSTS]
         labels = [line.row.label, line.row.of, *(line.row.more.get(name, "") for name in more)]
@@ -169,6 +199,7 @@ def as_json(of: Table) -> dict[str, object]:
                 "lists_of": line.row.of,
                 **line.row.more,
                 "values": {name: _ends(line.mean(name)) for name in sorted(line.values)},
+                "less_ours": {name: _ends(of.beside_ours(line, name)) for name in of.compared_by},
                 "cost": {name: line.cost(name) for name in COSTS},
                 "seeds": len(line.costs),
             }
@@ -187,12 +218,12 @@ def _by(line: Line, name: str) -> float:
     return found.value if found else -math.inf
 
 
-def _cell(one: Mean | None, column: Column) -> str:
+def _cell(one: Mean | None, column: Column, sign: str = "") -> str:
     if one is None:
         return ""
     if column.yes:
         return f"{round(one.value * one.seeds)} of {one.seeds}"
-    return f"{one.value:.{column.digits}f}{_brackets(one, column.digits)}"
+    return f"{one.value:{sign}.{column.digits}f}{_brackets(one, column.digits, sign)}"
 
 
 def _cost(value: float | None) -> str:

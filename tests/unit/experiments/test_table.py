@@ -37,6 +37,7 @@ def test_what_is_above_finest_is_said_first_largest_first_and_whether_intervals_
     assert first.index("ensemble") < first.index("warm") and "none" not in first
     assert "intervals apart); warm" in first and first.endswith("intervals overlap).")
     assert second.startswith("No row is above FINEST (0.500) in Jaccard@10") and "3 of 3 overlap" in second
+    assert second.endswith("those of differences in pairs of a seed hold 0 for ensemble | of 3, warm, none.")
 
 
 def test_where_nothing_is_above_finest_that_is_what_is_said() -> None:
@@ -60,9 +61,23 @@ def test_rows_are_in_true_order_with_interval_cost_and_seeds_and_cells_without_n
     page = markdown(table("baselines", records), ["today"])
     rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ") and "network" in line]
     assert [row[0] for row in rows] == ["| ensemble \\| of 3", "| warm", "| FINEST", "| none"]
-    assert rows[2][3] == "0.901 [0.899, 0.903]" and rows[2][5:] == ["2 of 3", "11.0", "5.00", "100", "3 |"]
+    assert rows[2][3] == "0.901 [0.899, 0.903]" and rows[2][5:] == ["2 of 3", "", "", "11.0", "5.00", "100", "3 |"]
+    assert rows[0][6] == "+0.0500 [+0.0500, +0.0500]" and rows[1][6] == "+0.0005 [+0.0005, +0.0005]"
     assert "- broken: baselines decay s0: diverged" in page and "- impossible: baselines decay s0: no kl" in page
     assert "95% intervals of the mean over seeds" in page and page.rstrip().endswith("- today")
+
+
+def test_rows_whose_own_intervals_overlap_are_told_apart_by_pairs_of_a_seed() -> None:
+    """Seeds move both rows by ten times of what parts them."""
+    levels = {0: 0.80, 1: 0.85, 2: 0.90}
+    records = [record("FINEST", seed, level) for seed, level in levels.items()]
+    records += [record("none", seed, level - 0.005 - 0.0001 * seed) for seed, level in levels.items()]
+    made = table("baselines", records)
+    assert "1 of 1 overlap with its own, those of differences in pairs of a seed are all below 0." in sentences(made)[0]
+    ours, none = csv.DictReader(io.StringIO(as_csv(made)))
+    assert ours["rbo_less_ours"] == "" and float(none["rbo_less_ours_high"]) < 0
+    rows: Any = as_json(made)["rows"]
+    assert rows[1]["less_ours"]["rbo"][2] < 0
 
 
 def test_network_and_served_lists_are_rows_of_their_own() -> None:
