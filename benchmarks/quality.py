@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import quality_models
 from benchmarks.bench import commit, hardware
 from benchmarks.quality_models import PEERS, Answer
-from benchmarks.quality_page import JSON, VALUES, Cell, DataSet, Pages, summary, write_page
+from benchmarks.quality_page import JSON, LABELS, VALUES, Cell, DataSet, Pages, summary, write_page
 from benchmarks.validation import ingested
 from finest.data.config import Ingest
 from finest.data.dataset import Dataset
@@ -167,7 +167,8 @@ def values_of(lists: RankLists) -> dict[str, Any]:
 def write(title: str, said: dict[str, Any], folder: Path) -> None:
     """Writes a data set's finished cells to benchmarks/quality.json, beside those of other data sets.
 
-    Of a model's cells, those count that were made from the same as the newest one.
+    Of a model's cells, those count that were made from the same as the newest one. Rows that were measured with another
+    work folder stay, with their own date and commit, where the data set is the same.
     """
     found: dict[str, list[Cell]] = {}
     newest: dict[str, str] = {}
@@ -185,8 +186,12 @@ def write(title: str, said: dict[str, Any], folder: Path) -> None:
             with np.load(facts.with_suffix(".npz")) as values:
                 columns = {name: values[name] for name in ("user", *VALUES)}
             found.setdefault(facts.stem, []).append(Cell(seed, columns, json.loads(facts.read_text())))
-    pages = Pages.read(JSON)
-    pages.sets[title] = DataSet(**said, models=summary(found))
+    pages, now = Pages.read(JSON), DataSet(**said, models=summary(found))
+    before = pages.sets.get(title)
+    if before and before.model_copy(update={"models": {}}) == now.model_copy(update={"models": {}}):
+        rows = before.models | now.models
+        now = now.model_copy(update={"models": {model: rows[model] for model in LABELS if model in rows}})
+    pages.sets[title] = now
     JSON.write_text(pages.model_dump_json(indent=1) + "\n")
 
 

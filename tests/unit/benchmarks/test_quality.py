@@ -1,11 +1,15 @@
+import json
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from benchmarks import quality
 from benchmarks.peer_exchange import Asked, Patience, Rows, Score, Watch, cut, ranked
-from benchmarks.quality_page import JSON, LABELS, PAGE, Cell, Pages, markdown, summary
+from benchmarks.quality_page import JSON, LABELS, PAGE, VALUES, Cell, DataSet, Pages, markdown, summary
 from finest.models.ranking import rank, top
 
 
@@ -75,3 +79,26 @@ def test_a_row_is_a_mean_over_seeds_beside_the_best_simple_recommender() -> None
     assert rows["stack"].of_seeds["mrr"] == pytest.approx([0.2, 0.4])
     assert rows["stack"].over_simple == pytest.approx([0.5, 0.5, 0.5])
     assert rows["item_knn"].over_simple is None
+
+
+def test_rows_of_another_work_folder_stay_with_their_date_where_the_data_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality, "JSON", tmp_path / "quality.json")
+    said = {"split": "all", "items": 3, "training_rows": 4, "instances": 2, "peer_length": 50}
+
+    def measured(work: str, model: str, date: str, users: int = 2) -> DataSet:
+        place = tmp_path / work / f"{model}-0"
+        place.mkdir(parents=True)
+        facts = {"coverage": 1.0, "cpu_s": 1.0, "wall_s": 1.0, "date": date, "commit": "c", "hardware": "h"}
+        (place / f"{model}.json").write_text(json.dumps({**facts, "settings": "", "told": {}}))
+        values: dict[str, Any] = {name: np.array([0.5, 1.0]) for name in VALUES}
+        np.savez(place / model, user=np.array(["a", "b"]), **values)
+        (place / "finished").write_text("digest")
+        quality.write("made up", {**said, "users": users}, tmp_path / work)
+        return Pages.read(tmp_path / "quality.json").sets["made up"]
+
+    measured("first", "network", "yesterday")
+    both = measured("second", "popularity", "today").models
+    assert {name: row.date for name, row in both.items()} == {"popularity": "today", "network": "yesterday"}
+    assert list(measured("third", "network", "tomorrow", users=5).models) == ["network"]
