@@ -9,7 +9,7 @@ from typing import NamedTuple
 from finest.perturb.config import Perturb
 from finest.training.config import EPOCHS, Finetune, Pretrain
 
-TRAININGS = len(Perturb().scenarios) + 4
+TRAININGS = Perturb().trainings
 """Number of trainings of a night with one group: the candidate, a probe a scenario, three controls."""
 SCORE_BYTES = 24
 """Bytes of memory traffic a score and step.

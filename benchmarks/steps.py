@@ -27,11 +27,11 @@ from finest.training.config import EPOCHS, Pretrain
 from finest.training.device import prepare
 from finest.training.progress import Progress
 from finest.training.trial import Trial
-from pipeline.config import assigned
+from pipeline.config import QUICKSTART, assigned, load
 from storage import checkpoint_store
 
-TRAININGS = 7
-"""Number of trainings of a run with three scenarios."""
+TRAININGS = load(QUICKSTART).perturb.trainings
+"""Number of trainings of a run of quickstart.yaml."""
 SEED = 1
 
 

@@ -132,7 +132,7 @@ def _cost(loaded: Config, manifest: Manifest, share: float) -> dict[str, Any]:
     from finest.data.check.memory import Size, steps_gib
     from finest.ranklists.yardsticks import YARDSTICKS
 
-    pretrain, variants = loaded.pretrain, len(loaded.perturb.scenarios) + 4
+    pretrain, variants = loaded.pretrain, loaded.perturb.trainings
     rows, train_rows, instances = (
         number / share for number in (manifest.source_rows, manifest.train_interactions, manifest.instances)
     )

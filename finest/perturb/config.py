@@ -182,6 +182,15 @@ class Perturb(Section):
         return scenarios
 
     @property
+    def trainings(self) -> int:
+        """Returns the number of trainings of a run: a probe a scenario, the controls, and a clean one in every group.
+
+        >>> Perturb().trainings, Perturb(groups=3).trainings
+        (10, 12)
+        """
+        return len(self.scenarios) + len(CONTROLS) + self.groups - 1
+
+    @property
     def files(self) -> Sequence[EditFile]:
         """Returns the scenarios that are read from files."""
         return [scenario for scenario in self.scenarios if isinstance(scenario, EditFile)]

@@ -33,7 +33,7 @@ def test_every_group_has_a_clean_variant_first_and_a_fair_part_of_the_rest(probe
     assert [group.id for group in groups] == [str(number) for number in range(config.groups)]
     assert all([variant.role for variant in group.variants].index("clean") == 0 for group in groups)
     sizes = [len(group.variants) for group in groups]
-    assert min(sizes) >= 2
+    assert min(sizes) >= 2 and sum(sizes) == config.trainings
     assert max(sizes) - min(sizes) <= 1
     assert groups[0].variants[1].name == "identity"
     others = sorted(variant.name for group in groups for variant in group.variants[1:])
