@@ -1,12 +1,13 @@
-"""Networks and losses at equal CPU seconds: `python -m benchmarks.networks [SET=FILE:USERS ...]`, 6 minutes a set.
+"""Networks and losses at equal CPU seconds: `python -m benchmarks.networks [SET=FILE:USERS ...]`, 12 minutes a set.
 
 Every recipe trains on a set's training rows with each user's last tenth held out (finest/data/cuts.py), for as many CPU
 seconds as any other, one thread, seed 0, and is validated about ten times on the way; validation costs it nothing. A
 row has the best validation MRR until then, the CPU seconds after which it was reached, and the curve. A set is ml-100k,
-or a Parquet file with user_id, item_id and timestamp, of its first USERS users where that is given.
+or a Parquet file with user_id, item_id and timestamp, of its first USERS users where that is given. `--only` takes what
+names of recipes begin with.
 """
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -88,15 +89,21 @@ def read(file: str, users: int | None) -> Dataset:
         return ingested(Path(folder) / "rows.parquet", config)
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Prints a row for each recipe and set as soon as it is there."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("sets", nargs="*", default=["ml-100k"], metavar="SET=FILE:USERS")
+    words.add_argument("--only", nargs="+", default=[""], metavar="WORDS")
+    given = words.parse_args()
     prepare(CPU)
     print(f"{'set':12} {'recipe':26} {'best MRR':>8} {'at s':>5}  MRR by CPU seconds")
-    for argument in arguments or ["ml-100k"]:
+    for argument in given.sets:
         name, _, place = argument.partition("=")
         file, _, users = place.partition(":")
         data = validation(read(file, int(users) if users else None) if file else ml_100k())
         for recipe, change in RECIPES.items():
+            if not recipe.startswith(tuple(given.only)):
+                continue
             looks = curve(data, change, SECONDS)
             seconds, best = max(looks, key=lambda look: look[1])
             shown = " ".join(f"{second:.0f}:{found:.4f}" for second, found in looks)
@@ -104,4 +111,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -22,7 +22,7 @@ def show(config: ConfigFile = None, sets: Sets = None) -> None:
     file = config or configs.QUICKSTART
     whole = configs.load(file, sets or []).model_dump(mode="json")
     found = {"what the config names": {"packages": whole["packages"]} if whole["packages"] else {}}
-    said = {**found, file.name: configs.read(file), "--set": configs.assigned(sets or [])}
+    said = {**found, file.name: configs.assigned(sets or [], configs.read(file)), "--set": configs.assigned(sets or [])}
     print("# The complete config. Values without a comment are defaults; a comment says where others come from.")
     for line in _lines(whole, said):
         print(line)

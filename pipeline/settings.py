@@ -20,6 +20,8 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 def assigned(settings: Iterable[Setting], values: dict[str, Any], section: type[BaseModel]) -> dict[str, Any]:
     """Returns values changed by settings.
 
+    A key whose alternative is set, as `pretrain.epochs` is by `pretrain.steps`, is taken out unless it is set itself.
+
     Args:
         settings: The settings.
         values: Nested keys, which are changed.
@@ -28,17 +30,46 @@ def assigned(settings: Iterable[Setting], values: dict[str, Any], section: type[
     Raises:
         ConfigError: A setting cannot be meant.
     """
+    found: list[list[str]] = []
     for setting in settings:
         if isinstance(setting, tuple):
             key, value = setting
-            _put(values, key, key.split("."), value)
+            found.append(key.split("."))
+            _put(values, key, found[-1], value)
             continue
         key, equals, text = setting.partition("=")
         path = key.strip().split(".")
         if not equals or not all(path):
             raise ConfigError(f"--set {_short(setting)}: write it as key=value, like gate.min_rls_rbo=0.8")
         _put(values, setting, path, _value(setting, text, _types(section, path, values)))
+        found.append(path)
+    for *above, name in found:
+        for other in _alternatives(section, above, name, values):
+            if [*above, other] not in found:
+                _take_out(values, above, name, other)
     return values
+
+
+def _alternatives(section: type[BaseModel], above: list[str], name: str, values: Any) -> set[str]:
+    """Returns the keys that stand beside a key and exclude it."""
+    sections = [section]
+    for key in above:
+        field = next((one.model_fields[key] for one in sections if key in one.model_fields), None)
+        values = values.get(key) if isinstance(values, dict) else None
+        try:
+            sections = sections_of(field, values) if field else []
+        except ConfigError:  # of a name that there is not, which its check will say
+            return set()
+    groups = [group for one in sections for group in getattr(one, "ALTERNATIVES", ()) if name in group]
+    return {other for group in groups for other in group} - {name}
+
+
+def _take_out(values: Any, above: list[str], name: str, other: str) -> None:
+    """Takes a key out of nested values, where the one that was set in its place has a value."""
+    for key in above:
+        values = values.get(key) if isinstance(values, dict) else None
+    if isinstance(values, dict) and values.get(name) is not None:
+        values.pop(other, None)
 
 
 def _value(setting: str, text: str, types: set[Any]) -> Any:

@@ -103,6 +103,8 @@ class Split(Section):
     """`temporal`: in place of `cut`, this many days (UTC) before the day of the run's `as_of` are held out, and all
     that follows."""
 
+    ALTERNATIVES = (frozenset({"cut", "held_out_days"}),)
+
     @field_validator("fraction")
     @classmethod
     def _counted_by_integers(cls, fraction: float) -> float:

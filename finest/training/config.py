@@ -89,6 +89,8 @@ class Pretrain(Section):
         assert isinstance(self.steps, int), "how long to train must be found first"
         return self.steps / batches
 
+    ALTERNATIVES = (frozenset({"epochs", "steps"}),)
+
     @model_validator(mode="before")
     @classmethod
     def _one_length(cls, values: Any) -> Any:

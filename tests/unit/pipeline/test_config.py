@@ -8,9 +8,11 @@ from pydantic import Field
 
 from components.config import Sections
 from components.preflight.component import preflight
+from finest.data.config import Split
 from finest.errors import ConfigError
 from finest.perturb.config import Scenario
 from finest.section import Section
+from finest.training.config import Pretrain
 from pipeline import config as configs
 from pipeline import inputs, options, settings
 from pipeline.config import Config, find, load
@@ -187,6 +189,24 @@ def test_all_wrong_keys_are_listed_at_once() -> None:
 def test_what_yaml_cannot_make_of_a_value_is_one_short_line(setting: str, said: str) -> None:
     text = error_of(setting)
     assert said in text and len(text) < 400
+
+
+def test_one_of_two_that_exclude_each_other_takes_the_place_of_the_files() -> None:
+    """What messages and the ready-made configs tell people to set."""
+    auto = load(find("quickstart"), ["pretrain.steps=auto"]).pretrain
+    assert (auto.steps, auto.epochs) == ("auto", None)
+    split = load(find("nightly"), ["ingest.split.cut=2026-01-01"]).ingest.split
+    assert split.cut and split.held_out_days is None
+    assert load(find("quickstart"), ["pretrain.steps=null"]).pretrain.epochs == 18
+    with pytest.raises(ConfigError, match="epochs and steps exclude each other"):
+        load(None, ["pretrain.steps=9", ("pretrain.epochs", "2")])
+
+
+def test_every_alternative_of_a_section_is_a_key_of_it_that_may_be_left_out() -> None:
+    for one in (Pretrain, Split):
+        assert one.ALTERNATIVES
+        for group in one.ALTERNATIVES:
+            assert all(one.model_fields[key].default is None for key in group)
 
 
 def test_a_list_entry_that_is_not_there_is_named(tmp_path: Path) -> None:
