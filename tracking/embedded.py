@@ -11,7 +11,8 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -116,7 +117,7 @@ def _make_ready(file: Path) -> None:
         elif not _complete(file):
             _upgrade(file)
         _follow(file)
-        record = {"folder": str(file.parent), "mlflow": version("mlflow"), "revision": _revision(file)}
+        record = {"folder": str(file.parent), "mlflow": _release(), "revision": _revision(file)}
     except sqlite3.DatabaseError as error:
         if "locked" in str(error):
             raise FinestError(f"{file}: another program has locked it; end that program, or wait for it") from error
@@ -150,10 +151,16 @@ def _record(file: Path) -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
+@cache
+def _release() -> str:
+    """Returns MLflow's release, which is asked for at every connection, and takes milliseconds to read."""
+    return metadata.version("mlflow")
+
+
 def _fits(file: Path) -> bool:
     """Tells whether the database is as it was recorded, by this MLflow, in this folder."""
     record = _record(file)
-    if record.get("mlflow") != version("mlflow") or not _same(Path(record.get("folder", "/")), file.parent):
+    if record.get("mlflow") != _release() or not _same(Path(record.get("folder", "/")), file.parent):
         return False
     try:
         return file.exists() and _revision(file) == record.get("revision")
@@ -226,7 +233,7 @@ def _upgrade(file: Path) -> None:
     revision = _revision(file)
     if revision and revision not in _known():
         raise FinestError(
-            f"{file} was made by a newer MLflow (revision {revision}) than the {version('mlflow')} here; install that "
+            f"{file} was made by a newer MLflow (revision {revision}) than the {_release()} here; install that "
             "one, or use another state folder"
         )
     with opened(file) as database:

@@ -16,7 +16,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -48,20 +48,15 @@ TRIES = 30
 
 def read(line: str) -> Log:
     """Returns the ledger of a line. A store that answers late shows an older one, never one with holes."""
-    from mlflow.exceptions import MlflowException
+    return beside(line)[0]
 
+
+def beside(line: str) -> tuple[Log, Mapping[str, str]]:
+    """Returns the ledger of a line, and the line's versions by alias as they were just before it was read."""
     client = connect()
     # The head first: an entry that comes in between must be in the list that is held against it.
-    try:
-        head = client.get_registered_model(line).tags.get(HEAD, "")
-    except MlflowException as error:
-        _only(error, "RESOURCE_DOES_NOT_EXIST")
-        head = ""
-    try:
-        client.get_registered_model(line + SUFFIX)
-    except MlflowException as error:
-        _only(error, "RESOURCE_DOES_NOT_EXIST")
-        return Log(line, False, (), head)
+    model = _model(client, line)
+    head = model.tags.get(HEAD, "") if model else ""
     found: list[Any] = []
     token = None
     while True:
@@ -69,7 +64,23 @@ def read(line: str) -> Log:
         found += page
         if not (token := page.token):
             break
-    return Log(line, True, tuple(sorted(map(_written, found), key=lambda one: one.number)), head)
+    exists = bool(found) or _model(client, line + SUFFIX) is not None
+    return Log(line, exists, tuple(sorted(map(_written, found), key=lambda one: one.number)), head), _aliases(model)
+
+
+def _model(client: "MlflowClient", name: str) -> Any:
+    """Returns a registered model; None where there is none of that name."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        _only(error, "RESOURCE_DOES_NOT_EXIST")
+        return None
+
+
+def _aliases(model: Any) -> dict[str, str]:
+    return {alias: str(version) for alias, version in model.aliases.items()} if model else {}
 
 
 def _written(raw: Any) -> Written:
@@ -163,13 +174,7 @@ def mark_done(log: Log) -> None:
 
 def aliases(client: "MlflowClient", name: str) -> dict[str, str]:
     """Returns versions by alias; none if the model is not registered yet."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}
-    except MlflowException as error:
-        _only(error, "RESOURCE_DOES_NOT_EXIST")
-        return {}
+    return _aliases(_model(client, name))
 
 
 def who() -> str:

@@ -109,9 +109,8 @@ def stand(line: str) -> Standing:
     """
     client, log = connect(), ledger.read(line)
     for _ in range(ROUNDS):
-        now = ledger.aliases(client, line)
         found = {str(raw.version): dict(raw.tags) for raw in client.search_model_versions(f"name = '{line}'")}
-        before, log = log, ledger.read(line)
+        before, (log, now) = log, ledger.beside(line)
         if before.moves == log.moves:
             break
     return Standing(log, now, found)

@@ -73,7 +73,8 @@ def connect() -> "MlflowClient":
         "mlflow.store.model_registry",
         "mlflow.pyfunc",
     ):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        if (theirs := logging.getLogger(name)).level != logging.WARNING:  # setting it drops what all loggers remember
+            theirs.setLevel(logging.WARNING)
     address, before = uri(), os.environ.get("MLFLOW_TRACKING_URI")
     if (file := embedded.file_of(address)) is not None:
         embedded.ready(file)
