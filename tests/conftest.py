@@ -18,7 +18,6 @@ LONGEST = (
     "extension/test_extension.py",
     "integration/k8s/test_waiting.py",
     "end_to_end/test_resume.py",
-    "end_to_end/test_outages.py",
     "integration/components/test_nights.py",
     "integration/test_recipes.py",
 )

@@ -1,4 +1,8 @@
-"""A night whose services go away again and again ends as if they had stayed; where one stays away, in one line."""
+"""A night whose services go away again and again ends as if they had stayed; where one stays away, in one line.
+
+All are slow. What waits for which service, and what it says, has fast tests beside each: test_away, test_s3_away,
+test_waiting.
+"""
 
 import math
 import re
@@ -17,7 +21,7 @@ SOME: list[Moment] = [
     ("gate", "start"),
     ("promote", "start"),
 ]
-"""Of the moments that `slow` tests go through."""
+"""Of the moments that the others go through."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -25,6 +29,7 @@ def data(place: Place, installation: Installation) -> None:
     upload(place, installation)
 
 
+@pytest.mark.slow
 def test_services_that_go_away_again_and_again_and_a_busy_s3_change_nothing(
     promoted: Ran, place: Place, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
