@@ -161,7 +161,7 @@ def plain(html: str) -> str:
 class Nesting(HTMLParser):
     """Every element that is opened is closed, inside out."""
 
-    VOID = ("meta", "br")
+    VOID = ("meta", "br", "wbr")
 
     def __init__(self) -> None:
         super().__init__()
