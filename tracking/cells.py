@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finest.experiments.record import Record
 from tracking.answer import check
 from tracking.closing import close_dead
-from tracking.describe import log_params, short_name
+from tracking.describe import log_params, log_tags, short_name
 from tracking.runs import children, open_child, open_parent
 from tracking.store import connect, state_folder
 
@@ -83,8 +83,7 @@ class Cells:
         """Logs what came of the experiment on the parent: its name, table and plot, and the page as the run's note."""
         named(self.client, self.parent, experiment)
         self.client.log_artifacts(self.parent, str(folder), FOLDER)
-        self.client.set_tag(self.parent, "mlflow.note.content", note)
-        self.client.set_tag(self.parent, "broken_cells", str(broken))
+        log_tags(self.client, self.parent, {"mlflow.note.content": note, "broken_cells": broken})
 
 
 def metrics(record: Record) -> dict[str, float]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from tracking.describe import log_tags
 from tracking.runs import KFP_RUN, Status, children, find_parent, name_ending
 from tracking.store import connect, find_runs
 
@@ -68,7 +69,6 @@ def _close_children(
     for child in children(client, parent):
         if child.info.status == "RUNNING":
             tags = child.data.tags
-            if error := why(tags.get("step", ""), tags.get("group")):
-                client.set_tag(child.info.run_id, "error", error)
-            client.set_tag(child.info.run_id, "closed", closed)
+            error = why(tags.get("step", ""), tags.get("group"))
+            log_tags(client, child.info.run_id, {"closed": closed, **({"error": error} if error else {})})
             client.set_terminated(child.info.run_id, "KILLED")

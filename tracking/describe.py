@@ -39,6 +39,13 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return result
 
 
+def log_tags(client: "MlflowClient", run: str, tags: Mapping[str, object]) -> None:
+    """Sets tags of a run, in one request."""
+    from mlflow.entities import RunTag
+
+    client.log_batch(run, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+
 def log_params(client: "MlflowClient", run: str, params: Mapping[str, str]) -> None:
     """Logs params that the run lacks: MLflow refuses to change one, and a retried step logs them again.
 

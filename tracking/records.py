@@ -24,7 +24,7 @@ from finest.secrets import masked
 from finest.training.history import metrics_of
 from tracking.answer import one_line
 from tracking.away import away
-from tracking.describe import cut, last_part
+from tracking.describe import cut, last_part, log_tags
 from tracking.runs import NIGHT_DATA, NIGHT_ENTRY, Run, children, find_parent, name_ending, open_child
 from tracking.store import connect
 
@@ -152,8 +152,7 @@ def log_verdict(run: Run, verdict: Verdict, artifacts: Mapping[str, Path], histo
         **({NIGHT_ENTRY: as_line(verdict.night)} if verdict.night else {}),
         **({NIGHT_DATA: verdict.compared.tonight.model_dump_json()} if verdict.compared else {}),
     }
-    for key, value in {**tags, "mlflow.note.content": note(markdown(verdict))}.items():
-        run.client.set_tag(run.parent, key, value)
+    log_tags(run.client, run.parent, {**tags, "mlflow.note.content": note(markdown(verdict))})
     name_ending(run.client, run.parent, verdict.verdict)
     _log_variants(run, verdict, histories)
     _log_artifacts(run.client, run.parent, artifacts)

@@ -18,7 +18,7 @@ from finest.perturb.plan import Plan
 from finest.report.markdown import text
 from finest.secrets import masked, masked_all
 from tracking.answer import one_line
-from tracking.describe import code_tags, flattened, log_params, short_name
+from tracking.describe import code_tags, flattened, log_params, log_tags, short_name
 from tracking.store import connect, experiment_id, find_runs, mark
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def open_parent(config: Mapping[str, Any], *, line: str, source: str, seed: int,
         existing = client.create_run(experiment_id(client, line), tags=first, run_name=name).info.run_id
     else:
         client.update_run(existing, status="RUNNING", name=name)
-    for key, value in all_tags.items():
-        if value:
-            client.set_tag(existing, key, value)
+    log_tags(client, existing, {key: value for key, value in all_tags.items() if value})
     mark(client, client.get_run(existing).info.experiment_id, line)
     log_params(client, existing, {**flattened(config), "seed": str(seed), "source": masked(source)})
     client.log_dict(existing, {"name": line, "seed": seed, **config}, "config.yaml")
@@ -191,10 +189,8 @@ def step_run(step: str, group: str | None = None) -> Iterator[Run]:
     client, parent = connect(), find_parent()
     name = step if group is None else f"{step} {group}"
     id = os.environ.get("MLFLOW_RUN_ID") or open_child(client, parent, name, {})
-    tags = {PIPELINE_RUN: parent, "step": step, "group": group, "host": socket.gethostname(), "pid": str(os.getpid())}
-    for key, value in tags.items():
-        if value is not None:
-            client.set_tag(id, key, value)
+    tags = {PIPELINE_RUN: parent, "step": step, "host": socket.gethostname(), "pid": os.getpid()}
+    log_tags(client, id, tags if group is None else {**tags, "group": group})
     ending: tuple[Status, str] = "FINISHED", ""
     try:
         with _terminated_is_an_exception(), _system_metrics(id):
