@@ -12,6 +12,7 @@ from finest.experiments.record import Of, Row
 from finest.experiments.registry import Column, Treatment
 from finest.gate.rls import HEADLINE, ByUser
 from finest.metrics.accuracy import reciprocal_rank
+from finest.metrics.guards import coverage_at
 from finest.metrics.registry import METRICS, Ranked, measured
 from finest.metrics.similarity import similarities
 from finest.ranklists.schema import RankLists
@@ -24,6 +25,7 @@ COLUMNS = (
     Column("mrr", "MRR", 4),
     Column("mrr_ratio", "MRR to base"),
     Column("non_inferior", "proven non-inferior", yes=True),
+    Column("coverage_at_10", "coverage@10"),
 )
 """Columns of a treatment's row."""
 BY = HEADLINE
@@ -63,13 +65,14 @@ def means(values: dict[str, Values]) -> dict[str, float]:
 
 
 def accuracy(lists: RankLists, base: RankLists, bench: Bench) -> dict[str, float]:
-    """Returns every registered metric, and how MRR stands to the base model's.
+    """Returns every registered metric, the coverage of the catalogue, and how MRR stands to the base model's.
 
     `mrr_ratio` is the ratio, `mrr_ratio_low` its one-sided 95% bound over users (Fieller's), `non_inferior` 1 where
     that bound is at least 1 less the drop that is allowed, else 0.
     """
     ranked = Ranked(lists.target_rank, lists.items, bench.data.items)
     found = {name: float(measured(METRICS, name, ranked).mean()) for name in METRICS}
+    found["coverage_at_10"] = coverage_at(lists.items, bench.data.items)
     by_user = ByUser(np.unique(lists.user, return_inverse=True)[1].astype(np.int64))
     ours, theirs = by_user.means([reciprocal_rank(lists.target_rank), reciprocal_rank(base.target_rank)])
     ratio = ours / theirs

@@ -136,7 +136,10 @@ def _yardsticks(evidence: Evidence, measured: Measured) -> RuleResult:
         return decide(
             "sanity.yardsticks", True, "Floor, ceiling and probes are those of honest trainings of this data."
         )
-    todo = "Look at its training's log, and train it anew."
+    todo = (
+        "Look at its training's log, and train it anew; where the seed alone takes networks so far apart, they are not "
+        "trained enough (pretrain.steps: auto)."
+    )
     return decide("sanity.yardsticks", False, f"A yardstick is broken: {says}", todo=todo)
 
 
