@@ -32,8 +32,9 @@ from finest.data.dataset import Dataset, Ints, Rows
 from finest.histories import Histories
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
-from finest.memory.features import Floats, Memory
+from finest.memory.features import Memory
 from finest.memory.fit import Fitting, part_of
+from finest.memory.seen import Floats
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.overlaps import overlaps
 from finest.models.ranking import rank, scored, top

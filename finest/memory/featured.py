@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from finest.histories import Histories, Ints
-from finest.memory.features import Floats, Pairs, Seen
 from finest.memory.registry import FEATURES
+from finest.memory.seen import Floats, Pairs, Seen
 from finest.memory.tables import Counts
 
 

@@ -16,8 +16,9 @@ from scipy.special import digamma
 from finest.errors import DataError
 from finest.histories import Ints
 from finest.memory.featured import Featured, size
-from finest.memory.features import NETWORK, POPULARITY, Floats, Pairs
+from finest.memory.features import NETWORK, POPULARITY
 from finest.memory.sampled import Sampled, sampled
+from finest.memory.seen import Floats, Pairs
 
 SHRINKAGE = 1e-3
 """Weight of the squared distance to the prior weights, in units of a feature's spread, against the mean loss."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from finest.registry import Registry
 
 if TYPE_CHECKING:
-    from finest.memory.features import Floats, Pairs, Seen
+    from finest.memory.seen import Floats, Pairs, Seen
 
 
 @dataclass(frozen=True)

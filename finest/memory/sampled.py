@@ -21,8 +21,8 @@ from finest.memory.featured import distinct, size
 
 if TYPE_CHECKING:
     from finest.histories import Ints
-    from finest.memory.features import Floats
     from finest.memory.fit import Fitting
+    from finest.memory.seen import Floats
 
 DRAWS = 1024
 """Number of items that are drawn for an instance: a half by the network's probability, a quarter each by popularity and

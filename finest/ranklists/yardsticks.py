@@ -15,7 +15,7 @@ from scipy import sparse
 
 from finest.data.dataset import Dataset
 from finest.data.epoch import DAY
-from finest.memory.features import Pairs, Seen
+from finest.memory.seen import Pairs, Seen
 from finest.memory.tables import Counts
 from finest.models.ranking import CHUNK, rank, top
 from finest.ranklists.schema import Description, RankLists, build, describe_catalogue

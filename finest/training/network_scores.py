@@ -8,7 +8,7 @@ import torch
 from numpy.typing import DTypeLike
 
 from finest.data.dataset import Dataset, Ints
-from finest.memory.features import Floats
+from finest.memory.seen import Floats
 from finest.models.ranking import scored
 from finest.models.recommender import Recommender
 from finest.training.device import prepare

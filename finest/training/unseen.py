@@ -13,9 +13,9 @@ from finest.data.dataset import Dataset, Ints
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.featured import Featured, distinct
-from finest.memory.features import Floats, Pairs
 from finest.memory.fit import Fitting
 from finest.memory.registry import FEATURES
+from finest.memory.seen import Floats, Pairs
 from finest.models.recommender import Recommender
 from finest.models.saved import load
 from finest.ranklists.champion import in_codes_of, later_than_cut

@@ -5,8 +5,9 @@ import pytest
 from scipy import sparse
 
 from finest.histories import Histories
-from finest.memory.features import Memory, Seen
+from finest.memory.features import Memory
 from finest.memory.registry import FEATURES
+from finest.memory.seen import Seen
 from finest.memory.tables import Counts
 
 ITEMS = 5

@@ -9,9 +9,9 @@ from scipy import sparse
 from finest.histories import Histories
 from finest.memory import fit as fitting_module
 from finest.memory.featured import Featured
-from finest.memory.features import Floats, Pairs
 from finest.memory.fit import Fitting, fit
 from finest.memory.sampled import sampled
+from finest.memory.seen import Floats, Pairs
 from finest.memory.tables import Counts
 
 ITEMS, M = 3000, 400

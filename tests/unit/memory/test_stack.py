@@ -10,8 +10,9 @@ from finest.data.dataset import Dataset
 from finest.histories import Histories
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
-from finest.memory.features import Memory, Seen
+from finest.memory.features import Memory
 from finest.memory.registry import FEATURES
+from finest.memory.seen import Seen
 from finest.models.config import SASRecConfig
 from finest.models.ranking import scored
 from finest.models.recommender import Recommender
