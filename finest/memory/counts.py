@@ -33,7 +33,7 @@ UNITS = 2520
 """Units of one step, the least common multiple of 1 to STEPS: a pair d steps apart counts UNITS / d, a whole number."""
 PARTNERS = 50
 """Number of a user's last distinct items that are counted as used together: pairs grow with its square."""
-PAIRS = 2**25
+PAIRS = 2**23
 """Largest number of pairs that are sorted at a time, but for an item that has more by itself."""
 MEMORY = "1GB"
 """What DuckDB may use before it goes to disk."""
@@ -156,7 +156,7 @@ def _parts(pairs: Ints) -> list[range]:
     """Returns ranges of items with about PAIRS pairs each, of the pairs that every item may have [I + 1].
 
     >>> PAIRS
-    33554432
+    8388608
     >>> _parts(np.array([0, PAIRS // 2, PAIRS // 2, 2 * PAIRS, 7, 7]))
     [range(0, 3), range(3, 4), range(4, 6)]
     """
