@@ -43,15 +43,14 @@ def assigned(settings: Iterable[Setting], values: dict[str, Any], section: type[
             raise ConfigError(f"--set {_short(setting)}: write it as key=value, like gate.min_rls_rbo=0.8")
         _put(values, setting, path, _value(setting, text, _types(section, path, values)))
         found.append(path)
-    for *above, name in found:
-        for other in _alternatives(section, above, name, values):
-            if [*above, other] not in found:
-                _take_out(values, above, name, other)
+    for path in found:
+        _displace(values, section, path, found)
     return values
 
 
-def _alternatives(section: type[BaseModel], above: list[str], name: str, values: Any) -> set[str]:
-    """Returns the keys that stand beside a key and exclude it."""
+def _displace(values: Any, section: type[BaseModel], path: list[str], given: list[list[str]]) -> None:
+    """Takes out the keys that exclude the one of a path, where that has a value, unless they are given too."""
+    *above, name = path
     sections = [section]
     for key in above:
         field = next((one.model_fields[key] for one in sections if key in one.model_fields), None)
@@ -59,17 +58,13 @@ def _alternatives(section: type[BaseModel], above: list[str], name: str, values:
         try:
             sections = sections_of(field, values) if field else []
         except ConfigError:  # of a name that there is not, which its check will say
-            return set()
+            return
+    if not isinstance(values, dict) or values.get(name) is None:
+        return
     groups = [group for one in sections for group in getattr(one, "ALTERNATIVES", ()) if name in group]
-    return {other for group in groups for other in group} - {name}
-
-
-def _take_out(values: Any, above: list[str], name: str, other: str) -> None:
-    """Takes a key out of nested values, where the one that was set in its place has a value."""
-    for key in above:
-        values = values.get(key) if isinstance(values, dict) else None
-    if isinstance(values, dict) and values.get(name) is not None:
-        values.pop(other, None)
+    for other in {key for group in groups for key in group} - {name}:
+        if [*above, other] not in given:
+            values.pop(other, None)
 
 
 def _value(setting: str, text: str, types: set[Any]) -> Any:
