@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ gate: {rules: [sanity]}
 preflight: {min_free_gb: 0}
 """
 """Small enough to train in a second. Such models prove nothing, so only rules that any training must hold are asked."""
+
+
+KEPT = "kept"
+"""The state as the first run left it. No test changes it."""
 
 
 def plain_environment(*more: str) -> dict[str, str]:
@@ -101,12 +106,14 @@ class Ran:
 def promoted(place: Place) -> Ran:
     """The first run of the state, which passes; with a profile, which other runs, without one, are equal to.
 
-    The first process that needs it makes it; the others wait for that, and read what it left.
+    The first process that needs it makes it; the others wait for that, and read what it left. The state lives on in
+    tests/end_to_end/test_whole_run.py, whose champion is moved; what is to stay as that run left it is in a copy, KEPT.
     """
     record = place.folder / "promoted.json"
     with FileLock(record.with_suffix(".lock")):
         if not record.exists():
             ran = place.run("--profile")
+            shutil.copytree(place.folder / "state", place.folder / KEPT)
             record.write_text(json.dumps([ran.args, ran.returncode, ran.stdout, ran.stderr, str(place.last())]))
     *process, folder = json.loads(record.read_text())
     return Ran(subprocess.CompletedProcess(*process), Path(folder))

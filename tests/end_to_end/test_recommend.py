@@ -12,7 +12,7 @@ from components.recommend.component import recommend
 from components.sections import parameters
 from pipeline.config import load
 from tests.builders import write_walks
-from tests.end_to_end.conftest import Place, Ran
+from tests.end_to_end.conftest import KEPT, Place, Ran
 from tracking.registry import champion
 
 
@@ -26,12 +26,14 @@ def lists(out: Path) -> dict[str, list[str]]:
 def test_the_champions_lists_are_made_once_and_all_that_is_known_is_in_them(
     promoted: Ran, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    command = ("recommend", "--source", str(place.source), "--out", str(tmp_path / "out"))
+
     def call(*arguments: str) -> list[str]:
-        done = place.call("recommend", "--source", str(place.source), "--out", str(tmp_path / "out"), *arguments)
+        done = place.call(*command, *arguments, state=KEPT)
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
-    monkeypatch.setenv("FINEST_STATE", str(place.folder / "state"))
+    monkeypatch.setenv("FINEST_STATE", str(place.folder / KEPT))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     now = champion("finest")
     assert now is not None
@@ -47,7 +49,7 @@ def test_the_champions_lists_are_made_once_and_all_that_is_known_is_in_them(
     import mlflow
     import pandas as pd
 
-    mlflow.set_tracking_uri(f"sqlite:///{place.folder}/state/mlflow/mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{place.folder}/{KEPT}/mlflow/mlflow.db")
     served = mlflow.pyfunc.load_model("models:/finest@champion")
     users = sorted(history)
     answers = served.predict(pd.DataFrame({"history": [history[user] for user in users], "k": 7}))
@@ -58,7 +60,7 @@ def test_the_champions_lists_are_made_once_and_all_that_is_known_is_in_them(
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "out").rglob("*")} == before
 
     # The step, on what the command has read: in a place of its own it makes the same files.
-    data = next((place.folder / "state" / "recommend" / "finest").glob("data-*"))
+    data = next((place.folder / KEPT / "recommend" / "finest").glob("data-*"))
     config = parameters(load(place.config, [f"recommend={{out: {tmp_path / 'step'}, k: 7}}"]))
     monkeypatch.setenv("KFP_RUN_ID", promoted.folder.name)
     artifact: Any = SimpleNamespace(path=str(data))
@@ -84,13 +86,13 @@ def test_the_champions_lists_are_made_once_and_all_that_is_known_is_in_them(
 def test_a_command_that_cannot_be_done_is_one_line(
     promoted: Ran, place: Place, arguments: list[str], code: int, said: str
 ) -> None:
-    done = place.call("recommend", *arguments)
+    done = place.call("recommend", *arguments, state=KEPT)
     assert (done.returncode, done.stderr.count("\n")) == (code, 1) and said in done.stderr
     assert not Path("lists").exists()
 
 
 def test_another_shops_data_is_refused(promoted: Ran, place: Place, tmp_path: Path) -> None:
     other = write_walks(tmp_path / "other.csv", seed=5)
-    done = place.call("recommend", "--source", str(other), "--out", str(tmp_path / "out"))
+    done = place.call("recommend", "--source", str(other), "--out", str(tmp_path / "out"), state=KEPT)
     assert done.returncode == 1 and "this is not the data of the line finest: its champion" in done.stderr
     assert not (tmp_path / "out").exists()
