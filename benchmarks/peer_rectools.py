@@ -14,6 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import SASRecModel
+from rectools.models.nn.transformers.base import TransformerModelBase
 from torch import Tensor
 
 from benchmarks.peer_exchange import Rows, Score, main
@@ -23,6 +24,9 @@ class RecTools:
     """Trains RecTools' SASRec."""
 
     packages: tuple[str, ...] = ("rectools", "pytorch-lightning")
+    model: type[TransformerModelBase] = SASRecModel
+    mask: str | None = None
+    """What stands behind a history where the model is asked for what comes next."""
 
     def __init__(self, length: int):
         """Takes the length of a session."""
@@ -35,13 +39,13 @@ class RecTools:
         place = np.arange(len(rows.user))
         table = {Columns.User: rows.user, Columns.Item: rows.item, Columns.Weight: 1.0}
         interactions = pd.DataFrame({**table, Columns.Datetime: pd.to_datetime(place, unit="s")})
-        model = SASRecModel(
+        model = self.model(
             **self.settings,
             get_trainer_func=lambda: Trainer(
                 max_epochs=-1,
                 accelerator="auto",
                 devices=1,
-                callbacks=[_AfterEpoch(rows.items, after_epoch)],
+                callbacks=[_AfterEpoch(rows.items, after_epoch, self.mask)],
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
@@ -52,8 +56,8 @@ class RecTools:
 
 
 class _AfterEpoch(Callback):  # type: ignore[misc]  # the environment that checks types has none of the peer's packages
-    def __init__(self, items: int, after_epoch: Callable[[Score], bool]):
-        self.items, self.after_epoch = items, after_epoch
+    def __init__(self, items: int, after_epoch: Callable[[Score], bool], mask: str | None):
+        self.items, self.after_epoch, self.mask = items, after_epoch, mask
 
     def __deepcopy__(self, memo: object) -> "_AfterEpoch":
         return self  # RecTools copies its trainer for every fit; what counts epochs must stay the same thing
@@ -70,7 +74,12 @@ class _AfterEpoch(Callback):  # type: ignore[misc]  # the environment that check
             network.eval()
             device = next(network.parameters()).device
             items_ID = network.item_model.get_all_embeddings()
-            sessions = {"x": of_ours[windows_BT].to(device)}
+            codes_BT = of_ours[windows_BT].to(device)
+            if self.mask is not None:
+                codes_BT = torch.nn.functional.pad(
+                    codes_BT[:, 1:], (0, 1), value=pl_module.data_preparator.extra_token_ids[self.mask]
+                )
+            sessions = {"x": codes_BT}
             state_BD = network.encode_sessions(sessions, items_ID)[:, -1, :]
             state_BD = network.similarity_module.session_tower_forward(state_BD)
             scores = state_BD @ network.similarity_module.item_tower_forward(items_ID).T

@@ -1,0 +1,122 @@
+"""Every newer model through the whole pipeline, beside peers: `python -m benchmarks.models`, hours of two cores.
+
+Each model is a `finest run` in a process of its own (quickstart.yaml on ml-100k, one scenario: deletion; `--set`
+changes a key for all), as long as `pretrain.steps: auto` finds on the validation cut; a finished run is not made again.
+Then peers train on the same rows, for as many epochs as their validation finds, and rank for the same held-out rows.
+Columns: the verdict; MRR and NDCG@10 of the network alone (without FINEST), and MRR of what the run would serve; rbo
+under another seed and under the deletion, each of the network alone, of what is served without FINEST, and with it; CPU
+seconds of one training of the network, and of the whole run.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.quality import opened, values_of
+from benchmarks.quality_models import MORE_PEERS, PEERS, peer
+from finest.gate.verdict import ScenarioResult, Verdict
+from finest.gate.verdict_file import read_verdict
+
+SET = "ml-100k"
+MODELS: dict[str, str] = {
+    "SASRec": "sasrec",
+    "LSTM": "lstm",
+    "BERT4Rec": "bert4rec",
+    "TiSASRec": "tisasrec",
+    "TiSASRec without times": "{name: tisasrec, times: false}",
+    "LRURec": "lrurec",
+    "Latent Cross": "latent_cross",
+    "GRU4Rec (Latent Cross without times)": "gru4rec",
+}
+"""Values of `pretrain.model`."""
+SETTINGS = ("pretrain.steps=auto", "perturb.scenarios=[{kind: deletion}]")
+COMPARED = ("rectools", "rectools_bert4rec")
+COLUMNS = (
+    *("model", "verdict", "MRR, network", "NDCG@10, network", "MRR, served"),
+    *("rbo, another seed", "rbo, deletion", "CPU s, training", "CPU s, run"),
+)
+
+
+def main() -> None:
+    """Prints a row for each model as soon as it is there."""
+    words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    words.add_argument("--only", nargs="+", default=[*MODELS, *COMPARED], choices=[*MODELS, *COMPARED], metavar="NAME")
+    words.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes a key for all models")
+    words.add_argument("--work", type=Path, default=Path("state") / "models", help="folder of states and peers")
+    given = words.parse_args()
+    data, _ = opened(SET, last=False)
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
+    for name, model in MODELS.items():
+        if name in given.only:
+            folder = run(given.work / model.strip("{}").replace(": ", "-").replace(", ", "-"), model, given.set)
+            manifest = json.loads((folder / "data" / "manifest.json").read_text())
+            assert manifest["fingerprint"] == data.manifest.fingerprint, "peers would train on other rows"
+            print(of_run(name, read_verdict(folder / "verdict.json")), flush=True)
+    for name in COMPARED:
+        if name in given.only:
+            (given.work / name).mkdir(parents=True, exist_ok=True)
+            answer = peer(name, data, 0, given.work / name)
+            _, ndcg, mrr = (float(np.mean(value)) for value in values_of(answer.lists).values())
+            title = f"*{(PEERS | MORE_PEERS)[name]}, {answer.told['epochs']} epochs*"
+            print(line(title, "", f"{mrr:.4f}", f"{ndcg:.4f}", "", "", "", f"{answer.spent.cpu_s:.0f}", ""), flush=True)
+
+
+def run(state: Path, model: str, sets: list[str]) -> Path:
+    """Returns the folder of a model's finished run, which is made if it is not there.
+
+    Raises:
+        RuntimeError: It ended without a verdict.
+    """
+    ended = sorted(file.parent for file in state.glob("runs/*/verdict.json"))
+    if ended:
+        return ended[-1]
+    keys = [f"pretrain.model={model}", *SETTINGS, *sets]
+    settings = [word for key in keys for word in ("--set", key)]
+    command = [sys.executable, "-m", "pipeline", "run", "--config", "quickstart", "--state", str(state), *settings]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_"))}
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "run.log").open("w") as log:
+        subprocess.run(command, env=environment, stdout=log, stderr=log)
+    ended = sorted(file.parent for file in state.glob("runs/*/verdict.json"))
+    if not ended:
+        raise RuntimeError(f"{model} came to no verdict: see the end of {log.name}")
+    return ended[-1]
+
+
+def of_run(name: str, verdict: Verdict) -> str:
+    """Returns the row of a run."""
+    by_name = {one.name: one.metrics for one in verdict.accuracy}
+    (seed,) = (one for one in verdict.scenarios if one.name == "seed")
+    (probe,) = (one for one in verdict.scenarios if one.role == "probe")
+    training = verdict.cost["variants"]["clean"]["pretrain_epochs_cpu_seconds"]
+    network = by_name.get("network", by_name["base"])
+    return line(
+        name,
+        verdict.verdict if verdict.verdict == "pass" else f"{verdict.verdict}: {verdict.reason}",
+        f"{network['mrr']:.4f}",
+        f"{network['ndcg_at_10']:.4f}",
+        f"{by_name['candidate']['mrr']:.4f}",
+        rbo(seed),
+        rbo(probe),
+        f"{training:.0f}",
+        f"{verdict.cost['trainings_cpu_seconds']:.0f}",
+    )
+
+
+def rbo(of: ScenarioResult) -> str:
+    """Returns rbo of the network alone, and of what is served without FINEST and with it."""
+    return " ".join(f"{one['rbo'].mean:.3f}" for one in (of.network, of.base, of.tuned) if one)
+
+
+def line(*cells: str) -> str:
+    """Returns a row in Markdown."""
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
