@@ -19,6 +19,7 @@ from tracking.sample import Sample
 
 ITEMS = 30
 NAME = "finest-test"
+Begun = Callable[[str, Callable[[], object]], None]
 HISTORIES = [["i001", "i002", "i003"], ["i004"], ["i005", "i001"]]
 
 
@@ -44,6 +45,32 @@ def state(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("FINEST_STATE", str(folder))
     monkeypatch.setenv("KFP_RUN_ID", "run-1")
     yield folder
+
+
+@pytest.fixture(scope="session")
+def made_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for states that several tests begin with."""
+    return tmp_path_factory.mktemp("states")
+
+
+@pytest.fixture
+def begun(state: Path, made_states: Path) -> Begun:
+    """Brings the state to where `make` brings it: the first test that asks by that name makes it, the others copy it.
+
+    A store that is not in the state has to be brought there each time.
+    """
+
+    def bring(name: str, make: Callable[[], object]) -> None:
+        kept = made_states / name
+        if "MLFLOW_TRACKING_URI" in os.environ:
+            make()
+        elif kept.exists():
+            shutil.copytree(kept, state, dirs_exist_ok=True)
+        else:
+            make()
+            shutil.copytree(state, kept)
+
+    return bring
 
 
 @pytest.fixture

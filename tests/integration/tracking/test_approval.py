@@ -16,7 +16,7 @@ from finest.gate.verdict_file import write_verdict
 from pipeline.ending import AWAITING, REFUSED, unapproved
 from tests import racers
 from tests.integration.tracking import conftest
-from tests.integration.tracking.conftest import NAME
+from tests.integration.tracking.conftest import NAME, Begun
 from tracking import approval, awaiting, ledger, production, promotion, registry, standing, store
 from tracking.entries import Entry, Log
 from tracking.outcome import outcome
@@ -50,10 +50,16 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def night(promoted: Step) -> registry.Version:
+def night(promoted: Step, begun: Begun, monkeypatch: pytest.MonkeyPatch) -> registry.Version:
     """A champion, version 1, and the candidate of the night after it, which waits."""
-    promoted("run-1", 0, None)
-    return promoted("run-2", 1, "1", person=MANUAL)
+
+    def make() -> None:
+        promoted("run-1", 0, None)
+        promoted("run-2", 1, "1", person=MANUAL)
+
+    begun("night", make)
+    monkeypatch.setenv("KFP_RUN_ID", "run-2")
+    return registry.get(NAME, "2")
 
 
 def test_a_candidate_that_waits_is_seen_everywhere_and_the_champion_serves_on(night: registry.Version) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finest.errors import FinestError
-from tests.integration.tracking.conftest import NAME
+from tests.integration.tracking.conftest import NAME, Begun
 from tests.integration.tracking.test_approval import MANUAL
 from tracking import awaiting, ledger, production, registry, retention, standing, store
 
@@ -28,10 +28,9 @@ def files(version: str, state: Path) -> list[Path]:
 
 
 @pytest.fixture
-def five(promoted: Step) -> None:
+def five(promoted: Step, begun: Begun) -> None:
     """Five champions, one after the other."""
-    for seed in range(5):
-        promoted(f"run-{seed + 1}", seed, str(seed) if seed else None)
+    begun("five", lambda: [promoted(f"run-{seed + 1}", seed, str(seed) if seed else None) for seed in range(5)])
 
 
 def test_what_nothing_refers_to_goes_with_its_files_and_the_ledger_says_so(five: None, state: Path) -> None:
