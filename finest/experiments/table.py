@@ -98,42 +98,41 @@ def sentences(of: Table) -> list[str]:
                 found.append(f"{of.experiment.ours} has no numbers yet, so nothing is compared with it.")
             continue
         where = "the network alone" if sort == "network" else "what is served"
-        for name in of.experiment.by:
+        for name in of.compared_by:
             label = next((one.label for one in of.experiment.columns if one.name == name), name)
-            others = [line for line in of.lines if line.row.of == sort and line is not ours]
-            found.append(_sentence(ours, others, name, label, where))
+            found.append(_sentence(of, ours, name, f"{label} of {where}"))
     return sorted(dict.fromkeys(found), key=lambda one: not one.startswith("**"))
 
 
-def _sentence(ours: Line, others: Sequence[Line], name: str, label: str, where: str) -> str:
+def _sentence(of: Table, ours: Line, name: str, what: str) -> str:
     own = ours.mean(name)
     assert own is not None
-    above = []
-    for line in sorted(others, key=lambda line: -_by(line, name)):
-        theirs, gap = line.mean(name), difference(ours.values[name], line.values.get(name, {}))
-        if theirs is None or gap is None or not theirs.value > own.value:
-            continue
-        how = "intervals apart" if apart(own, theirs) else "intervals overlap"
-        how = f"{gap.value:+.3f}{_brackets(gap, 3, '+')} in pairs of a seed; {how}" if gap.seeds > 1 else "one seed"
-        above.append(f"{line.row.label} ({theirs.value:.3f}, {how})")
-    if above:
-        return f"**Above {ours.row.label}** ({own.value:.3f}) in {label} of {where}: {'; '.join(above)}."
-    compared = [one for line in others if (one := line.mean(name)) is not None]
-    if not compared:
-        return f"{ours.row.label} has {label} {own.value:.3f} of {where}; nothing is there to compare it with."
-    rest = f"No row is above {ours.row.label} ({own.value:.3f}) in {label} of {where}"
+    gaps = [(line, gap) for line in of.lines if line.row.of == ours.row.of and (gap := of.beside_ours(line, name))]
+    gaps.sort(key=lambda pair: -_by(pair[0], name))
+    if above := [_above(line, own, gap, name) for line, gap in gaps if _by(line, name) > own.value]:
+        return f"**Above {ours.row.label}** ({own.value:.3f}) in {what}: {'; '.join(above)}."
+    if not gaps:
+        return f"{ours.row.label} has {own.value:.3f} in {what}; nothing is there to compare it with."
+    rest = f"No row is above {ours.row.label} ({own.value:.3f}) in {what}"
     if own.seeds == 1:
         return f"{rest}, of one seed."
-    near = sum(not apart(own, one) for one in compared)
+    near = sum(not apart(own, theirs) for line, _ in gaps if (theirs := line.mean(name)))
     if not near:
         return f"{rest}, intervals apart."
-    gaps = {line.row.label: difference(ours.values[name], line.values.get(name, {})) for line in others}
-    even = ", ".join(other for other, gap in gaps.items() if gap and not gap.high < 0)
+    even = ", ".join(line.row.label for line, gap in gaps if not gap.high < 0)
     paired = f"hold 0 for {even}" if even else "are all below 0"
     return (
-        f"{rest}; the intervals of {near} of {len(compared)} overlap with its own, those of differences in pairs of a "
+        f"{rest}; the intervals of {near} of {len(gaps)} overlap with its own, those of differences in pairs of a "
         f"seed {paired}."
     )
+
+
+def _above(line: Line, own: Mean, gap: Mean, name: str) -> str:
+    theirs = line.mean(name)
+    assert theirs is not None
+    how = "intervals apart" if apart(own, theirs) else "intervals overlap"
+    how = f"{gap.value:+.3f}{_brackets(gap, 3, '+')} in pairs of a seed; {how}" if gap.seeds > 1 else "one seed"
+    return f"{line.row.label} ({theirs.value:.3f}, {how})"
 
 
 def markdown(of: Table, about: Sequence[str]) -> str:
