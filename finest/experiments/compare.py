@@ -67,7 +67,7 @@ def means(values: dict[str, Values]) -> dict[str, float]:
 def accuracy(lists: RankLists, base: RankLists, bench: Bench) -> dict[str, float]:
     """Returns every registered metric, the coverage of the catalogue, and how MRR stands to the base model's.
 
-    `mrr_ratio` is the ratio, `mrr_ratio_low` its one-sided 95% bound over users (Fieller's), `non_inferior` 1 where
+    `mrr_ratio` is the ratio, `mrr_ratio_bound` its one-sided 95% bound over users (Fieller's), `non_inferior` 1 where
     that bound is at least 1 less the drop that is allowed, else 0.
     """
     ranked = Ranked(lists.target_rank, lists.items, bench.data.items)
@@ -78,7 +78,7 @@ def accuracy(lists: RankLists, base: RankLists, bench: Bench) -> dict[str, float
     ratio = ours / theirs
     if not np.isfinite(ratio.value):  # no target at all was ranked
         return found
-    low = {"mrr_ratio_low": ratio.low} if np.isfinite(ratio.low) else {}
+    low = {"mrr_ratio_bound": ratio.low} if np.isfinite(ratio.low) else {}
     holds = float(ratio.low >= 1 - bench.given.max_drop)
     return {**found, "mrr_ratio": ratio.value, **low, "non_inferior": holds}
 

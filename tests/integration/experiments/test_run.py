@@ -81,6 +81,8 @@ def test_a_killed_experiment_goes_on_without_repeating_a_cell_and_ends_with_the_
         assert lists_of(alone) == lists_of(outcome.records[number])
     text = pages.write("ablation", outcome.records, "walks", "", tmp_path / "page")
     assert "| neither | network |" in text and (tmp_path / "page" / pages.PLOT).read_bytes().startswith(b"<?xml")
+    names = (tmp_path / "page" / pages.TABLE).read_text().splitlines()[0].split(",")
+    assert len(names) == len(set(names)) and {"rbo_less_ours_low", "mrr_ratio_bound"} <= set(names)
 
 
 def test_a_broken_cell_says_so_the_rest_goes_on_and_it_is_tried_again(data: Path, tmp_path: Path) -> None:
