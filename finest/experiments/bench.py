@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 
@@ -43,6 +43,8 @@ from finest.tuning.shelf import Shelf
 
 Told = Callable[[str], None]
 """Hears what is at work, in a few words."""
+Night = Literal["today", "yesterday"]
+"""Whose model is meant: of all rows, or of those without each user's last tenth."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Bench:
         self.device = choose(given.pretrain.device)
         self.own: set[str] = set()
         """Checkpoints that no other cell asks for."""
-        self._kept: dict[int, tuple[references.SharedLists, Cost]] = {}
+        self._kept: dict[tuple[int, Night], tuple[references.SharedLists, Cost]] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -199,22 +201,35 @@ class Bench:
             (model,), (history,) = pretrained(data, unit, pretrain, self.device, saved, self._on_event)
             return Made(model, (("pretrain", self._cost(name, history)),))
 
+    def before(self) -> Made:
+        """Trains yesterday's model, of the clean rows."""
+        return self.base(self.clean, None, self.lasting(self.passes, self.yesterday), yesterday=True)
+
     def tuned(
-        self, made: Made, variant: Variant, edits: ScenarioEdits | None, finetune: Finetune, of: str = "base"
+        self,
+        made: Made,
+        variant: Variant,
+        edits: ScenarioEdits | None,
+        finetune: Finetune,
+        of: Night = "today",
+        keeps: Night = "today",
     ) -> Made:
-        """Fine-tunes a model in place, with the clean base's lists as references where the regulariser needs any.
+        """Fine-tunes a model in place.
 
         Args:
             made: The model.
             variant: Its variant.
             edits: Edits of its training rows.
             finetune: Section `finetune`.
-            of: Name of the model, where that is not the base model of the variant.
+            of: Whether the model is the base model of the variant, or yesterday's.
+            keeps: Whether the references, where the regulariser needs any, are lists of the clean base model, or of
+                yesterday's.
         """
         unit = TrainUnit((variant,), (edits,), 1, stacked=False)
         facts = {
             "stage": "finetune",
             "of": of,
+            "keeps": keeps,
             "finetune": finetune.model_dump(mode="json", exclude={"reference"}),
             "regulariser_package": checkpoint.package_code(REGULARISERS, finetune.regulariser.name),
             **weight_facts(self.data, unit, self.pretrain, self.device),
@@ -222,30 +237,31 @@ class Bench:
         name = checkpoint.key(facts)
         if variant.role != "clean":
             self.own.add(name)
-        kept, listed = self.kept(finetune.list_length) if finetune.list_length else (None, Cost())
+        kept, listed = self.kept(finetune.list_length, keeps) if finetune.list_length else (None, Cost())
         with self.shelf.lock(name):
             saved = checkpoint.Checkpoint(self.shelf, name)
             (history,) = tuned(self.data, unit, [made.model], self.pretrain, finetune, kept, saved, self._on_event)
             cost = self._cost(name, history)
         return Made(made.model, (*made.parts, ("references", listed), ("finetune", cost)))
 
-    def kept(self, length: int) -> tuple[references.SharedLists, Cost]:
-        """Returns the lists of the clean base model, as every training of the seed is told to keep, and what they took.
+    def kept(self, length: int, of: Night) -> tuple[references.SharedLists, Cost]:
+        """Returns the lists that every training of the seed is told to keep, and what they took.
 
         Args:
             length: Items of a list.
+            of: Whether they are the clean base model's, or those of yesterday's model.
         """
-        if length not in self._kept:
+        if (length, of) not in self._kept:
             scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-            base = self.base(self.clean).model
+            base = (self.base(self.clean) if of == "today" else self.before()).model
             facts = model_facts(self.data, self.clean, self.pretrain, "base")
             save(scratch / "base", base, facts, list(self.data.item_ids))
             clock = Clock()
             lists = references.share(scratch / "base", False, self.data, length, scratch, self.device)
             assert lists is not None
             wall, cpu = clock.lap()
-            self._kept[length] = lists, Cost(wall_s=wall, cpu_s=cpu, peak_mb=peak_bytes() / 1e6)
-        return self._kept[length]
+            self._kept[length, of] = lists, Cost(wall_s=wall, cpu_s=cpu, peak_mb=peak_bytes() / 1e6)
+        return self._kept[length, of]
 
     def lists(
         self, model: Recommender, variant: Variant, edits: ScenarioEdits | None, of: Of, yesterday: bool = False

@@ -23,8 +23,8 @@ class Baselines(Experiment):
     question = "Is anything else as stable as FINEST, at what cost and knowing what?"
     told = (
         "`knows` is what a row's trainings know beside their own rows: only rows that know as much are compared at "
-        "equal information. Warm start and average of nights share yesterday's model, trained on the clean rows "
-        "without each user's last tenth, as FINEST shares the clean base's lists.",
+        "equal information. What begins with yesterday's weights shares that model, trained on the clean rows without "
+        "each user's last tenth, as FINEST shares the clean base's lists.",
         "Equal compute is the epochs of pretraining and fine-tuning together. Weight averaging is an average over "
         "about a thousand steps, weight decay is twice the config's; both train that long. Ensemble and best of "
         "seeds are given twice: each seed in full, at several times the cost, and all seeds in that time together.",

@@ -28,7 +28,19 @@ class WarmStart(Treatment):
 
     def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains yesterday's model, which all variants share, and goes on."""
-        return bench.tuned(yesterday(bench), variant, edits, CrossEntropy().section(bench), of="yesterday")
+        return bench.tuned(bench.before(), variant, edits, CrossEntropy().section(bench), of="yesterday")
+
+
+@TREATMENTS.register("finest_from_yesterday")
+class FinestFromYesterday(Treatment):
+    """Trains yesterday's model on today's rows as FINEST fine-tunes, and keeps the lists that it has to begin with."""
+
+    title = "FINEST from yesterday's weights"
+    information = f"{WEIGHTS} and lists"
+
+    def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
+        """Trains yesterday's model, which all variants share, and fine-tunes it."""
+        return bench.tuned(bench.before(), variant, edits, bench.given.finetune, of="yesterday", keeps="yesterday")
 
 
 @TREATMENTS.register("average_of_nights")
@@ -40,13 +52,8 @@ class AverageOfNights(Treatment):
 
     def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains both, and averages."""
-        today, before = WarmStart().make(bench, variant, edits), yesterday(bench).model
+        today, before = WarmStart().make(bench, variant, edits), bench.before().model
         with torch.no_grad():
             for ours, theirs in zip(today.model.parameters(), before.parameters(), strict=True):
                 ours.lerp_(theirs, 0.5)
         return today
-
-
-def yesterday(bench: Bench) -> Made:
-    """Returns yesterday's model, the clean one's."""
-    return bench.base(bench.clean, None, bench.lasting(bench.passes, bench.yesterday), yesterday=True)

@@ -16,6 +16,7 @@ from finest.experiments.record import Given, ImpossibleError
 from finest.experiments.registry import EXPERIMENTS, TREATMENTS, cells
 from finest.experiments.treatments.several import ensemble
 from finest.models.registry import MODELS, build
+from finest.models.saved import load
 from finest.perturb.config import Perturb, Scenario
 from finest.training.config import Finetune, Pretrain
 from finest.training.regularisers.registry import REGULARISERS
@@ -67,11 +68,16 @@ def test_every_treatment_that_can_be_gives_another_model_and_the_same_one_again(
 
 
 def test_the_average_of_nights_lies_half_way_between_them(bench: Bench) -> None:
-    pretrain = bench.lasting(bench.passes, bench.yesterday)
-    before = bench.base(bench.clean, None, pretrain, yesterday=True).model.state_dict()
+    before = bench.before().model.state_dict()
     after, mean = weights(bench, "warm_start"), weights(bench, "average_of_nights")
     for name, tensor in mean.items():
         torch.testing.assert_close(tensor, (before[name] + after[name]) / 2)
+
+
+def test_the_lists_that_are_kept_from_yesterday_are_those_of_yesterdays_model(bench: Bench) -> None:
+    for night, model in (("yesterday", bench.before()), ("today", bench.base(bench.clean))):
+        kept = load(bench.kept(5, night)[0].model)  # type: ignore[arg-type]
+        assert same(kept.model.state_dict(), model.model.state_dict())
 
 
 def test_yesterdays_model_has_seen_no_row_of_today(data: Dataset, tmp_path: Path) -> None:
@@ -82,8 +88,7 @@ def test_yesterdays_model_has_seen_no_row_of_today(data: Dataset, tmp_path: Path
     made = []
     for name, one in (("a", data), ("b", dataclasses.replace(data, item=item))):
         with Bench(one, GIVEN, 0, Shelf(FolderStore(tmp_path / name), "t/"), quiet) as bench:
-            pretrain = bench.lasting(bench.passes, bench.yesterday)
-            made.append(bench.base(bench.clean, None, pretrain, yesterday=True).model.state_dict())
+            made.append(bench.before().model.state_dict())
     assert same(*made)
 
 
