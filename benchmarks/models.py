@@ -1,11 +1,11 @@
 """Every newer model through the whole pipeline, beside peers: `python -m benchmarks.models`, hours of two cores.
 
-Each model is a `finest run` in a process of its own (quickstart.yaml on ml-100k, one scenario: deletion; `--set`
-changes a key for all), as long as `pretrain.steps: auto` finds on the validation cut; a finished run is not made again.
-Then peers train on the same rows, for as many epochs as their validation finds, and rank for the same held-out rows.
-Columns: the verdict; MRR and NDCG@10 of the network alone (without FINEST), and MRR of what the run would serve; rbo
-under another seed and under the deletion, each of the network alone, of what is served without FINEST, and with it; CPU
-seconds of one training of the network, and of the whole run.
+Each model is a `finest run` in a process of its own (quickstart.yaml on ml-100k; `--set` changes a key for all); a
+finished run is not made again. Then peers train on the same rows, for as many epochs as their validation finds or for
+`--peer-seconds`, and rank for the same held-out rows. Columns: the verdict; MRR and NDCG@10 of the network alone
+(without FINEST), and MRR of what the run would serve; rbo under another seed and, mean over the scenarios, under
+perturbations, each of the network alone, of what is served without FINEST, and with it; CPU seconds of one training of
+the network, and of all trainings of the run.
 """
 
 import argparse
@@ -34,11 +34,10 @@ MODELS: dict[str, str] = {
     "GRU4Rec (Latent Cross without times)": "gru4rec",
 }
 """Values of `pretrain.model`."""
-SETTINGS = ("pretrain.steps=auto", "perturb.scenarios=[{kind: deletion}]")
 COMPARED = ("rectools", "rectools_bert4rec")
 COLUMNS = (
     *("model", "verdict", "MRR, network", "NDCG@10, network", "MRR, served"),
-    *("rbo, another seed", "rbo, deletion", "CPU s, training", "CPU s, run"),
+    *("rbo, another seed", "rbo, perturbed", "CPU s, training", "CPU s, run"),
 )
 
 
@@ -47,6 +46,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     words.add_argument("--only", nargs="+", default=[*MODELS, *COMPARED], choices=[*MODELS, *COMPARED], metavar="NAME")
     words.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="changes a key for all models")
+    words.add_argument("--peer-seconds", type=float, metavar="S", help="train peers for S CPU s, not to their best")
     words.add_argument("--work", type=Path, default=Path("state") / "models", help="folder of states and peers")
     given = words.parse_args()
     data, _ = opened(SET, last=False)
@@ -60,7 +60,7 @@ def main() -> None:
     for name in COMPARED:
         if name in given.only:
             (given.work / name).mkdir(parents=True, exist_ok=True)
-            answer = peer(name, data, 0, given.work / name)
+            answer = peer(name, data, 0, given.work / name, given.peer_seconds)
             _, ndcg, mrr = (float(np.mean(value)) for value in values_of(answer.lists).values())
             title = f"*{(PEERS | MORE_PEERS)[name]}, {answer.told['epochs']} epochs*"
             print(line(title, "", f"{mrr:.4f}", f"{ndcg:.4f}", "", "", "", f"{answer.spent.cpu_s:.0f}", ""), flush=True)
@@ -75,8 +75,7 @@ def run(state: Path, model: str, sets: list[str]) -> Path:
     ended = sorted(file.parent for file in state.glob("runs/*/verdict.json"))
     if ended:
         return ended[-1]
-    keys = [f"pretrain.model={model}", *SETTINGS, *sets]
-    settings = [word for key in keys for word in ("--set", key)]
+    settings = [word for key in (f"pretrain.model={model}", *sets) for word in ("--set", key)]
     command = [sys.executable, "-m", "pipeline", "run", "--config", "quickstart", "--state", str(state), *settings]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_"))}
     state.mkdir(parents=True, exist_ok=True)
@@ -91,8 +90,8 @@ def run(state: Path, model: str, sets: list[str]) -> Path:
 def of_run(name: str, verdict: Verdict) -> str:
     """Returns the row of a run."""
     by_name = {one.name: one.metrics for one in verdict.accuracy}
-    (seed,) = (one for one in verdict.scenarios if one.name == "seed")
-    (probe,) = (one for one in verdict.scenarios if one.role == "probe")
+    seed = [one for one in verdict.scenarios if one.name == "seed"]
+    probes = [one for one in verdict.scenarios if one.role == "probe"]
     training = verdict.cost["variants"]["clean"]["pretrain_epochs_cpu_seconds"]
     network = by_name.get("network", by_name["base"])
     return line(
@@ -102,15 +101,18 @@ def of_run(name: str, verdict: Verdict) -> str:
         f"{network['ndcg_at_10']:.4f}",
         f"{by_name['candidate']['mrr']:.4f}",
         rbo(seed),
-        rbo(probe),
+        rbo(probes),
         f"{training:.0f}",
         f"{verdict.cost['trainings_cpu_seconds']:.0f}",
     )
 
 
-def rbo(of: ScenarioResult) -> str:
-    """Returns rbo of the network alone, and of what is served without FINEST and with it."""
-    return " ".join(f"{one['rbo'].mean:.3f}" for one in (of.network, of.base, of.tuned) if one)
+def rbo(of: list[ScenarioResult]) -> str:
+    """Returns mean rbo of the network alone, and of what is served without FINEST and with it."""
+    return " ".join(
+        f"{np.mean([one['rbo'].mean for one in kind]):.3f}"
+        for kind in zip(*([one.plain, one.base, one.tuned] for one in of), strict=True)
+    )
 
 
 def line(*cells: str) -> str:
