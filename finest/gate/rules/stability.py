@@ -42,7 +42,8 @@ def stability(evidence: Evidence, measured: Measured, config: Gate) -> list[Rule
     """
     count = len(measured.probes)
     if count < LEAST_SCENARIOS:
-        sentence = f"There are {count} scenarios, too few to know the spread between them."
+        there = "There is one scenario" if count == 1 else f"There are {count} scenarios"
+        sentence = f"{there}, too few to know the spread between them."
         todo = f"Add to perturb.scenarios until there are {LEAST_SCENARIOS}."
         return [decide("stability", False, sentence, todo=todo)]
     results = [
