@@ -1,4 +1,8 @@
-"""Draws an experiment's table: dots with their intervals, or curves along what its grid varies."""
+"""Draws an experiment's table: dots with their intervals, or curves along what its grid varies.
+
+Where rows are compared with ours, the dots are differences in pairs of a seed: rows' own intervals overlap, since a
+seed moves all of them.
+"""
 
 import math
 from pathlib import Path
@@ -9,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finest import atomic
+from finest.experiments.interval import Mean, mean
 from finest.experiments.registry import Column
 from finest.experiments.table import Line, Table
 
@@ -24,26 +29,45 @@ def draw(of: Table, file: Path) -> None:
     sorts = list(dict.fromkeys(line.row.of for line in of.lines)) or ["network"]
     height = 1.6 + (2.6 if of.experiment.across else 0.24 * max(1, len(of.lines) / len(sorts)))
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(5.2 * len(drawn), height * len(sorts)), layout="constrained")
+        figure = Figure(figsize=(6.0 * len(drawn), height * len(sorts)), layout="constrained")
         panels = figure.subplots(len(sorts), len(drawn), squeeze=False)
         for sort, row in zip(sorts, panels, strict=True):
             lines = [line for line in of.lines if line.row.of == sort]
             for column, axes in zip(drawn, row, strict=True):
-                (_curves if of.experiment.across else _dots)(axes, lines, column, of.experiment.across)
-                axes.set_title(f"{column.label}, {'network alone' if sort == 'network' else 'as served'}", fontsize=9)
+                where = "network alone" if sort == "network" else "as served"
+                if of.experiment.across:
+                    _curves(axes, lines, column, of.experiment.across)
+                elif column.name in of.compared_by and (ours := of.ours(sort)):
+                    _differences(axes, of, lines, column)
+                    where = f"less that of {ours.row.label}, {where}"
+                else:
+                    _dots(axes, [(_name(line), one) for line in lines if (one := line.mean(column.name))])
+                axes.set_title(f"{column.label}, {where}", fontsize=9)
         with atomic.file(file) as partial:
             figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def _dots(axes: Axes, lines: list[Line], column: Column, across: str) -> None:
-    places = [(place, line) for place, line in enumerate(reversed(lines)) if line.mean(column.name)]
-    for place, line in places:
-        one = line.mean(column.name)
-        assert one is not None
-        margin = one.value - one.low if math.isfinite(one.low) else 0.0
-        axes.errorbar([one.value], [place], xerr=[margin], marker="o", markersize=4, color="C0", capsize=2)
-    axes.set_yticks([place for place, _ in places], [_name(line) for _, line in places])
+def _differences(axes: Axes, of: Table, lines: list[Line], column: Column) -> None:
+    dots = []
+    for line in lines:
+        own = line.mean(column.name)
+        gap = of.beside_ours(line, column.name) or (mean([0.0]) if line is of.ours(line.row.of) else None)
+        if own and gap:
+            dots.append((f"{_name(line)} ({own.value:.{column.digits}f})", gap))
+    axes.axvline(0.0, color="C1", linewidth=0.8)
+    _dots(axes, dots)
+
+
+def _dots(axes: Axes, dots: list[tuple[str, Mean]]) -> None:
+    for place, (_, one) in enumerate(reversed(dots)):
+        axes.errorbar([one.value], [place], xerr=[_margin(one)], marker="o", markersize=4, color="C0", capsize=2)
+    axes.set_yticks(range(len(dots)), [name for name, _ in reversed(dots)])
+    axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", linewidth=0.4)
+
+
+def _margin(one: Mean) -> float:
+    return one.value - one.low if math.isfinite(one.low) else 0.0
 
 
 def _curves(axes: Axes, lines: list[Line], column: Column, across: str) -> None:
@@ -55,7 +79,7 @@ def _curves(axes: Axes, lines: list[Line], column: Column, across: str) -> None:
         known = [
             (marks.index(line.row.more.get(across, "")), one) for line in members if (one := line.mean(column.name))
         ]
-        margins = [one.value - one.low if math.isfinite(one.low) else 0.0 for _, one in known]
+        margins = [_margin(one) for _, one in known]
         axes.errorbar(
             [place for place, _ in known], [one.value for _, one in known], margins, label=name, marker=".", capsize=2
         )
