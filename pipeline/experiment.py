@@ -20,7 +20,19 @@ from pipeline import config as configs
 from pipeline import state as states
 from pipeline.config import Config
 from pipeline.ending import CancelledError
-from pipeline.options import AsOf, ConfigFile, Json, Name, Sets, StateFolder, console, examples, print_json, settings
+from pipeline.options import (
+    AsOf,
+    ConfigFile,
+    Json,
+    Name,
+    Sets,
+    StateFolder,
+    console,
+    examples,
+    open_folder,
+    print_json,
+    settings,
+)
 from pipeline.plain import say
 from pipeline.state import State
 
@@ -86,6 +98,7 @@ def experiment(
         return
     if image:
         raise ConfigError("--image is for --compile; cells are measured in this environment")
+    open_folder(output)
     here = states.use(state)
     os.environ |= loaded.steps.environment()
     out = Console(quiet=True) if as_json else console()
@@ -208,7 +221,7 @@ def _files(found: Path, to: Path) -> Path:
     """Copies table and plot to a folder, and returns it."""
     from finest.experiments import pages
 
-    to.mkdir(parents=True, exist_ok=True)
+    to.mkdir(exist_ok=True)
     for name in (pages.PAGE, pages.TABLE, pages.PLOT):
         shutil.copyfile(found / name, to / name)
     return to

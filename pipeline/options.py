@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +43,24 @@ StateFolder = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON and nothing else; docs/programs.md says which keys it has.")
 ]
+
+
+def open_folder(output: Path | None) -> None:
+    """Makes the folder of `--output`, if one is given, before what takes hours begins.
+
+    Raises:
+        ConfigError: Files cannot be put there.
+    """
+    if output is None:
+        return
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--output {output}: no file can be put there ({error.strerror}); give another folder"
+        ) from error
 
 
 def examples(*commands: str) -> str:

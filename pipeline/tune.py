@@ -16,7 +16,7 @@ from finest.tuning.page import CONFIG, PAGE, TABLE
 from pipeline import config as configs
 from pipeline import state as states
 from pipeline.config import Config
-from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, settings
+from pipeline.options import AsOf, ConfigFile, Name, Sets, StateFolder, console, examples, open_folder, settings
 from pipeline.plain import say
 
 FOLDER = "tune"
@@ -58,6 +58,7 @@ def tune(
     loaded = configs.load(config or configs.QUICKSTART, given)
     if output and (output.is_file() or (output.is_dir() and any(output.iterdir()) and not (output / PAGE).exists())):
         raise ConfigError(f"{output}: holds something that no search wrote; give another folder as --output")
+    open_folder(output)
     from pipeline import local
 
     out = console()
