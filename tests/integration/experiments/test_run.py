@@ -88,7 +88,7 @@ def test_a_killed_experiment_goes_on_without_repeating_a_cell_and_ends_with_the_
 def test_a_broken_cell_says_so_the_rest_goes_on_and_it_is_tried_again(data: Path, tmp_path: Path) -> None:
     store, heard = FolderStore(tmp_path), list[Heard]()
     diverging = GIVEN.model_copy(update={"finetune": Finetune(epochs=1, top_k=5, lr=1e30)})
-    only = ["baselines finest", "baselines none"]
+    only = ["baselines finest s0", "baselines none s0"]
     outcome = run("baselines", diverging, data, store, heard.append, only)
     assert [record.state for record in outcome.records] == ["broken", "finished"]
     with pytest.raises(FinestError, match="1 of 2 cells are broken: baselines finest s0: finetune: the loss of clean"):
