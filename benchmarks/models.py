@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.quality import opened, values_of
-from benchmarks.quality_models import MORE_PEERS, PEERS, peer
+from benchmarks.quality_models import TITLES, peer
 from finest.gate.verdict import ScenarioResult, Verdict
 from finest.gate.verdict_file import read_verdict
 
@@ -62,7 +62,7 @@ def main() -> None:
             (given.work / name).mkdir(parents=True, exist_ok=True)
             answer = peer(name, data, 0, given.work / name, given.peer_seconds)
             _, ndcg, mrr = (float(np.mean(value)) for value in values_of(answer.lists).values())
-            title = f"*{(PEERS | MORE_PEERS)[name]}, {answer.told['epochs']} epochs*"
+            title = f"*{TITLES[name]}, {answer.told['epochs']} epochs*"
             print(line(title, "", f"{mrr:.4f}", f"{ndcg:.4f}", "", "", "", f"{answer.spent.cpu_s:.0f}", ""), flush=True)
 
 
@@ -72,19 +72,22 @@ def run(state: Path, model: str, sets: list[str]) -> Path:
     Raises:
         RuntimeError: It ended without a verdict.
     """
-    ended = sorted(file.parent for file in state.glob("runs/*/verdict.json"))
-    if ended:
-        return ended[-1]
+    if there := finished(state):
+        return there
     settings = [word for key in (f"pretrain.model={model}", *sets) for word in ("--set", key)]
     command = [sys.executable, "-m", "pipeline", "run", "--config", "quickstart", "--state", str(state), *settings]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FINEST_", "MLFLOW_"))}
     state.mkdir(parents=True, exist_ok=True)
     with (state / "run.log").open("w") as log:
         subprocess.run(command, env=environment, stdout=log, stderr=log)
-    ended = sorted(file.parent for file in state.glob("runs/*/verdict.json"))
-    if not ended:
-        raise RuntimeError(f"{model} came to no verdict: see the end of {log.name}")
-    return ended[-1]
+    if made := finished(state):
+        return made
+    raise RuntimeError(f"{model} came to no verdict: see the end of {log.name}")
+
+
+def finished(state: Path) -> Path | None:
+    """Returns the folder of a state's last run with a verdict; None where there is none."""
+    return max((file.parent for file in state.glob("runs/*/verdict.json")), default=None)
 
 
 def of_run(name: str, verdict: Verdict) -> str:

@@ -45,8 +45,8 @@ from storage import checkpoint_store
 ROOT = Path(__file__).parents[1]
 PEERS = {"rectools": "RecTools' SASRec", "replay": "RePlay's SASRec", "recbole": "RecBole's SASRec"}
 """Peers by the name of their environment, with what the page calls them."""
-MORE_PEERS = {"rectools_bert4rec": "RecTools' BERT4Rec"}
-"""Peers of other benchmarks; their names begin with that of their environment."""
+TITLES = PEERS | {"rectools_bert4rec": "RecTools' BERT4Rec"}
+"""What all peers are called, those of other benchmarks too; a name begins with that of its environment."""
 LENGTHS = (50, 200)
 """Shortest and longest window of a peer that can choose: the length in between that nine of ten histories fit in."""
 
@@ -235,21 +235,14 @@ def _train(name: str, data: Dataset, task: Path, answer: Path, *words: str) -> N
     Raises:
         FinestError: It ended with an error.
     """
-    command = [
-        str(peer_python(name.partition("_")[0])),
-        "-W",
-        "ignore",
-        "-m",
-        f"benchmarks.peer_{name}",
-        str(task),
-        str(answer),
-    ]
+    python = str(peer_python(name.partition("_")[0]))
+    command = [python, "-W", "ignore", "-m", f"benchmarks.peer_{name}", str(task), str(answer)]
     command += ["--length", str(length_of(data)), *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     log = answer.with_suffix(".log")
     with log.open("w") as output:
         if subprocess.run(command, env=environment, stdout=output, stderr=output, cwd=answer.parent).returncode:
-            raise FinestError(f"{(PEERS | MORE_PEERS)[name]} could not be trained: see the end of {log}")
+            raise FinestError(f"{TITLES[name]} could not be trained: see the end of {log}")
 
 
 def _write(data: Dataset, task: Path) -> None:

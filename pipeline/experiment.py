@@ -221,7 +221,7 @@ def _files(found: Path, to: Path) -> Path:
     """Copies table and plot to a folder, and returns it."""
     from finest.experiments import pages
 
-    to.mkdir(exist_ok=True)
+    to.mkdir(parents=True, exist_ok=True)
     for name in (pages.PAGE, pages.TABLE, pages.PLOT):
         shutil.copyfile(found / name, to / name)
     return to

@@ -212,7 +212,6 @@ class Bench:
         edits: ScenarioEdits | None,
         finetune: Finetune,
         of: Night = "today",
-        keeps: Night = "today",
     ) -> Made:
         """Fine-tunes a model in place.
 
@@ -221,15 +220,13 @@ class Bench:
             variant: Its variant.
             edits: Edits of its training rows.
             finetune: Section `finetune`.
-            of: Whether the model is the base model of the variant, or yesterday's.
-            keeps: Whether the references, where the regulariser needs any, are lists of the clean base model, or of
-                yesterday's.
+            of: Whether the model is the base model of the variant, or yesterday's. The references, where the
+                regulariser needs any, are lists of the clean base model, or of yesterday's.
         """
         unit = TrainUnit((variant,), (edits,), 1, stacked=False)
         facts = {
             "stage": "finetune",
             "of": of,
-            "keeps": keeps,
             "finetune": finetune.model_dump(mode="json", exclude={"reference"}),
             "regulariser_package": checkpoint.package_code(REGULARISERS, finetune.regulariser.name),
             **weight_facts(self.data, unit, self.pretrain, self.device),
@@ -237,7 +234,7 @@ class Bench:
         name = checkpoint.key(facts)
         if variant.role != "clean":
             self.own.add(name)
-        kept, listed = self.kept(finetune.list_length, keeps) if finetune.list_length else (None, Cost())
+        kept, listed = self.kept(finetune.list_length, of) if finetune.list_length else (None, Cost())
         with self.shelf.lock(name):
             saved = checkpoint.Checkpoint(self.shelf, name)
             (history,) = tuned(self.data, unit, [made.model], self.pretrain, finetune, kept, saved, self._on_event)

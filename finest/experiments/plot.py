@@ -38,7 +38,7 @@ def draw(of: Table, file: Path) -> None:
                 if of.experiment.across:
                     _curves(axes, lines, column, of.experiment.across)
                 elif column.name in of.compared_by and (ours := of.ours(sort)):
-                    _differences(axes, of, lines, column)
+                    _differences(axes, of, ours, lines, column)
                     where = f"less that of {ours.row.label}, {where}"
                 else:
                     _dots(axes, [(_name(line), one) for line in lines if (one := line.mean(column.name))])
@@ -47,11 +47,11 @@ def draw(of: Table, file: Path) -> None:
             figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def _differences(axes: Axes, of: Table, lines: list[Line], column: Column) -> None:
+def _differences(axes: Axes, of: Table, ours: Line, lines: list[Line], column: Column) -> None:
     dots = []
     for line in lines:
         own = line.mean(column.name)
-        gap = of.beside_ours(line, column.name) or (mean([0.0]) if line is of.ours(line.row.of) else None)
+        gap = of.beside_ours(line, column.name) or (mean([0.0]) if line is ours else None)
         if own and gap:
             dots.append((f"{_name(line)} ({own.value:.{column.digits}f})", gap))
     axes.axvline(0.0, color="C1", linewidth=0.8)

@@ -40,7 +40,7 @@ class FinestFromYesterday(Treatment):
 
     def make(self, bench: Bench, variant: Variant, edits: ScenarioEdits | None) -> Made:
         """Trains yesterday's model, which all variants share, and fine-tunes it."""
-        return bench.tuned(bench.before(), variant, edits, bench.given.finetune, of="yesterday", keeps="yesterday")
+        return bench.tuned(bench.before(), variant, edits, bench.given.finetune, of="yesterday")
 
 
 @TREATMENTS.register("average_of_nights")
