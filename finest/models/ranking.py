@@ -21,8 +21,8 @@ COLUMNS = 2**14
 at once would take as much memory as the scores, and five times as long as in the cache."""
 
 CACHED = 2**20
-"""Number of scores that log-probabilities are added to at a time: new memory for those of a whole chunk would take
-longer than the sums, where the catalogue is large."""
+"""Number of scores that become log-probabilities at a time: new memory for those of a whole chunk would take longer
+than the sums, where the catalogue is large."""
 
 
 @torch.no_grad()
@@ -53,12 +53,8 @@ def scored(
         if memory is None:
             scores_BI = _of_model(model, padded)[: len(chunk)]
         else:
-            scores_BI = _of_memory(memory, chunk, device)
-            if memory.network:
-                network_BI = _of_model(model, padded)[: len(chunk)]
-                rows = max(1, CACHED // scores_BI.shape[1])
-                for part_BI, logits_BI in zip(scores_BI.split(rows), network_BI.split(rows), strict=True):
-                    part_BI += memory.network * logits_BI.log_softmax(1)
+            logits_BI = _of_model(model, padded)[: len(chunk)] if memory.network else None
+            scores_BI = _with_memory(memory, chunk, logits_BI, device)
         if exclude_seen:
             scores_BI[torch.from_numpy(chunk.row).to(device), torch.from_numpy(chunk.item - 1).to(device)] = -torch.inf
         yield part, scores_BI
@@ -68,13 +64,38 @@ def _of_model(model: Recommender, padded_BT: Ints) -> Tensor:
     return model.scores(model.summary(torch.from_numpy(padded_BT).to(model.embedding.device))).float()
 
 
-def _of_memory(memory: Memory, histories: Histories, device: torch.device) -> Tensor:
-    """Returns a memory's scores `[B, I]`. A place is added to once at a time: sums have one order on any device."""
-    scores_BI = torch.from_numpy(memory.everywhere).to(device).repeat(len(histories), 1)
-    for pairs, values in memory.sparse(histories):
-        place = torch.from_numpy(pairs.history).to(device), torch.from_numpy(pairs.item - 1).to(device)
-        scores_BI[place] += torch.from_numpy(values).to(device)
-    return scores_BI
+def _with_memory(memory: Memory, histories: Histories, logits_BI: Tensor | None, device: torch.device) -> Tensor:
+    """Returns what is counted `[B, I]`, plus the network's log-probabilities where there is one, in its logits' place.
+
+    A place gets what is counted first and the network last, once each: sums have one order on any device.
+    """
+    everywhere_I = torch.from_numpy(memory.everywhere).to(device)
+    items = len(everywhere_I)
+    place, counted = (torch.from_numpy(one).to(device) for one in _counted(memory, histories))
+    if logits_BI is None:
+        scores_BI = everywhere_I.repeat(len(histories), 1)
+        scores_BI.view(-1)[place] = counted
+        return scores_BI
+    rows = max(1, CACHED // items)
+    for part_BI, end in zip(logits_BI.split(rows), range(rows, len(histories) + rows, rows), strict=True):
+        torch.mul(part_BI.log_softmax(1), memory.network, out=part_BI)
+        first, last = torch.searchsorted(place, torch.tensor([end - rows, end], device=device) * items).tolist()
+        own, flat = place[first:last] - (end - rows) * items, part_BI.view(-1)
+        both = counted[first:last] + flat[own]
+        part_BI += everywhere_I
+        flat[own] = both
+    return logits_BI
+
+
+def _counted(memory: Memory, histories: Histories) -> tuple[Ints, npt.NDArray[np.float32]]:
+    """Returns the places in `[B, I]`, in order, of pairs that have counts of their own, and the sum of all counts."""
+    items, parts = len(memory.everywhere), memory.sparse(histories)
+    places = [pairs.history * items + pairs.item - 1 for pairs, _ in parts]
+    place = np.unique(np.concatenate([np.empty(0, np.int64), *places]))
+    counted = memory.everywhere[place % items]
+    for own, (_, values) in zip(places, parts, strict=True):
+        counted[np.searchsorted(place, own)] += values
+    return place, counted
 
 
 def top(scores_BI: Tensor, depth: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

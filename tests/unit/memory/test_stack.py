@@ -13,6 +13,7 @@ from finest.memory.counts import counted
 from finest.memory.features import Memory
 from finest.memory.registry import FEATURES
 from finest.memory.seen import Seen
+from finest.models import ranking
 from finest.models.config import SASRecConfig
 from finest.models.ranking import scored
 from finest.models.recommender import Recommender
@@ -65,6 +66,21 @@ def test_scores_are_the_networks_log_probabilities_and_the_features_each_by_its_
     expected = torch.zeros_like(more)
     expected[pairs.history, pairs.item - 1] = torch.from_numpy(values)
     assert torch.allclose(more, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("cached", [1, 100, 2**20])
+@pytest.mark.parametrize("weights", [{}, {"network": 0.0}, dict.fromkeys(FEATURES, 0.0)], ids=["all", "counts", "none"])
+def test_sums_have_one_order_however_many_scores_are_added_at_a_time(
+    data: Dataset, model: Recommender, weights: dict[str, float], cached: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "CACHED", cached)
+    given, whole = data.histories(data.instances().row), memory(data, **weights)
+    expected = torch.from_numpy(whole.everywhere).repeat(len(given), 1)
+    for pairs, values in whole.sparse(given):
+        expected[pairs.history, pairs.item - 1] += torch.from_numpy(values)
+    if whole.network:
+        expected += whole.network * scores(model, given, None).log_softmax(1)
+    assert torch.equal(scores(model, given, whole), expected)
 
 
 def test_a_history_scores_the_same_to_the_bit_whoever_is_scored_with_it(data: Dataset, model: Recommender) -> None:
