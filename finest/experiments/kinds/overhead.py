@@ -33,7 +33,8 @@ class Overhead(Experiment):
     question = "What does FINEST cost, and what for?"
     told = (
         "`ratio` is the CPU time of an epoch of fine-tuning to one of pretraining; times are means over a training's "
-        "epochs. Peaks are of the whole process up to the end of the stage, so they can only grow from left to right.",
+        "epochs. Peaks are of the whole process up to the end of the stage: of that which trained, where rows share a "
+        "pretraining.",
         "The source has the config's model and length; `gained` is the rbo under the config's scenarios with FINEST "
         f"less that without. Synthetic data has {EPOCHS} epochs of each and counts nothing beside the network: for its "
         "costs alone.",
