@@ -2,10 +2,10 @@
 
 Each model is a `finest run` in a process of its own (quickstart.yaml on ml-100k; `--set` changes a key for all); a
 finished run is not made again. Then peers train on the same rows, for as many epochs as their validation finds or for
-`--peer-seconds`, and rank for the same held-out rows. Columns: the verdict; MRR and NDCG@10 of the network alone
-(without FINEST), and MRR of what the run would serve; rbo under another seed and, mean over the scenarios, under
-perturbations, each of the network alone, of what is served without FINEST, and with it; CPU seconds of one training of
-the network, and of all trainings of the run.
+`--peer-seconds`, and rank for the same held-out rows. Columns: the verdict, with the rules that failed; MRR and NDCG@10
+of the network alone (without FINEST), and MRR of what the run would serve; rbo under another seed and, mean over the
+scenarios, under perturbations, each of the network alone, of what is served without FINEST, and with it; CPU seconds of
+one training of the network, and of all trainings of the run.
 """
 
 import argparse
@@ -97,9 +97,10 @@ def of_run(name: str, verdict: Verdict) -> str:
     probes = [one for one in verdict.scenarios if one.role == "probe"]
     training = verdict.cost["variants"]["clean"]["pretrain_epochs_cpu_seconds"]
     network = by_name.get("network", by_name["base"])
+    failed = dict.fromkeys(rule.rule for rule in verdict.rules if rule.status == "fail")
     return line(
         name,
-        verdict.verdict if verdict.verdict == "pass" else f"{verdict.verdict}: {verdict.reason}",
+        f"{verdict.verdict}: {', '.join(failed)}" if failed else verdict.verdict,
         f"{network['mrr']:.4f}",
         f"{network['ndcg_at_10']:.4f}",
         f"{by_name['candidate']['mrr']:.4f}",
