@@ -61,7 +61,8 @@ def scored(
 
 
 def _of_model(model: Recommender, padded_BT: Ints) -> Tensor:
-    return model.scores(model.summary(torch.from_numpy(padded_BT).to(model.embedding.device))).float()
+    summary_BD = model.summary(torch.from_numpy(padded_BT).to(model.embedding.device))
+    return model.scores(summary_BD).float().contiguous()
 
 
 def _with_memory(memory: Memory, histories: Histories, logits_BI: Tensor | None, device: torch.device) -> Tensor:

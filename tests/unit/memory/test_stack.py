@@ -83,6 +83,21 @@ def test_sums_have_one_order_however_many_scores_are_added_at_a_time(
     assert torch.equal(scores(model, given, whole), expected)
 
 
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_scores_of_any_layout_are_ranked(
+    data: Dataset, model: Recommender, exclude_seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, whole = data.histories(data.instances().row), memory(data)
+
+    def ranked() -> list[torch.Tensor]:
+        parts = scored(model, lambda part: some(given, part.start, part.stop), len(given), exclude_seen, whole)
+        return [found for _, found in parts]
+
+    expected, plain = ranked(), model.scores
+    monkeypatch.setattr(model, "scores", lambda hidden_ND: plain(hidden_ND).t().contiguous().t())
+    assert all(torch.equal(*pair) for pair in zip(ranked(), expected, strict=True))
+
+
 def test_a_history_scores_the_same_to_the_bit_whoever_is_scored_with_it(data: Dataset, model: Recommender) -> None:
     given, counts = data.histories(data.instances().row), memory(data)
     whole = scores(model, given, counts)
