@@ -34,7 +34,8 @@ from finest.data.dataset import Dataset, Ints
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
-from finest.memory.fit import Fitting, part_of
+from finest.memory.fit import part_of
+from finest.memory.fitting import Fitting
 from finest.memory.tables import Counts
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.overlaps import Overlaps, overlaps

@@ -22,7 +22,8 @@ from finest.errors import ConfigError, FinestError
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
-from finest.memory.fit import Fitting, part_of
+from finest.memory.fit import part_of
+from finest.memory.fitting import Fitting
 from finest.memory.tables import Counts
 from finest.models.saved import load
 from finest.perturb.edits import EDITS_SCHEMA

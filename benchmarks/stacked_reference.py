@@ -33,7 +33,8 @@ from finest.histories import Histories
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.features import Memory
-from finest.memory.fit import Fitting, part_of
+from finest.memory.fit import part_of
+from finest.memory.fitting import Fitting
 from finest.memory.seen import Floats
 from finest.metrics.accuracy import reciprocal_rank
 from finest.metrics.overlaps import overlaps

@@ -7,22 +7,17 @@ whatever the weights are. What tells items apart is exact; only the rest of the 
 Shapes: M instances, I items, F weights, E scores of all instances.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from finest import keys
+from finest.histories import Ints
 from finest.memory.featured import distinct, size
-
-if TYPE_CHECKING:
-    from finest.histories import Ints
-    from finest.memory.fit import Fitting
-    from finest.memory.seen import Floats
+from finest.memory.fitting import Fitting
+from finest.memory.seen import Floats
 
 DRAWS = 1024
 """Number of items that are drawn for an instance: a half by the network's probability, a quarter each by popularity and

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from finest import atomic
 from finest.data.dataset import Dataset, Ints
 from finest.memory.features import NETWORK, POPULARITY
-from finest.memory.fit import Fitting, fit, part_of
+from finest.memory.fit import fit, part_of
+from finest.memory.fitting import Fitting
 from finest.models.saved import Facts, read_facts
 from finest.training import unseen
 from finest.training.config import Pretrain

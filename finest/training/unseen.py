@@ -13,7 +13,7 @@ from finest.data.dataset import Dataset, Ints
 from finest.memory.config import MemoryConfig
 from finest.memory.counts import counted
 from finest.memory.featured import Featured, distinct
-from finest.memory.fit import Fitting
+from finest.memory.fitting import Fitting
 from finest.memory.registry import FEATURES
 from finest.memory.seen import Floats, Pairs
 from finest.models.recommender import Recommender

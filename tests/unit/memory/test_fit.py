@@ -9,7 +9,8 @@ from scipy import sparse
 from finest.errors import DataError
 from finest.histories import Histories
 from finest.memory.featured import Featured
-from finest.memory.fit import Fitting, fit, part_of
+from finest.memory.fit import fit, part_of
+from finest.memory.fitting import Fitting
 from finest.memory.seen import Pairs
 from finest.memory.tables import Counts
 

@@ -7,9 +7,11 @@ import pytest
 from scipy import sparse
 
 from finest.histories import Histories
-from finest.memory import fit as fitting_module
+from finest.memory import fit as fit_module
+from finest.memory import fitting as fitting_module
 from finest.memory.featured import Featured
-from finest.memory.fit import Fitting, fit
+from finest.memory.fit import fit
+from finest.memory.fitting import Fitting
 from finest.memory.sampled import sampled
 from finest.memory.seen import Floats, Pairs
 from finest.memory.tables import Counts
@@ -72,7 +74,7 @@ def test_a_large_catalogue_has_about_the_weights_and_exactly_the_ranks(
 ) -> None:
     (whole,) = fit(made_up(), [power])
     ranks = made_up().reciprocal_ranks(whole)
-    monkeypatch.setattr(fitting_module, "WHOLE", 1)
+    monkeypatch.setattr(fit_module, "WHOLE", 1)
     monkeypatch.setattr(fitting_module, "AT_A_TIME", 7 * ITEMS)
     lazily = replace(made_up(), network=Lazily(np.asarray(made_up().network), np.arange(M)))
     (weights,) = fit(lazily, [power])

@@ -10,7 +10,7 @@ import pytest
 
 from finest.data.dataset import Ints
 from finest.memory.config import MemoryConfig
-from finest.memory.fit import Fitting
+from finest.memory.fitting import Fitting
 from finest.models.saved import Facts
 from finest.training import calibrate
 from finest.training.calibrate import CALMEST_FIRST, changes, choose_among, decided, difference
