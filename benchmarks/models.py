@@ -1,4 +1,4 @@
-"""Every newer model through the whole pipeline, beside peers: `python -m benchmarks.models`, hours of two cores.
+"""Every model through the whole pipeline, beside peers: `python -m benchmarks.models`, hours of two cores.
 
 Each model is a `finest run` in a process of its own (quickstart.yaml on ml-100k; `--set` changes a key for all); a
 finished run is not made again. Then peers train on the same rows, for as many epochs as their validation finds or for
@@ -32,6 +32,8 @@ MODELS: dict[str, str] = {
     "LRURec": "lrurec",
     "Latent Cross": "latent_cross",
     "GRU4Rec (Latent Cross without times)": "gru4rec",
+    "eSASRec": "esasrec",
+    "HSTU": "hstu",
 }
 """Values of `pretrain.model`."""
 COMPARED = ("rectools", "rectools_bert4rec")
