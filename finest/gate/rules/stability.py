@@ -22,6 +22,8 @@ LOW = (
     "The lists do move that far: give FINEST more weight (finetune.alpha, finetune.epochs), or see in the report which "
     "scenario and which users' lists move."
 )
+CALM = 0.98
+"""Ceiling from which rounding hardly moves a network, a GRU's for one: such a scale is longer than others'."""
 
 
 def _needs(config: Gate) -> list[Need]:
@@ -69,7 +71,8 @@ def _mean(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResult
         if (why := _no_way(measured, measure)) is None:
             above = [sample - _on_the_way(measured, measure, share) for sample in samples]
             lead = over_scenarios(above, _way_noise(measured, config, measure, share))
-            yield _level(name, lead, samples, said, _way(measured, measure, share), "min_rls_above_floor")
+            words, low = _way(measured, measure, share), _low(measured, measure, "min_rls_above_floor")
+            yield _level(name, lead, samples, said, words, "min_rls_above_floor", low)
         else:
             yield _cannot(name, said, why, "min_rls_above_floor")
     if absolute is not None:
@@ -84,8 +87,8 @@ def _worst(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResul
         name, share = f"stability.worst_{measure}", config.min_worst_rls_above_floor
         if (why := _no_way(measured, measure)) is None:
             bound, error = _on_the_way(measured, measure, share), _way_noise(measured, config, measure, share)
-            words = _way(measured, measure, share)
-            yield _least(name, measured, measure, bound, error, words, "min_worst_rls_above_floor")
+            words, low = _way(measured, measure, share), _low(measured, measure, "min_worst_rls_above_floor")
+            yield _least(name, measured, measure, bound, error, words, "min_worst_rls_above_floor", low)
         else:
             yield _cannot(name, "The least stable scenario", why, "min_worst_rls_above_floor")
     if measure == "rbo" and config.min_worst_rls_rbo is not None:
@@ -96,14 +99,21 @@ def _worst(measured: Measured, config: Gate, measure: str) -> Iterator[RuleResul
 
 
 def _least(
-    name: str, measured: Measured, measure: str, bound: Statistic, noise: Error, bound_is: str, option: str
+    name: str,
+    measured: Measured,
+    measure: str,
+    bound: Statistic,
+    noise: Error,
+    bound_is: str,
+    option: str,
+    low: str = LOW,
 ) -> RuleResult:
     """Returns the result of the scenario whose lower bound is least above what all are held against."""
     samples = {probe.name: probe.means["tuned"][measure] for probe in measured.probes}
     leads = {one: _one(sample - bound, noise) for one, sample in samples.items()}
     worst = min(leads, key=lambda one: leads[one].low)
     said = f"The least stable scenario, {worst}, has an RLS ({WORDS[measure]})"
-    return _level(name, leads[worst], [samples[worst]], said, bound_is, option)
+    return _level(name, leads[worst], [samples[worst]], said, bound_is, option, low)
 
 
 def _one(sample: Statistic, training: Error) -> Uncertain:
@@ -115,7 +125,9 @@ def _fixed(bound: float, like: Statistic) -> Statistic:
     return Statistic(bound, 0 * like.parts, like.users, like.confidence)
 
 
-def _level(name: str, lead: Uncertain, samples: list[Statistic], said: str, bound_is: str, option: str) -> RuleResult:
+def _level(
+    name: str, lead: Uncertain, samples: list[Statistic], said: str, bound_is: str, option: str, low: str = LOW
+) -> RuleResult:
     """Returns whether the lead of a mean RLS on its bound is proven; shown are the RLS itself and the bound."""
     value = sum(sample.value for sample in samples) / len(samples)
     bound, holds = value - lead.value, lead.low >= 0
@@ -123,7 +135,7 @@ def _level(name: str, lead: Uncertain, samples: list[Statistic], said: str, boun
         f"{said} {'is' if len(samples) > 1 else 'of'} {value:.3f}, with {sure(lead.confidence)} confidence at least "
         f"{value - lead.margin:.3f}: {'not below' if holds else 'below'} the bound of {bound:.3f} ({bound_is})."
     )
-    return at_least(name, lead, 0.0, sentence, option=option, low=LOW, wide=_narrower(lead), shown=value)
+    return at_least(name, lead, 0.0, sentence, option=option, low=low, wide=_narrower(lead), shown=value)
 
 
 def _narrower(lead: Uncertain) -> str:
@@ -182,6 +194,17 @@ def _way(measured: Measured, measure: str, share: float) -> str:
     assert measured.floor is not None and measured.ceiling is not None
     floor, ceiling = measured.floor[measure].value, measured.ceiling[measure].value
     return f"{share:.0%} of the way from the noise floor, {floor:.3f}, to the ceiling, {ceiling:.3f}"
+
+
+def _low(measured: Measured, measure: str, option: str) -> str:
+    """Says what to do about a level that is too low on the way from floor to ceiling."""
+    assert measured.ceiling is not None
+    if (ceiling := measured.ceiling[measure].value) < CALM:
+        return LOW
+    return (
+        f"{LOW} Or set gate.{option} for this network: rounding hardly moves it (ceiling {ceiling:.3f}), so the same "
+        "share of the way asks more of it than of others."
+    )
 
 
 def _cannot(name: str, said: str, why: str, option: str) -> RuleResult:

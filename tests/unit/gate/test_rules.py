@@ -66,6 +66,21 @@ def test_stability_refuses_lists_that_edits_move_far(tmp_path: Path) -> None:
     assert failed(judged(run, tmp_path)) == names
 
 
+@pytest.mark.parametrize(("size", "said"), [(1e-4, True), (0.05, False)])
+def test_where_rounding_hardly_moves_a_network_the_scale_is_said_to_ask_more(
+    tmp_path: Path, size: float, said: bool
+) -> None:
+    run = made_up()
+    run.scores["rounding", "base"] = run.scores["clean", "base"] + noise(size)
+    for seed, probe in enumerate(PROBES):
+        run.scores[probe, "tuned"] = run.scores["clean", "tuned"] + noise(0.5, seed)
+    verdict = judged(run, tmp_path)
+    assert (verdict.metrics["ceiling/rbo"] > 0.98) is said
+    for name, option in {"rbo": "min_rls_above_floor", "worst_rbo": "min_worst_rls_above_floor"}.items():
+        todo = rule(verdict, f"stability.{name}").todo
+        assert "give FINEST more weight" in todo and (f"set gate.{option} for this network" in todo) is said
+
+
 @pytest.mark.parametrize(
     ("option", "bound", "name"),
     [
