@@ -47,7 +47,7 @@ class Featured:
 
     def flat(self, pairs: Pairs) -> Ints:
         """Returns where pairs stand in that matrix."""
-        return pairs.history * len(self.everywhere) + pairs.item - 1
+        return pairs.flat(len(self.everywhere))
 
     @cached_property
     def _flat(self) -> dict[int, Ints]:

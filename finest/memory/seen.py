@@ -30,6 +30,10 @@ class Pairs(NamedTuple):
     item: Ints
     """Codes from 1."""
 
+    def flat(self, items: int) -> Ints:
+        """Returns where they stand in a flat matrix of scores, a row for each history, of so many items."""
+        return self.history * items + self.item - 1
+
 
 class Seen:
     """Holds what features are made of: a batch's histories, and what is counted. Computed when asked for, once."""

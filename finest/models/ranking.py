@@ -1,6 +1,7 @@
 """Ranks items for histories: the one path that offline lists and the served model share."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from finest.histories import Histories
+from finest.memory.featured import distinct
 from finest.memory.features import Memory
 from finest.models.recommender import Recommender
 
@@ -72,16 +74,20 @@ def _with_memory(memory: Memory, histories: Histories, logits_BI: Tensor | None,
     """
     everywhere_I = torch.from_numpy(memory.everywhere).to(device)
     items = len(everywhere_I)
-    place, counted = (torch.from_numpy(one).to(device) for one in _counted(memory, histories))
+    places, sums = _counted(memory, histories)
+    place, counted = (torch.from_numpy(one).to(device) for one in (places, sums))
     if logits_BI is None:
         scores_BI = everywhere_I.repeat(len(histories), 1)
         scores_BI.view(-1)[place] = counted
         return scores_BI
     rows = max(1, CACHED // items)
-    for part_BI, end in zip(logits_BI.split(rows), range(rows, len(histories) + rows, rows), strict=True):
+    starts = np.arange(0, len(histories) + rows, rows) * items
+    bounds = np.searchsorted(places, starts).tolist()
+    for part_BI, start, (first, last) in zip(
+        logits_BI.split(rows), starts[:-1].tolist(), pairwise(bounds), strict=True
+    ):
         torch.mul(part_BI.log_softmax(1), memory.network, out=part_BI)
-        first, last = torch.searchsorted(place, torch.tensor([end - rows, end], device=device) * items).tolist()
-        own, flat = place[first:last] - (end - rows) * items, part_BI.view(-1)
+        own, flat = place[first:last] - start, part_BI.view(-1)
         both = counted[first:last] + flat[own]
         part_BI += everywhere_I
         flat[own] = both
@@ -91,8 +97,8 @@ def _with_memory(memory: Memory, histories: Histories, logits_BI: Tensor | None,
 def _counted(memory: Memory, histories: Histories) -> tuple[Ints, npt.NDArray[np.float32]]:
     """Returns the places in `[B, I]`, in order, of pairs that have counts of their own, and the sum of all counts."""
     items, parts = len(memory.everywhere), memory.sparse(histories)
-    places = [pairs.history * items + pairs.item - 1 for pairs, _ in parts]
-    place = np.unique(np.concatenate([np.empty(0, np.int64), *places]))
+    places = [pairs.flat(items) for pairs, _ in parts]
+    place = distinct(np.concatenate([np.empty(0, np.int64), *places]))
     counted = memory.everywhere[place % items]
     for own, (_, values) in zip(places, parts, strict=True):
         counted[np.searchsorted(place, own)] += values
